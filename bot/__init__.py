@@ -1,0 +1,1 @@
+"""tyk-key-bot: self-service Tyk tokens in Slack."""

@@ -1,0 +1,153 @@
+"""What came back from the outside world, as `lifecycle.observe` is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.core.model import EffectKind, KeyId, MessageId
+
+
+@dataclass(frozen=True)
+class MessagePosted:
+    message_id: MessageId
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True)
+class MessageShown:
+    """The message shows the record at `version`."""
+
+    message_id: MessageId
+    version: int
+
+
+@dataclass(frozen=True)
+class MessageGone:
+    """Slack no longer has the message; somebody may have deleted it."""
+
+    message_id: MessageId
+
+
+@dataclass(frozen=True)
+class KeyIssued:
+    """A key exists at Tyk until `expires_at`; its token is sealed."""
+
+    key_id: KeyId
+    key_hash: str
+    sealed: bytes = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class KeyConfirmed:
+    """The key has its final expiry, None for never."""
+
+    key_id: KeyId
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class KeyMissing:
+    """Tyk does not know the key any more: it is to be made anew."""
+
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
+class KeyVerified:
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
+class KeyWrong:
+    """What Tyk holds is not what was granted."""
+
+    key_id: KeyId
+    why: str
+
+
+@dataclass(frozen=True)
+class TokenShown:
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
+class TokenHidden:
+    """The message with the token is gone. `keep_sealed` where the token is the key's only name at Tyk."""
+
+    key_id: KeyId
+    keep_sealed: bool
+
+
+@dataclass(frozen=True)
+class KeyDead:
+    """Tyk was asked and has no such key."""
+
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
+class Barred:
+    """Before an act, the person or the rule no longer allowed it."""
+
+    step: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """The requester can never be sent anything."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Due:
+    """A time has come; the record is settled whenever it is looked at, so there is nothing to add."""
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A promise was parked."""
+
+    kind: EffectKind
+    effect_id: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """A promise has not been kept for a while; it is still being tried."""
+
+    kind: EffectKind
+    error: str
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A promise that had been told of as delayed or stuck was kept."""
+
+    kind: EffectKind
+
+
+Fact = (
+    MessagePosted
+    | MessageShown
+    | MessageGone
+    | KeyIssued
+    | KeyConfirmed
+    | KeyMissing
+    | KeyVerified
+    | KeyWrong
+    | TokenShown
+    | TokenHidden
+    | KeyDead
+    | Barred
+    | Unreachable
+    | Due
+    | Stuck
+    | Delayed
+    | Recovered
+)

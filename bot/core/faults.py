@@ -1,0 +1,41 @@
+"""What can go wrong at Slack or Tyk, told by what it means for the promise that met it.
+
+Fault
+├── Passing        may work later: tried again for as long as the promise matters
+│   └── Unknown    it may have happened; doing it again must be harmless
+├── Definite       will never work as it is: parked at once
+├── Undeliverable  the person can never be reached
+└── Gone           the thing acted upon does not exist
+"""
+
+from __future__ import annotations
+
+
+class Fault(Exception):
+    """`code` is short and stable, `text` is safe for a log: neither ever holds a token or a credential."""
+
+    def __init__(self, code: str, text: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(f"{code}: {text}" if text else code)
+        self.code = code
+        self.text = text
+        self.retry_after = retry_after
+
+
+class Passing(Fault):
+    """May work later. `retry_after`, in seconds, is what the other side asked for."""
+
+
+class Unknown(Passing):
+    """It may have happened: the answer was lost."""
+
+
+class Definite(Fault):
+    """Will never work as it is."""
+
+
+class Undeliverable(Fault):
+    """The person can never be reached: deactivated, or gone."""
+
+
+class Gone(Fault):
+    """The thing acted upon does not exist."""

@@ -1,0 +1,387 @@
+"""The words of the product as frozen values. Nothing here decides; `rules`, `members` and `lifecycle` do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NewType
+
+RequestId = NewType("RequestId", str)
+KeyId = NewType("KeyId", str)
+MessageId = NewType("MessageId", str)
+
+
+class Refusal(Exception):
+    """An expected no. Its text is a whole sentence for the person; `field` names the form's field it belongs to."""
+
+    def __init__(self, text: str, *, code: str, field: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+        self.field = field
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who somebody is: Slack's team id and user id together. A name or an e-mail address is never an identity."""
+
+    team_id: str
+    user_id: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """What Slack says of somebody, and which groups and channels of the configuration they are in."""
+
+    identity: Identity
+    name: str
+    deleted: bool = False
+    is_bot: bool = False
+    is_guest: bool = False
+    is_stranger: bool = False
+    enterprise_id: str | None = None
+    groups: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The bot's own place: who counts as one of us."""
+
+    team_id: str
+    enterprise_id: str | None
+    bot_user_id: str
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom a rule names: Slack ids only. `everyone` and channels occur among requesters, never among approvers."""
+
+    everyone: bool = False
+    groups: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Tyk's session limits: `rate` calls per `per` seconds; `quota_max` calls per `quota_renewal_rate` seconds, -1 none."""
+
+    rate: int
+    per: int
+    quota_max: int
+    quota_renewal_rate: int
+
+
+@dataclass(frozen=True)
+class ApiRef:
+    """An API as Tyk knows it: what one entry of `access_rights` says."""
+
+    api_id: str
+    api_name: str
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a key may do. `also_opens` are the further APIs that its Tyk policies open; a policy that opens more makes no key."""
+
+    name: str
+    limits: Limits
+    tyk_policies: tuple[str, ...] = ()
+    also_opens: tuple[ApiRef, ...] = ()
+
+
+NEVER = None  # a lifetime without an end: a person ends it
+Lifetime = timedelta | None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What `config.yaml` says of one API. `name` is the entry's name."""
+
+    name: str
+    api: ApiRef
+    title: str
+    description: str
+    docs: str | None
+    listen_path: str
+    auth_header: str
+    gateway_url: str
+    requesters: Audience
+    approvals: int
+    approvers: Audience
+    approvals_channel: str
+    plans: tuple[Plan, ...]
+    lifetimes: tuple[Lifetime, ...]
+    reason_required: bool
+    lapses_after: timedelta
+    hide_token_after: timedelta
+
+    def plan(self, name: str) -> Plan | None:
+        return next((plan for plan in self.plans if plan.name == name), None)
+
+
+@dataclass(frozen=True)
+class Book:
+    """All rules in force, by entry name, and the digest of the configuration they came from."""
+
+    digest: str
+    rules: dict[str, Rule]
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+class RequestState(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+
+
+class GrantState(StrEnum):
+    ISSUING = "issuing"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class KeyState(StrEnum):
+    MAKING = "making"
+    PROBATION = "probation"
+    LIVE = "live"
+    DEAD = "dead"
+
+
+class Verdict(StrEnum):
+    YES = "yes"
+    NO = "no"
+
+
+@dataclass(frozen=True)
+class Review:
+    """One approver's yes or no. `counted_by` is the group or user id of the rule by which it counted."""
+
+    reviewer: Identity
+    verdict: Verdict
+    counted_by: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for. `rule` is the rule of that moment: the least that is needed, whatever comes later."""
+
+    id: RequestId
+    number: int
+    requester: Identity
+    requester_name: str
+    rule: Rule
+    digest: str
+    plan: Plan
+    lifetime: Lifetime
+    used_by: str
+    reason: str
+    state: RequestState
+    created_at: datetime
+    lapses_at: datetime
+    decided_at: datetime | None = None
+    decided_by: Identity | None = None
+    decision_reason: str = ""
+    version: int = 1
+
+    @property
+    def label(self) -> str:
+        return f"R-{self.number}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The right an approved request became. `until` is None for one that a person must end."""
+
+    state: GrantState
+    since: datetime
+    until: datetime | None
+    ended_at: datetime | None = None
+    end_reason: str = ""
+    ended_by: Identity | None = None
+
+
+@dataclass(frozen=True)
+class Key:
+    """The thing at Tyk. `sealed` is the encrypted token while we must hold it; it is in no repr."""
+
+    id: KeyId
+    state: KeyState
+    made_at: datetime | None = None
+    key_hash: str | None = None
+    expires_at: datetime | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+    shown_at: datetime | None = None
+    hidden_at: datetime | None = None
+    verified_at: datetime | None = None
+
+
+class MessageKind(StrEnum):
+    """What a message shows: `status` and `card` follow their request, `token` holds the token for a while, `ring` rings once."""
+
+    CARD = "card"
+    STATUS = "status"
+    TOKEN = "token"  # noqa: S105 - the kind's name
+    RING = "ring"
+
+
+class Ring(StrEnum):
+    """Why a phone rings: the topics of short new DMs."""
+
+    DENIED = "denied"
+    LAPSED = "lapsed"
+    DELAYED = "delayed"
+    STUCK = "stuck"
+    ARRIVED = "arrived"
+    ENDED = "ended"
+    BARRED = "barred"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A Slack message as a standing row. `target` is a channel or user id to post to; channel and ts come back from Slack."""
+
+    id: MessageId
+    kind: MessageKind
+    target: str
+    ring: Ring | None = None
+    channel: str | None = None
+    ts: str | None = None
+    shown_version: int = 0
+    posted_at: datetime | None = None
+
+    @property
+    def is_posted(self) -> bool:
+        return self.ts is not None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A request with all that became of it: what is decided on, locked and stored together."""
+
+    request: Request
+    reviews: tuple[Review, ...] = ()
+    grant: Grant | None = None
+    keys: tuple[Key, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+    def key(self, key_id: str) -> Key | None:
+        return next((key for key in self.keys if key.id == key_id), None)
+
+    def message(self, message_id: str) -> Message | None:
+        return next((message for message in self.messages if message.id == message_id), None)
+
+
+# --- effects --------------------------------------------------------------------------------------------------------
+
+
+class EffectKind(StrEnum):
+    """One promise each; the module of the same name in `bot.effects` keeps it."""
+
+    POST_MESSAGE = "post_message"
+    SHOW_MESSAGE = "show_message"
+    ISSUE_KEY = "issue_key"
+    CONFIRM_KEY = "confirm_key"
+    VERIFY_KEY = "verify_key"
+    DELIVER_TOKEN = "deliver_token"  # noqa: S105 - the kind's name
+    HIDE_TOKEN = "hide_token"  # noqa: S105 - the kind's name
+    REVOKE_KEY = "revoke_key"
+    POST_AUDIT = "post_audit"
+    LAPSE_REQUEST = "lapse_request"
+    END_GRANT = "end_grant"
+
+
+class EffectState(StrEnum):
+    OPEN = "open"
+    DONE = "done"
+    DROPPED = "dropped"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """An effect to come. Promising again what is open changes nothing but an earlier due time; what was done opens again."""
+
+    kind: EffectKind
+    subject_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A promise as it stands in the table.
+
+    `epoch` rises with every claim, and only the last claim may complete. `bugs` counts the failures that were our own fault,
+    `told` whether people know that it is late, `again` that it is to be kept once more (an edit whose claimer vanished).
+    """
+
+    id: int
+    kind: EffectKind
+    subject_id: str
+    request_id: RequestId | None
+    due_at: datetime
+    state: EffectState
+    epoch: int
+    attempts: int
+    bugs: int = 0
+    again: bool = False
+    told: bool = False
+    first_failed_at: datetime | None = None
+    last_error: str = ""
+
+
+class AuditEvent(StrEnum):
+    """What the audit tells of. The words are stable: people search for them."""
+
+    ASKED = "asked"
+    REFUSED = "refused"
+    REVIEWED = "reviewed"
+    APPROVED = "approved"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+    KEY_CREATED = "key created"
+    SENT = "sent"
+    HIDDEN = "hidden"
+    STUCK = "stuck"
+    DELAYED = "delayed"
+    RECOVERED = "recovered"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    KEY_DELETED = "key deleted"
+    CONFIGURED = "configured"
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One event. `actor` is who did it, None for the bot itself; `details` are plain JSON values, never a token."""
+
+    event: AuditEvent
+    actor: Identity | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a decision comes to: the record after it, what is promised, what no longer need be done, what the audit says."""
+
+    record: Record
+    promises: tuple[Promise, ...] = ()
+    drops: tuple[tuple[EffectKind, str], ...] = ()
+    audit: tuple[AuditLine, ...] = ()

@@ -1,0 +1,99 @@
+"""Which rule applies to whom: who may ask, who may review, how many yeses are needed. Ids in, sentences out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.core.model import Audience, Identity, Person, Record, Refusal, Review, Rule, Verdict
+
+
+def counted_by(audience: Audience, person: Person) -> str | None:
+    """The id by which this person belongs to the audience: their own first, then a group, a channel, `everyone`."""
+    if person.identity.user_id in audience.users:
+        return person.identity.user_id
+    for named, theirs in ((audience.groups, person.groups), (audience.channels, person.channels)):
+        if common := sorted(named & theirs):
+            return common[0]
+    return "everyone" if audience.everyone else None
+
+
+def may_ask(rule: Rule, person: Person) -> bool:
+    return counted_by(rule.requesters, person) is not None
+
+
+def askable(rules: dict[str, Rule], person: Person) -> tuple[Rule, ...]:
+    """What this person may ask for, in the order people read it."""
+    allowed = (rule for rule in rules.values() if may_ask(rule, person))
+    return tuple(sorted(allowed, key=lambda rule: (rule.title.casefold(), rule.name)))
+
+
+def named_channels(rules: dict[str, Rule]) -> frozenset[str]:
+    """The channels whose members some rule lets ask."""
+    return frozenset[str]().union(*(rule.requesters.channels for rule in rules.values()))
+
+
+def stricter(record: Record, in_force: Rule | None) -> Rule:
+    """The rule a decision must satisfy: the request's own, and the one in force where that asks for more.
+
+    Raises Refusal where no rule is in force any more, or where what was asked for is no longer on offer.
+    """
+    frozen, plan = record.request.rule, record.request.plan
+    if in_force is None:
+        raise Refusal(
+            f"{frozen.title} is no longer offered here. Please ask again for something else.", code="rule_gone"
+        )
+    if in_force.api != frozen.api:
+        raise Refusal(f"{frozen.title} now stands for another API. Please ask again.", code="rule_changed")
+    if in_force.plan(plan.name) != plan:
+        raise Refusal(f"The plan {plan.name} of {frozen.title} has changed. Please ask again.", code="plan_changed")
+    if record.request.lifetime not in in_force.lifetimes:
+        raise Refusal(f"{frozen.title} is no longer granted for that long. Please ask again.", code="lifetime_changed")
+    return replace(
+        in_force,
+        approvals=max(frozen.approvals, in_force.approvals),
+        approvers=_both(frozen, in_force),
+    )
+
+
+def _both(frozen: Rule, in_force: Rule) -> Audience:
+    """Approvers whom both rules name; where the request needed none, those in force decide alone."""
+    if frozen.approvals == 0:
+        return in_force.approvers
+    if in_force.approvals == 0:
+        return frozen.approvers
+    return Audience(
+        groups=frozen.approvers.groups & in_force.approvers.groups,
+        users=frozen.approvers.users & in_force.approvers.users,
+    )
+
+
+def reviewing_by(rule: Rule, requester: Identity, reviewer: Person) -> str:
+    """The group or user id by which this person's review counts. Raises Refusal: the requester's own never counts."""
+    if reviewer.identity == requester:
+        raise Refusal("You asked for this yourself, so somebody else has to decide it.", code="own_request")
+    by = counted_by(replace(rule.approvers, everyone=False, channels=frozenset()), reviewer)
+    if by is None:
+        raise Refusal(f"You are not among those who may decide about {rule.title}.", code="not_approver")
+    return by
+
+
+def yeses(reviews: tuple[Review, ...], rule: Rule, requester: Identity) -> tuple[Review, ...]:
+    """The yeses that count under this rule: by people whom it still names, and never the requester's."""
+    named = rule.approvers.groups | rule.approvers.users
+    return tuple(
+        review
+        for review in reviews
+        if review.verdict is Verdict.YES and review.counted_by in named and review.reviewer != requester
+    )
+
+
+def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) -> None:
+    """Raises Refusal where the approvers Slack knows of, the requester left out, are fewer than the rule needs."""
+    left = len(approvers - {requester.user_id})
+    if left < rule.approvals:
+        people = "person" if left == 1 else "people"
+        raise Refusal(
+            f"{rule.title} needs {rule.approvals} approvals, but only {left} {people} other than you can give one.",
+            code="unreachable",
+            field="api",
+        )

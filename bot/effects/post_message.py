@@ -1,0 +1,17 @@
+"""Post a message that holds only what cannot become false: one made twice by a lost answer is an idle line."""
+
+from bot.core.facts import Fact, MessagePosted, Unreachable
+from bot.core.faults import Undeliverable
+from bot.core.model import MessageKind
+from bot.effects.hands import Claim, Hands
+
+
+async def perform(claim: Claim, hands: Hands) -> Fact:
+    message = claim.message
+    try:
+        channel, ts = await hands.slack.post(claim.story, message)
+    except Undeliverable as fault:
+        if message.kind is MessageKind.CARD:
+            raise
+        return Unreachable(fault.code)
+    return MessagePosted(message.id, channel, ts)

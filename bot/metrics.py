@@ -1,0 +1,22 @@
+"""What is counted. Labels are kinds and results only: never a person, an API or a token."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EFFECTS = Counter("tyk_key_bot_effects_total", "Acts on the outside world, by kind and result.", ["kind", "result"])
+EFFECT_SECONDS = Histogram(
+    "tyk_key_bot_effect_seconds",
+    "How long an act took.",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+INTERACTIONS = Counter("tyk_key_bot_interactions_total", "What people did, by kind and result.", ["kind", "result"])
+ANSWER_SECONDS = Histogram(
+    "tyk_key_bot_answer_seconds",
+    "How long Slack waited for our answer; its patience ends at 3.",
+    ["kind"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3),
+)
+OPEN_EFFECTS = Gauge("tyk_key_bot_open_effects", "Promises not yet kept, by state.", ["state"])
+LOOP_LAG = Gauge("tyk_key_bot_loop_lag_seconds", "How late the event loop came back to a timer.")

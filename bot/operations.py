@@ -1,0 +1,158 @@
+"""What people and operators can do: each function is exactly one transaction, and decides nothing that `core` does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core import lifecycle, rules
+from bot.core.lifecycle import Asked
+from bot.core.model import (
+    AuditEvent,
+    AuditLine,
+    Book,
+    Identity,
+    Lifetime,
+    Person,
+    Record,
+    Refusal,
+    RequestId,
+    RequestState,
+    Rule,
+    Transition,
+    Verdict,
+)
+from bot.store.store import Store
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A form as it was sent: nothing in it has been checked."""
+
+    request_id: RequestId
+    api: str
+    plan: str | None
+    lifetime: Lifetime
+    used_by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The record after an operation; `refusal` where the answer was no although something was learnt, such as a lapse."""
+
+    record: Record
+    refusal: Refusal | None = None
+
+
+class Operations:
+    """`book` holds the rules in force; `new_id` makes ids nobody can guess."""
+
+    def __init__(self, store: Store, book: Book, new_id: Callable[[], str]) -> None:
+        self.store = store
+        self.book = book
+        self._new_id = new_id
+
+    def rule(self, name: str) -> Rule | None:
+        return self.book.rules.get(name)
+
+    async def submit(self, form: Submission, person: Person, approvers: frozenset[str]) -> Record:
+        """A new request, or, where this form was accepted before, the record as it was stored then.
+
+        `approvers` are those who may decide under the rule, as Slack knows them. Raises Refusal with its field.
+        """
+        async with self.store.transaction() as tx:
+            number = await tx.next_number()
+            already = await tx.record(form.request_id)
+            if already is not None:
+                await tx.rollback()
+                return already
+            rule = self._rule_for(form, person)
+            plan = lifecycle.check_form(rule, form.plan, form.lifetime, form.reason)
+            rules.check_reachable(rule, person.identity, approvers)
+            asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
+            step = lifecycle.submit(asked, person, rule, self.book.digest, number, tx.now, self._new_id)
+            return await tx.apply(step)
+
+    def _rule_for(self, form: Submission, person: Person) -> Rule:
+        rule = self.rule(form.api)
+        if rule is None or not rules.may_ask(rule, person):
+            raise Refusal("You may not ask for this API.", code="not_allowed", field="api")
+        return rule
+
+    async def review(self, request_id: str, reviewer: Person, verdict: Verdict, reason: str) -> Outcome:
+        def decide(record: Record, now: datetime) -> Transition:
+            in_force = self.rule(record.request.rule.name)
+            return lifecycle.review(record, in_force, reviewer, verdict, reason, now, self._new_id)
+
+        return await self._change(request_id, decide)
+
+    async def may_review(self, request_id: str, reviewer: Person) -> Record:
+        """Asked before a form for a no is shown. Raises Refusal."""
+        record = await self.look(request_id)
+        if record.request.state is not RequestState.PENDING:
+            raise Refusal(lifecycle.decided_sentence(record.request), code="decided")
+        rule = rules.stricter(record, self.rule(record.request.rule.name))
+        rules.reviewing_by(rule, record.request.requester, reviewer)
+        return record
+
+    async def withdraw(self, request_id: str, who: Person) -> Outcome:
+        return await self._change(
+            request_id, lambda record, now: lifecycle.withdraw(record, who.identity, now, self._new_id)
+        )
+
+    async def hide(self, request_id: str, key_id: str, who: Person) -> Outcome:
+        return await self._change(
+            request_id, lambda record, now: lifecycle.hide(record, who.identity, key_id, now, self._new_id)
+        )
+
+    async def revoke(self, request_id: str, who: Person | None, why: str) -> Outcome:
+        """End a grant. `who` is None for an operator at the command line; anybody else needs the right to."""
+
+        def decide(record: Record, now: datetime) -> Transition:
+            if who is not None and not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
+                raise Refusal("You are not among those who may revoke this.", code="not_approver")
+            return lifecycle.revoke(record, who.identity if who else None, why, now, self._new_id)
+
+        return await self._change(request_id, decide)
+
+    async def repaint(self, request_id: str, channel: str, ts: str) -> None:
+        """Show the record once more on the message that was clicked, even on a copy that nobody remembers."""
+        async with self.store.transaction() as tx:
+            record = await tx.record(request_id)
+            if record is not None:
+                await tx.apply(lifecycle.repaint(record, channel, ts, tx.now, self._new_id))
+
+    async def refused(self, who: Identity, api: str | None, why: str, step: str) -> None:
+        """Somebody was told no before there was a request: the audit hears of it."""
+        async with self.store.transaction() as tx:
+            line = AuditLine(AuditEvent.REFUSED, who, {"person": who.user_id, "why": why, "step": step})
+            await tx.audit(line, None, api=api)
+
+    async def look(self, request_id: str) -> Record:
+        """The record as it stands. Raises Refusal where there is none: an old or foreign message."""
+        async with self.store.reading() as tx:
+            record = await tx.record(request_id)
+        if record is None:
+            raise Refusal("This request is not known here any more.", code="unknown")
+        return record
+
+    async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
+        async with self.store.reading() as tx:
+            return await tx.standing(who, api)
+
+    async def _change(self, request_id: str, decide: Callable[[Record, datetime], Transition]) -> Outcome:
+        """Settle what time has decided, then decide. What was settled is stored even where the decision is a no."""
+        async with self.store.transaction() as tx:
+            record = await tx.record(request_id)
+            if record is None:
+                raise Refusal("This request is not known here any more.", code="unknown")
+            settled = lifecycle.settle(record, tx.now, self._new_id)
+            if settled is not None:
+                record = await tx.apply(settled)
+            try:
+                step = decide(record, tx.now)
+            except Refusal as refusal:
+                return Outcome(record, refusal)
+            return Outcome(await tx.apply(step))

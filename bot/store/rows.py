@@ -1,0 +1,202 @@
+"""Rows of the tables to values of the core, and back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+
+from bot.core.model import (
+    Effect,
+    EffectKind,
+    EffectState,
+    Grant,
+    GrantState,
+    Identity,
+    Key,
+    KeyId,
+    KeyState,
+    Lifetime,
+    Message,
+    MessageId,
+    MessageKind,
+    Request,
+    RequestId,
+    RequestState,
+    Review,
+    Ring,
+    Rule,
+    Verdict,
+)
+
+_RULE = TypeAdapter(Rule)
+
+
+def _identity(team: str | None, user: str | None) -> Identity | None:
+    return Identity(team, user) if team and user else None
+
+
+def _lifetime(seconds: int | None) -> Lifetime:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def request_row(request: Request) -> dict[str, Any]:
+    return {
+        "id": request.id,
+        "number": request.number,
+        "team_id": request.requester.team_id,
+        "user_id": request.requester.user_id,
+        "requester_name": request.requester_name,
+        "api": request.rule.name,
+        "rule": _RULE.dump_json(request.rule).decode(),
+        "digest": request.digest,
+        "plan": request.plan.name,
+        "lifetime": None if request.lifetime is None else int(request.lifetime.total_seconds()),
+        "used_by": request.used_by,
+        "reason": request.reason,
+        "state": request.state.value,
+        "created_at": request.created_at,
+        "lapses_at": request.lapses_at,
+        "decided_at": request.decided_at,
+        "decided_team": request.decided_by.team_id if request.decided_by else None,
+        "decided_user": request.decided_by.user_id if request.decided_by else None,
+        "decision_reason": request.decision_reason,
+        "version": request.version,
+    }
+
+
+def request_of(row: Row[Any]) -> Request:
+    rule = _RULE.validate_json(row.rule)
+    plan = rule.plan(row.plan)
+    assert plan is not None, "a request's plan is one of its own rule's"
+    return Request(
+        id=RequestId(row.id),
+        number=row.number,
+        requester=Identity(row.team_id, row.user_id),
+        requester_name=row.requester_name,
+        rule=rule,
+        digest=row.digest,
+        plan=plan,
+        lifetime=_lifetime(row.lifetime),
+        used_by=row.used_by,
+        reason=row.reason,
+        state=RequestState(row.state),
+        created_at=row.created_at,
+        lapses_at=row.lapses_at,
+        decided_at=row.decided_at,
+        decided_by=_identity(row.decided_team, row.decided_user),
+        decision_reason=row.decision_reason,
+        version=row.version,
+    )
+
+
+def review_row(request_id: str, review: Review) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "team_id": review.reviewer.team_id,
+        "user_id": review.reviewer.user_id,
+        "verdict": review.verdict.value,
+        "counted_by": review.counted_by,
+        "at": review.at,
+        "reason": review.reason,
+    }
+
+
+def review_of(row: Row[Any]) -> Review:
+    return Review(Identity(row.team_id, row.user_id), Verdict(row.verdict), row.counted_by, row.at, row.reason)
+
+
+def grant_row(request_id: str, grant: Grant) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "state": grant.state.value,
+        "since": grant.since,
+        "until": grant.until,
+        "ended_at": grant.ended_at,
+        "end_reason": grant.end_reason,
+        "ended_team": grant.ended_by.team_id if grant.ended_by else None,
+        "ended_user": grant.ended_by.user_id if grant.ended_by else None,
+    }
+
+
+def grant_of(row: Row[Any]) -> Grant:
+    ended_by = _identity(row.ended_team, row.ended_user)
+    return Grant(GrantState(row.state), row.since, row.until, row.ended_at, row.end_reason, ended_by)
+
+
+def key_row(request_id: str, position: int, key: Key) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "request_id": request_id,
+        "position": position,
+        "state": key.state.value,
+        "made_at": key.made_at,
+        "key_hash": key.key_hash,
+        "expires_at": key.expires_at,
+        "sealed": key.sealed,
+        "shown_at": key.shown_at,
+        "hidden_at": key.hidden_at,
+        "verified_at": key.verified_at,
+    }
+
+
+def key_of(row: Row[Any]) -> Key:
+    return Key(
+        id=KeyId(row.id),
+        state=KeyState(row.state),
+        made_at=row.made_at,
+        key_hash=row.key_hash,
+        expires_at=row.expires_at,
+        sealed=None if row.sealed is None else bytes(row.sealed),
+        shown_at=row.shown_at,
+        hidden_at=row.hidden_at,
+        verified_at=row.verified_at,
+    )
+
+
+def message_row(request_id: str, position: int, message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "request_id": request_id,
+        "position": position,
+        "kind": message.kind.value,
+        "target": message.target,
+        "ring": message.ring.value if message.ring else None,
+        "channel": message.channel,
+        "ts": message.ts,
+        "shown_version": message.shown_version,
+        "posted_at": message.posted_at,
+    }
+
+
+def message_of(row: Row[Any]) -> Message:
+    return Message(
+        id=MessageId(row.id),
+        kind=MessageKind(row.kind),
+        target=row.target,
+        ring=Ring(row.ring) if row.ring else None,
+        channel=row.channel,
+        ts=row.ts,
+        shown_version=row.shown_version,
+        posted_at=row.posted_at,
+    )
+
+
+def effect_of(row: Row[Any]) -> Effect:
+    return Effect(
+        id=row.id,
+        kind=EffectKind(row.kind),
+        subject_id=row.subject_id,
+        request_id=None if row.request_id is None else RequestId(row.request_id),
+        due_at=row.due_at,
+        state=EffectState(row.state),
+        epoch=row.epoch,
+        attempts=row.attempts,
+        bugs=row.bugs,
+        again=row.again,
+        told=row.told,
+        first_failed_at=row.first_failed_at,
+        last_error=row.last_error,
+    )

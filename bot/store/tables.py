@@ -1,0 +1,183 @@
+"""The tables, for SQLite and PostgreSQL alike. Times are whole milliseconds since 1970, UTC; values of the core are JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, stored as milliseconds, so that both engines compare it alike."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return None if value is None else to_ms(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_ms(value)
+
+
+def to_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def from_ms(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+metadata = MetaData()
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("team_id", String(32), nullable=False),
+    Column("user_id", String(32), nullable=False),
+    Column("requester_name", Text, nullable=False),
+    Column("api", String(100), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("plan", String(100), nullable=False),
+    Column("lifetime", BigInteger),
+    Column("used_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("lapses_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Column("decided_team", String(32)),
+    Column("decided_user", String(32)),
+    Column("decision_reason", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), primary_key=True),
+    Column("team_id", String(32), primary_key=True),
+    Column("user_id", String(32), primary_key=True),
+    Column("verdict", String(8), nullable=False),
+    Column("counted_by", String(32), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment),
+    Column("ended_at", Moment),
+    Column("end_reason", Text, nullable=False),
+    Column("ended_team", String(32)),
+    Column("ended_user", String(32)),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request_id", ForeignKey("requests.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("made_at", Moment),
+    Column("key_hash", String(128)),
+    Column("expires_at", Moment),
+    Column("sealed", LargeBinary),
+    Column("shown_at", Moment),
+    Column("hidden_at", Moment),
+    Column("verified_at", Moment),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request_id", ForeignKey("requests.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("target", String(32), nullable=False),
+    Column("ring", String(16)),
+    Column("channel", String(32)),
+    Column("ts", String(32)),
+    Column("shown_version", Integer, nullable=False),
+    Column("posted_at", Moment),
+)
+Index("messages_by_ts", messages.c.channel, messages.c.ts)
+
+effects = Table(
+    "effects",
+    metadata,
+    # On SQLite a BIGINT primary key would not number itself.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("subject_id", String(64), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("request_id", ForeignKey("requests.id"), index=True),
+    Column("lane", String(32)),
+    Column("due_at", Moment, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("lease_until", Moment),
+    Column("epoch", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("bugs", Integer, nullable=False),
+    Column("first_failed_at", Moment),
+    Column("told", Boolean, nullable=False),
+    Column("again", Boolean, nullable=False),
+    Column("last_error", Text, nullable=False),
+    UniqueConstraint("subject_id", "kind", name="effects_once"),
+)
+Index("effects_due", effects.c.state, effects.c.due_at)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("request_id", String(64), index=True),
+    Column("request_number", Integer),
+    Column("api", String(100)),
+    Column("person_team", String(32)),
+    Column("person_user", String(32)),
+    Column("actor_team", String(32)),
+    Column("actor_user", String(32)),
+    Column("details", Text, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)

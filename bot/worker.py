@@ -1,0 +1,333 @@
+"""Keeps promises: claim, act, complete. The claim and the completion are transactions; the act is outside of both.
+
+Who dies in between loses nothing: the lease runs out and another claim acts again. Who wakes up late stores nothing: only the
+last claim's epoch may complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from bot import effects, metrics
+from bot.core import backoff, facts, lifecycle
+from bot.core.faults import Definite, Fault, Gone, Passing, Undeliverable
+from bot.core.model import Effect, EffectKind, EffectState, Record, Transition
+from bot.effects import post_audit
+from bot.effects.hands import Claim, Hands
+from bot.store.seal import SealLost
+from bot.store.store import LeaseLost, Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+CONCURRENT = 8
+CANDIDATES = 16
+POLL = 1.0
+TELL_AFTER = timedelta(minutes=10)
+BUGS_ALLOWED = 5
+LANE_PACE = 1.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why an act brought nothing back."""
+
+    error: str
+    definite: bool = False
+    bug: bool = False
+    retry_after: float | None = None
+
+
+class Worker:
+    """Runs `concurrent` acts at a time. `clock` paces lanes (monotonic seconds); leases and due times are the database's."""
+
+    def __init__(
+        self,
+        hands: Hands,
+        new_id: Callable[[], str],
+        *,
+        concurrent: int = CONCURRENT,
+        kinds: frozenset[EffectKind] = frozenset(EffectKind),
+        clock: Callable[[], float] = time.monotonic,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self.hands = hands
+        self.store: Store = hands.store
+        self._new_id = new_id
+        self._kinds = kinds
+        self._clock = clock
+        self._spread = spread
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._slots = asyncio.Semaphore(concurrent)
+        self._acts: set[asyncio.Task[None]] = set()
+        self._lane_free: dict[str, float] = {}
+        self._kind_free: dict[EffectKind, float] = {}
+        self.acted = 0
+        self.store.on_commit(self._wake.set)
+
+    async def run(self) -> None:
+        """Until `stop`: claim what is due, act on up to `concurrent` at once, sleep until something falls due."""
+        while not self._stopping:
+            self._wake.clear()
+            await self._slots.acquire()
+            claim = None
+            try:
+                claim = await self._claim_safely()
+            finally:
+                if claim is None:
+                    self._slots.release()
+            if claim is not None:
+                self._start(claim)
+            else:
+                await self._sleep()
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more; acts under way have `grace` seconds, then they are cut off and their leases given back."""
+        self._stopping = True
+        self._wake.set()
+        if self._acts:
+            await asyncio.wait(self._acts, timeout=grace)
+        for act in self._acts:
+            act.cancel()
+        await asyncio.gather(*self._acts, return_exceptions=True)
+
+    async def settle(self) -> int:
+        """Keep, one after the other, all that is due now; for tests and commands. Returns how many acts there were."""
+        before = self.acted
+        while (claim := await self.claim()) is not None:
+            await self.keep(claim)
+        return self.acted - before
+
+    def _start(self, claim: Claim) -> None:
+        act = asyncio.create_task(self._keep_and_release(claim))
+        self._acts.add(act)
+        act.add_done_callback(self._acts.discard)
+
+    async def _keep_and_release(self, claim: Claim) -> None:
+        try:
+            await self.keep(claim)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim))
+            raise
+        except Exception:  # the store itself failed: the lease runs out, and the promise is claimed again
+            log.exception("effect.not_stored", kind=claim.effect.kind.value, effect=claim.effect.id)
+        finally:
+            self._slots.release()
+            self._wake.set()
+
+    async def _sleep(self) -> None:
+        wait = POLL
+        now = self._clock()
+        busy = [free - now for free in (*self._lane_free.values(), *self._kind_free.values()) if free > now]
+        if busy:
+            wait = max(0.01, min(wait, *busy))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+
+    async def _claim_safely(self) -> Claim | None:
+        try:
+            return await self.claim()
+        except Exception:  # a database that is away for a moment must not end the worker
+            log.exception("worker.claim_failed")
+            await asyncio.sleep(POLL)
+            return None
+
+    # claim
+
+    async def claim(self) -> Claim | None:
+        """Take one promise that is due, dropping on the way what no longer matters; None when nothing is due."""
+        while True:
+            async with self.store.reading() as tx:
+                candidates = await tx.due(self._free_kinds(), self._busy_lanes(), CANDIDATES)
+            if not candidates:
+                return None
+            for effect, lane in candidates:
+                claim, gone = await self._take(effect)
+                if claim is not None:
+                    if lane is not None:
+                        self._lane_free[lane] = self._clock() + LANE_PACE
+                    return claim
+                if gone:
+                    break
+            else:
+                return None
+
+    async def _take(self, candidate: Effect) -> tuple[Claim | None, bool]:
+        """Claim this one. The second value says that it was dropped, so that it is worth looking again."""
+        async with self.store.transaction() as tx:
+            record = None
+            if candidate.request_id is not None:
+                record = await tx.record(candidate.request_id, skip_locked=True)
+                if record is None:
+                    return None, False
+            effect = await tx.still_due(candidate)
+            if effect is None:
+                return None, False
+            if record is not None:
+                record = await self._settle(tx, record)
+                if not lifecycle.matters(record, effect) and not effect.again:
+                    await self._drop(tx, effect)
+                    return None, True
+                record = await self._promise_with(tx, record, effect)
+            abandoned = await tx.was_abandoned(effect) and effect.kind is EffectKind.SHOW_MESSAGE
+            epoch = await tx.lease(effect, 2 * effects.deadline(effect.kind), again=abandoned)
+            if epoch is None:
+                return None, False
+            stuck, late = await tx.trouble(record.request.id) if record is not None else (False, False)
+            claimed = replace(effect, epoch=epoch, again=abandoned)
+            return Claim(claimed, record, tx.now, stuck=stuck, late=late), False
+
+    async def _settle(self, tx: Transaction, record: Record) -> Record:
+        settled = lifecycle.settle(record, tx.now, self._new_id)
+        return record if settled is None else await tx.apply(settled)
+
+    async def _drop(self, tx: Transaction, effect: Effect) -> None:
+        """It may have been dropped by what was just settled; then there is nothing left to end."""
+        with suppress(LeaseLost):
+            await tx.finish(effect, EffectState.DROPPED)
+
+    async def _promise_with(self, tx: Transaction, record: Record, effect: Effect) -> Record:
+        step = lifecycle.claim(record, effect, tx.now, self._new_id)
+        return record if step is None else await tx.apply(step)
+
+    def _free_kinds(self) -> frozenset[EffectKind]:
+        now = self._clock()
+        return self._kinds - {kind for kind, free in self._kind_free.items() if free > now}
+
+    def _busy_lanes(self) -> tuple[str, ...]:
+        now = self._clock()
+        self._lane_free = {lane: free for lane, free in self._lane_free.items() if free > now}
+        return tuple(self._lane_free)
+
+    # act and complete
+
+    async def keep(self, claim: Claim) -> None:
+        """Act under the deadline, then store what came of it."""
+        self.acted += 1
+        kind, started = claim.effect.kind, self._clock()
+        outcome = await self._act(claim)
+        try:
+            if isinstance(outcome, Trouble):
+                await self._put_back(claim, outcome)
+            elif kind is EffectKind.POST_AUDIT:
+                await self._complete_audit(claim, outcome)
+            else:
+                await self._complete(claim, outcome)
+        except LeaseLost:
+            log.warning("effect.lease_lost", kind=kind.value, effect=claim.effect.id)
+            metrics.EFFECTS.labels(kind.value, "lease_lost").inc()
+            return
+        result = "failed" if isinstance(outcome, Trouble) else "done"
+        seconds = self._clock() - started
+        metrics.EFFECTS.labels(kind.value, result).inc()
+        metrics.EFFECT_SECONDS.labels(kind.value).observe(seconds)
+        log.info("effect", result=result, kind=kind.value, ms=round(seconds * 1000), **_about(claim, outcome))
+
+    async def _act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
+        """What the act brought back, or the Trouble it ran into. No exception of an act leaves here."""
+        kind = claim.effect.kind
+        perform = post_audit.perform if kind is EffectKind.POST_AUDIT else effects.PERFORM[kind]
+        try:
+            async with asyncio.timeout(effects.deadline(kind).total_seconds()):
+                return await perform(claim, self.hands)
+        except Passing as fault:
+            return Trouble(fault.code, retry_after=fault.retry_after)
+        except (Definite, Gone, Undeliverable) as fault:
+            return Trouble(fault.code, definite=True)
+        except Fault as fault:
+            return Trouble(fault.code)
+        except SealLost:
+            return Trouble("seal_key_lost", definite=True)
+        except TimeoutError:
+            return Trouble("deadline")
+        except Exception as error:  # a fault of our own: it must neither stop the others nor be tried for ever
+            log.exception("effect.bug", kind=kind.value, effect=claim.effect.id)
+            return Trouble(f"bug_{type(error).__name__}", bug=True)
+
+    async def _complete(self, claim: Claim, fact: facts.Fact) -> None:
+        """Effect, observation and audit in one transaction. Raises LeaseLost, and then nothing is stored."""
+        async with self.store.transaction() as tx:
+            record = await self._locked(tx, claim)
+            record = await self._settle(tx, record)
+            await self._end_claim(tx, claim)
+            if claim.effect.told:
+                record = await tx.apply(self._observe(record, facts.Recovered(claim.effect.kind), tx))
+            await tx.apply(self._observe(record, fact, tx))
+
+    async def _end_claim(self, tx: Transaction, claim: Claim) -> None:
+        """Done; but an edit whose earlier claimer vanished is promised once more, when that one's lease is over too."""
+        if claim.effect.again:
+            later = tx.now + 2 * effects.deadline(claim.effect.kind)
+            await tx.finish(claim.effect, EffectState.OPEN, due_at=later)
+        else:
+            await tx.finish(claim.effect, EffectState.DONE, last_error="")
+
+    async def _complete_audit(self, claim: Claim, upto: int | None) -> None:
+        async with self.store.transaction() as tx:
+            await tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+            channel = claim.effect.subject_id
+            await tx.move_cursor(channel, await tx.cursor(channel) if upto is None else upto)
+
+    async def _put_back(self, claim: Claim, trouble: Trouble) -> None:
+        """Try again later, or park: what can never work, at once; what fails by our own fault, after a few tries."""
+        effect = claim.effect
+        self._pause(effect.kind, trouble.retry_after)
+        async with self.store.transaction() as tx:
+            record = await self._locked(tx, claim) if claim.record is not None else None
+            bugs = effect.bugs + trouble.bug
+            parks = record is not None and (trouble.definite or bugs >= BUGS_ALLOWED)
+            failed_at = effect.first_failed_at or tx.now
+            late = record is not None and not effect.told and tx.now - failed_at >= TELL_AFTER
+            wait = backoff.delay(effect.attempts + 1, spread=self._spread(), retry_after=trouble.retry_after)
+            await tx.finish(
+                effect,
+                EffectState.PARKED if parks else EffectState.OPEN,
+                due_at=tx.now + wait,
+                attempts=effect.attempts + 1,
+                bugs=bugs,
+                first_failed_at=failed_at,
+                told=effect.told or late or parks,
+                last_error=trouble.error,
+            )
+            if record is not None and parks:
+                await tx.apply(self._observe(record, facts.Stuck(effect.kind, effect.id, trouble.error), tx))
+            elif record is not None and late:
+                await tx.apply(self._observe(record, facts.Delayed(effect.kind, trouble.error), tx))
+
+    def _observe(self, record: Record, fact: facts.Fact, tx: Transaction) -> Transition:
+        return lifecycle.observe(record, fact, tx.now, self._new_id)
+
+    async def _locked(self, tx: Transaction, claim: Claim) -> Record:
+        record = await tx.record(claim.story.request.id)
+        assert record is not None, "records are never deleted"
+        return record
+
+    def _pause(self, kind: EffectKind, retry_after: float | None) -> None:
+        """The other side asked for a pause: nothing of this kind is claimed before it is over."""
+        if retry_after:
+            self._kind_free[kind] = self._clock() + retry_after
+
+    async def _give_back(self, claim: Claim) -> None:
+        """Free the lease at once: another worker need not wait for it to run out."""
+        async with self.store.transaction() as tx:
+            with suppress(LeaseLost):
+                await tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now)
+
+
+def _about(claim: Claim, outcome: object) -> dict[str, object]:
+    about: dict[str, object] = {"effect": claim.effect.id}
+    if claim.record is not None:
+        about["request"] = claim.record.request.label
+    if isinstance(outcome, Trouble):
+        about["error"] = outcome.error
+    return about
