@@ -1,0 +1,345 @@
+"""The environment as checked settings: secrets and what differs between places. What is allowed is `config`'s business.
+
+Each variable may be given as `NAME`, or as `NAME_FILE`, the path of a file that holds the value. Complaints name
+variables and never repeat a value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_FILE_BYTES = 64 * 1024
+
+
+class Need(StrEnum):
+    """What a command works with, and so which variables it asks for."""
+
+    SLACK = "slack"
+    TYK = "tyk"
+    DATABASE = "database"
+    SEAL = "seal"
+
+
+EVERYTHING = frozenset(Need)
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; `complaints` holds everything that is wrong with it, one sentence each."""
+
+    def __init__(self, complaints: list[str]) -> None:
+        self.complaints = tuple(complaints)
+        super().__init__("\n".join(complaints))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked values. What a command did not need is empty, whatever the environment says of it."""
+
+    slack_bot_token: str = field(default="", repr=False)
+    slack_app_token: str = field(default="", repr=False)
+    slack_signing_secret: str = field(default="", repr=False)
+    slack_api_url: str = "https://slack.com/api/"
+    tyk_dashboard_key: str = field(default="", repr=False)
+    tyk_dashboard_url: str = ""  # empty: that of config.yaml holds
+    database_url: str = field(default="sqlite:///tyk-key-bot.db", repr=False)  # may hold a password
+    seal_keys: tuple[str, ...] = field(default=(), repr=False)
+    log_level: str = "INFO"
+    log_format: str = "json"
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+
+    @property
+    def socket_mode(self) -> bool:
+        """Whether Slack is reached by Socket Mode, which needs no inbound port, and not by HTTP."""
+        return bool(self.slack_app_token)
+
+
+def load(environ: Mapping[str, str], *, needs: frozenset[Need] = EVERYTHING) -> Settings:
+    """The settings in an environment. SettingsError with every complaint at once."""
+    source = _Source(environ)
+    values: dict[str, object] = {}
+    for variable in _VARIABLES:
+        if variable.need is None or variable.need in needs:
+            _take(variable, source, values)
+    if Need.SLACK in needs:
+        _one_transport(source)
+    source.notice_misspellings([v.name for v in _VARIABLES if v.need in needs and v.name.endswith("_URL")])
+    if source.complaints:
+        raise SettingsError(source.complaints)
+    return Settings(**values)  # type: ignore[arg-type]  # each check returns its field's type
+
+
+# --- the variables --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """One variable; `check` turns its text into the value or raises ValueError with a sentence that does not repeat it."""
+
+    name: str
+    need: Need | None
+    check: Callable[[str], object]
+    required: str = ""  # how to come by it, where there is no doing without it
+
+
+def _token(prefix: str, what: str) -> Callable[[str], str]:
+    others = {
+        "xoxb-": "a bot token",
+        "xapp-": "an app-level token",
+        "xoxp-": "a user's token",
+        "xoxe": "a refresh token",
+    }
+
+    def check(text: str) -> str:
+        if not text.startswith(prefix):
+            found = next((f", and this is {name}" for start, name in others.items() if text.startswith(start)), "")
+            raise ValueError(f"needs {what}, which begins with {prefix}{found}")
+        return _credential(text)
+
+    return check
+
+
+def _credential(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("holds a blank, a line break or another character that no credential has")
+    return text
+
+
+def _address(text: str) -> str:
+    """An https address (http only to this machine itself) without credentials."""
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is no valid address") from None
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("needs an address that begins with https://")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("must begin with https://: over http the credentials could be read on the way")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a ? or # part")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _database(text: str) -> str:
+    scheme, colon, rest = text.partition("://")
+    if not colon or scheme not in ("sqlite", "postgresql"):
+        meant = {"postgres": "postgresql://", "sqlite+": "sqlite:///", "postgresql+": "postgresql://"}
+        hint = next((f": write {form}..." for start, form in meant.items() if scheme.startswith(start) and colon), "")
+        raise ValueError("needs sqlite:///path or postgresql://user:password@host/name" + hint)
+    if scheme == "sqlite" and (not rest.startswith("/") or rest in ("/", "/:memory:")):
+        raise ValueError("needs a file: sqlite:///relative/path or sqlite:////absolute/path")
+    try:
+        port_is_sound = urlsplit(text).port != 0
+    except ValueError:
+        port_is_sound = False
+    if not port_is_sound or not re.fullmatch(r"[^\s\x00-\x1f]+", text):
+        raise ValueError(
+            "is no valid address; in a password, characters such as @ : / # and blanks are written %40 and so on"
+        )
+    return text
+
+
+def _seal_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key for key in re.split(r"[,\s]+", text) if key)
+    for place, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            which = f"key {place} of {len(keys)} is no seal key" if len(keys) > 1 else "is no seal key"
+            raise ValueError(f"{which}; `tyk-key-bot seal-key` makes one") from None
+    if not keys:
+        raise ValueError("holds no key; `tyk-key-bot seal-key` makes one")
+    return keys
+
+
+def _choice(*options: str, change: Callable[[str], str]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if change(text) not in options:
+            raise ValueError(f"needs one of {', '.join(options)}")
+        return change(text)
+
+    return check
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
+        raise ValueError("needs the address to listen at, such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
+        raise ValueError("needs a port number from 0 (any free one) to 65535")
+    return int(text)
+
+
+_VARIABLES = (
+    _Variable(
+        "SLACK_BOT_TOKEN",
+        Need.SLACK,
+        _token("xoxb-", "the app's bot token"),
+        "the bot token, under OAuth & Permissions",
+    ),
+    _Variable("SLACK_APP_TOKEN", Need.SLACK, _token("xapp-", "an app-level token with connections:write")),
+    _Variable("SLACK_SIGNING_SECRET", Need.SLACK, _credential),
+    _Variable("SLACK_API_URL", Need.SLACK, lambda text: _address(text) + "/"),
+    _Variable(
+        "TYK_DASHBOARD_KEY",
+        Need.TYK,
+        _credential,
+        "the Dashboard user's Tyk Dashboard API Access Credentials, shown in the user's profile",
+    ),
+    _Variable("TYK_DASHBOARD_URL", Need.TYK, _address),
+    _Variable("DATABASE_URL", Need.DATABASE, _database),
+    _Variable("SEAL_KEYS", Need.SEAL, _seal_keys, "one or more keys, newest first; `tyk-key-bot seal-key` makes one"),
+    _Variable("LOG_LEVEL", None, _choice("DEBUG", "INFO", "WARNING", "ERROR", change=str.upper)),
+    _Variable("LOG_FORMAT", None, _choice("json", "text", change=str.lower)),
+    _Variable("HTTP_HOST", None, _host),
+    _Variable("HTTP_PORT", None, _port),
+)
+
+
+# --- taking them ----------------------------------------------------------------------------------------------------
+
+
+class _Source:
+    """The environment, `NAME_FILE` followed, with complaints gathered on the way. An empty variable counts as not set."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.complaints: list[str] = []
+        self._environ = environ
+        known = {variable.name for variable in _VARIABLES}
+        self._strange = [name for name in environ if name.removesuffix("_FILE") not in known and environ[name]]
+
+    def has(self, name: str) -> bool:
+        return bool(self._environ.get(name) or self._environ.get(f"{name}_FILE"))
+
+    def text(self, name: str) -> str | None:
+        """The variable's text; None if it is not set or has been complained of."""
+        value, path = self._environ.get(name), self._environ.get(f"{name}_FILE")
+        if value and path:
+            self.complaints.append(f"{name}: is set, and {name}_FILE too: keep one")
+            return None
+        return self._in_file(name, path) if path else value or None
+
+    def _in_file(self, name: str, path: str) -> str | None:
+        try:
+            with Path(path).open("rb") as file:
+                raw = file.read(MAX_FILE_BYTES + 1)
+            text = raw.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            self.complaints.append(f"{name}_FILE: the file does not hold text")
+            return None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "no file can have this name"
+            self.complaints.append(f"{name}_FILE: the file cannot be read: {reason}")
+            return None
+        if not text or len(raw) > MAX_FILE_BYTES:
+            state = "larger than 64 kB" if text else "empty"
+            self.complaints.append(f"{name}_FILE: the file is {state}")
+            return None
+        return text
+
+    def lacks(self, name: str, how: str) -> None:
+        alike = self._misspelt(name, 0.8)
+        hint = f"; did you mean it by {alike}?" if alike else ""
+        self.complaints.append(f"{name}: is not set; it holds {how}{hint}")
+
+    def notice_misspellings(self, names: list[str]) -> None:
+        """Of variables one can do without, a near miss is told too: a typo would quietly choose the default."""
+        for name in names:
+            if not self.has(name) and (alike := self._misspelt(name, 0.92)):
+                self.complaints.append(f"{alike}: is no setting of this program; did you mean {name}?")
+
+    def _misspelt(self, name: str, cutoff: float) -> str | None:
+        forms = {strange.removesuffix("_FILE").upper(): strange for strange in self._strange}
+        found = difflib.get_close_matches(name, forms, n=1, cutoff=cutoff)
+        return forms[found[0]] if found else None
+
+
+def _take(variable: _Variable, source: _Source, values: dict[str, object]) -> None:
+    if not source.has(variable.name):
+        if variable.required:
+            source.lacks(variable.name, variable.required)
+        return
+    text = source.text(variable.name)
+    if text is None:
+        return
+    try:
+        values[variable.name.lower()] = variable.check(text)
+    except ValueError as error:
+        source.complaints.append(f"{variable.name}: {error}")
+
+
+def _one_transport(source: _Source) -> None:
+    app, secret = source.has("SLACK_APP_TOKEN"), source.has("SLACK_SIGNING_SECRET")
+    if app and secret:
+        source.complaints.append(
+            "SLACK_APP_TOKEN: is set, and SLACK_SIGNING_SECRET too: keep the first for Socket Mode, the second for HTTP"
+        )
+    if not app and not secret:
+        source.lacks(
+            "SLACK_APP_TOKEN", "an app-level token for Socket Mode (SLACK_SIGNING_SECRET instead of it chooses HTTP)"
+        )
+
+
+# --- proxies --------------------------------------------------------------------------------------------------------
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy through which the environment wants this address called, None for none. This machine itself and what
+    NO_PROXY names are called directly; small-letter names win over capitals, as with curl."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host or _is_loopback(host):
+        return None
+    if any(_covers(entry, host) for entry in re.split(r"[,\s]+", _either(environ, "no_proxy") or "")):
+        return None
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    proxy = _either(environ, f"{scheme}_proxy") or _either(environ, "all_proxy")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def _covers(entry: str, host: str) -> bool:
+    """Whether an entry of NO_PROXY names the host: `*`, a domain with all below it, an address or a network."""
+    name = re.sub(r":[0-9]+$", "", entry.lower()) if entry.count(":") == 1 else entry.lower().strip("[]")
+    if name == "*":
+        return True
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        domain = name.removeprefix("*").removeprefix(".")
+        return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _either(environ: Mapping[str, str], name: str) -> str | None:
+    """A variable by its small-letter name, else in capitals; `HTTP_PROXY` of a CGI request is the client's, not ours."""
+    if name in environ:
+        return environ[name] or None
+    if name == "http_proxy" and "REQUEST_METHOD" in environ:
+        return None
+    return environ.get(name.upper()) or None
