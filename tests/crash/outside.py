@@ -1,0 +1,172 @@
+"""The outside world of the proofs: a Slack and a Tyk in memory, behind the effects' own two protocols.
+
+They remember everything that was ever done to them, so that a proof can say afterwards what people saw and which keys opened.
+Every act passes two fault points, before and after, through `Fates`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.core.faults import Gone, Unknown
+from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState
+from bot.effects.hands import Issued
+from bot.store.store import AuditEntry
+
+TEAM = "T0"
+
+
+class Died(BaseException):
+    """The process is gone: not an Exception, so that no handler of ours can survive it."""
+
+
+@dataclass
+class Fates:
+    """Numbers the fault points as they are passed and strikes at the chosen ones.
+
+    `deaths` are the numbers at which the process dies; `lost` those after-act points at which the answer is lost instead.
+    """
+
+    deaths: frozenset[int] = frozenset()
+    lost: frozenset[int] = frozenset()
+    passed: list[str] = field(default_factory=list)
+
+    def point(self, name: str, *, answer: bool = False) -> None:
+        number = len(self.passed)
+        self.passed.append(name)
+        if number in self.deaths:
+            raise Died(name)
+        if answer and number in self.lost:
+            raise Unknown("answer_lost", name)
+
+
+@dataclass
+class Shown:
+    """A message as it stands in Slack."""
+
+    channel: str
+    ts: str
+    kind: MessageKind | None
+    text: str
+    token: str | None = None
+    state: tuple[RequestState, GrantState | None] | None = None
+    deleted: bool = False
+
+
+class Slack:
+    def __init__(self, fates: Fates, people: dict[str, Person]) -> None:
+        self.fates = fates
+        self.people = people
+        self.messages: list[Shown] = []
+        self.audit: list[int] = []
+        self.most_tokens_shown = 0
+        self._ts = itertools.count(1)
+
+    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+        self.fates.point(f"before post {message.kind}")
+        shown = Shown(
+            f"D-{message.target}", str(next(self._ts)), message.kind, f"{record.request.label} {message.ring}"
+        )
+        self.messages.append(shown)
+        self.fates.point(f"after post {message.kind}", answer=True)
+        return shown.channel, shown.ts
+
+    async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
+        self.fates.point(f"before show {message.kind}")
+        shown = self._find(message.channel, message.ts)
+        shown.state = (record.request.state, record.grant.state if record.grant else None)
+        self.fates.point(f"after show {message.kind}", answer=True)
+
+    async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
+        self.fates.point("before show_token")
+        self._find(message.channel, message.ts).token = token
+        self.most_tokens_shown = max(self.most_tokens_shown, len(self.tokens()))
+        self.fates.point("after show_token", answer=True)
+
+    async def delete(self, channel: str, ts: str) -> None:
+        self.fates.point("before delete")
+        for shown in self.messages:
+            if (shown.channel, shown.ts) == (channel, ts):
+                shown.deleted = True
+        self.fates.point("after delete", answer=True)
+
+    async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
+        self.fates.point("before post_audit")
+        self.audit.extend(entry.number for entry in entries)
+        self.fates.point("after post_audit", answer=True)
+        return len(entries)
+
+    async def person(self, record: Record) -> Person:
+        return self.people[record.request.requester.user_id]
+
+    def tokens(self) -> list[str]:
+        return [shown.token for shown in self.messages if shown.token and not shown.deleted]
+
+    def _find(self, channel: str | None, ts: str | None) -> Shown:
+        for shown in self.messages:
+            if (shown.channel, shown.ts) == (channel, ts) and not shown.deleted:
+                return shown
+        raise Gone("message_not_found")
+
+
+@dataclass
+class TykKey:
+    token: str = field(repr=False)
+    key_hash: str
+    expires_at: datetime | None
+    deleted: bool = False
+
+
+class Tyk:
+    """`now` is the same clock as the store's."""
+
+    def __init__(self, fates: Fates, now: Callable[[], datetime], *, names_by_token: bool = False) -> None:
+        self.fates = fates
+        self.now = now
+        self.names_by_token = names_by_token
+        self.keys: list[TykKey] = []
+
+    async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
+        self.fates.point("before issue")
+        number = len(self.keys)
+        made = TykKey(f"token-{number}", f"hash-{number}", expires_at)
+        self.keys.append(made)
+        self.fates.point("after issue", answer=True)
+        return Issued(made.token, made.key_hash, expires_at)
+
+    async def confirm(self, record: Record, key: Key, name: str) -> None:
+        self.fates.point("before confirm")
+        assert record.grant is not None
+        self._find(name).expires_at = record.grant.until
+        self.fates.point("after confirm", answer=True)
+
+    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+        self.fates.point("before verify")
+        assert record.grant is not None
+        held = self._find(name)
+        self.fates.point("after verify", answer=True)
+        return None if held.expires_at == record.grant.until else "another end"
+
+    async def revoke(self, name: str) -> None:
+        self.fates.point("before revoke")
+        for key in self.keys:
+            if name in (key.key_hash, key.token):
+                key.deleted = True
+        self.fates.point("after revoke", answer=True)
+
+    def open_keys(self) -> list[TykKey]:
+        """The keys that open something at this moment."""
+        return [key for key in self.keys if not key.deleted and (key.expires_at is None or key.expires_at > self.now())]
+
+    def _find(self, name: str) -> TykKey:
+        for key in self.keys:
+            if name in (key.key_hash, key.token) and not key.deleted:
+                return key
+        raise Gone("key_unknown")
+
+
+def person(user_id: str, *groups: str) -> Person:
+    return Person(Identity(TEAM, user_id), user_id.title(), groups=frozenset(groups))

@@ -1,0 +1,242 @@
+"""One whole story - ask, two approvals, create, confirm, announce, deliver, hide, end - that can die anywhere and go on.
+
+A death takes the process: what it held in memory is gone, its leases run out, and people do again what was not confirmed to them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.core.model import (
+    ApiRef,
+    Audience,
+    AuditEvent,
+    Book,
+    EffectState,
+    KeyState,
+    Limits,
+    MessageKind,
+    Plan,
+    Record,
+    RequestId,
+    Rule,
+    Verdict,
+)
+from bot.effects import TYK_DEADLINE
+from bot.effects.hands import Hands
+from bot.operations import Operations, Submission
+from bot.store.seal import Seal, new_key
+from bot.store.store import Store
+from bot.worker import Worker
+from tests.crash.outside import Died, Fates, Slack, Tyk, person
+
+AUDIT = "C0AUDIT"
+LIFETIME = timedelta(days=7)
+SEAL_KEY = new_key()
+REQUEST = RequestId("request-1")
+RULE = Rule(
+    name="payments",
+    api=ApiRef("5f1c0b5c6ad84c3c8d0b5f0d7d6e9a11", "payments", ("Default",)),
+    title="Payments",
+    description="",
+    docs=None,
+    listen_path="/payments/",
+    auth_header="Authorization",
+    gateway_url="http://127.0.0.1",
+    requesters=Audience(everyone=True),
+    approvals=2,
+    approvers=Audience(groups=frozenset({"S0LEADS"})),
+    approvals_channel="C0APPROVE",
+    plans=(Plan("standard", Limits(100, 1, -1, 60)),),
+    lifetimes=(LIFETIME,),
+    reason_required=True,
+    lapses_after=timedelta(days=7),
+    hide_token_after=timedelta(days=1),
+)
+BOOK = Book("digest", {RULE.name: RULE})
+PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": person("CAROL", "S0LEADS")}
+TABLES = ("audit", "reviews", "grants", "keys", "messages", "effects", "requests", "counters", "meta")
+
+
+class MortalStore(Store):
+    """The store with a fault point before and after every commit."""
+
+    fates: Fates
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        self.fates.point("before commit")
+        await super()._commit(connection)
+        self.fates.point("after commit")
+
+
+class Story:
+    """The world outlives its process: `slack`, `tyk` and the database stay, the rest is made anew after each death."""
+
+    def __init__(self, engine: AsyncEngine, fates: Fates, *, names_by_token: bool) -> None:
+        self.engine = engine
+        self.fates = fates
+        self.skew = timedelta()
+        self.slack = Slack(fates, PEOPLE)
+        self.tyk = Tyk(fates, lambda: datetime.now(UTC) + self.skew, names_by_token=names_by_token)
+        self.deaths = 0
+        self._ids = itertools.count()
+        self.start()
+
+    def start(self) -> None:
+        self.store = MortalStore(self.engine, AUDIT, self.skew)
+        self.store.fates = self.fates
+        self.operations = Operations(self.store, BOOK, self._new_id)
+        hands = Hands(self.slack, self.tyk, Seal([SEAL_KEY]), BOOK, self.store)
+        self.worker = Worker(hands, self._new_id, clock=lambda: self.skew.total_seconds(), spread=lambda: 0.0)  # noqa: PLW0108 - skew is replaced
+
+    def _new_id(self) -> str:
+        return f"id-{next(self._ids)}"
+
+    def pass_time(self, length: timedelta) -> None:
+        self.skew += length
+        self.store.skew = self.skew
+
+    async def tell(self) -> None:
+        """From the first word to the end, through whatever the fates have in store."""
+        await self._do(self._ask)
+        await self._settle()
+        for user_id in ("BOB", "CAROL"):
+            await self._do(lambda who=user_id: self._approve(who))  # type: ignore[misc]  # a default cannot be annotated
+            await self._settle()
+        self.check_while_held(await self.record())
+        await self._do(self._save)
+        await self._settle()
+        self.check_while_held(await self.record())
+        self.pass_time(LIFETIME + timedelta(hours=1))
+        await self._settle()
+
+    async def _do(self, act: Callable[[], Awaitable[object]]) -> None:
+        """A person does something, and does it again for as long as nobody has confirmed it."""
+        while True:
+            try:
+                await act()
+            except Died:
+                self._restart()
+            else:
+                return
+
+    async def _settle(self) -> None:
+        """Until nothing is open that falls due within the hour, deaths and waits included."""
+        for _ in range(60):
+            try:
+                acts = await self.worker.settle()
+            except Died:
+                self._restart()
+                continue
+            self.pass_time(timedelta(seconds=2))
+            if acts == 0 and not await self._soon():
+                return
+            if acts == 0:
+                self.pass_time(timedelta(seconds=30))
+        raise AssertionError("the story never settles")
+
+    async def _soon(self) -> bool:
+        async with self.store.reading() as tx:
+            due = [
+                effect for effect in await tx.effects(EffectState.OPEN) if effect.due_at < tx.now + timedelta(minutes=5)
+            ]
+        return bool(due)
+
+    def _restart(self) -> None:
+        self.deaths += 1
+        self.pass_time(2 * TYK_DEADLINE + timedelta(seconds=1))
+        self.start()
+
+    async def _ask(self) -> None:
+        form = Submission(REQUEST, RULE.name, "standard", LIFETIME, "checkout", "because")
+        await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
+
+    async def _approve(self, user_id: str) -> None:
+        outcome = await self.operations.review(REQUEST, PEOPLE[user_id], Verdict.YES, "")
+        assert outcome.refusal is None or outcome.refusal.code in ("decided", "said_yes"), outcome.refusal
+
+    async def _save(self) -> None:
+        key = next(key for key in (await self.record()).keys if key.state is KeyState.LIVE)
+        await self.operations.hide(REQUEST, key.id, PEOPLE["ALICE"])
+
+    async def record(self) -> Record:
+        async with self.store.reading() as tx:
+            record = await tx.record(REQUEST)
+        assert record is not None
+        return record
+
+    # what must hold
+
+    def check_while_held(self, record: Record) -> None:
+        """One usable key, equal to the one shown; no other that outlives its probation."""
+        live = [key for key in record.keys if key.state is KeyState.LIVE]
+        assert len(live) == 1, "one request, one key"
+        assert self.slack.most_tokens_shown == 1, "one message at a time holds a token"
+        shown = {shown.token for shown in self.slack.messages if shown.token}
+        lasting = [
+            key for key in self.tyk.keys if key.expires_at and key.expires_at > self.tyk.now() + timedelta(minutes=16)
+        ]
+        assert {key.token for key in lasting} == shown, "the key that lasts is the one that was shown"
+        assert [key.key_hash for key in lasting] == [live[0].key_hash]
+
+    async def check_after_the_end(self) -> None:
+        record = await self.record()
+        assert not self.tyk.open_keys(), "after the end no key opens anything"
+        assert not self.slack.tokens(), "no token is on show"
+        assert all(key.state is KeyState.DEAD and key.sealed is None for key in record.keys), "nothing stays sealed"
+        self._check_messages(record)
+        await self._check_audit()
+        async with self.store.reading() as tx:
+            assert not await tx.effects(EffectState.OPEN), "nothing is left to do"
+            assert not await tx.effects(EffectState.PARKED), "nothing is stuck"
+
+    def _check_messages(self, record: Record) -> None:
+        """No message says what the database does not; one made twice by a lost answer says nothing that can be false."""
+        state = (record.request.state, record.grant.state if record.grant else None)
+        for kind in (MessageKind.CARD, MessageKind.STATUS):
+            states = [shown.state for shown in self.slack.messages if shown.kind is kind]
+            assert states.count(state) == 1, f"one {kind} follows its request"
+            assert set(states) <= {state, None}
+
+    async def _check_audit(self) -> None:
+        async with self.store.reading() as tx:
+            entries = [entry async for entry in tx.audit_trail()]
+        assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "gapless and in order"
+        events = [entry.event for entry in entries]
+        once = [event for event in events if event is not AuditEvent.KEY_CREATED]
+        assert once == [
+            AuditEvent.ASKED,
+            AuditEvent.REVIEWED,
+            AuditEvent.REVIEWED,
+            AuditEvent.APPROVED,
+            AuditEvent.SENT,
+            AuditEvent.HIDDEN,
+            AuditEvent.EXPIRED,
+            AuditEvent.KEY_DELETED,
+        ]
+        firsts = list(dict.fromkeys(self.slack.audit))
+        assert firsts == [entry.number for entry in entries], "the channel has every line, in order"
+
+
+async def wipe(engine: AsyncEngine) -> None:
+    """An empty database again. The audit's own guard is taken off for it: only a test may."""
+    async with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            guard = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            triggers = (await connection.execute(text(guard))).all()
+            for name, _ in triggers:
+                await connection.execute(text(f"DROP TRIGGER {name}"))
+            for table in TABLES:
+                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
+            for _, sql in triggers:
+                await connection.execute(text(sql))
+        else:
+            await connection.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
+            for table in TABLES:
+                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
+            await connection.execute(text("ALTER TABLE audit ENABLE TRIGGER ALL"))

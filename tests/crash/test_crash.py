@@ -1,0 +1,61 @@
+"""A crash at every step, and an answer lost at every step: the story comes out right all the same.
+
+The quick share of the proofs. `python -m tests.crash` runs them whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.store.engine import migrate, open_engine
+from tests.crash.outside import Fates
+from tests.crash.story import Story, wipe
+
+QUICK = 5
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    engine = open_engine(url)
+    await migrate(engine)
+    await wipe(engine)
+    yield engine
+    await engine.dispose()
+
+
+async def told(engine: AsyncEngine, fates: Fates, *, names_by_token: bool = False) -> Story:
+    story = Story(engine, fates, names_by_token=names_by_token)
+    await story.tell()
+    await story.check_after_the_end()
+    return story
+
+
+async def test_the_story_without_a_fault(engine: AsyncEngine) -> None:
+    """Undisturbed, one key is made, shown once, hidden, ended, and everything is said once."""
+    story = await told(engine, Fates())
+    assert len(story.tyk.keys) == 1
+    assert len(story.slack.messages) == 3
+    assert story.slack.audit == sorted(set(story.slack.audit))
+
+
+async def test_a_death_at_every_fifth_point(engine: AsyncEngine) -> None:
+    """The process dies before or after a commit or an act; the next one finishes the story."""
+    points = len((await told(engine, Fates())).fates.passed)
+    for number in range(0, points, QUICK):
+        await wipe(engine)
+        story = await told(engine, Fates(deaths=frozenset({number})), names_by_token=number % 2 == 0)
+        assert story.deaths == 1, story.fates.passed[number]
+
+
+async def test_every_answer_lost_once(engine: AsyncEngine) -> None:
+    """The act was done and nobody heard of it: it is done again, and nothing is there twice that counts."""
+    points = (await told(engine, Fates())).fates.passed
+    acts = [number for number, name in enumerate(points) if name.startswith("after") and "commit" not in name]
+    assert len(acts) > 20
+    for number in acts:
+        await wipe(engine)
+        await told(engine, Fates(lost=frozenset({number})), names_by_token=number % 2 == 0)
