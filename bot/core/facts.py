@@ -9,6 +9,15 @@ from bot.core.model import EffectKind, KeyId, MessageId
 
 
 @dataclass(frozen=True)
+class Issued:
+    """A key that Tyk has just made, alive until `expires_at`."""
+
+    token: str = field(repr=False)
+    key_hash: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class MessagePosted:
     message_id: MessageId
     channel: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.core.facts import Issued
 from bot.core.model import Book, Effect, Key, Message, Person, Record
 from bot.store.store import AuditEntry, Store
 
@@ -37,15 +38,6 @@ class Slack(Protocol):
     async def person(self, record: Record) -> Person:
         """What Slack says of the requester now. Raises Refusal where they may not use the bot at all."""
         ...
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A key that Tyk has just made, alive until `expires_at`. `name` is what Tyk calls it in the audit: its hash."""
-
-    token: str = field(repr=False)
-    key_hash: str
-    expires_at: datetime
 
 
 class Tyk(Protocol):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.core.facts import Issued
 from bot.core.faults import Gone, Unknown
 from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState
-from bot.effects.hands import Issued
 from bot.store.store import AuditEntry
 
 TEAM = "T0"

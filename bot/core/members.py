@@ -1,0 +1,30 @@
+"""Who may use the bot at all, before any rule is asked: the full members of our own workspace, and nobody else."""
+
+from __future__ import annotations
+
+from bot.core.model import Person, Refusal, Workspace
+
+SLACKBOT = "USLACKBOT"  # Slack says of it that it is no bot
+
+
+def refuse(person: Person, workspace: Workspace) -> Refusal | None:
+    """None for a full member, else why not. What Slack did not say (an empty team) counts against a person."""
+    user_id = person.identity.user_id
+    if person.is_stranger:
+        return Refusal("Only members of this workspace can use this bot, and Slack does not know you.", code="stranger")
+    if person.is_bot or user_id in {SLACKBOT, workspace.bot_user_id}:
+        return Refusal("Only people can use this bot, not other apps.", code="bot")
+    if person.deleted:
+        return Refusal("This Slack account is deactivated, so it cannot use this bot.", code="deactivated")
+    if not _is_ours(person, workspace):
+        return Refusal(
+            "Only members of this workspace can use this bot, and you belong to another one.", code="other_team"
+        )
+    if person.is_guest:
+        return Refusal("Only full members of this workspace can use this bot, and you are a guest here.", code="guest")
+    return None
+
+
+def _is_ours(person: Person, workspace: Workspace) -> bool:
+    same_team = person.identity.team_id == workspace.team_id != ""
+    return same_team or bool(workspace.enterprise_id and person.enterprise_id == workspace.enterprise_id)

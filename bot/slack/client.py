@@ -1,0 +1,434 @@
+"""Speaking to Slack: one call at a time, under a deadline, its outcome told as a Fault that carries nothing of the request.
+
+Everything passes through `call`. It asks once and never again by itself: an answer that was lost may have been a post
+that was made, and whether to repeat it is the worker's business. Limits (429) are told, not slept on, likewise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.faults import Definite, Fault, Gone, Passing, Undeliverable, Unknown
+from bot.core.model import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, MutableMapping
+
+TIMEOUT = 8.0  # seconds for one exchange
+DEADLINE = 10.0  # seconds for all that one act takes
+
+# What Slack's error codes mean for a promise. A code that is in none of these tables is Passing: an operator can mend it
+# or it passes by itself, and what is tried again and told of loses nothing.
+_GONE = frozenset(
+    {
+        "message_not_found",
+        "edit_window_closed",
+        "cant_update_message",
+        "expired_trigger_id",
+        "exchanged_trigger_id",
+        "invalid_trigger_id",
+        "not_found",  # views.update: the person closed it
+    }
+)
+_UNDELIVERABLE = frozenset({"user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot"})
+_UNKNOWN = frozenset({"internal_error", "fatal_error"})  # Slack: "some aspect of the operation" may have succeeded
+_DEFINITE = frozenset(
+    {
+        "as_user_not_supported",
+        "attachment_payload_limit_exceeded",
+        "block_mismatch",
+        "cannot_reply_to_message",
+        "cant_delete_message",
+        "deprecated_endpoint",
+        "duplicate_external_id",
+        "hash_conflict",
+        "insecure_request",
+        "invalid_arg_name",
+        "invalid_arguments",
+        "invalid_array_arg",
+        "invalid_attachments",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_charset",
+        "invalid_cursor",
+        "invalid_form_data",
+        "invalid_json",
+        "invalid_limit",
+        "invalid_metadata_format",
+        "invalid_metadata_schema",
+        "invalid_post_type",
+        "invalid_user_combination",
+        "json_not_object",
+        "markdown_text_conflict",
+        "metadata_too_large",
+        "method_deprecated",
+        "method_not_supported_for_channel_type",
+        "missing_argument",
+        "missing_post_type",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+        "not_enough_users",
+        "push_limit_reached",
+        "too_many_attachments",
+        "too_many_users",
+        "unknown_method",
+        "users_list_not_supplied",
+        "view_too_large",
+    }
+)
+_RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
+
+
+def new_session() -> aiohttp.ClientSession:
+    """The session all calls share. slack_sdk ignores its own timeout where it is given a session, so it stands here."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+
+
+def web_client(token: str, base_url: str, session: aiohttp.ClientSession, proxy: str | None) -> AsyncWebClient:
+    """The one client, which Bolt clones for each request. It never asks twice by itself: no retry handler at all."""
+    return AsyncWebClient(
+        token=token,
+        base_url=base_url,
+        timeout=int(TIMEOUT),
+        session=session,
+        proxy=proxy,
+        retry_handlers=[],
+        logger=logging.getLogger("slack_sdk.web"),
+    )
+
+
+def pin_proxy(environ: MutableMapping[str, str]) -> None:
+    """Takes the proxy variables out of the environment, once the settings have read them and before any client is made.
+
+    slack_sdk reads them by itself in the web client, in each of Bolt's clones of it, in `respond` and in the socket
+    client, and knows no NO_PROXY. So nobody may find them there, and the proxy that the settings chose is handed to each
+    in so many words: `web_client(proxy=...)` (the clones and `respond` inherit it), `AsyncSocketModeHandler(proxy=...)`
+    and `httpx.AsyncClient(proxy=...)`. httpx may keep `trust_env`, and with it SSL_CERT_FILE.
+    """
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+        environ.pop(name, None)
+        environ.pop(name.lower(), None)
+
+
+# --- one call -------------------------------------------------------------------------------------------------------
+
+
+class Answer(NamedTuple):
+    """Slack's `ok` answer and its headers."""
+
+    data: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+async def call(
+    client: AsyncWebClient, method: str, arguments: Mapping[str, Any], *, get: bool = False, within: float = TIMEOUT
+) -> Answer:
+    """Asks once, `within` so many seconds; raises a Fault for all but `ok`. To whom only reads, Unknown is Passing."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    fault: Fault
+    try:
+        async with asyncio.timeout(within):
+            if get:
+                response = await client.api_call(method, http_verb="GET", params=given)
+            else:
+                response = await client.api_call(method, json=given)
+        data: Any = response.data
+        if isinstance(data, dict):
+            return Answer(data, response.headers)
+        fault = Unknown("unreadable", f"{method} got an answer that is not Slack's")
+    except SlackApiError as error:
+        fault = _refused(method, error.response, given)
+    except TimeoutError as error:
+        never_sent = isinstance(error, aiohttp.ConnectionTimeoutError)
+        fault = (
+            Passing("unreachable", f"{method} found no way to Slack in time")
+            if never_sent
+            else Unknown("timeout", f"{method} had no answer in time")
+        )
+    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
+        fault = Passing("unreachable", f"{method} found no way to Slack: {type(error).__name__}")
+    except (aiohttp.ClientError, OSError) as error:
+        fault = Unknown("connection_lost", f"{method} lost the connection: {type(error).__name__}")
+    except (AttributeError, UnicodeDecodeError):  # slack_sdk's, where a body is no JSON object
+        fault = Unknown("unreadable", f"{method} got an answer that is not Slack's")
+    raise fault  # outside of the handlers, so that no __context__ leads to slack_sdk's error, which holds the request
+
+
+def _refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
+    """What an answer that is not `ok` means. `response` is slack_sdk's, or aiohttp's own where the body was no JSON."""
+    status: Any = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    body = getattr(response, "data", None)
+    data: dict[str, Any] = body if isinstance(body, dict) else {}
+    code = data.get("error")
+    if not isinstance(code, str) or not re.fullmatch(r"[a-z0-9_.\-]{1,64}", code):
+        code = None
+    if status == 429 or code in _RATE_LIMITED:
+        return Passing(
+            "ratelimited", f"{method} is called too often", retry_after=_seconds(response.headers.get("Retry-After"))
+        )
+    if status >= 500:
+        return Unknown(f"http_{status}", f"{method} met a failing Slack")
+    if code is None:
+        if status == 200:
+            return Unknown("unreadable", f"{method} got an answer that is not Slack's")
+        return Passing(f"http_{status}", f"{method} got an answer that is not Slack's")
+    complaints = _complaints(data, sent)
+    text = f"{method}: {complaints}" if complaints else method
+    if "trigger_id" in complaints and "expired" in complaints:  # how Slack says expired_trigger_id at times
+        return Gone("expired_trigger_id", text)
+    kinds: tuple[tuple[frozenset[str], type[Fault]], ...] = (
+        (_GONE, Gone),
+        (_UNDELIVERABLE, Undeliverable),
+        (_UNKNOWN, Unknown),
+        (_DEFINITE, Definite),
+    )
+    return next((kind for codes, kind in kinds if code in codes), Passing)(code, text)
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _complaints(data: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
+    """What Slack says is wrong, and where. Words that it quotes from what we sent are struck out."""
+    metadata = data.get("response_metadata")
+    said = [
+        line
+        for lines in (metadata.get("messages") if isinstance(metadata, dict) else None, data.get("errors"))
+        if isinstance(lines, list)
+        for line in lines
+        if isinstance(line, str)
+    ]
+    said += [
+        f"{name} {data[name]}" for name in ("needed", "provided") if isinstance(data.get(name), str)
+    ]  # missing_scope
+    ours = list(_values(sent))
+
+    def strike(found: re.Match[str]) -> str:
+        word = found[0]
+        is_plain = word.isalpha() and word.islower()
+        quoted = word.strip(".:=-")
+        return "…" if not is_plain and any(quoted in value for value in ours) else word
+
+    return "; ".join(re.sub(r"[\w+/=.:\-]{6,}", strike, line)[:300] for line in list(dict.fromkeys(said))[:5])
+
+
+def _values(sent: Any, name: str = "") -> Iterator[str]:
+    """Every text in a request, but for what names a part of it."""
+    if isinstance(sent, str) and name not in {"type", "block_id", "action_id"}:
+        yield sent
+    elif isinstance(sent, dict):
+        for key, value in sent.items():
+            yield from _values(value, key)
+    elif isinstance(sent, list):
+        for value in sent:
+            yield from _values(value)
+
+
+# --- what the effects and the listeners do --------------------------------------------------------------------------
+
+
+class Chat:
+    """Messages and modals. `deadline` is for all that one act takes, in seconds."""
+
+    def __init__(
+        self, client: AsyncWebClient, *, deadline: float = DEADLINE, timeout: float = TIMEOUT, remembers: int = 10_000
+    ) -> None:
+        self._client = client
+        self._deadline = deadline
+        self._timeout = timeout
+        self._remembers = remembers
+        self._direct: OrderedDict[str, str] = OrderedDict()
+
+    async def post(self, target: str, text: str, blocks: list[dict[str, Any]]) -> tuple[str, str]:
+        """Posts to a channel id, or to a user id by direct message; returns the channel and ts Slack gave it."""
+        ends_at = asyncio.get_running_loop().time() + self._deadline
+        is_person = target.startswith(("U", "W"))
+        channel = await self._direct_message(target, ends_at) if is_person else target
+        try:
+            answer = await self._call("chat.postMessage", _message(channel, text, blocks), ends_at=ends_at)
+        except Fault as fault:
+            if fault.code in {"channel_not_found", "is_archived"}:
+                self._direct.pop(target, None)  # opened anew next time, and Slack says then what has become of them
+            raise
+        place, ts = answer.get("channel"), answer.get("ts")
+        if not (isinstance(place, str) and isinstance(ts, str) and place and ts):
+            raise Unknown("unreadable", "chat.postMessage did not say where the message is")
+        return place, ts
+
+    async def update(self, channel: str, ts: str, text: str, blocks: list[dict[str, Any]]) -> None:
+        """Repaints a message; Gone where it is no more, or not to be changed any more."""
+        await self._call("chat.update", {"channel": channel, "ts": ts, "text": text, "blocks": blocks})
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Deletes a message; one that is no more is deleted."""
+        try:
+            await self._call("chat.delete", {"channel": channel, "ts": ts})
+        except Gone as gone:
+            if gone.code != "message_not_found":
+                raise
+
+    async def ephemeral(self, channel: str, user: str, text: str) -> None:
+        """A line that only this person sees, once, if they are there to see it."""
+        await self._call("chat.postEphemeral", {"channel": channel, "user": user, "text": text})
+
+    async def open_view(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
+        """Opens a modal and returns it with the id and hash Slack gave it; Gone where the trigger is used or too old."""
+        return _view(await self._call("views.open", {"trigger_id": trigger_id, "view": view}))
+
+    async def update_view(
+        self,
+        view_id: str,
+        view: dict[str, Any],
+        hash: str | None = None,  # noqa: A002 - Slack's name for it
+    ) -> dict[str, Any]:
+        """Repaints a modal; Gone where it was closed, Definite `hash_conflict` where it is no more what `hash` says."""
+        return _view(await self._call("views.update", {"view_id": view_id, "view": view, "hash": hash}))
+
+    async def _direct_message(self, user_id: str, ends_at: float) -> str:
+        if user_id in self._direct:
+            self._direct.move_to_end(user_id)
+            return self._direct[user_id]
+        try:
+            answer = await self._call("conversations.open", {"users": user_id}, ends_at=ends_at)
+        except Unknown as fault:  # opening twice opens the same, and nothing is posted yet
+            raise Passing(fault.code, fault.text) from None
+        opened = answer.get("channel")
+        channel = opened.get("id") if isinstance(opened, dict) else None
+        if not isinstance(channel, str) or not channel:
+            raise Passing("unreadable", "conversations.open did not say which channel")
+        self._direct[user_id] = channel
+        if len(self._direct) > self._remembers:
+            self._direct.popitem(last=False)
+        return channel
+
+    async def _call(self, method: str, arguments: dict[str, Any], *, ends_at: float | None = None) -> dict[str, Any]:
+        left = self._deadline if ends_at is None else ends_at - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise Passing("timeout", f"{method} was not called: no time was left")
+        return (await call(self._client, method, arguments, within=min(left, self._timeout))).data
+
+
+def _message(channel: str, text: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"channel": channel, "text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+
+
+def _view(answer: dict[str, Any]) -> dict[str, Any]:
+    view = answer.get("view")
+    if not isinstance(view, dict):
+        raise Unknown("unreadable", "Slack did not say which view it shows")
+    return view
+
+
+# --- before anything else -------------------------------------------------------------------------------------------
+
+
+class PreflightError(Exception):
+    """What the operator must mend before the bot can start, as a sentence that names the variable."""
+
+
+class Preflight(NamedTuple):
+    """What the bot token stands for, and the scopes it was granted (none where the server does not say)."""
+
+    workspace: Workspace
+    scopes: frozenset[str]
+
+
+async def preflight(
+    client: AsyncWebClient, app_token: str | None, needed: frozenset[str], *, within: float = TIMEOUT
+) -> Preflight:
+    """Tries both tokens: Socket Mode with a bad one waits for ever. Passing where Slack cannot be asked just now."""
+    _looks_right("SLACK_BOT_TOKEN", client.token or "", other="xapp-", wanted="the bot token (xoxb-...)")
+    if app_token is not None:
+        _looks_right("SLACK_APP_TOKEN", app_token, other="xoxb-", wanted="the app-level token (xapp-...)")
+    data, headers = await _try(client, "auth.test", {}, "SLACK_BOT_TOKEN", within)
+    team_id, user_id = data.get("team_id"), data.get("user_id")
+    if not data.get("bot_id"):
+        raise PreflightError("SLACK_BOT_TOKEN stands for a person; it needs the app's bot token (xoxb-...).")
+    if not (isinstance(team_id, str) and isinstance(user_id, str) and team_id and user_id):
+        raise Passing("unreadable", "auth.test did not say who the bot is")
+    said = headers.get("x-oauth-scopes")
+    scopes = frozenset(scope.strip() for scope in (said or "").split(",") if scope.strip())
+    if said is not None and (missing := sorted(needed - scopes)):
+        raise PreflightError(
+            f"SLACK_BOT_TOKEN lacks the scope{'s' * (len(missing) > 1)} {', '.join(missing)}: "
+            "add them under OAuth & Permissions and install the app again."
+        )
+    if app_token is not None:
+        await _try(client, "apps.connections.open", {"token": app_token}, "SLACK_APP_TOKEN", within)
+    return Preflight(Workspace(team_id, data.get("enterprise_id") or None, user_id), scopes)
+
+
+def _looks_right(variable: str, token: str, *, other: str, wanted: str) -> None:
+    if not token.strip():
+        raise PreflightError(f"{variable} is empty; it needs {wanted}.")
+    if token.strip().startswith(other):
+        raise PreflightError(f"{variable} holds a token of the other kind ({other}...); it needs {wanted}.")
+
+
+async def _try(client: AsyncWebClient, method: str, arguments: dict[str, Any], variable: str, within: float) -> Answer:
+    try:
+        return await call(client, method, arguments, within=within)
+    except Fault as fault:
+        code = fault.code
+        if (isinstance(fault, Unknown) and code != "unreadable") or code in {
+            "ratelimited",
+            "service_unavailable",
+            "unreachable",
+        }:
+            raise
+    if variable == "SLACK_APP_TOKEN" and code == "missing_scope":
+        raise PreflightError("SLACK_APP_TOKEN lacks the scope connections:write.")
+    if code.startswith("http_") or code in {"unreadable", "unknown_method"}:
+        raise PreflightError(f"What answers at SLACK_API_URL is not Slack: {method} got {code}.")
+    raise PreflightError(f"Slack does not accept {variable} ({code}).")
+
+
+# --- logs -----------------------------------------------------------------------------------------------------------
+
+_TALKATIVE = ("slack_sdk", "slack_bolt", "aiohttp")
+
+
+class _NothingSpoken(logging.Filter):
+    """Lets nothing below INFO of the Slack libraries pass: at DEBUG they print what is said, tokens included."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.INFO or not _is_talkative(record.name)
+
+
+_nothing_spoken = _NothingSpoken()
+
+
+def quiet_slack_logs() -> logging.Logger:
+    """Keeps the Slack libraries at INFO or above whatever the app's level is. Call it once logging is set up.
+
+    Returns the logger for `AsyncApp(logger=...)`: without one, Bolt gives its loggers the root's level, DEBUG included,
+    one of them under the name of the file that made the app.
+    """
+    names = {name for name in logging.Logger.manager.loggerDict if _is_talkative(name)} | set(_TALKATIVE)
+    for name in sorted(names):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
+        logger.addFilter(_nothing_spoken)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_nothing_spoken)  # for the loggers that come later
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    return logging.getLogger("slack_bolt")
+
+
+def _is_talkative(name: str) -> bool:
+    return name.split(".", 1)[0] in _TALKATIVE

@@ -1,0 +1,407 @@
+"""Who is who in Slack: people, user groups and channels, remembered for a minute, asked for once at a time.
+
+Where Slack cannot say, nobody is anything: `CannotSay`. Nothing stale is ever answered, and no failure is remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from bot.core.faults import Fault, Passing
+from bot.core.members import SLACKBOT
+from bot.core.model import Audience, Identity, Person, Workspace
+from bot.slack.client import TIMEOUT, call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from slack_sdk.web.async_client import AsyncWebClient
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+PAGE = 1000
+PAGES = 200
+ASKINGS = 3  # how often a look-up begins again because an event overtook it
+PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
+
+
+class CannotSay(Passing):
+    """Slack did not answer, or not in a way that can be relied on: a no where a person waits, a retry elsewhere."""
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """What the start-up checks ask of a channel that the configuration names."""
+
+    channel_id: str
+    name: str
+    is_member: bool
+    is_archived: bool
+    is_shared_outside: bool
+    is_im: bool
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """All user groups at one moment."""
+
+    members: Mapping[str, frozenset[str]]
+    of: Mapping[str, frozenset[str]]
+    handles: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Kept(Generic[V]):
+    value: V
+    asked_at: float
+
+
+@dataclass(eq=False)
+class _Flight(Generic[K, V]):
+    """A look-up under way. `overtaken` once an event says that its answer may be of before."""
+
+    key: K
+    asked_at: float
+    task: asyncio.Task[V | Fault] = field(init=False)
+    overtaken: bool = False
+
+
+class _Shelf(Generic[K, V]):
+    """Answers by key. An answer's age counts from when it was asked for."""
+
+    def __init__(
+        self, load: Callable[[K], Awaitable[V]], clock: Callable[[], float], *, fresh_for: float, size: int
+    ) -> None:
+        self._load = load
+        self._clock = clock
+        self._fresh_for = fresh_for
+        self._size = size
+        self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
+        self._newest: dict[K, _Flight[K, V]] = {}
+        self._flights: set[_Flight[K, V]] = set()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def known(self, key: K, max_age: float | None = None) -> V | None:
+        kept = self._kept.get(key)
+        if kept is None or self._clock() - kept.asked_at >= self._age(max_age):
+            return None
+        self._kept.move_to_end(key)
+        return kept.value
+
+    async def get(self, key: K, max_age: float | None = None) -> V:
+        for _ in range(ASKINGS):
+            if (value := self.known(key, max_age)) is not None:
+                return value
+            flight = self._newest.get(key)
+            if flight is None or self._clock() - flight.asked_at > self._age(max_age):
+                flight = self._start(key)
+            outcome = await self._outcome(flight)
+            if isinstance(outcome, Fault):
+                raise CannotSay(outcome.code, outcome.text, retry_after=outcome.retry_after)
+            if not flight.overtaken:
+                return outcome
+        raise CannotSay("moving", "what was asked for changed each time while it was looked up")
+
+    def forget(self, key: K) -> None:
+        self._kept.pop(key, None)
+        self._newest.pop(key, None)
+        for flight in self._flights:
+            flight.overtaken = flight.overtaken or flight.key == key
+
+    async def close(self) -> None:
+        tasks = [flight.task for flight in self._flights]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _age(self, max_age: float | None) -> float:
+        return self._fresh_for if max_age is None else min(max_age, self._fresh_for)
+
+    def _start(self, key: K) -> _Flight[K, V]:
+        flight = _Flight[K, V](key, self._clock())
+        self._newest[key] = flight
+        self._flights.add(flight)
+        flight.task = asyncio.create_task(self._fly(flight))
+        flight.task.add_done_callback(lambda _: self._land(flight))
+        return flight
+
+    async def _fly(self, flight: _Flight[K, V]) -> V | Fault:
+        """A Fault is returned, not raised: each who waits raises their own, and nobody need wait at all."""
+        try:
+            value = await self._load(flight.key)
+        except Fault as fault:
+            return fault
+        kept = self._kept.get(flight.key)
+        if not flight.overtaken and (kept is None or kept.asked_at <= flight.asked_at):
+            self._kept[flight.key] = _Kept(value, flight.asked_at)
+            self._kept.move_to_end(flight.key)
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return value
+
+    def _land(self, flight: _Flight[K, V]) -> None:
+        self._flights.discard(flight)
+        if self._newest.get(flight.key) is flight:
+            del self._newest[flight.key]
+
+    async def _outcome(self, flight: _Flight[K, V]) -> V | Fault:
+        """The look-up is everybody's: who stops waiting for it does not end it."""
+        try:
+            return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not flight.task.cancelled() or (me is not None and me.cancelling()):
+                raise
+            return CannotSay("closing", "the directory is closing")
+
+
+class Directory:
+    """People, groups and channels as Slack says they are, none of it older than `fresh_for` seconds by `clock`."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        workspace: Workspace,
+        *,
+        clock: Callable[[], float],
+        fresh_for: float = 60,
+        uses_groups: bool = True,
+        within: float = TIMEOUT,
+        people: int = 10_000,
+    ) -> None:
+        self._client = client
+        self._workspace = workspace
+        self._uses_groups = uses_groups
+        self._within = within
+        self._people: _Shelf[str, Person] = _Shelf(self._look_up, clock, fresh_for=fresh_for, size=people)
+        self._groups: _Shelf[None, _Groups] = _Shelf(self._load_groups, clock, fresh_for=fresh_for, size=1)
+        self._channels: _Shelf[str, frozenset[str]] = _Shelf(self._list_members, clock, fresh_for=fresh_for, size=1000)
+
+    # --- people
+
+    async def person(
+        self, user_id: str, *, channels: frozenset[str] = frozenset(), max_age: float | None = None
+    ) -> Person:
+        """Somebody, with all their groups and those of `channels` they are in. Nobody Slack knows is a stranger."""
+        named = sorted(channels)
+        lookups: list[Awaitable[object]] = [self._people.get(user_id, max_age)]
+        if self._uses_groups:
+            lookups.append(self._groups.get(None, max_age))
+        lookups.extend(self._channels.get(channel, max_age) for channel in named)
+        found: list[Any] = await asyncio.gather(*lookups)
+        person: Person = found[0]
+        groups: _Groups | None = found[1] if self._uses_groups else None
+        members: list[frozenset[str]] = found[len(found) - len(named) :]
+        return _joined(person, groups, dict(zip(named, members, strict=True)))
+
+    def known(self, user_id: str, channels: frozenset[str] = frozenset()) -> Person | None:
+        """The same, where memory alone can say it."""
+        person = self._people.known(user_id)
+        groups = self._groups.known(None) if self._uses_groups else None
+        members = {channel: self._channels.known(channel) for channel in channels}
+        if person is None or (self._uses_groups and groups is None):
+            return None
+        there = {channel: listed for channel, listed in members.items() if listed is not None}
+        return _joined(person, groups, there) if len(there) == len(members) else None
+
+    async def group_members(self, group_id: str) -> frozenset[str]:
+        """Who is in a user group; nobody where it is none of ours, or switched off."""
+        return (await self._groups.get(None)).members.get(group_id, frozenset())
+
+    async def members_of(self, audience: Audience) -> frozenset[str]:
+        """Everybody whom a rule names one way or another; each is still to be gated. `everyone` cannot be listed."""
+        if audience.everyone:
+            raise ValueError("everyone cannot be listed")
+        found = set(audience.users)
+        for group_id in sorted(audience.groups):
+            found |= await self.group_members(group_id)
+        for channel_id in sorted(audience.channels):
+            found |= await self._channels.get(channel_id)
+        return frozenset(found)
+
+    # --- events
+
+    def forget_person(self, user_id: str) -> None:
+        self._people.forget(user_id)
+
+    def forget_groups(self) -> None:
+        self._groups.forget(None)
+
+    def forget_channel(self, channel_id: str) -> None:
+        self._channels.forget(channel_id)
+
+    # --- starting and stopping
+
+    async def warm(self) -> None:
+        """Loads the groups, so that the first to come need not wait for them."""
+        if self._uses_groups:
+            await self._groups.get(None)
+
+    async def resolve(self, handles: set[str], emails: set[str]) -> dict[str, str]:
+        """The ids of "@handles" and e-mail addresses, as they were written; who is not found is not in the answer."""
+        found: dict[str, str] = {}
+        if handles:
+            ids = (await self._patiently(self._groups.get, None)).handles
+            found |= {handle: ids[name] for handle in handles if (name := handle.removeprefix("@").casefold()) in ids}
+        for email in sorted(emails):
+            user_id = await self._patiently(self._by_email, email)
+            if user_id is not None:
+                found[email] = user_id
+        return found
+
+    async def channel(self, channel_id: str) -> ChannelFacts | None:
+        """A channel as the bot sees it now; None where there is none, or none that it can see."""
+        try:
+            data = await self._ask("conversations.info", {"channel": channel_id})
+        except CannotSay as fault:
+            if fault.code == "channel_not_found":
+                return None
+            raise
+        channel = data.get("channel")
+        if not isinstance(channel, dict) or not isinstance(channel.get("id"), str):
+            _unreadable("conversations.info")
+        is_im = bool(channel.get("is_im"))
+        return ChannelFacts(
+            channel_id=channel["id"],
+            name=str(channel.get("name") or ""),
+            is_member=is_im or bool(channel.get("is_member")),
+            is_archived=bool(channel.get("is_archived")),
+            is_shared_outside=any(
+                channel.get(sign)
+                for sign in ("is_ext_shared", "is_pending_ext_shared", "pending_shared", "pending_connected_team_ids")
+            ),
+            is_im=is_im,
+        )
+
+    async def close(self) -> None:
+        """Ends the look-ups that nobody waits for any more."""
+        for shelf in (self._people, self._groups, self._channels):
+            await shelf.close()
+
+    # --- asking
+
+    async def _look_up(self, user_id: str) -> Person:
+        try:
+            data = await self._ask("users.info", {"user": user_id})
+        except CannotSay as fault:
+            if fault.code not in {"user_not_found", "user_not_visible"}:
+                raise
+            return Person(Identity("", user_id), user_id, is_stranger=True)
+        user = data.get("user")
+        if not isinstance(user, dict) or user.get("id") != user_id:
+            _unreadable("users.info")
+        return _person(user)
+
+    async def _load_groups(self, _: None) -> _Groups:
+        # One call for all of them: at 20 calls a minute, one per group would be the bot's speed limit.
+        data = await self._ask("usergroups.list", {"include_users": True})
+        listed = data.get("usergroups")
+        if not isinstance(listed, list):
+            _unreadable("usergroups.list")
+        members: dict[str, frozenset[str]] = {}
+        handles: dict[str, str] = {}
+        of: dict[str, set[str]] = {}
+        for group in listed:
+            if not isinstance(group, dict) or not isinstance(group.get("id"), str):
+                _unreadable("usergroups.list")
+            if group.get("date_delete"):  # switched off: Slack keeps its list of members
+                continue
+            members[group["id"]] = _ids("usergroups.list", group.get("users") or [])
+            for user_id in members[group["id"]]:
+                of.setdefault(user_id, set()).add(group["id"])
+            if isinstance(handle := group.get("handle"), str) and handle:
+                handles[handle.casefold()] = group["id"]
+        return _Groups(members, {user_id: frozenset(ids) for user_id, ids in of.items()}, handles)
+
+    async def _list_members(self, channel_id: str) -> frozenset[str]:
+        found: set[str] = set()
+        cursor: str | None = None
+        for _ in range(PAGES):
+            page = {"channel": channel_id, "limit": PAGE, "cursor": cursor}
+            data = await self._ask("conversations.members", page)
+            found |= _ids("conversations.members", data.get("members"))
+            following = _part(data, "response_metadata").get("next_cursor")
+            if not following:
+                return frozenset(found)
+            if following == cursor:
+                break
+            cursor = following
+        raise CannotSay("endless", f"conversations.members does not come to an end for {channel_id}")
+
+    async def _by_email(self, email: str) -> str | None:
+        try:
+            data = await self._ask("users.lookupByEmail", {"email": email})
+        except CannotSay as fault:
+            if fault.code == "users_not_found":
+                return None
+            raise
+        user = data.get("user")
+        if not isinstance(user, dict) or not isinstance(user.get("id"), str):
+            _unreadable("users.lookupByEmail")
+        found: str = user["id"]
+        return found
+
+    async def _patiently(self, look_up: Callable[[K], Awaitable[V]], key: K) -> V:
+        """For the loader, which may have more to ask than Slack takes in a minute: waits as long as Slack says."""
+        for _ in range(ASKINGS):
+            try:
+                return await look_up(key)
+            except CannotSay as fault:
+                if fault.retry_after is None or fault.retry_after > PATIENCE:
+                    raise
+                pause = fault.retry_after
+            await asyncio.sleep(pause)
+        return await look_up(key)
+
+    async def _ask(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        fault: Fault
+        try:
+            return (await call(self._client, method, arguments, get=True, within=self._within)).data
+        except Fault as met:
+            fault = met
+        raise CannotSay(fault.code, fault.text, retry_after=fault.retry_after)
+
+
+def _unreadable(method: str) -> NoReturn:
+    raise CannotSay("unreadable", f"{method} did not answer what it was asked")
+
+
+def _ids(method: str, listed: Any) -> frozenset[str]:
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        _unreadable(method)
+    return frozenset(listed)
+
+
+def _joined(person: Person, groups: _Groups | None, members: Mapping[str, frozenset[str]]) -> Person:
+    user_id = person.identity.user_id
+    return replace(
+        person,
+        groups=groups.of.get(user_id, frozenset()) if groups is not None else frozenset(),
+        channels=frozenset(channel for channel, listed in members.items() if user_id in listed),
+    )
+
+
+def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = whole.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _person(user: Mapping[str, Any]) -> Person:
+    profile, enterprise = _part(user, "profile"), _part(user, "enterprise_user")
+    names = (profile.get("display_name"), user.get("real_name"), profile.get("real_name"), user.get("name"))
+    return Person(
+        identity=Identity(str(user.get("team_id") or ""), user["id"]),
+        name=next((str(name) for name in names if name), user["id"]),
+        deleted=bool(user.get("deleted")),
+        is_bot=bool(user.get("is_bot")) or user["id"] == SLACKBOT,
+        is_guest=bool(user.get("is_restricted")) or bool(user.get("is_ultra_restricted")),
+        is_stranger=bool(user.get("is_stranger")),
+        enterprise_id=enterprise.get("enterprise_id") or None,
+        time_zone=str(user.get("tz") or "UTC"),
+    )

@@ -1,0 +1,490 @@
+"""From a Slack payload to an operation to the answer. Nothing is decided here.
+
+Slack waits three seconds. Look-up and commit have BUDGET of them; past that the answer is "not confirmed, try again", and
+trying again is harmless: what runs on in the background either commits once or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot import metrics
+from bot.core import members, rules
+from bot.core.faults import Fault
+from bot.core.model import (
+    Identity,
+    Person,
+    Record,
+    Refusal,
+    RequestId,
+    RequestState,
+    Rule,
+    Verdict,
+    Workspace,
+)
+from bot.operations import Operations, Outcome, Submission
+from bot.slack import modals, text
+from bot.slack.client import Chat
+from bot.slack.directory import Directory
+
+log = structlog.get_logger(__name__)
+
+BUDGET = 2.0
+UNCONFIRMED = "I could not confirm this in time. Please try again: nothing is done twice."
+CANNOT_SAY = "Slack cannot tell me right now who you are, so I did nothing. Please try again in a moment."
+MEMBERSHIP_EVENTS = (
+    "user_change",
+    "subteam_members_changed",
+    "subteam_updated",
+    "member_joined_channel",
+    "member_left_channel",
+)
+REDRAWN = "The form was still being drawn for this API. Please look at it once more, and send it again."
+OUT_OF_DATE = "This control is out of date. Please start again with {command}."
+
+Body = dict[str, Any]
+T = TypeVar("T")
+
+
+class _TooLateError(Exception):
+    """The answer was not there within the budget."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a click happened: what is needed to answer it."""
+
+    trigger_id: str
+    user_id: str
+    channel: str | None
+    ts: str | None
+
+    @classmethod
+    def of(cls, body: Body) -> Where:
+        container = body.get("container") or {}
+        return cls(
+            trigger_id=body.get("trigger_id", ""),
+            user_id=body["user"]["id"],
+            channel=container.get("channel_id"),
+            ts=container.get("message_ts"),
+        )
+
+
+class Listeners:
+    """Registers itself on a Bolt app. `command` and `help_channel` are the configuration's."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        chat: Chat,
+        directory: Directory,
+        workspace: Workspace,
+        *,
+        command: str,
+        help_channel: str,
+    ) -> None:
+        self._operations = operations
+        self._chat = chat
+        self._directory = directory
+        self._workspace = workspace
+        self._command = command
+        self._help_channel = help_channel
+        self._channels = rules.named_channels(operations.book.rules)
+        self._background: set[asyncio.Task[Any]] = set()
+
+    def register(self, app: AsyncApp) -> None:
+        app.command(self._command)(self.on_command)
+        app.action(modals.ACTION_API)(self.on_api_picked)
+        app.options(modals.ACTION_API)(self.on_api_search)
+        app.view(modals.CALLBACK_REQUEST)(self.on_request)
+        app.action(modals.ACTION_APPROVE)(self.on_approve)
+        app.action(modals.ACTION_DENY)(self.on_deny)
+        app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
+        app.action(modals.ACTION_WITHDRAW)(self.on_withdraw)
+        app.action(modals.ACTION_REVOKE)(self.on_revoke)
+        app.action(modals.ACTION_TOKEN_SAVED)(self.on_token_saved)
+        for event in MEMBERSHIP_EVENTS:
+            app.event(event)(self.on_membership)
+        # What an older version left behind, or what is picked but only read on submission.
+        app.action(re.compile(".*"))(self.on_other_action)
+        app.view(re.compile(".*"))(self.on_other_view)
+        app.error(self.on_error)
+
+    # the command
+
+    async def on_command(self, ack: AsyncAck, body: Body) -> None:
+        words = (body.get("text") or "").strip()
+        with metrics.ANSWER_SECONDS.labels("command").time():
+            if words:
+                await self._help(ack, body, None if words.lower() == "help" else words)
+                return
+            await ack()
+        user_id, request_id = body["user_id"], secrets.token_urlsafe(16)
+        person = self._directory.known(user_id, self._channels)
+        if person is not None:
+            await self._chat.open_view(body["trigger_id"], await self._first_view(person, request_id))
+            return
+        opened = await self._chat.open_view(body["trigger_id"], modals.loading(request_id))
+        view = await self._view_or_notice(user_id, request_id)
+        await self._chat.update_view(opened["id"], view)
+
+    async def _view_or_notice(self, user_id: str, request_id: str) -> Body:
+        try:
+            person = await self._directory.person(user_id, channels=self._channels)
+        except Fault:
+            return modals.notice("Try again", CANNOT_SAY)
+        return await self._first_view(person, request_id)
+
+    async def _first_view(self, person: Person, request_id: str) -> Body:
+        """The form, or the sentence that says why there is none."""
+        refusal = members.refuse(person, self._workspace)
+        offered = () if refusal else rules.askable(self._operations.book.rules, person)
+        if refusal or not offered:
+            why = refusal or self._nothing_for_you()
+            await self._operations.refused(person.identity, None, why.text, "opening")
+            return modals.notice("Not available", why.text)
+        return await self._form(person, request_id, offered, offered[0] if len(offered) == 1 else None)
+
+    def _nothing_for_you(self) -> Refusal:
+        return Refusal(
+            f"There is no API that you may ask for here. If there should be, ask in <#{self._help_channel}>.",
+            code="nobody",
+        )
+
+    async def _form(self, person: Person, request_id: str, offered: tuple[Rule, ...], chosen: Rule | None) -> Body:
+        notes: tuple[str, ...] = ()
+        if chosen is not None:
+            notes = tuple(map(_standing_note, await self._operations.standing(person.identity, chosen.name)))[:3]
+        return modals.request_form(
+            modals.Form(
+                request_id=request_id,
+                rules=offered,
+                chosen=chosen,
+                plan=None,
+                notes=notes,
+                decision=decision_line(chosen, person.identity) if chosen else "",
+                help_channel=self._help_channel,
+                draft=modals.Draft(),
+            )
+        )
+
+    async def _help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
+        try:
+            person = await self._in_time(self._directory.person(body["user_id"], channels=self._channels))
+        except (Fault, _TooLateError):
+            await ack(text=CANNOT_SAY)
+            return
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            await ack(text=refusal.text)
+            return
+        offered = rules.askable(self._operations.book.rules, person)
+        said, blocks = modals.help_text(
+            offered, command=self._command, help_channel=self._help_channel, not_understood=not_understood
+        )
+        await ack(text=said, blocks=blocks)
+
+    # the form
+
+    async def on_api_picked(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """Another API: the plan, the lifetime and who decides are drawn anew, and what was typed stays."""
+        await ack()
+        view, name = body["view"], (action.get("selected_option") or {}).get("value")
+        request_id = modals.request_id(view)
+        try:
+            person = await self._member(body["user"]["id"])
+        except Refusal as refusal:
+            await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
+            return
+        offered = rules.askable(self._operations.book.rules, person)
+        chosen = next((rule for rule in offered if rule.name == name), None)
+        form = await self._form(person, request_id, offered, chosen)
+        await self._chat.update_view(view["id"], form, view.get("hash"))
+
+    async def on_api_search(self, ack: AsyncAck, body: Body) -> None:
+        person = self._directory.known(body["user"]["id"], self._channels)
+        if person is None:
+            try:
+                person = await self._in_time(self._member(body["user"]["id"]))
+            except (Refusal, _TooLateError):
+                await ack(options=[])
+                return
+        offered = rules.askable(self._operations.book.rules, person)
+        await ack(options=modals.search(offered, body.get("value") or ""))
+
+    async def on_request(self, ack: AsyncAck, body: Body) -> None:
+        view = body["view"]
+        with metrics.ANSWER_SECONDS.labels("submission").time():
+            answer = await self._answer_request(body["user"]["id"], view)
+            await ack(**answer)
+
+    async def _answer_request(self, user_id: str, view: Body) -> Body:
+        try:
+            record = await self._in_time(self._submit(user_id, view))
+        except Refusal as refusal:
+            return _errors(view, refusal.field or "api", refusal.text)
+        except _TooLateError:
+            return _errors(view, "api", UNCONFIRMED)
+        except modals.StaleView:
+            return _errors(view, "api", REDRAWN)
+        except Exception:  # the person must not be left with Slack's "trouble connecting"
+            fault = _fault_id()
+            log.exception("submission.failed", fault=fault)
+            return _errors(view, "api", f"Something went wrong here (id {fault}). Nothing was asked. Please try again.")
+        return {"response_action": "update", "view": modals.accepted(record, decision=_what_now(record))}
+
+    async def _submit(self, user_id: str, view: Body) -> Record:
+        filled = modals.read_form(view)
+        if filled.api is None:
+            raise Refusal("Please pick an API.", code="api", field="api")
+        person = await self._member(user_id)
+        rule = self._operations.rule(filled.api)
+        form = Submission(
+            request_id=RequestId(filled.request_id),
+            api=filled.api,
+            plan=filled.plan,
+            lifetime=_lifetime(filled, rule),
+            used_by=filled.used_by,
+            reason=filled.reason,
+        )
+        approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
+        try:
+            return await self._operations.submit(form, person, approvers)
+        except Refusal as refusal:
+            if refusal.code in ("not_allowed", "unreachable"):
+                await self._operations.refused(person.identity, form.api, refusal.text, "submitting")
+            raise
+
+    async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
+        """People who could say yes: as many as the rule needs are enough to know."""
+        able: set[str] = set()
+        if rule.approvals == 0:
+            return frozenset()
+        for user_id in sorted(await self._directory.members_of(rule.approvers)):
+            if user_id == requester.user_id:
+                continue
+            approver = await self._directory.person(user_id)
+            if members.refuse(approver, self._workspace) is None:
+                able.add(user_id)
+            if len(able) >= rule.approvals:
+                break
+        return frozenset(able)
+
+    # the approvers
+
+    async def on_approve(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        async def approve(person: Person) -> Outcome:
+            return await self._operations.review(action["value"], person, Verdict.YES, "")
+
+        await self._click(ack, body, action["value"], approve)
+
+    async def on_deny(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """A no needs a reason: the form for it opens only for those who may say no."""
+        where = Where.of(body)
+        try:
+            person = await self._in_time(self._member(where.user_id))
+            record = await self._in_time(self._operations.may_review(action["value"], person))
+        except Refusal as refusal:
+            await ack()
+            await self._say_no(where, action["value"], refusal)
+            return
+        except _TooLateError:
+            await ack()
+            await self._notice(where, "Not confirmed", UNCONFIRMED)
+            return
+        await ack()
+        await self._chat.open_view(where.trigger_id, modals.deny_form(record, where.channel, where.ts))
+
+    async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
+        try:
+            request_id, reason = modals.read_deny(body["view"])
+            if not reason.strip():
+                raise Refusal("Please say why: the requester is told.", code="reason")
+            person = await self._in_time(self._member(body["user"]["id"]))
+            outcome = await self._in_time(self._operations.review(request_id, person, Verdict.NO, reason.strip()))
+            if outcome.refusal:
+                raise outcome.refusal
+        except modals.StaleView:
+            await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
+        except Refusal as refusal:
+            await ack(response_action="update", view=modals.notice("Not done", refusal.text))
+        except _TooLateError:
+            await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
+        else:
+            metrics.INTERACTIONS.labels("deny", "done").inc()
+            await ack()
+
+    # the requester
+
+    async def on_withdraw(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        await self._click(ack, body, action["value"], lambda who: self._operations.withdraw(action["value"], who))
+
+    async def on_revoke(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        async def revoke(person: Person) -> Outcome:
+            return await self._operations.revoke(action["value"], person, "revoked in Slack")
+
+        await self._click(ack, body, action["value"], revoke)
+
+    async def on_token_saved(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        request_id, _, key_id = action["value"].partition(":")
+        await self._click(ack, body, request_id, lambda who: self._operations.hide(request_id, key_id, who))
+
+    # what a click has in common
+
+    async def _click(
+        self, ack: AsyncAck, body: Body, request_id: str, operation: Callable[[Person], Awaitable[Outcome]]
+    ) -> None:
+        """Look up, decide, commit, then ack; a no is answered on the click's own trigger, never with silence."""
+        where, kind = Where.of(body), body["actions"][0]["action_id"]
+
+        async def act() -> Outcome:
+            return await operation(await self._member(where.user_id))
+
+        with metrics.ANSWER_SECONDS.labels("click").time():
+            try:
+                outcome = await self._in_time(act())
+                refusal = outcome.refusal
+            except Refusal as no:
+                refusal = no
+            except _TooLateError:
+                await ack()
+                await self._notice(where, "Not confirmed", UNCONFIRMED)
+                metrics.INTERACTIONS.labels(kind, "late").inc()
+                return
+            await ack()
+        metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
+        if refusal:
+            await self._say_no(where, request_id, refusal)
+
+    async def _say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
+        await self._notice(where, "Already decided" if refusal.code == "decided" else "Not done", refusal.text)
+        if refusal.code == "decided" and where.channel and where.ts:
+            await self._operations.repaint(request_id, where.channel, where.ts)
+        elif refusal.code in _FOR_THE_AUDIT:
+            identity = Identity(self._workspace.team_id, where.user_id)
+            await self._operations.refused(identity, None, refusal.text, "clicking")
+
+    async def _notice(self, where: Where, title: str, said: str) -> None:
+        try:
+            await self._chat.open_view(where.trigger_id, modals.notice(title, said))
+        except Fault:
+            if where.channel:
+                await self._chat.ephemeral(where.channel, where.user_id, said)
+
+    async def _member(self, user_id: str) -> Person:
+        """Who this is, if they may use the bot at all. Raises Refusal, also where Slack cannot say."""
+        try:
+            person = await self._directory.person(user_id, channels=self._channels)
+        except Fault:
+            raise Refusal(CANNOT_SAY, code="cannot_say") from None
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            raise refusal
+        return person
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result, if it is there within the budget. Late work is not cut off: it commits whole or not at all."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._finished)
+        done, _ = await asyncio.wait({task}, timeout=BUDGET)
+        if not done:
+            raise _TooLateError
+        return task.result()
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        """What was too late for its answer must not vanish unseen."""
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
+            log.debug("listener.background", error=type(error).__name__)
+
+    def _out_of_date(self) -> str:
+        return OUT_OF_DATE.format(command=self._command)
+
+    # everything else
+
+    async def on_membership(self, event: Body) -> None:
+        """Somebody came, went or changed: what was known of them is asked again."""
+        match event.get("type"):
+            case "user_change":
+                self._directory.forget_person(event["user"]["id"])
+            case "member_joined_channel" | "member_left_channel":
+                self._directory.forget_channel(event["channel"])
+            case _:
+                self._directory.forget_groups()
+
+    async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        await ack()
+        if action.get("type") == "button" and not action.get("url"):
+            await self._notice(Where.of(body), "Out of date", self._out_of_date())
+
+    async def on_other_view(self, ack: AsyncAck) -> None:
+        await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
+
+    async def on_error(self, error: Exception, body: Body) -> None:
+        """A fault of our own or of Slack's: an id for the log and, where there is a way to say it, for the person."""
+        fault = _fault_id()
+        log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
+        where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
+        if where.user_id and where.channel:
+            said = f"Something went wrong here (id {fault}). Please try again, or ask in <#{self._help_channel}>."
+            try:
+                await self._chat.ephemeral(where.channel, where.user_id, said)
+            except Fault as unsaid:
+                log.warning("listener.unsaid", fault=fault, error=unsaid.code)
+
+
+_FOR_THE_AUDIT = frozenset(
+    {"own_request", "not_approver", "not_requester", "guest", "stranger", "other_team", "bot", "deactivated"}
+)
+
+
+def decision_line(rule: Rule, requester: Identity) -> str:
+    """Who will decide, as the form says it."""
+    if rule.approvals == 0:
+        return "Granted at once."
+    noun = "approval" if rule.approvals == 1 else "approvals"
+    return f"Needs {rule.approvals} {noun} from {text.audience(rule.approvers, except_=requester)}."
+
+
+def _what_now(record: Record) -> str:
+    if record.request.state is RequestState.PENDING:
+        return decision_line(record.request.rule, record.request.requester)
+    return ""
+
+
+def _standing_note(record: Record) -> str:
+    label, grant = record.request.label, record.grant
+    if grant is None:
+        return f"You already asked, {label}: it is waiting."
+    if grant.until is None:
+        return f"You already hold one without an end ({label})."
+    return f"You already hold one until {text.date(grant.until)} ({label})."
+
+
+def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:
+    if filled.lifetime_value is None and rule is not None:
+        return rule.lifetimes[0]
+    return modals.read_lifetime(filled.lifetime_value or "")
+
+
+def _errors(view: Body, field: str, said: str) -> Body:
+    return {"response_action": "errors", "errors": {modals.error_block(view, field): said}}
+
+
+def _fault_id() -> str:
+    return secrets.token_hex(4)
+
+
+def _user_of(body: Body) -> str:
+    return body.get("user_id") or (body.get("user") or {}).get("id") or ""
+
+
+def _channel_of(body: Body) -> str | None:
+    return body.get("channel_id") or (body.get("channel") or {}).get("id")

@@ -1,0 +1,541 @@
+"""What is shown: a record as Slack messages. Pure; nothing is looked up, decided or sent here.
+
+`post` holds only what cannot become false and no button; `show` is the edit that follows the state. The token is in one
+block of `token`'s and nowhere else, least of all in a `text`, which phones show on a lock screen.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from bot.core import rules
+from bot.core.model import (
+    AuditEvent,
+    Grant,
+    GrantState,
+    Identity,
+    Key,
+    KeyState,
+    Message,
+    MessageKind,
+    Record,
+    Request,
+    RequestState,
+    Ring,
+)
+from bot.slack import modals, text
+from bot.slack.text import Block, inert, mrkdwn, plain
+
+MAX_TEXT = 4000
+MAX_SECTION = 3000
+
+
+@dataclass(frozen=True, repr=False)
+class Body:
+    """A message: `text` for notifications and screen readers, `blocks` for the eye. Its repr shows neither."""
+
+    text: str
+    blocks: list[Block]
+
+    def __repr__(self) -> str:
+        return f"Body({len(self.blocks)} blocks)"
+
+
+# --- posts: what cannot become false ----------------------------------------------------------------------------------
+
+
+def post(record: Record, message: Message, *, help_channel: str) -> Body:
+    """The message as it is posted first."""
+    match message.kind:
+        case MessageKind.CARD:
+            return _card(record, addressed=True)
+        case MessageKind.STATUS:
+            return _said(_headline(record.request))
+        case MessageKind.TOKEN:
+            return _said(f"{record.request.label} · token for {_what(record.request)}")
+        case MessageKind.RING:
+            assert message.ring is not None, "a ring has its topic"
+            return _ring(record, message.ring, help_channel)
+        case _:
+            assert_never(message.kind)
+
+
+def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: PLR0911 - one return a topic
+    """One sentence, true for ever, and what a person gave as the reason."""
+    request, grant = record.request, record.grant
+    api, label = inert(request.rule.title, 150), request.label
+    help_ = text.channel(help_channel)
+    match ring:
+        case Ring.DENIED:
+            by = f" by {text.person(request.decided_by)}" if request.decided_by else ""
+            return _said(f"{label} ({api}) was denied{by}.", request.decision_reason)
+        case Ring.LAPSED:
+            open_for = text.duration(request.lapses_at - request.created_at)
+            return _said(f"{label} ({api}) lapsed: nobody decided within {open_for}. If you still need it, ask again.")
+        case Ring.DELAYED:
+            made = any(key.state is KeyState.LIVE for key in record.keys)
+            why = "it is made, but I could not show it to you so far" if made else "Tyk has not given it to me so far"
+            return _said(
+                f"Your token for {api} ({label}) is late: {why}. Nothing is lost. I keep trying, so do not ask again."
+            )
+        case Ring.STUCK:
+            return _said(f"Your token for {api} got stuck. Please ask in {help_} and say {label}.")
+        case Ring.ARRIVED:
+            return _said(f"Your token for {api} has arrived in this conversation ({label}).")
+        case Ring.ENDED:
+            ended = _ended(grant) if grant else "ended."
+            return _said(f"Your access to {api} ({label}) was {ended}", grant.end_reason if grant else "")
+        case Ring.BARRED:
+            return _said(
+                f"{label} ({api}) was ended: it would not be granted any more.", grant.end_reason if grant else ""
+            )
+        case _:
+            assert_never(ring)
+
+
+def _said(sentence: str, reason: str = "") -> Body:
+    """A sentence of ours and, apart from it, words that may be anybody's."""
+    blocks = [_section(sentence)]
+    if not reason.strip():
+        return Body(sentence, blocks)
+    return Body(f"{sentence} Reason: {inert(reason, 600)}", [*blocks, _typed("Reason", text.without_markup(reason))])
+
+
+# --- the card and the status ------------------------------------------------------------------------------------------
+
+
+def show(record: Record, message: Message, *, help_channel: str, stuck: bool, delayed: bool) -> Body:
+    """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
+    if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
+        return post(record, message, help_channel=help_channel)
+    card = message.kind is MessageKind.CARD
+    lines = [*_state(record, card=card, stuck=stuck), *_trouble(record, help_channel, stuck=stuck, delayed=delayed)]
+    pending = record.request.state is RequestState.PENDING
+    base = _card(record, addressed=pending) if card else _said(_headline(record.request))
+    blocks = [*base.blocks, _section("\n".join(lines))]
+    if why := _why(record):
+        blocks.append(_typed("Why", text.without_markup(why)))
+    buttons = _card_buttons(record) if card else _status_buttons(record)
+    if buttons:
+        blocks.append({"type": "actions", "block_id": "buttons", "elements": buttons})
+    said = [base.text, *lines, *([f"Why: {inert(why, 600)}"] if why else [])]
+    if card and pending:
+        said.append("Approve or deny it in this message.")
+    return Body(text.cut("\n".join(said), MAX_TEXT), blocks)
+
+
+def _card(record: Record, *, addressed: bool) -> Body:
+    """Who asks for what, and why. `addressed`: to those who may decide, never to the requester."""
+    request = record.request
+    asked = f"{text.person(request.requester)} asked for {inert(request.rule.title, 150)}"
+    if addressed:
+        asked = f"{text.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
+    facts = {
+        "Plan": inert(request.plan.name, 150),
+        "Limits": text.plan_limits(request.plan).capitalize(),
+        "Lifetime": text.duration(request.lifetime).capitalize(),
+    }
+    blocks: list[Block] = [
+        {"type": "header", "text": plain(f"{request.label} · {request.rule.title}", 150)},
+        _section(asked),
+        {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
+    ]
+    said = f"{asked} ({inert(request.plan.name, 150)}, {text.duration(request.lifetime)}): {request.label}"
+    for name, typed in (("Used by", request.used_by), ("Reason", request.reason)):
+        if typed.strip():
+            blocks.append(_typed(name, typed))
+            said += f"\n{name}: {inert(typed, 600)}"
+    return Body(said, blocks)
+
+
+def _state(record: Record, *, card: bool, stuck: bool) -> list[str]:
+    request = record.request
+    at = text.date(request.decided_at or request.created_at)
+    by = f" by {text.person(request.decided_by)}" if request.decided_by else ""
+    match request.state:
+        case RequestState.PENDING:
+            until = f"Open until {text.date(request.lapses_at)}, then it lapses."
+            return [_asked_for(request, card=card), *_so_far(record), until]
+        case RequestState.APPROVED:
+            return [*_granted(record, stuck=stuck), _approved(record, at)]
+        case RequestState.DENIED:
+            return [f"Denied{by}, {at}."]
+        case RequestState.WITHDRAWN:
+            return [f"Withdrawn{by}, {at}."]
+        case RequestState.LAPSED:
+            return [f"Lapsed, {at}: nobody decided in time."]
+        case _:
+            assert_never(request.state)
+
+
+def _asked_for(request: Request, *, card: bool) -> str:
+    rule = request.rule
+    needed = "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
+    if card:
+        return f"Needs {needed}."
+    return f"Waiting for {needed} from {text.audience(rule.approvers, except_=request.requester)}."
+
+
+def _so_far(record: Record) -> list[str]:
+    """The yeses that count. As many as were needed and still waiting: the rule in force asks for more than it did."""
+    yeses, need = _yeses(record), record.request.rule.approvals
+    if not yeses:
+        return []
+    if len(yeses) < need:
+        return [f"{len(yeses)} of {need} so far: {text.people(yeses)}."]
+    return [f"{len(yeses)} so far: {text.people(yeses)}. The rule has become stricter and needs more."]
+
+
+def _yeses(record: Record) -> list[str]:
+    request = record.request
+    return [text.person(one.reviewer) for one in rules.yeses(record.reviews, request.rule, request.requester)]
+
+
+def _approved(record: Record, at: str) -> str:
+    decided_by = record.request.decided_by
+    by = _yeses(record) or ([text.person(decided_by)] if decided_by else [])
+    return f"Approved by {text.people(by)}, {at}." if by else f"Granted at once, {at}: no approval was needed."
+
+
+def _granted(record: Record, *, stuck: bool) -> list[str]:
+    grant = record.grant
+    if grant is None:
+        return []
+    match grant.state:
+        case GrantState.ISSUING:
+            return [] if stuck else ["The token is being made."]
+        case GrantState.ACTIVE:
+            return [
+                f"Active until {text.date(grant.until)}." if grant.until else "Active, no end: a person has to end it."
+            ]
+        case GrantState.ENDED:
+            ended = _ended(grant)
+            return [ended[0].upper() + ended[1:]]
+        case _:
+            assert_never(grant.state)
+
+
+def _ended(grant: Grant) -> str:
+    at = f", {text.date(grant.ended_at)}" if grant.ended_at else ""
+    if grant.ended_by is not None:
+        return f"ended by {text.person(grant.ended_by)}{at}."
+    return f"ended{at}." if grant.end_reason else f"ended on time{at}."
+
+
+def _trouble(record: Record, help_channel: str, *, stuck: bool, delayed: bool) -> list[str]:
+    if stuck:
+        return [f"Stuck: a person has to look. Ask in {text.channel(help_channel)} and say {record.request.label}."]
+    return ["This takes longer than usual. Nothing is lost, I keep trying."] if delayed else []
+
+
+def _why(record: Record) -> str:
+    """What was given as the reason of the end."""
+    if record.request.state is RequestState.DENIED:
+        return record.request.decision_reason.strip()
+    ended = record.grant is not None and record.grant.state is GrantState.ENDED
+    return record.grant.end_reason.strip() if record.grant is not None and ended else ""
+
+
+def _card_buttons(record: Record) -> list[Block]:
+    request = record.request
+    if request.state is not RequestState.PENDING:
+        return []
+    return [
+        _button("Approve", modals.ACTION_APPROVE, request.id, f"Approve {request.label}", style="primary"),
+        _button("Deny", modals.ACTION_DENY, request.id, f"Deny {request.label}"),
+    ]
+
+
+def _status_buttons(record: Record) -> list[Block]:
+    request, grant = record.request, record.grant
+    if request.state is RequestState.PENDING:
+        confirm = _confirm(f"Withdraw {request.label}?", "Nobody will decide about it then.", "Withdraw", "Keep It")
+        return [_button("Withdraw", modals.ACTION_WITHDRAW, request.id, f"Withdraw {request.label}", confirm=confirm)]
+    if grant is None or grant.state is GrantState.ENDED:
+        return []
+    confirm = _confirm(
+        f"Revoke {request.label}?", "The token stops working, and this cannot be undone.", "Revoke", "Keep It"
+    )
+    confirm["style"] = "danger"
+    return [
+        _button("Revoke", modals.ACTION_REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm)
+    ]
+
+
+# --- the token --------------------------------------------------------------------------------------------------------
+
+
+def token(record: Record, key: Key, token: str, until: datetime | None = None) -> Body:
+    """The token, alone in its block. `until` is when the message goes."""
+    request, rule = record.request, record.request.rule
+    end = record.grant.until if record.grant is not None else key.expires_at
+    facts = {
+        "API": inert(rule.title, 150),
+        "Plan": inert(request.plan.name, 150),
+        "Limits": text.plan_limits(request.plan).capitalize(),
+        "Works until": text.date(end) if end else "A person ends it",
+    }
+    after = text.date(until) if until else f"after {text.duration(rule.hide_token_after)}"
+    goes = f"This message is deleted {after}, or as soon as you press the button. The token cannot be shown again."
+    name = modals.ACTION_TOKEN_SAVED
+    saved = _button("I Have Saved It", name, f"{request.id}:{key.id}", f"I have saved the token of {request.label}")
+    blocks: list[Block] = [
+        _section(f"*{request.label}* · your token for {_what(request)}"),
+        _preformatted(token),
+        {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
+        _section("Try it, with the token in the variable TOKEN:"),
+        _preformatted(curl(record)),
+        {"type": "context", "elements": [mrkdwn(goes)]},
+        {"type": "actions", "block_id": "buttons", "elements": [saved]},
+    ]
+    return Body(f"{request.label} · your token for {_what(request)}. {goes}", blocks)
+
+
+def curl(record: Record) -> str:
+    """A line for a shell that reads the token from $TOKEN, so that it is in no history."""
+    rule = record.request.rule
+    url = f"{rule.gateway_url.rstrip('/')}/{rule.listen_path.lstrip('/')}"
+    header = re.sub(r"[^A-Za-z0-9!#%&'*+.^_|~-]", "", rule.auth_header) or "Authorization"
+    return f'curl -H "{header}: $TOKEN" {shlex.quote(url)}'
+
+
+# --- the audit --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
+
+    asked         person, api, plan, lifetime (seconds, None for no end), used_by, reason
+    refused       person, why, step
+    reviewed      verdict, reviewer, counted_by, have, need
+    approved      rule, rule_digest, need, until (ISO 8601, None for no end)
+    denied        reviewer, reason
+    key created   key_hash, expires (as until), rule_digest
+    stuck         effect, error, effect_id
+    delayed       effect, error
+    recovered     effect
+    revoked       why
+    key deleted   key_hash
+    configured    digest, added, removed, approvals_fell, people_changed (names)
+
+    withdrawn, lapsed, sent, hidden and expired need none. People are user ids.
+    """
+
+    number: int
+    at: datetime
+    event: AuditEvent
+    request_label: str | None
+    actor: Identity | None
+    api: str | None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def audit(lines: Sequence[AuditRow]) -> tuple[Body, int]:
+    """As many leading rows as fit one message, a line each and in order, and how many they are: at least one of any."""
+    said: list[str] = []
+    blocks: list[str] = []
+    room = MAX_TEXT
+    for row in lines:
+        line = text.cut(f"{_line(row, _SLACK)} · {text.date(row.at)}", MAX_SECTION)
+        room -= len(line) + 1
+        if said and room < 0:
+            break
+        said.append(line)
+        if blocks and len(blocks[-1]) + 1 + len(line) <= MAX_SECTION:
+            blocks[-1] += f"\n{line}"
+        else:
+            blocks.append(line)
+    return Body("\n".join(said), [_section(block) for block in blocks]), len(said)
+
+
+def audit_sentence(row: AuditRow) -> str:
+    """The same line in plain words, without its time: for a terminal."""
+    return _line(row, _PLAIN)
+
+
+@dataclass(frozen=True)
+class _Tongue:
+    """How people, times and typed words are written."""
+
+    person: Callable[[str], str]
+    date: Callable[[datetime], str]
+    said: Callable[[str, int], str]
+    event: Callable[[str], str]
+
+
+_SLACK = _Tongue(text.person, text.date, inert, lambda event: f"*{event}*")
+_PLAIN = _Tongue(lambda user: f"@{text.one_line(user, 50)}", text.utc, text.one_line, str)
+
+
+def _line(row: AuditRow, tongue: _Tongue) -> str:
+    api = row.api or row.details.get("api")
+    parts = [
+        f"#{row.number}",
+        row.request_label or "",
+        tongue.said(str(api), 150) if api else "",
+        tongue.event(row.event.value),
+        _Teller(row, tongue).tell(),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+class _Teller:
+    """What is told of one row after its event's word, from whatever its details hold."""
+
+    def __init__(self, row: AuditRow, tongue: _Tongue) -> None:
+        self.row, self.details, self.tongue = row, row.details, tongue
+
+    def tell(self) -> str:  # noqa: C901, PLR0911, PLR0912 - one case an event
+        event = self.row.event
+        match event:
+            case AuditEvent.ASKED:
+                used_by = self.word("used_by", "used by ")
+                return self.because(self.all(self.by("person"), self.word("plan"), self.lifetime(), used_by), "reason")
+            case AuditEvent.REFUSED:
+                return self.because(self.all(self.by("person", "to"), self.word("step")), "why")
+            case AuditEvent.REVIEWED:
+                verdict, own = self.word("verdict"), self.details.get("counted_by") == self.details.get("reviewer")
+                counted = "" if own else self.word("counted_by", "counted by ")
+                by = " ".join(filter(None, (verdict, self.by("reviewer"))))
+                return self.all(by, counted, self.have())
+            case AuditEvent.APPROVED:
+                by = self.by() or ("without review" if self.details.get("need") == 0 else "")
+                return self.all(by, self.end("until", "until"), self.word("rule_digest", "rules ", 16))
+            case AuditEvent.DENIED:
+                return self.because(self.by("reviewer"), "reason")
+            case AuditEvent.WITHDRAWN:
+                return self.by()
+            case AuditEvent.LAPSED:
+                return "nobody decided in time"
+            case AuditEvent.KEY_CREATED:
+                return self.all(
+                    self.word("key_hash"), self.end("expires", "ends"), self.word("rule_digest", "rules ", 16)
+                )
+            case AuditEvent.SENT:
+                return "the requester has the token"
+            case AuditEvent.HIDDEN:
+                return "the message with the token is gone"
+            case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED:
+                effect_id = self.word("effect_id", "effect ")
+                return self.because(self.all(self.word("effect"), effect_id), "error")
+            case AuditEvent.REVOKED:
+                return self.because(self.by(), "why")
+            case AuditEvent.EXPIRED:
+                return "its time was over"
+            case AuditEvent.KEY_DELETED:
+                return self.word("key_hash")
+            case AuditEvent.CONFIGURED:
+                return self.configured()
+            case _:
+                assert_never(event)
+
+    def configured(self) -> str:
+        names = {
+            "added": "added",
+            "removed": "removed",
+            "approvals_fell": "fewer approvals for",
+            "people_changed": "other people for",
+        }
+        told = [self.names(key, before) for key, before in names.items()]
+        return self.all(self.word("digest", "rules ", 16), *told)
+
+    @staticmethod
+    def all(*parts: str) -> str:
+        return ", ".join(part for part in parts if part)
+
+    def because(self, what: str, key: str) -> str:
+        why = self.word(key, limit=600)
+        return ": ".join(part for part in (what, why) if part)
+
+    def word(self, key: str, before: str = "", limit: int = 150) -> str:
+        value = self.details.get(key)
+        if value is None or value == "":
+            return ""
+        return f"{before}{self.tongue.said(text.without_markup(str(value)), limit)}"
+
+    def names(self, key: str, before: str) -> str:
+        value = self.details.get(key)
+        values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)] if value else []
+        return f"{before} {self.tongue.said(', '.join(values), 400)}" if values else ""
+
+    def by(self, key: str = "", before: str = "by") -> str:
+        user = self.details.get(key) or (self.row.actor.user_id if self.row.actor else None)
+        return f"{before} {self.tongue.person(str(user))}" if user else ""
+
+    def have(self) -> str:
+        have, need = self.word("have"), self.word("need")
+        return f"{have} of {need}" if have and need else have
+
+    def end(self, key: str, before: str) -> str:
+        if key not in self.details:
+            return ""
+        value = self.details[key]
+        if value is None:
+            return "no end"
+        try:
+            return f"{before} {self.tongue.date(datetime.fromisoformat(str(value)))}"
+        except (ValueError, OverflowError):
+            return self.word(key, f"{before} ")
+
+    def lifetime(self) -> str:
+        if "lifetime" not in self.details:
+            return ""
+        value = self.details["lifetime"]
+        if value is None:
+            return "no end"
+        try:
+            return text.duration(timedelta(seconds=value))
+        except (TypeError, ValueError, OverflowError):
+            return self.word("lifetime")
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _what(request: Request) -> str:
+    """The API, with the plan where there was a choice."""
+    plan = f" ({inert(request.plan.name, 150)})" if len(request.rule.plans) > 1 else ""
+    return f"{inert(request.rule.title, 150)}{plan}"
+
+
+def _headline(request: Request) -> str:
+    return f"{request.label} · {_what(request)}, {text.duration(request.lifetime)}"
+
+
+def _section(said: str) -> Block:
+    return {"type": "section", "text": mrkdwn(said, MAX_SECTION)}
+
+
+def _typed(name: str, typed: str) -> Block:
+    """What a person typed: Slack reads nothing into it."""
+    return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
+
+
+def _preformatted(line: str) -> Block:
+    inner = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": line}]}
+    return {"type": "rich_text", "elements": [inner]}
+
+
+def _button(
+    label: str, action_id: str, value: str, spoken: str, *, style: str | None = None, confirm: Block | None = None
+) -> Block:
+    button: Block = {
+        "type": "button",
+        "action_id": action_id,
+        "text": plain(label, 75),
+        "value": value,
+        "accessibility_label": spoken[:75],
+    }
+    if style:
+        button["style"] = style
+    return button | {"confirm": confirm} if confirm else button
+
+
+def _confirm(title: str, said: str, yes: str, no: str) -> Block:
+    return {"title": plain(title, 100), "text": plain(said, 300), "confirm": plain(yes, 30), "deny": plain(no, 30)}

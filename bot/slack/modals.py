@@ -1,0 +1,458 @@
+"""What is asked: views and options as Block Kit, and what comes back in them. Nothing is looked up or decided here.
+
+The ids of callbacks, actions and blocks stand here alone. The configuration keeps the names of APIs and plans below 100
+characters, so that they fit into the ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from bot.core.model import Lifetime, Plan, Record, RequestState, Rule
+from bot.slack import text
+from bot.slack.text import Block, inert, mrkdwn, plain
+
+CALLBACK_REQUEST = "request"
+CALLBACK_DENY = "deny"
+CALLBACK_NOTICE = "notice"
+
+ACTION_API = "api"
+ACTION_PLAN = "plan"
+ACTION_LIFETIME = "lifetime"
+ACTION_USED_BY = "used_by"
+ACTION_REASON = "reason"
+ACTION_APPROVE = "review:approve"
+ACTION_DENY = "review:deny"
+ACTION_WITHDRAW = "withdraw"
+ACTION_REVOKE = "revoke"
+ACTION_TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
+
+NEVER_VALUE = "never"
+MAX_OPTIONS = 100
+MAX_RADIOS = 5
+MAX_REASON = 500
+MAX_USED_BY = 80
+
+NOT_CONFIRMED = "Not confirmed. Please try again: trying again is harmless."
+
+
+class StaleView(Exception):
+    """The view that came back is not one that this version draws, or not all of it had been drawn yet."""
+
+
+# --- the form ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the form is filled with beforehand."""
+
+    used_by: str = ""
+    reason: str = ""
+    lifetime_value: str | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the request form shows. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn."""
+
+    request_id: str
+    rules: tuple[Rule, ...]
+    chosen: Rule | None
+    plan: str | None
+    notes: tuple[str, ...]
+    decision: str
+    help_channel: str
+    draft: Draft = field(default_factory=Draft)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What came back. `plan` and `lifetime_value` are what was shown, also where there was nothing to choose."""
+
+    request_id: str
+    api: str | None
+    plan: str | None
+    lifetime_value: str | None
+    used_by: str
+    reason: str
+
+
+def loading(request_id: str) -> Block:
+    return _view(
+        "Request a Token",
+        [_section("Looking up what you may ask for…")],
+        callback=CALLBACK_REQUEST,
+        metadata={"request_id": request_id},
+    )
+
+
+def request_form(form: Form) -> Block:
+    """The form, as far as an API is chosen. What was typed survives a change of API; plan and lifetime are asked anew."""
+    if not form.rules:
+        said = f"There is no API you may ask for here. If there should be, ask in {text.channel(form.help_channel)}."
+        return notice("Not available", said)
+    chosen = form.chosen or (form.rules[0] if len(form.rules) == 1 else None)
+    blocks = [_api_input(form.rules, chosen)]
+    if chosen is not None:
+        blocks += [_about(chosen), _plan_block(chosen, form.plan), _lifetime_block(chosen, form.draft.lifetime_value)]
+        blocks += [
+            _used_by_input(form.draft.used_by),
+            _reason_input(form.draft.reason, required=chosen.reason_required),
+        ]
+        lines = [line for line in (form.decision, *form.notes) if line]
+        blocks += [_context(lines)] if lines else []
+    return _view(
+        "Request a Token",
+        blocks,
+        submit="Get Token" if chosen is not None and chosen.approvals == 0 else "Ask for Token",
+        callback=CALLBACK_REQUEST,
+        metadata={"request_id": form.request_id},
+    )
+
+
+def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
+    if len(rules) <= MAX_OPTIONS:
+        element: Block = {"type": "static_select", "options": [_api_option(rule) for rule in rules]}
+    else:
+        element = {"type": "external_select", "min_query_length": 0}
+    element |= {"action_id": ACTION_API, "placeholder": plain("Pick an API", 150)}
+    if chosen is None:
+        element["focus_on_load"] = True
+    else:
+        element["initial_option"] = _api_option(chosen)
+    return _input("api", "API", element) | {"dispatch_action": True}
+
+
+def _about(rule: Rule) -> Block:
+    """Its id says which API the rest of the form was drawn for."""
+    lines = [inert(rule.description, 1000)] if rule.description else []
+    if rule.docs and (link := _link(rule.docs, "Documentation")):
+        lines.append(link)
+    return _section("\n".join(lines) or f"*{inert(rule.title, 150)}*") | {"block_id": f"about:{rule.name}"}
+
+
+def _link(url: str, label: str) -> str | None:
+    """A link, if the address can stand in one."""
+    if not url.startswith(("https://", "http://")) or any(one in url for one in "<>| \n") or len(url) > 1500:
+        return None
+    return f"<{text.escape(url)}|{label}>"
+
+
+def _plan_block(rule: Rule, picked: str | None) -> Block:
+    if len(rule.plans) == 1:
+        plan = rule.plans[0]
+        return _fixed("plan", rule, plan.name, f"*Limits:* {text.plan_limits(plan)}")
+    options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
+    return _input(f"plan:{rule.name}", "Plan", _choice(ACTION_PLAN, options, picked))
+
+
+def _lifetime_block(rule: Rule, picked: str | None) -> Block:
+    values = [lifetime_value(lifetime) for lifetime in rule.lifetimes[:MAX_OPTIONS]]
+    if len(values) == 1:
+        return _fixed("lifetime", rule, values[0], f"*Lifetime:* {text.duration(rule.lifetimes[0])}")
+    options = [
+        _option(text.duration(lifetime).capitalize(), value)
+        for lifetime, value in zip(rule.lifetimes, values, strict=False)
+    ]
+    element = _choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
+    return _input(f"lifetime:{rule.name}", "Lifetime", element)
+
+
+def _used_by_input(typed: str) -> Block:
+    element = _typed(ACTION_USED_BY, typed, MAX_USED_BY) | {"placeholder": plain("billing-service, staging", 150)}
+    return _input("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
+
+
+def _reason_input(typed: str, *, required: bool) -> Block:
+    hint = "What you need it for. Those who decide read it."
+    return _input(
+        "reason", "Reason", _typed(ACTION_REASON, typed, MAX_REASON, lines=True), hint=hint, optional=not required
+    )
+
+
+def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:
+    """What there is no choice about is shown and comes back in the block's id, so that what was shown is what is asked for."""
+    return _section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+def search(rules: Iterable[Rule], typed: str, limit: int = MAX_OPTIONS) -> list[Block]:
+    """Options whose title or name begins with what was typed, then those that contain it; each part in the order given."""
+    wanted = typed.strip().casefold()
+    first: list[Rule] = []
+    then: list[Rule] = []
+    for rule in rules:
+        title, name = rule.title.casefold(), rule.name.casefold()
+        if title.startswith(wanted) or name.startswith(wanted):
+            first.append(rule)
+            if len(first) == limit:
+                break
+        elif len(then) < limit and (wanted in title or wanted in name):
+            then.append(rule)
+    return [_api_option(rule) for rule in (first + then)[:limit]]
+
+
+def lifetime_value(lifetime: Lifetime) -> str:
+    return NEVER_VALUE if lifetime is None else str(int(lifetime.total_seconds()))
+
+
+def read_lifetime(value: str) -> Lifetime:
+    """Seconds or `never`. Raises StaleView."""
+    if value == NEVER_VALUE:
+        return None
+    if not (value.isascii() and value.isdigit()) or len(value) > 12:
+        raise StaleView(f"no lifetime: {value[:20]!r}")
+    return timedelta(seconds=int(value))
+
+
+def _api_option(rule: Rule) -> Block:
+    return _option(rule.title, rule.name)
+
+
+def _plan_option(plan: Plan) -> Block:
+    return _option(plan.name, plan.name) | {"description": plain(text.plan_limits(plan).capitalize(), 75)}
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------
+
+
+def request_id(view: Mapping[str, Any]) -> str:
+    """The id that was minted when the view was opened. Raises StaleView."""
+    try:
+        value = json.loads(view["private_metadata"])["request_id"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StaleView("no request id") from error
+    if not isinstance(value, str) or not value:
+        raise StaleView("no request id")
+    return value
+
+
+def read_form(view: Mapping[str, Any]) -> Filled:
+    """A submitted form. Raises StaleView on anything odd, such as an API other than the one the form was drawn for."""
+    number, values, shown = request_id(view), _values(view), _block_ids(view)
+    api = _picked(values, "api", ACTION_API)
+    if api is None:
+        return Filled(number, None, None, None, "", "")
+    if f"about:{api}" not in shown:
+        raise StaleView("the form was drawn for another API")
+    return Filled(
+        request_id=number,
+        api=api,
+        plan=_picked(values, f"plan:{api}", ACTION_PLAN) or _fixed_value(shown, "plan", api),
+        lifetime_value=_picked(values, f"lifetime:{api}", ACTION_LIFETIME) or _fixed_value(shown, "lifetime", api),
+        used_by=_written(values, "used_by", ACTION_USED_BY),
+        reason=_written(values, "reason", ACTION_REASON),
+    )
+
+
+def error_block(view: Mapping[str, Any], field: str) -> str:
+    """The id of the input that a Refusal's field belongs to; the API's, or whatever input there is, where it is not asked."""
+    blocks = view.get("blocks")
+    inputs = [
+        str(block.get("block_id"))
+        for block in (blocks if isinstance(blocks, list) else [])
+        if isinstance(block, dict) and block.get("type") == "input"
+    ]
+    mine = (one for one in inputs if one == field or one.startswith(f"{field}:"))
+    return next(mine, "api" if "api" in inputs or not inputs else inputs[0])
+
+
+def _values(view: Mapping[str, Any]) -> dict[str, Any]:
+    state = view.get("state")
+    values = state.get("values") if isinstance(state, dict) else None
+    if not isinstance(values, dict):
+        raise StaleView("no values")
+    return values
+
+
+def _block_ids(view: Mapping[str, Any]) -> list[str]:
+    blocks = view.get("blocks")
+    if not isinstance(blocks, list):
+        raise StaleView("no blocks")
+    return [str(block.get("block_id", "")) for block in blocks if isinstance(block, dict)]
+
+
+def _answer(values: dict[str, Any], block_id: str, action_id: str) -> Mapping[str, Any] | None:
+    block = values.get(block_id)
+    if block is None:
+        return None
+    answer = block.get(action_id) if isinstance(block, dict) else None
+    if not isinstance(answer, dict):
+        raise StaleView(f"no answer in {action_id}")
+    return answer
+
+
+def _picked(values: dict[str, Any], block_id: str, action_id: str) -> str | None:
+    answer = _answer(values, block_id, action_id)
+    option = None if answer is None else answer.get("selected_option")
+    if option is None:
+        return None
+    value = option.get("value") if isinstance(option, dict) else None
+    if not isinstance(value, str):
+        raise StaleView(f"no value in {action_id}")
+    return value
+
+
+def _written(values: dict[str, Any], block_id: str, action_id: str) -> str:
+    answer = _answer(values, block_id, action_id)
+    if answer is None:
+        raise StaleView(f"no {block_id}")
+    value = answer.get("value")
+    if value is not None and not isinstance(value, str):
+        raise StaleView(f"no text in {action_id}")
+    return (value or "").strip()
+
+
+def _fixed_value(shown: list[str], what: str, api: str) -> str | None:
+    prefix = f"fixed:{what}:{api}:"
+    return next((one.removeprefix(prefix) for one in shown if one.startswith(prefix)), None)
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def accepted(record: Record, *, decision: str) -> Block:
+    """The number, and what happens now. `decision` is mrkdwn: who decides."""
+    request = record.request
+    if request.state is RequestState.PENDING:
+        now = f"{decision} I will message you.".strip()
+    elif request.state is RequestState.APPROVED and (record.grant is None or record.grant.ended_at is None):
+        now = "Your token arrives in our DM in a moment."
+    else:
+        now = "Our DM says how it went."
+    asked = f"*{request.label}* · {inert(request.rule.title, 150)}, {text.duration(request.lifetime)}"
+    return notice(request.label, f"{asked}\n{now}")
+
+
+def not_confirmed() -> Block:
+    """Where there is no form left to show the sentence in."""
+    return notice("Not confirmed", NOT_CONFIRMED)
+
+
+def notice(title: str, said: str) -> Block:
+    """A small modal that asks nothing: for a click that lost or was refused. `said` is mrkdwn of our own."""
+    return _view(title, [_section(said)], close="Close", callback=CALLBACK_NOTICE)
+
+
+def deny_form(record: Record, channel: str | None = None, ts: str | None = None) -> Block:
+    """A no needs a reason. `channel` and `ts` are those of the card that was clicked."""
+    request = record.request
+    said = f"{text.person(request.requester)} asked for {inert(request.rule.title, 150)}, {text.duration(request.lifetime)}."
+    metadata = {"request_id": request.id, "channel": channel, "ts": ts}
+    return _view(
+        f"Deny {request.label}",
+        [
+            _section(said),
+            _input(
+                "reason",
+                "Reason",
+                _typed(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
+                hint="The requester is told, with your name.",
+            ),
+        ],
+        submit="Deny",
+        callback=CALLBACK_DENY,
+        metadata={name: value for name, value in metadata.items() if value},
+    )
+
+
+def read_deny(view: Mapping[str, Any]) -> tuple[str, str]:
+    """The request's id and the reason. Raises StaleView."""
+    return request_id(view), _written(_values(view), "reason", ACTION_REASON)
+
+
+def help_text(
+    offered: Sequence[Rule],
+    waiting: Sequence[Record] = (),
+    *,
+    command: str,
+    help_channel: str,
+    not_understood: str | None = None,
+) -> tuple[str, list[Block]]:
+    """What this person can do here, as a message of text and blocks."""
+    lines = []
+    if not_understood:
+        lines.append(f"I do not know “{inert(not_understood, 100)}”.")
+    if offered:
+        names = [inert(rule.title, 75) for rule in offered[:20]]
+        names += [f"{len(offered) - 20:,} more"] if len(offered) > 20 else []
+        lines += [f"{inert(command, 40)} asks for a token.", f"You may ask for {text.people(names, last='or')}."]
+    else:
+        lines.append("There is no API you may ask for here.")
+    if waiting:
+        numbers = [f"{one.request.label} ({inert(one.request.rule.title, 75)})" for one in waiting[:10]]
+        numbers += [f"{len(waiting) - 10:,} more"] if len(waiting) > 10 else []
+        lines.append(f"Waiting for a decision: {text.people(numbers)}.")
+    lines += ["Your requests and tokens are in our DM.", f"Questions: {text.channel(help_channel)}."]
+    said = text.cut("\n".join(lines), 3000)
+    return said, [_section(said)]
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _view(
+    title: str,
+    blocks: list[Block],
+    *,
+    submit: str | None = None,
+    close: str = "Cancel",
+    callback: str,
+    metadata: dict[str, str] | None = None,
+) -> Block:
+    view: Block = {
+        "type": "modal",
+        "callback_id": callback,
+        "title": plain(title, 24),
+        "close": plain(close, 24),
+        "blocks": blocks,
+        "private_metadata": json.dumps(metadata or {}),
+    }
+    return view | {"submit": plain(submit, 24)} if submit else view
+
+
+def _section(said: str) -> Block:
+    return {"type": "section", "text": mrkdwn(said)}
+
+
+def _context(lines: list[str]) -> Block:
+    return {"type": "context", "elements": [mrkdwn(line, 2000) for line in lines[:10]]}
+
+
+def _input(block_id: str, label: str, element: Block, *, hint: str | None = None, optional: bool = False) -> Block:
+    block = {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(label, 2000),
+        "element": element,
+        "optional": optional,
+    }
+    return block | {"hint": plain(hint, 2000)} if hint else block
+
+
+def _typed(action_id: str, typed: str, most: int, *, lines: bool = False) -> Block:
+    element: Block = {"type": "plain_text_input", "action_id": action_id, "max_length": most}
+    if lines:
+        element["multiline"] = True
+    if typed:
+        element["initial_value"] = typed[:most]
+    return element
+
+
+def _choice(action_id: str, options: list[Block], picked: str | None) -> Block:
+    """Few are all in sight, many are behind a select."""
+    kind = "radio_buttons" if len(options) <= MAX_RADIOS else "static_select"
+    element: Block = {"type": kind, "action_id": action_id, "options": options}
+    initial = next((option for option in options if option["value"] == picked), None)
+    return element | {"initial_option": initial} if initial else element
+
+
+def _option(shown: str, value: str) -> Block:
+    return {"text": plain(shown, 75), "value": value}

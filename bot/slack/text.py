@@ -1,0 +1,165 @@
+"""Words for Slack: what a person typed made inert, and times, lifetimes, limits and people as they are read.
+
+A mrkdwn string is escaped first and cut afterwards. Where a whole block is what a person typed, it is a plain_text object.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.core.model import Audience, Identity, Lifetime, Limits, Plan
+
+Block = dict[str, Any]
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, and those that turn the direction of writing around: they can make one text look like another."""
+
+_MARK = re.compile(
+    r"(?<![^\W_])[*_~]|[*_~](?![^\W_])|`|:(?=[\w+'-]*[a-zA-Z][\w+'-]*:)|@(?=here|channel|everyone|group)"
+)
+_LOOKALIKE = str.maketrans({"*": "∗", "_": "＿", "~": "∼", "`": "ˋ", ":": "∶", "@": "＠"})  # noqa: RUF001 - that is the point
+"""Slack knows no escape for its formatting, so a mark that could format is drawn with a character that cannot."""
+
+_OUR_DATE = re.compile(r"<!date\^[^>|]*\|([^>]*)>")
+_OUR_LINK = re.compile(r"<([@#])([A-Za-z0-9]+)>")
+
+
+def clean(text: str) -> str:
+    """The text without what cannot be seen."""
+    return _UNSEEN.sub("", text.replace("\r\n", "\n"))
+
+
+def escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters of a mrkdwn string, no entity and no mention in half."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    for opening, closing in (("&", ";"), ("<", ">")):
+        start = kept.rfind(opening)
+        if start > kept.rfind(closing):
+            kept = kept[:start]
+    return kept.rstrip() + "…"
+
+
+def one_line(text: str, limit: int) -> str:
+    """Plain words on one line, for a terminal."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def inert(text: str, limit: int) -> str:
+    """What a person typed, on one line of a mrkdwn string: it mentions, links and formats nothing."""
+    line = " ".join(clean(text).split())[: limit + 1]
+    said = cut(escape(_MARK.sub(lambda mark: mark[0].translate(_LOOKALIKE), line)), limit)
+    return re.sub(r"[*_~]+…$", "…", said)
+
+
+def plain(text: str, limit: int) -> Block:
+    """A plain_text object: Slack reads nothing into it. It must not be empty, so nothing is drawn as a dash."""
+    shown = clean(text).strip() or "–"  # noqa: RUF001 - a dash
+    shown = shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+    return {"type": "plain_text", "text": shown, "emoji": False}
+
+
+def mrkdwn(text: str, limit: int = 3000) -> Block:
+    """A mrkdwn object of our own words. Verbatim: Slack looks for no further links or names in it."""
+    return {"type": "mrkdwn", "text": cut(text, limit), "verbatim": True}
+
+
+def without_markup(text: str) -> str:
+    """A sentence of ours, which may hold dates and mentions, as words."""
+    return _OUR_LINK.sub(r"\1\2", _OUR_DATE.sub(r"\1", text))
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+def _id(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", text)[:50]
+
+
+def person(who: Identity | str) -> str:
+    user = _id(who if isinstance(who, str) else who.user_id)
+    return f"<@{user}>" if user else "somebody"
+
+
+def channel(channel_id: str) -> str:
+    return f"<#{_id(channel_id)}>"
+
+
+def people(who: list[str], *, last: str = "and") -> str:
+    """`a, b and c`."""
+    return who[0] if len(who) == 1 else f"{', '.join(who[:-1])} {last} {who[-1]}" if who else "nobody"
+
+
+def audience(audience: Audience, except_: Identity | None = None, *, last: str = "or", limit: int = 1500) -> str:
+    """Those whom a rule names, as mentions; `except_` is never among them. Past `limit` characters the rest is counted."""
+    names = ["everyone here"] if audience.everyone else []
+    names += [f"<!subteam^{_id(group)}>" for group in sorted(audience.groups)]
+    names += [person(user) for user in sorted(audience.users) if except_ is None or user != except_.user_id]
+    names += [f"the members of {channel(one)}" for one in sorted(audience.channels)]
+    shown: list[str] = []
+    room = limit - 20
+    for name in names:
+        room -= len(name) + 2
+        if room < 0:
+            break
+        shown.append(name)
+    left = len(names) - len(shown)
+    return people([*shown, f"{left} more"] if left else shown, last=last)
+
+
+# --- times and numbers ----------------------------------------------------------------------------------------------
+
+
+def utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def date(moment: datetime) -> str:
+    """A time that Slack draws in the reader's own zone."""
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} at {{time}}|{utc(moment)}>"
+
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def duration(lifetime: Lifetime) -> str:
+    """`7 days`, `1 day 12 hours`, `no end`."""
+    if lifetime is None:
+        return "no end"
+    left, parts = int(lifetime.total_seconds()), []
+    for unit, seconds in _UNITS:
+        count, left = divmod(left, seconds)
+        if count:
+            parts.append(f"{count} {unit}" if count == 1 else f"{count:,} {unit}s")
+    return " ".join(parts) or "0 seconds"
+
+
+def _per(seconds: int) -> str:
+    unit = next((unit for unit, length in _UNITS if length == seconds), None)
+    return f"per {unit}" if unit else f"per {duration(timedelta(seconds=seconds))}"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"
+
+
+def limits(limits: Limits) -> str:
+    """`100 calls per second, 10,000 per day`."""
+    rate = f"{_calls(limits.rate)} {_per(limits.per)}" if limits.rate > 0 and limits.per > 0 else "no rate limit"
+    if limits.quota_max < 0:
+        return rate
+    renewed = _per(limits.quota_renewal_rate) if limits.quota_renewal_rate > 0 else "in all"
+    return f"{rate}, {limits.quota_max:,} {renewed}"
+
+
+def plan_limits(plan: Plan) -> str:
+    """A plan's limits. Where Tyk policies are named it is they that limit, and only Tyk knows how."""
+    return "limits set by its Tyk policy" if plan.tyk_policies else limits(plan.limits)

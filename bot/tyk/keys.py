@@ -1,0 +1,135 @@
+"""Keys at Tyk, as the effects need them: made, confirmed, compared, revoked. What Tyk answers becomes a fault of the core."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from bot.core.facts import Issued
+from bot.core.faults import Definite, Gone, Passing, Unknown
+from bot.core.model import Key, Plan, Record
+from bot.tyk import session
+from bot.tyk.dashboard import (
+    ApiDefinition,
+    Dashboard,
+    DashboardError,
+    KeyMissing,
+    KeysBy,
+    OutcomeUnknown,
+    Rejected,
+    TykPolicy,
+    Unavailable,
+)
+
+FRESH_FOR = 60.0
+
+
+class Keys:
+    """`now` is the time for the sessions' own fields; deadlines are the caller's."""
+
+    def __init__(
+        self, dashboard: Dashboard, keys_by: KeysBy, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._dashboard = dashboard
+        self._now = now
+        self._catalogue = Catalogue(dashboard)
+        self.names_by_token = keys_by is KeysBy.ID
+
+    async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
+        """Make a key that lives until `expires_at`. Raises Definite where the rule does not fit what Tyk has."""
+        async with told_by_meaning():
+            await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
+            created = await self._dashboard.create_key(session.session(record, key, expires_at, self._now()))
+        if created.key_hash is None and not self.names_by_token:
+            raise Definite("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
+        return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
+
+    async def confirm(self, record: Record, key: Key, name: str) -> None:
+        async with told_by_meaning():
+            await self._dashboard.update_key(name, session.confirmed_session(record, key, self._now()))
+
+    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+        async with told_by_meaning():
+            held = await self._dashboard.read_key(name)
+        if held is None:
+            raise Gone("tyk_key_unknown")
+        return session.difference(record, held)
+
+    async def revoke(self, name: str) -> None:
+        """A key is dead when Tyk is asked for it and does not know it."""
+        async with told_by_meaning():
+            await self._dashboard.delete_key(name)
+            if await self._dashboard.read_key(name) is not None:
+                raise Passing("tyk_key_still_there")
+
+
+class Catalogue:
+    """What Tyk has on offer, for the question whether a rule fits it. An answer counts as fresh for a minute."""
+
+    def __init__(self, dashboard: Dashboard, clock: Callable[[], float] = time.monotonic) -> None:
+        self._dashboard = dashboard
+        self._clock = clock
+        self._apis: dict[str, tuple[float, ApiDefinition]] = {}
+        self._policies: tuple[float, dict[str, TykPolicy]] | None = None
+
+    async def check(self, api_id: str, plan: Plan) -> None:
+        """Raises Definite for an unknown API or policy, or a policy that opens more than the plan lists."""
+        if await self.api(api_id) is None:
+            raise Definite("tyk_api_unknown", f"Tyk has no API {api_id}")
+        if plan.tyk_policies:
+            policies = await self.policies()
+            listed = frozenset({api_id, *(api.api_id for api in plan.also_opens)})
+            for complaint in policy_complaints(plan, listed, policies):
+                raise Definite("tyk_policy", complaint)
+
+    async def api(self, api_id: str) -> ApiDefinition | None:
+        at, known = self._apis.get(api_id, (0.0, None))
+        if known is not None and self._clock() - at < FRESH_FOR:
+            return known
+        found = await self._dashboard.api(api_id)
+        if found is not None:
+            self._apis[api_id] = (self._clock(), found)
+        return found
+
+    async def policies(self) -> dict[str, TykPolicy]:
+        if self._policies is None or self._clock() - self._policies[0] >= FRESH_FOR:
+            self._policies = (self._clock(), {policy.id: policy for policy in await self._dashboard.policies()})
+        return self._policies[1]
+
+
+def policy_complaints(plan: Plan, listed: frozenset[str], policies: dict[str, TykPolicy]) -> list[str]:
+    """Why a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
+    complaints = []
+    for policy_id in plan.tyk_policies:
+        policy = policies.get(policy_id)
+        if policy is None:
+            complaints.append(f"Tyk has no policy {policy_id}.")
+        elif not policy.active:
+            complaints.append(f"The Tyk policy {policy_id} is not active.")
+        elif extra := sorted(policy.opens - listed):
+            complaints.append(f"The Tyk policy {policy_id} also opens {', '.join(extra)}: list it under also_opens.")
+    return complaints
+
+
+def fingerprint(token: str) -> str:
+    """A name for the audit where Tyk gives no hash; it leads nowhere."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+@asynccontextmanager
+async def told_by_meaning() -> AsyncIterator[None]:
+    """Turns what the Dashboard client raises into the faults that the effects know."""
+    try:
+        yield
+    except KeyMissing as error:
+        raise Gone(error.code, str(error)) from None
+    except Rejected as error:
+        raise Definite(error.code, str(error)) from None
+    except OutcomeUnknown as error:
+        raise Unknown(error.code, str(error)) from None
+    except DashboardError as error:
+        wait = error.retry_after if isinstance(error, Unavailable) else None
+        raise Passing(error.code, str(error), retry_after=wait) from None

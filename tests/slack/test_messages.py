@@ -1,0 +1,557 @@
+"""What is shown: inside Slack's limits, inert, true for as long as it stands, and the token in one place."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.core import facts, lifecycle
+from bot.core.model import (
+    Audience,
+    AuditEvent,
+    AuditLine,
+    EffectKind,
+    GrantState,
+    Identity,
+    Key,
+    KeyId,
+    KeyState,
+    Message,
+    MessageId,
+    MessageKind,
+    Person,
+    Record,
+    RequestState,
+    Ring,
+    Rule,
+    Transition,
+    Verdict,
+)
+from bot.slack import messages, modals, text
+from tests.slack.test_modals import (
+    ANN,
+    BOB,
+    NASTY,
+    NOW,
+    STANDARD,
+    asked,
+    check_blocks,
+    check_inert,
+    check_mrkdwn,
+    nasty,
+    rule,
+    walk,
+)
+
+CARD = Message(MessageId("m1"), MessageKind.CARD, "C0APPR")
+STATUS = Message(MessageId("m2"), MessageKind.STATUS, ANN.user_id)
+TOKEN = Message(MessageId("m3"), MessageKind.TOKEN, ANN.user_id)
+EVE = Identity("T1", "U0ZOE")
+KEY = Key(KeyId("key1"), KeyState.LIVE)
+SECRET = "eyJvcmciOiI1ZjFjIiwiaWQiOiJzZWNyZXQifQ=="
+
+
+def ring(why: Ring) -> Message:
+    return Message(MessageId("m4"), MessageKind.RING, ANN.user_id, why)
+
+
+def check(body: messages.Body) -> messages.Body:
+    check_blocks(body.blocks, 50)
+    check_inert(body.blocks)
+    check_mrkdwn(body.text)
+    assert 1 <= len(body.text) <= 4000
+    return body
+
+
+def post(record: Record, message: Message) -> messages.Body:
+    return check(messages.post(record, message, help_channel="C0HELP"))
+
+
+def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> messages.Body:
+    return check(messages.show(record, message, help_channel="C0HELP", stuck=stuck, delayed=delayed))
+
+
+def buttons(body: messages.Body) -> list[str]:
+    return [one["text"]["text"] for one in walk(body.blocks) if one.get("type") == "button"]
+
+
+def person(identity: Identity) -> Person:
+    return Person(identity, "Somebody", groups=frozenset({"S0LEADS"}))
+
+
+class Story:
+    """A request lived through by the real lifecycle."""
+
+    def __init__(self, the_rule: Rule | None = None, reason: str = "the nightly run", used_by: str = "nightly") -> None:
+        self.rule = the_rule or rule()
+        self.now = NOW
+        self.audit: list[AuditLine] = []
+        self._ids = (f"id{n}" for n in itertools.count())
+        form = lifecycle.Asked(asked().request.id, STANDARD, self.rule.lifetimes[0], used_by, reason)
+        submitted = lifecycle.submit(form, person(ANN), self.rule, "0123456789abcdef0123", 1042, NOW, self.new_id)
+        self.record = self.keep(submitted)
+
+    def new_id(self) -> str:
+        return next(self._ids)
+
+    def keep(self, transition: Transition) -> Record:
+        self.audit += transition.audit
+        self.record = transition.record
+        return self.record
+
+    def review(self, who: Identity, verdict: Verdict = Verdict.YES, reason: str = "") -> Record:
+        done = lifecycle.review(self.record, self.rule, person(who), verdict, reason, self.now, self.new_id)
+        return self.keep(done)
+
+    def see(self, fact: facts.Fact) -> Record:
+        return self.keep(lifecycle.observe(self.record, fact, self.now, self.new_id))
+
+    def settle(self, after: timedelta) -> Record:
+        self.now += after
+        done = lifecycle.settle(self.record, self.now, self.new_id)
+        assert done is not None
+        return self.keep(done)
+
+    def revoke(self, who: Identity | None, why: str) -> Record:
+        return self.keep(lifecycle.revoke(self.record, who, why, self.now, self.new_id))
+
+    def approve(self) -> Record:
+        self.review(BOB)
+        return self.review(EVE)
+
+    def activate(self) -> Record:
+        key_id = self.approve().keys[0].id
+        self.see(facts.KeyIssued(key_id, "cafe", b"sealed", NOW + lifecycle.PROBATION))
+        return self.see(facts.KeyConfirmed(key_id, NOW + timedelta(days=7)))
+
+
+def ends(reason: str = "no need") -> dict[str, Record]:
+    """One record in every state."""
+    pending, half, approved, active = (
+        Story(reason=reason),
+        Story(reason=reason),
+        Story(reason=reason),
+        Story(reason=reason),
+    )
+    withdrawn, ended, revoked = Story(reason=reason), Story(reason=reason), Story(reason=reason)
+    ended.activate()
+    revoked.activate()
+    return {
+        "pending": pending.record,
+        "half": half.review(BOB),
+        "issuing": approved.approve(),
+        "active": active.activate(),
+        "denied": Story(reason=reason).review(BOB, Verdict.NO, reason),
+        "withdrawn": withdrawn.keep(lifecycle.withdraw(withdrawn.record, ANN, NOW, withdrawn.new_id)),
+        "lapsed": Story(reason=reason).settle(timedelta(days=8)),
+        "ended": ended.settle(timedelta(days=8)),
+        "revoked": revoked.revoke(BOB, reason),
+        "at once": Story(rule(approvals=0), reason=reason).record,
+    }
+
+
+def lines(body: messages.Body) -> str:
+    """What stands below the facts: the state."""
+    return "\n".join(str(one["text"]["text"]) for one in body.blocks if one["type"] == "section" and "text" in one)
+
+
+def test_every_message_of_every_state_keeps_the_limits() -> None:
+    """Posted and shown, in trouble or not."""
+    for record in ends().values():
+        for message in (CARD, STATUS, TOKEN, *map(ring, Ring)):
+            post(record, message)
+            for stuck, delayed in itertools.product((False, True), repeat=2):
+                show(record, message, stuck=stuck, delayed=delayed)
+
+
+@given(nasty(), nasty(), nasty())
+@example(NASTY[0], NASTY[1], NASTY[2])
+@example(NASTY[3], NASTY[4], NASTY[5])
+def test_whatever_a_person_typed_is_inert_in_every_message(reason: str, used_by: str, title: str) -> None:
+    """No text of theirs mentions, links or breaks anything."""
+    story = Story(rule(title=title, description=reason), reason=reason, used_by=used_by)
+    post(story.record, CARD)
+    show(story.record, CARD)
+    check(messages.token(story.record, KEY, SECRET, NOW))
+    denied = story.review(BOB, Verdict.NO, reason)
+    for message in (CARD, STATUS, TOKEN, *map(ring, Ring)):
+        post(denied, message)
+        show(denied, message, stuck=True)
+    rows = [audit_row(n, line) for n, line in enumerate(story.audit, start=1)]
+    check(messages.audit(rows)[0])
+
+
+def test_a_post_has_no_button_and_no_state() -> None:
+    """It holds for ever, so whatever becomes of the request, it says the same."""
+    records = ends("the nightly run").values()
+    for message in (CARD, STATUS, TOKEN):
+        said = {json.dumps(post(replace(r, request=replace(r.request, rule=rule())), message).blocks) for r in records}
+        assert len(said) == 1
+        assert "button" not in said.pop()
+
+
+def test_the_card_calls_those_who_may_decide_and_never_the_requester() -> None:
+    """In the blocks and in the text; who asks is named as the one who asks, and once."""
+    for body in (post(Story().record, CARD), show(Story().record, CARD)):
+        shown = body.blocks[1]["text"]["text"]
+        assert shown == "<!subteam^S0LEADS> and <@U0BOB>: <@U0ANN> asked for Payments"
+        assert body.text.startswith(shown)
+        assert json.dumps(body.blocks).count("<@U0ANN>") == body.text.count("<@U0ANN>") == 1
+        assert "<!here>" not in body.text
+
+
+def test_the_requester_is_not_among_the_approvers_of_the_status() -> None:
+    """Their own yes would not count."""
+    assert "from <!subteam^S0LEADS> or <@U0BOB>." in lines(show(Story().record, STATUS))
+
+
+def test_the_reason_stands_before_the_buttons_as_plain_text() -> None:
+    """An approver reads why before deciding."""
+    body = show(Story(reason="*why* <!here>").record, CARD)
+    kinds = [block["type"] for block in body.blocks]
+    plain = [block["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
+    assert "Reason: *why* <!here>" in [one["text"] for one in plain]
+    assert kinds[-1] == "actions"
+
+
+def test_approve_is_the_only_primary_button() -> None:
+    """And each button says which request it is for."""
+    body = show(Story().record, CARD)
+    found = [one for one in walk(body.blocks) if one.get("type") == "button"]
+    assert [(one["text"]["text"], one.get("style"), one["value"]) for one in found] == [
+        ("Approve", "primary", "req1"),
+        ("Deny", None, "req1"),
+    ]
+    assert [one["action_id"] for one in found] == [modals.ACTION_APPROVE, modals.ACTION_DENY]
+
+
+@pytest.mark.parametrize(
+    ("state", "card", "status"),
+    [
+        ("pending", ["Approve", "Deny"], ["Withdraw"]),
+        ("half", ["Approve", "Deny"], ["Withdraw"]),
+        ("issuing", [], ["Revoke"]),
+        ("active", [], ["Revoke"]),
+        ("denied", [], []),
+        ("withdrawn", [], []),
+        ("lapsed", [], []),
+        ("ended", [], []),
+        ("revoked", [], []),
+    ],
+)
+def test_only_what_can_still_be_done_has_a_button(state: str, card: list[str], status: list[str]) -> None:
+    """A decided card decides no more."""
+    record = ends()[state]
+    assert buttons(show(record, CARD)) == card
+    assert buttons(show(record, STATUS)) == status
+
+
+def test_what_cannot_be_undone_is_confirmed() -> None:
+    """Withdraw asks, Revoke warns."""
+    (withdraw,) = (one for one in walk(show(Story().record, STATUS).blocks) if one.get("type") == "button")
+    (revoke,) = (one for one in walk(show(ends()["active"], STATUS).blocks) if one.get("type") == "button")
+    assert withdraw["confirm"]["confirm"]["text"] == "Withdraw"
+    assert (revoke["style"], revoke["confirm"]["style"]) == ("danger", "danger")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("pending", f"Needs 2 approvals.\nOpen until {text.date(NOW + timedelta(days=7))}, then it lapses."),
+        ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nOpen until"),
+        ("issuing", f"The token is being made.\nApproved by <@U0BOB> and <@U0ZOE>, {text.date(NOW)}."),
+        ("active", f"Active until {text.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>,"),
+        ("denied", f"Denied by <@U0BOB>, {text.date(NOW)}.\nWhy: no need"),
+        ("withdrawn", f"Withdrawn by <@U0ANN>, {text.date(NOW)}."),
+        ("lapsed", f"Lapsed, {text.date(NOW + timedelta(days=8))}: nobody decided in time."),
+        ("ended", f"Ended on time, {text.date(NOW + timedelta(days=8))}."),
+        ("revoked", f"Ended by <@U0BOB>, {text.date(NOW)}."),
+        ("at once", f"Granted at once, {text.date(NOW)}: no approval was needed."),
+    ],
+)
+def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
+    """In the blocks as in the text."""
+    body = show(ends()[state], CARD)
+    assert said in lines(body)
+    assert said in body.text
+
+
+def test_a_pending_request_with_yeses_enough_needs_more_than_it_did() -> None:
+    """The rule in force may have become stricter; the card does not claim otherwise."""
+    record = ends()["issuing"]
+    record = replace(record, grant=None, request=replace(record.request, state=RequestState.PENDING))
+    assert "2 so far: <@U0BOB> and <@U0ZOE>. The rule has become stricter and needs more." in lines(show(record, CARD))
+
+
+def test_a_no_end_says_that_a_person_ends_it() -> None:
+    """`never` never says a date."""
+    story = Story(rule(lifetimes=(None,)))
+    assert "Active, no end: a person has to end it." in lines(show(story.activate(), STATUS))
+
+
+def test_trouble_is_told_with_the_way_to_help() -> None:
+    """And what is stuck does not claim to be under way."""
+    record = ends()["issuing"]
+    stuck, late = show(record, STATUS, stuck=True), show(record, STATUS, delayed=True)
+    assert "Stuck: a person has to look. Ask in <#C0HELP> and say R-1042." in stuck.text
+    assert "being made" not in stuck.text
+    assert "longer than usual" in late.text
+
+
+def test_status_and_token_posts_are_idle_lines() -> None:
+    """Short, and with the number."""
+    assert post(Story().record, STATUS).text == "R-1042 · Payments (standard), 7 days"
+    assert post(Story().record, TOKEN).text == "R-1042 · token for Payments (standard)"
+    assert post(Story(rule(plans=(STANDARD,))).record, STATUS).text == "R-1042 · Payments, 7 days"
+
+
+def _barred(story: Story) -> Record:
+    story.approve()
+    return story.see(facts.Barred("before the key is made", "You are no longer among those who may ask."))
+
+
+@pytest.mark.parametrize(
+    ("why", "record", "said"),
+    [
+        (Ring.DENIED, lambda: ends("no")["denied"], "R-1042 (Payments) was denied by <@U0BOB>. Reason: no"),
+        (
+            Ring.LAPSED,
+            lambda: ends()["lapsed"],
+            "R-1042 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.",
+        ),
+        (
+            Ring.DELAYED,
+            lambda: ends()["issuing"],
+            (
+                "Your token for Payments (R-1042) is late: Tyk has not given it to me so far. Nothing is lost. "
+                "I keep trying, so do not ask again."
+            ),
+        ),
+        (
+            Ring.DELAYED,
+            lambda: ends()["active"],
+            (
+                "Your token for Payments (R-1042) is late: it is made, but I could not show it to you so far. "
+                "Nothing is lost. I keep trying, so do not ask again."
+            ),
+        ),
+        (
+            Ring.STUCK,
+            lambda: ends()["issuing"],
+            "Your token for Payments got stuck. Please ask in <#C0HELP> and say R-1042.",
+        ),
+        (
+            Ring.ARRIVED,
+            lambda: ends()["active"],
+            "Your token for Payments has arrived in this conversation (R-1042).",
+        ),
+        (
+            Ring.ENDED,
+            lambda: ends("left the team")["revoked"],
+            f"Your access to Payments (R-1042) was ended by <@U0BOB>, {text.date(NOW)}. Reason: left the team",
+        ),
+        (
+            Ring.BARRED,
+            lambda: _barred(Story()),
+            (
+                "R-1042 (Payments) was ended: it would not be granted any more. "
+                "Reason: You are no longer among those who may ask."
+            ),
+        ),
+    ],
+)
+def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Ring, record: Callable[[], Record], said: str) -> None:
+    """New messages are few, so each is worth the noise."""
+    assert post(record(), ring(why)).text == said
+
+
+# --- the token --------------------------------------------------------------------------------------------------------
+
+
+def test_the_token_is_in_one_block_and_nowhere_else() -> None:
+    """Not in the text that phones show, not in a repr, not in a button."""
+    body = check(messages.token(ends()["active"], KEY, SECRET, NOW))
+    holding = [block for block in body.blocks if SECRET in json.dumps(block)]
+    inner = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": SECRET}]}
+    assert holding == [{"type": "rich_text", "elements": [inner]}]
+    assert SECRET not in body.text
+    assert SECRET not in f"{body!r} {body}"
+
+
+def test_the_token_message_says_how_to_use_it_and_when_it_goes() -> None:
+    """A line to copy that keeps the token out of the shell's history."""
+    body = messages.token(ends()["active"], KEY, SECRET, NOW + timedelta(days=1))
+    assert messages.curl(Story().record) == 'curl -H "Authorization: $TOKEN" https://gw.example.com/payments/'
+    assert messages.curl(Story().record) in [one.get("text") for one in walk(body.blocks)]
+    assert f"This message is deleted {text.date(NOW + timedelta(days=1))}" in body.text
+    (button,) = (one for one in walk(body.blocks) if one.get("type") == "button")
+    assert (button["action_id"], button["value"]) == (modals.ACTION_TOKEN_SAVED, "req1:key1")
+    assert "deleted after 1 day" in messages.token(ends()["active"], KEY, SECRET).text
+
+
+def test_the_line_to_copy_runs_nothing_else() -> None:
+    """Whatever the configuration says, it is one command for a shell."""
+    odd = rule(auth_header='X-Key"; rm -rf $HOME', gateway_url="https://gw/$(id)", listen_path="/a b/")
+    assert messages.curl(Story(odd).record) == "curl -H \"X-Keyrm-rfHOME: $TOKEN\" 'https://gw/$(id)/a b/'"
+
+
+# --- the audit --------------------------------------------------------------------------------------------------------
+
+
+def audit_row(
+    number: int, line: AuditLine, *, label: str | None = "R-1042", api: str | None = "payments"
+) -> messages.AuditRow:
+    return messages.AuditRow(number, NOW, line.event, label, line.actor, api, line.details)
+
+
+def told(line: AuditLine) -> str:
+    return messages.audit_sentence(audit_row(17, line))
+
+
+def test_the_audit_tells_a_whole_story_in_order() -> None:
+    """What the lifecycle says is what the channel reads."""
+    story = Story()
+    key_id = story.activate().keys[0].id
+    story.see(facts.Stuck(EffectKind.DELIVER_TOKEN, 9, "invalid_blocks"))
+    story.see(facts.Delayed(EffectKind.DELIVER_TOKEN, "timeout"))
+    story.see(facts.Recovered(EffectKind.DELIVER_TOKEN))
+    story.see(facts.TokenShown(key_id))
+    story.see(facts.TokenHidden(key_id, keep_sealed=True))
+    story.revoke(None, "left")
+    story.see(facts.KeyDead(key_id))
+    assert [told(line) for line in story.audit] == [
+        f"#17 · R-1042 · payments · {line}"
+        for line in (
+            "asked · by @U0ANN, standard, 7 days, used by nightly: the nightly run",
+            "reviewed · yes by @U0BOB, 1 of 2",
+            "reviewed · yes by @U0ZOE, counted by S0LEADS, 2 of 2",
+            "approved · by @U0ZOE, until 2026-03-08 12:00 UTC, rules 0123456789abcde…",
+            "key created · cafe, ends 2026-03-08 12:00 UTC, rules 0123456789abcde…",
+            "stuck · deliver_token, effect 9: invalid_blocks",
+            "delayed · deliver_token: timeout",
+            "recovered · deliver_token",
+            "sent · the requester has the token",
+            "hidden · the message with the token is gone",
+            "revoked · left",
+            "key deleted · cafe",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            AuditLine(AuditEvent.REFUSED, ANN, {"person": "U0ANN", "why": "Not you, <@U0BOB>.", "step": "clicking"}),
+            "refused · to @U0ANN, clicking: Not you, @U0BOB.",
+        ),
+        (AuditLine(AuditEvent.DENIED, BOB, {"reviewer": "U0BOB", "reason": "no"}), "denied · by @U0BOB: no"),
+        (AuditLine(AuditEvent.WITHDRAWN, ANN), "withdrawn · by @U0ANN"),
+        (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
+        (AuditLine(AuditEvent.EXPIRED), "expired · its time was over"),
+        (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · without review, no end"),
+        (
+            AuditLine(AuditEvent.CONFIGURED, None, {"digest": "abc", "added": ["a", "b"], "approvals_fell": ["c"]}),
+            "configured · rules abc, added a, b, fewer approvals for c",
+        ),
+    ],
+)
+def test_each_event_has_its_words(line: AuditLine, said: str) -> None:
+    """Few, and with the event's own word to search for."""
+    assert told(line) == f"#17 · R-1042 · payments · {said}"
+
+
+def test_a_line_without_a_request_says_what_it_can() -> None:
+    """A refusal belongs to no request."""
+    line = AuditLine(AuditEvent.REFUSED, ANN, {"api": "ledger"})
+    assert messages.audit_sentence(audit_row(3, line, label=None, api=None)) == "#3 · ledger · refused · to @U0ANN"
+
+
+KEYS = [
+    "person",
+    "api",
+    "plan",
+    "lifetime",
+    "used_by",
+    "reason",
+    "why",
+    "step",
+    "verdict",
+    "reviewer",
+    "counted_by",
+    "have",
+    "need",
+    "rule",
+    "rule_digest",
+    "until",
+    "key_hash",
+    "expires",
+    "effect",
+    "error",
+    "effect_id",
+    "digest",
+    "added",
+    "removed",
+    "approvals_fell",
+    "people_changed",
+]
+
+
+def odd() -> st.SearchStrategy[Any]:
+    return st.one_of(nasty(), st.none(), st.booleans(), st.integers(), st.floats(), st.lists(nasty(), max_size=3))
+
+
+@given(event=st.sampled_from(AuditEvent), details=st.dictionaries(st.sampled_from(KEYS), odd()), acted=st.booleans())
+@example(event=AuditEvent.REVIEWED, details={"reviewer": ":"}, acted=False)
+def test_no_detail_breaks_a_line(event: AuditEvent, details: dict[str, Any], acted: bool) -> None:
+    """Missing, of another type or hostile: a line is told, inert, on one line, and it fits."""
+    row = audit_row(1, AuditLine(event, ANN if acted else None, details))
+    body, count = messages.audit([row])
+    check(body)
+    assert count == 1
+    assert "\n" not in body.text
+    said = messages.audit_sentence(row)
+    assert event.value in said
+    assert not any(ord(one) < 32 or one == "\u202e" for one in said)
+
+
+@given(st.lists(nasty(), min_size=1, max_size=60))
+@example(["&" * 3000] * 60)
+@example([""] * 200)
+def test_the_audit_takes_as_many_leading_rows_as_fit(reasons: list[str]) -> None:
+    """In order, none skipped, at least one."""
+    rows = [audit_row(n, AuditLine(AuditEvent.REVOKED, BOB, {"why": why})) for n, why in enumerate(reasons, start=1)]
+    body, count = messages.audit(rows)
+    check(body)
+    assert 1 <= count <= len(rows)
+    assert [line.split(" ")[0] for line in body.text.split("\n")] == [f"#{n}" for n in range(1, count + 1)]
+    assert "\n".join(block["text"]["text"] for block in body.blocks) == body.text
+
+
+def test_no_rows_make_no_message() -> None:
+    """Nothing fits when there is nothing."""
+    assert messages.audit([]) == (messages.Body("", []), 0)
+
+
+def test_an_audience_of_thousands_still_fits() -> None:
+    """The card counts those it cannot name."""
+    crowd = Audience(users=frozenset(f"U{n:06}" for n in range(3000)))
+    record = Story(rule(approvers=crowd)).record
+    post(record, CARD)
+    show(record, CARD)
+    show(record, STATUS)
+
+
+def test_an_ended_grant_is_ended_in_the_fixtures() -> None:
+    """The states above are what their names say."""
+    states = {name: record.grant.state if record.grant else record.request.state for name, record in ends().items()}
+    assert states["revoked"] is states["ended"] is GrantState.ENDED
+    assert states["active"] is GrantState.ACTIVE

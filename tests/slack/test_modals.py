@@ -1,0 +1,520 @@
+"""What is asked: every view keeps Slack's limits, and what comes back is read or refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+from bot.core.model import (
+    ApiRef,
+    Audience,
+    Grant,
+    GrantState,
+    Identity,
+    Limits,
+    Plan,
+    Record,
+    Request,
+    RequestId,
+    RequestState,
+    Rule,
+)
+from bot.slack import modals, text
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+ANN = Identity("T1", "U0ANN")
+BOB = Identity("T1", "U0BOB")
+LIMITS = Limits(rate=100, per=1, quota_max=10000, quota_renewal_rate=86400)
+STANDARD = Plan("standard", LIMITS)
+GOLD = Plan("gold", LIMITS, tyk_policies=("5f1c0b5c6ad84c3c8d0b5f0e",))
+DAY = timedelta(days=1)
+
+NASTY = (
+    "<!here> <!channel> <@U0EVE> <!subteam^S0EVE|all> <#C0EVE> <https://evil.example|nice>",
+    "@here @channel *bold* _it_ ~gone~ `code` ```block``` :tada: https://evil.example",
+    "&amp;&lt;&gt;&&<<>>" * 150,
+    "*_~`:a:" * 430,
+    "x" * 3000,
+    "a\u202egnp.exe\x1b[31m\x00\n> quote\n\n",
+    "<!date^1^{date}|>",
+    "",
+    " ",
+)
+
+
+def nasty() -> st.SearchStrategy[str]:
+    typed = st.text(max_size=200)
+    marked = st.text(alphabet="<>&;!@#|*_~`: :ahere\n", max_size=700)
+    return st.one_of(st.sampled_from(NASTY), typed, marked)
+
+
+def rule(**changes: Any) -> Rule:
+    base = Rule(
+        name="payments",
+        api=ApiRef("5f1c", "payments", ("Default",)),
+        title="Payments",
+        description="Moves money",
+        docs="https://docs.example.com/payments",
+        listen_path="/payments/",
+        auth_header="Authorization",
+        gateway_url="https://gw.example.com/",
+        requesters=Audience(everyone=True),
+        approvals=2,
+        approvers=Audience(groups=frozenset({"S0LEADS"}), users=frozenset({ANN.user_id, BOB.user_id})),
+        approvals_channel="C0APPR",
+        plans=(STANDARD, GOLD),
+        lifetimes=(timedelta(days=7), DAY, None),
+        reason_required=True,
+        lapses_after=timedelta(days=7),
+        hide_token_after=DAY,
+    )
+    return replace(base, **changes)
+
+
+def form(*rules: Rule, **changes: Any) -> modals.Form:
+    base = modals.Form("req1", rules, None, None, (), "Needs 2 approvals from <!subteam^S0LEADS>.", "C0HELP")
+    return replace(base, **changes)
+
+
+def asked(**changes: Any) -> Record:
+    request = Request(
+        id=RequestId("req1"),
+        number=1042,
+        requester=ANN,
+        requester_name="Ann",
+        rule=rule(),
+        digest="0123456789abcdef0123",
+        plan=STANDARD,
+        lifetime=timedelta(days=7),
+        used_by="nightly",
+        reason="the nightly run",
+        state=RequestState.PENDING,
+        created_at=NOW,
+        lapses_at=NOW + 7 * DAY,
+    )
+    return Record(replace(request, **changes))
+
+
+# --- Slack's limits, as far as they can be checked without Slack ------------------------------------------------------
+
+
+def walk(node: object) -> Iterator[dict[str, Any]]:
+    """Every object in a piece of Block Kit."""
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value)
+
+
+def _text(node: dict[str, Any], limit: int, *, only_plain: bool = False) -> None:
+    assert node["type"] in (("plain_text",) if only_plain else ("plain_text", "mrkdwn"))
+    assert 1 <= len(node["text"]) <= limit, node
+    assert node["text"].strip()
+    assert node.get("emoji") is False or node.get("verbatim") is True
+
+
+def _element(node: dict[str, Any]) -> None:
+    assert 1 <= len(node["action_id"]) <= 255
+    if "placeholder" in node:
+        _text(node["placeholder"], 150, only_plain=True)
+    if node["type"] == "button":
+        _text(node["text"], 75, only_plain=True)
+        assert len(node["value"]) <= 2000
+        assert len(node["accessibility_label"]) <= 75
+        assert node.get("style", "primary") in ("primary", "danger")
+        if confirm := node.get("confirm"):
+            for part, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
+                _text(confirm[part], limit, only_plain=True)
+    elif node["type"] == "plain_text_input":
+        assert 1 <= node["max_length"] <= 3000
+        assert len(node.get("initial_value", "")) <= node["max_length"]
+    elif node["type"] == "external_select":
+        assert node["min_query_length"] >= 0
+    else:
+        check_options(node["options"], {"static_select": 100, "radio_buttons": 10}[node["type"]])
+        assert "initial_option" not in node or node["options"].count(node["initial_option"]) == 1
+
+
+def check_options(options: list[dict[str, Any]], most: int) -> None:
+    assert 1 <= len(options) <= most
+    assert len({option["value"] for option in options}) == len(options)
+    for option in options:
+        _text(option["text"], 75, only_plain=True)
+        assert 1 <= len(option["value"]) <= 150
+        if "description" in option:
+            _text(option["description"], 75, only_plain=True)
+
+
+def check_blocks(blocks: list[dict[str, Any]], most: int) -> None:  # noqa: C901 - one case a block
+    """The limits of block-kit-limits.json that these blocks can meet, on top of what slack_sdk checks itself."""
+    assert 1 <= len(blocks) <= most
+    ids = [block["block_id"] for block in blocks if "block_id" in block]
+    assert len(set(ids)) == len(ids)
+    assert all(1 <= len(one) <= 255 for one in ids)
+    for block in blocks:
+        parsed = Block.parse(block)
+        assert parsed is not None
+        parsed.to_dict()
+        match block["type"]:
+            case "header":
+                _text(block["text"], 150, only_plain=True)
+            case "section":
+                assert ("text" in block) or block["fields"]
+                if "text" in block:
+                    _text(block["text"], 3000)
+                assert len(block.get("fields", [])) <= 10
+                for one in block.get("fields", []):
+                    _text(one, 2000)
+            case "context":
+                assert 1 <= len(block["elements"]) <= 10
+                for one in block["elements"]:
+                    _text(one, 3000)
+            case "actions":
+                assert 1 <= len(block["elements"]) <= 25
+                actions = [one["action_id"] for one in block["elements"]]
+                assert len(set(actions)) == len(actions)
+                for one in block["elements"]:
+                    _element(one)
+            case "input":
+                _text(block["label"], 2000, only_plain=True)
+                if "hint" in block:
+                    _text(block["hint"], 2000, only_plain=True)
+                _element(block["element"])
+            case kind:
+                assert kind == "rich_text"
+
+
+def check_view(view: dict[str, Any]) -> dict[str, Any]:
+    View(**view).to_dict()
+    for part in ("title", "submit", "close"):
+        if part in view:
+            _text(view[part], 24, only_plain=True)
+    check_blocks(view["blocks"], 100)
+    assert ("submit" in view) == any(block["type"] == "input" for block in view["blocks"])
+    assert len(view["private_metadata"]) <= 3000
+    assert len(json.dumps(view)) <= 250_000
+    check_inert(view)
+    return view
+
+
+ALLOWED = re.compile(
+    r"<@[A-Za-z0-9]+>|<#[A-Za-z0-9]+>|<!subteam\^[A-Za-z0-9]+>|<https://docs\.example\.com/[a-z]*\|Documentation>"
+    r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[\d: -]+UTC>"
+)
+
+
+def check_mrkdwn(said: str, known: frozenset[str] = frozenset({"U0EVE", "S0EVE", "C0EVE"})) -> None:
+    """Only our own mentions, links and dates are live."""
+    assert not any(f"{mark}{one}>" in said for one in known for mark in ("<@", "<#", "<!subteam^"))
+    rest = ALLOWED.sub("", said)
+    assert "<" not in rest, rest
+    assert ">" not in rest, rest
+    assert not re.search(r"&(?!(amp|lt|gt);)", rest), rest
+    assert not re.search(r"@(here|channel|everyone)", rest)
+
+
+def check_inert(node: object) -> None:
+    for one in walk(node):
+        if one.get("type") == "mrkdwn":
+            check_mrkdwn(one["text"])
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
+
+
+def block(view: dict[str, Any], block_id: str) -> dict[str, Any]:
+    return next(one for one in view["blocks"] if one.get("block_id") == block_id)
+
+
+def fill(view: dict[str, Any], **typed: str | None) -> dict[str, Any]:
+    """The view as Slack sends it back: what is typed or picked, else what was preselected."""
+    values: dict[str, Any] = {}
+    for one in view["blocks"]:
+        if one["type"] != "input":
+            continue
+        element, name = one["element"], one["element"]["action_id"]
+        if element["type"] == "plain_text_input":
+            answer: dict[str, Any] = {"value": typed.get(name, element.get("initial_value"))}
+        else:
+            picked = typed.get(name, element.get("initial_option", {}).get("value"))
+            answer = {"selected_option": {"value": picked} if picked else None}
+        values[one["block_id"]] = {name: {"type": element["type"], **answer}}
+    return {**view, "state": {"values": values}}
+
+
+def test_every_view_keeps_the_limits() -> None:
+    """Of all views, in each of their shapes."""
+    many = tuple(rule(name=f"api-{n}", title=f"API {n}") for n in range(101))
+    plans = tuple(replace(STANDARD, name=f"plan {n}") for n in range(8))
+    for view in (
+        modals.loading("req1"),
+        modals.request_form(form()),
+        modals.request_form(form(rule())),
+        modals.request_form(form(rule(), rule(name="other"))),
+        modals.request_form(form(*many)),
+        modals.request_form(form(*many, chosen=many[3], notes=("You already hold one.",))),
+        modals.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
+        modals.request_form(form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")),
+        modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
+        modals.not_confirmed(),
+        modals.deny_form(asked(number=10**12), "C0APPR", "1.2"),
+        modals.notice("Already decided, and by somebody with a long name", "It was denied."),
+    ):
+        check_view(view)
+
+
+@given(nasty(), nasty(), nasty())
+@example(NASTY[0], NASTY[1], NASTY[2])
+def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, typed: str) -> None:
+    """No text brings a mention, a link or a broken view."""
+    one = rule(title=title, description=description, docs=f"https://x|{typed}")
+    check_view(modals.request_form(form(one, draft=modals.Draft(used_by=typed, reason=typed))))
+    check_view(modals.accepted(asked(rule=one, reason=typed), decision=""))
+    check_view(modals.deny_form(asked(rule=one)))
+    said, blocks = modals.help_text(
+        (one,), (asked(rule=one),), command="/key", help_channel="C0HELP", not_understood=typed
+    )
+    check_blocks(blocks, 50)
+    check_mrkdwn(said)
+    check_inert(blocks)
+
+
+@given(nasty(), st.integers(5, 80))
+@example("00000<&0_00", 17)
+def test_inert_is_escaped_first_and_cut_afterwards(typed: str, limit: int) -> None:
+    """It is within the limit, on one line, with no entity in half and no mark that could format."""
+    said = text.inert(typed, limit)
+    assert len(said) <= limit
+    assert "\n" not in said
+    assert not re.search(r"[<>`\x00\x1b\u202e]", said)
+    assert not re.search(r"&(?!(amp|lt|gt);)", said)
+    assert not re.search(r"(?<![^\W_])[*_~]|[*_~](?![^\W_])", said)
+
+
+def test_names_with_marks_inside_stay_as_they_are() -> None:
+    """What Slack would not format is not touched: people search for it."""
+    assert text.inert("my_service_name 10:30 a*b R&D", 100) == "my_service_name 10:30 a*b R&amp;D"
+
+
+def test_one_rule_is_preselected() -> None:
+    """Who may ask for one thing sees its form at once."""
+    view = modals.request_form(form(rule()))
+    assert block(view, "api")["element"]["initial_option"]["value"] == "payments"
+    assert block(view, "reason")["optional"] is False
+
+
+def test_without_an_api_only_the_api_is_asked() -> None:
+    """The rest depends on it."""
+    view = modals.request_form(form(rule(), rule(name="other")))
+    assert [one["block_id"] for one in view["blocks"]] == ["api"]
+    assert view["blocks"][0]["dispatch_action"] is True
+
+
+def test_another_api_asks_plan_and_lifetime_anew_and_keeps_what_was_typed() -> None:
+    """Slack keeps a value for as long as its block's id stays the same."""
+    rules = (rule(), rule(name="other", reason_required=False))
+    here, there = (
+        {one.get("block_id") for one in modals.request_form(form(*rules, chosen=chosen))["blocks"]} for chosen in rules
+    )
+    assert {"plan:payments", "lifetime:payments"} <= here - there
+    assert {"api", "used_by", "reason"} <= here & there
+
+
+def test_the_first_lifetime_is_preselected_and_no_plan_is() -> None:
+    """A plan is a choice to make, a lifetime has a good answer."""
+    view = modals.request_form(form(rule()))
+    assert block(view, "lifetime:payments")["element"]["initial_option"]["value"] == "604800"
+    assert "initial_option" not in block(view, "plan:payments")["element"]
+    assert [one["text"]["text"] for one in block(view, "lifetime:payments")["element"]["options"]] == [
+        "7 days",
+        "1 day",
+        "No end",
+    ]
+
+
+def test_submit_says_what_will_come_of_it() -> None:
+    """A token at once, or a question to others."""
+    assert modals.request_form(form(rule()))["submit"]["text"] == "Ask for Token"
+    assert modals.request_form(form(rule(approvals=0)))["submit"]["text"] == "Get Token"
+
+
+def test_a_form_comes_back_as_it_was_filled() -> None:
+    """Every answer, trimmed."""
+    view = fill(modals.request_form(form(rule())), plan="gold", lifetime="never", used_by=None, reason="  nightly ")
+    assert modals.read_form(view) == modals.Filled("req1", "payments", "gold", "never", "", "nightly")
+
+
+def test_what_could_not_be_chosen_comes_back_as_it_was_shown() -> None:
+    """So a rule that changed meanwhile grants nothing that nobody saw."""
+    one = rule(name="a:b", plans=(STANDARD,), lifetimes=(DAY,))
+    filled = modals.read_form(fill(modals.request_form(form(one)), reason="r"))
+    assert (filled.api, filled.plan, filled.lifetime_value) == ("a:b", "standard", "86400")
+
+
+def test_an_api_picked_after_the_form_was_drawn_is_stale() -> None:
+    """Submitted faster than the form could follow."""
+    with pytest.raises(modals.StaleView):
+        modals.read_form(fill(modals.request_form(form(rule(), rule(name="other"))), api="payments"))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {},
+        {"private_metadata": "{}", "state": {"values": {}}},
+        {"private_metadata": "nonsense"},
+        {"private_metadata": '{"request_id": 7}'},
+        {"private_metadata": "[]"},
+        {"private_metadata": '{"request_id": "r"}'},
+        {"private_metadata": '{"request_id": "r"}', "state": {"values": []}},
+        {"private_metadata": '{"request_id": "r"}', "state": {"values": {"api": 3}}, "blocks": []},
+        {
+            "private_metadata": '{"request_id": "r"}',
+            "state": {"values": {"api": {"api": {"selected_option": {}}}}},
+            "blocks": [],
+        },
+        {
+            "private_metadata": '{"request_id": "r"}',
+            "state": {"values": {"api": {"api": {"selected_option": {"value": "x"}}}}},
+            "blocks": [{"block_id": "about:x"}],
+        },
+    ],
+)
+def test_anything_odd_is_stale(view: dict[str, Any]) -> None:
+    """Never a KeyError, never a guess."""
+    with pytest.raises(modals.StaleView):
+        modals.read_form(view)
+
+
+@pytest.mark.parametrize("value", ["", "-1", "7d", "٣", "1" * 13, "1.5", "None"])
+def test_an_odd_lifetime_is_stale(value: str) -> None:
+    """Seconds or never."""
+    with pytest.raises(modals.StaleView):
+        modals.read_lifetime(value)
+
+
+@pytest.mark.parametrize("lifetime", [None, DAY, timedelta(minutes=90)])
+def test_a_lifetime_survives_the_form(lifetime: timedelta | None) -> None:
+    """There and back."""
+    assert modals.read_lifetime(modals.lifetime_value(lifetime)) == lifetime
+
+
+def test_an_error_stands_at_its_field_or_else_at_the_api() -> None:
+    """Slack shows errors at inputs only."""
+    view = modals.request_form(form(rule(plans=(STANDARD,))))
+    assert modals.error_block(view, "lifetime") == "lifetime:payments"
+    assert modals.error_block(view, "reason") == "reason"
+    assert modals.error_block(view, "plan") == "api"
+    assert modals.error_block(modals.deny_form(asked()), "api") == "reason"
+
+
+def test_search_takes_beginnings_first_whatever_the_case() -> None:
+    """Then what contains it, by title or name."""
+    rules = [
+        rule(name=name, title=title)
+        for name, title in (("x", "Old Pay"), ("pay", "Zed"), ("y", "PAYMENTS"), ("z", "Z"))
+    ]
+    assert [one["value"] for one in modals.search(rules, " pay ")] == ["pay", "y", "x"]
+    assert modals.search(rules, "nothing") == []
+
+
+def test_search_among_ten_thousand_is_quick_and_fits() -> None:
+    """Slack waits three seconds and takes a hundred options."""
+    rules = [rule(name=f"api-{n}", title=f"Title {n}") for n in range(10_000)]
+    started = time.perf_counter()
+    found = modals.search(rules, "9999")
+    assert time.perf_counter() - started < 0.5
+    assert [one["value"] for one in found] == ["api-9999"]
+    check_options(modals.search(rules, ""), 100)
+    check_options(modals.search(rules, "9"), 100)
+
+
+def test_accepted_says_the_number_and_what_happens_now() -> None:
+    """Also to a second submission, whatever became of the first."""
+    waiting = modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>.")
+    assert waiting["title"]["text"] == "R-1042"
+    assert "Needs 1 approval from <@U0BOB>. I will message you." in waiting["blocks"][0]["text"]["text"]
+    granted = replace(asked(state=RequestState.APPROVED), grant=Grant(GrantState.ISSUING, NOW, None))
+    assert "arrives in our DM" in modals.accepted(granted, decision="")["blocks"][0]["text"]["text"]
+    denied = modals.accepted(asked(state=RequestState.DENIED), decision="")
+    assert "how it went" in denied["blocks"][0]["text"]["text"]
+
+
+def test_a_denial_comes_back_with_its_reason() -> None:
+    """And with the request it is for."""
+    view = modals.deny_form(asked(), "C0APPR", "1.2")
+    assert json.loads(view["private_metadata"]) == {"request_id": "req1", "channel": "C0APPR", "ts": "1.2"}
+    assert modals.read_deny(fill(view, reason=" no ")) == ("req1", "no")
+    with pytest.raises(modals.StaleView):
+        modals.read_deny({**view, "state": {"values": {}}})
+
+
+def test_a_lost_click_is_told_in_a_modal_that_asks_nothing() -> None:
+    """With the date and the names still alive."""
+    sentence = f"R-1042 was approved by <@U0BOB>, {text.date(NOW)}."
+    view = check_view(modals.notice("Already decided", sentence))
+    assert view["blocks"][0]["text"]["text"] == sentence
+    assert "submit" not in view
+
+
+def test_help_says_what_this_person_can_do() -> None:
+    """And repeats what was not understood without obeying it."""
+    said, blocks = modals.help_text(
+        (rule(), rule(title="Ledger")),
+        (asked(),),
+        command="/tyk-key",
+        help_channel="C0HELP",
+        not_understood="<!here> *now*",
+    )
+    assert said == (
+        "I do not know “&lt;!here&gt; \u2217now\u2217”.\n/tyk-key asks for a token.\nYou may ask for Payments or Ledger.\n"
+        "Waiting for a decision: R-1042 (Payments).\nYour requests and tokens are in our DM.\nQuestions: <#C0HELP>."
+    )
+    check_blocks(blocks, 50)
+    said, blocks = modals.help_text(tuple(rule() for _ in range(500)), command="/k", help_channel="C0HELP")
+    assert "480 more" in said
+    check_blocks(blocks, 50)
+    assert "no API" in modals.help_text((), command="/k", help_channel="C0HELP")[0]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (LIMITS, "100 calls per second, 10,000 per day"),
+        (Limits(1, 60, -1, 0), "1 call per minute"),
+        (Limits(5, 10, 100, 5400), "5 calls per 10 seconds, 100 per 1 hour 30 minutes"),
+        (Limits(0, 0, 5, 0), "no rate limit, 5 in all"),
+    ],
+)
+def test_limits_read_as_words(limits: Limits, said: str) -> None:
+    """Calls per time."""
+    assert text.limits(limits) == said
+
+
+def test_limits_of_a_tyk_policy_are_not_ours_to_tell() -> None:
+    """It replaces what the key asked for."""
+    assert text.plan_limits(GOLD) == "limits set by its Tyk policy"
+
+
+def test_an_audience_is_counted_where_it_is_too_long() -> None:
+    """And leaves out the one who asks."""
+    crowd = Audience(users=frozenset(f"U{n:05}" for n in range(500)) | {ANN.user_id})
+    said = text.audience(crowd, ANN, limit=200)
+    assert len(said) <= 200
+    assert said.endswith(" more")
+    assert text.audience(rule().approvers, ANN) == "<!subteam^S0LEADS> or <@U0BOB>"
+    assert text.audience(Audience(everyone=True, channels=frozenset({"C1"}))) == "everyone here or the members of <#C1>"
