@@ -7,14 +7,12 @@ tells what must be looked up, `book` takes what was found.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +27,7 @@ from pydantic import (
 )
 
 from bot import config_file
+from bot.addresses import base_address, web_address
 from bot.config_file import ConfigError, Document, Place, Trail, did_you_mean
 from bot.core.model import ApiRef, Audience, Book, Lifetime, Limits, Plan, Rule
 
@@ -235,39 +234,6 @@ def _distinct(value: tuple[Lifetime, ...]) -> tuple[Lifetime, ...]:
     if twice is not ...:
         raise ValueError(f"names {spelled(twice)} twice: each lifetime may be offered once")
     return value
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def web_address(value: str) -> str:
-    """An absolute http or https address without credentials. Complaints never repeat it: it might hold a password."""
-    try:
-        parts = urlsplit(value)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("is no valid address: write one like https://admin.cloud.tyk.io") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password; credentials go into the environment")
-    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("needs an address that begins with https://, like https://admin.cloud.tyk.io")
-    return value
-
-
-def base_address(value: str) -> str:
-    """A `web_address` to add paths to: https (http only to this machine itself), no query; a last slash is dropped."""
-    parts = urlsplit(web_address(value))
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https://: over http the credentials could be read on the way")
-    if parts.query or parts.fragment:
-        raise ValueError("must not hold a ? or # part")
-    return value.rstrip("/")
 
 
 Duration = Annotated[

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
+from bot.addresses import base_address, is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -117,33 +119,6 @@ def _credential(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    """An https address (http only to this machine itself) without credentials."""
-    try:
-        parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("is no valid address") from None
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user name or password")
-    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("needs an address that begins with https://")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ValueError("must begin with https://: over http the credentials could be read on the way")
-    if parts.query or parts.fragment:
-        raise ValueError("must not hold a ? or # part")
-    return text.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _database(text: str) -> str:
     scheme, colon, rest = text.partition("://")
     if not colon or scheme not in ("sqlite", "postgresql"):
@@ -206,14 +181,14 @@ _VARIABLES = (
     ),
     _Variable("SLACK_APP_TOKEN", Need.SLACK, _token("xapp-", "an app-level token with connections:write")),
     _Variable("SLACK_SIGNING_SECRET", Need.SLACK, _credential),
-    _Variable("SLACK_API_URL", Need.SLACK, lambda text: _address(text) + "/"),
+    _Variable("SLACK_API_URL", Need.SLACK, lambda text: base_address(text) + "/"),
     _Variable(
         "TYK_DASHBOARD_KEY",
         Need.TYK,
         _credential,
         "the Dashboard user's Tyk Dashboard API Access Credentials, shown in the user's profile",
     ),
-    _Variable("TYK_DASHBOARD_URL", Need.TYK, _address),
+    _Variable("TYK_DASHBOARD_URL", Need.TYK, base_address),
     _Variable("DATABASE_URL", Need.DATABASE, _database),
     _Variable("SEAL_KEYS", Need.SEAL, _seal_keys, "one or more keys, newest first; `tyk-key-bot seal-key` makes one"),
     _Variable("LOG_LEVEL", None, _choice("DEBUG", "INFO", "WARNING", "ERROR", change=str.upper)),
@@ -315,7 +290,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     NO_PROXY names are called directly; small-letter names win over capitals, as with curl."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if not host or _is_loopback(host):
+    if not host or is_loopback(host):
         return None
     if any(_covers(entry, host) for entry in re.split(r"[,\s]+", _either(environ, "no_proxy") or "")):
         return None

@@ -72,7 +72,7 @@ class Worker:
         self._lane_free: dict[str, float] = {}
         self._kind_free: dict[EffectKind, float] = {}
         self.acted = 0
-        self.store.on_commit(self._wake.set)
+        self.store.on_commit(self.wake)
 
     async def run(self) -> None:
         """Until `stop`: claim what is due, act on up to `concurrent` at once, sleep until something falls due."""
@@ -89,6 +89,10 @@ class Worker:
                 self._start(claim)
             else:
                 await self._sleep()
+
+    def wake(self) -> None:
+        """Look at once whether something has fallen due."""
+        self._wake.set()
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more; acts under way have `grace` seconds, then they are cut off and their leases given back."""

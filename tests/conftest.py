@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-
 os.environ.pop("HTTPS_PROXY", None)
 
 
@@ -31,5 +30,3 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.get_uri().replace("postgresql+psycopg2", "postgresql")
     finally:
         server.cleanup()
-
-

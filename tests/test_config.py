@@ -365,7 +365,15 @@ def test_wrong_approvals(line: str, complaint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["http://localhost:3000", "http://tyk.localhost", "http://127.0.0.1", "http://[::1]:8080/x"]
+    "host",
+    [
+        "http://dashboard:3000",
+        "http://10.0.0.7",
+        "http://localhost:3000",
+        "http://tyk.localhost",
+        "http://127.0.0.1",
+        "http://[::1]:8080/x",
+    ],
 )
 def test_http_on_this_machine(host: str) -> None:
     """Plain http is for this machine itself; a slash at the end of an address is dropped."""

@@ -1,94 +1,119 @@
-"""The Tyk Dashboard API: the one file that speaks HTTP to Tyk.
+"""The Dashboard API: the one file that speaks HTTP to Tyk.
 
-What it answers is read for its meaning, because its status codes are not reliable alone:
+What can come instead of an answer, told by what the caller may conclude:
 
     DashboardError
-    ├── Unreachable      no connection was made: nothing happened
-    ├── OutcomeUnknown   it may have happened: a timeout, a broken connection, an empty body
-    ├── Unavailable      5xx or 429: later
-    ├── Unauthorised     401: a wrong or rotated credential, or an expired licence
-    ├── Forbidden        403: the Dashboard user may not
-    ├── NotTyk           an answer that is not Tyk's own: a proxy's page, a redirect
-    ├── Rejected         it will never work as it is: malformed, an unknown policy
-    └── KeyMissing       Tyk does not know the key
+    ├── OutcomeUnknown  it may have been done: the answer was lost, late, empty or unreadable
+    ├── Unreachable     it was not done: no connection was made
+    ├── Unavailable     Tyk, or what stands before it, cannot now: 5xx, 429 (`retry_after`)
+    ├── Unauthorised    401: the credential is wrong or was rotated, or Tyk's licence has expired
+    ├── Forbidden       403: the Dashboard user lacks a permission
+    ├── Rejected        a definite no, which the same call will get again
+    ├── KeyMissing      Tyk knows no such key
+    └── NotTyk          somebody else answered: a login page, an ingress, a redirect
 
-Neither a token nor the credential is in any error, log line or repr.
+All but Rejected and KeyMissing are worth another try. No error, no repr and no log line of this file holds a token or the
+credential: an error is raised outside of the `except` that met it, for httpx's own exceptions carry the URL, and the URL
+carries the token.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
-from urllib.parse import quote
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, StrEnum
+from typing import Any, Final, cast
+from urllib.parse import quote, urlsplit
 
 import httpx
 
-PAGES = 1000
-_SECRET = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
-_GONE = re.compile(r"could not retrieve key detail|key (is )?not found|no such key", re.IGNORECASE)
-_NEVER = re.compile(
-    r"policy not found|no valid policies|cannot apply|validation failed|at least one Access Rights|unmarshal|malformed"
-    r"|does not have permission to add API|non-owned key|ensure security settings",
-    re.IGNORECASE,
-)
+__all__ = [
+    "ApiDefinition",
+    "CreatedKey",
+    "Dashboard",
+    "DashboardError",
+    "Forbidden",
+    "KeyMissing",
+    "KeysBy",
+    "NotTyk",
+    "OutcomeUnknown",
+    "Rejected",
+    "TykPolicy",
+    "Unauthorised",
+    "Unavailable",
+    "Unreachable",
+    "quiet_http_logs",
+]
+
+CONNECT_WITHIN = 10.0
+MOST_PAGES = 1000
+_TEXT_LENGTH = 200
+
+
+class DashboardError(Exception):
+    """`code` is short and stable; `str()` is a sentence that is safe to log and to show."""
+
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class OutcomeUnknown(DashboardError):
+    """It may have been done: the answer was lost, late, empty or unreadable."""
+
+
+class Unreachable(DashboardError):
+    """It was not done: no connection was made."""
+
+
+class Unavailable(DashboardError):
+    """Tyk cannot now. `retry_after`, in seconds, is what it asked for."""
+
+    def __init__(self, code: str, text: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(code, text)
+        self.retry_after = retry_after
+
+
+class Unauthorised(DashboardError):
+    """The credential is wrong or was rotated, or Tyk's licence has expired: Tyk says the same of each."""
+
+
+class Forbidden(DashboardError):
+    """The Dashboard user lacks a permission."""
+
+
+class Rejected(DashboardError):
+    """A definite no: the same call will get it again."""
+
+
+class KeyMissing(DashboardError):
+    """Tyk knows no such key."""
+
+
+class NotTyk(DashboardError):
+    """Somebody else answered: a login page, an ingress, a redirect."""
 
 
 class KeysBy(StrEnum):
-    """How a key is named to the Dashboard: by its hash, or by its id, which is the token itself."""
+    """How a key is named to Tyk: by the hash it gave, or by the token itself."""
 
     HASH = "hash"
     ID = "id"
 
 
-class DashboardError(Exception):
-    """`code` is short and stable; the text is safe for a log."""
+class ProxyFrom(Enum):
+    """Whom to ask for the proxy when no proxy is given."""
 
-    def __init__(self, code: str, text: str = "", *, retry_after: float | None = None) -> None:
-        super().__init__(text)
-        self.code = code
-        self.retry_after = retry_after
-
-
-class Unreachable(DashboardError):
-    """No connection was made: nothing happened."""
-
-
-class OutcomeUnknown(DashboardError):
-    """It may have happened."""
-
-
-class Unavailable(DashboardError):
-    """Not now. `retry_after` is what Tyk asked for, in seconds."""
-
-
-class Unauthorised(DashboardError):
-    """401: a wrong or rotated credential, or a licence that has expired."""
-
-
-class Forbidden(DashboardError):
-    """403: the Dashboard user lacks a permission."""
-
-
-class NotTyk(DashboardError):
-    """Something else answered in Tyk's place."""
-
-
-class Rejected(DashboardError):
-    """It will never work as it is."""
-
-
-class KeyMissing(DashboardError):
-    """Tyk does not know the key."""
+    ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True)
 class CreatedKey:
-    """A key as Tyk made it; `key_hash` is None where Tyk does not hash keys."""
-
     token: str = field(repr=False)
     key_hash: str | None
 
@@ -105,7 +130,7 @@ class ApiDefinition:
 
 @dataclass(frozen=True)
 class TykPolicy:
-    """`opens` are the APIs a key gets from it; none where the policy does not set access rights."""
+    """`opens` are the APIs whose access rights the policy replaces with its own; none where it leaves them alone."""
 
     id: str
     name: str
@@ -115,197 +140,442 @@ class TykPolicy:
 
 
 class Dashboard:
-    """`timeout` seconds is for a whole call. Redirects are not followed: the credential goes to `url` alone."""
+    """`timeout` bounds each call as a whole, in seconds.
+
+    `proxy` is the proxy to use, None for none; left out, the environment says. SSL_CERT_FILE holds in every case. A `client`
+    that is given stays its owner's to close.
+    """
 
     def __init__(
-        self, url: str, credential: str, *, keys_by: KeysBy, timeout: float = 55, proxy: str | None = None
+        self,
+        url: str,
+        credential: str,
+        *,
+        keys_by: KeysBy,
+        timeout: float = 60,
+        client: httpx.AsyncClient | None = None,
+        proxy: str | ProxyFrom | None = ProxyFrom.ENVIRONMENT,
     ) -> None:
+        self._url = _checked_url(url)
+        self._credential = _checked_credential(credential)
+        self._hashed = {"hashed": "true"} if keys_by is KeysBy.HASH else {}
         self._timeout = timeout
-        self._keys_by = keys_by
-        self._client = httpx.AsyncClient(
-            base_url=url.rstrip("/"),
-            headers={"authorization": credential, "accept": "application/json"},
-            timeout=timeout,
-            proxy=proxy,
-            limits=httpx.Limits(max_connections=10),
-        )
+        self._owns_client = client is None
+        self._client = client or _new_client(proxy)
 
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
-    # keys
+    def __repr__(self) -> str:
+        return f"Dashboard({urlsplit(self._url).hostname})"
 
     async def create_key(self, session: Mapping[str, Any]) -> CreatedKey:
-        """POST /api/keys. Understands the Dashboard's answer (`key_id`) and the one that its tutorial shows (`key`)."""
-        answer = await self._call("POST", "/api/keys", json=session)
-        token = answer.get("key_id") or answer.get("key")
-        if not isinstance(token, str) or not token:
-            raise OutcomeUnknown("tyk_no_key", "the answer to a creation holds no key")
-        key_hash = answer.get("key_hash")
+        """Make a key. Not repeatable: called twice, it makes two."""
+        answer = await self._call("POST", "/api/keys", session=session)
+        body = answer.success()
+        token = body.get("key_id") or body.get("key")
+        if not isinstance(token, str):
+            raise OutcomeUnknown("tyk_no_token", "Tyk answered without the new token.")
+        key_hash = body.get("key_hash")
         return CreatedKey(token, key_hash if isinstance(key_hash, str) and key_hash else None)
 
     async def update_key(self, name: str, session: Mapping[str, Any]) -> None:
-        """PUT the whole session; the quota goes on where it was. Raises KeyMissing."""
-        await self._call("PUT", self._path(name), json=session, params=self._named(suppress_reset="1"))
+        """Replace the whole session of a key, its counters excepted. Raises KeyMissing."""
+        params = {"suppress_reset": "1", **self._hashed}
+        answer = await self._call("PUT", _key_path(name), name=name, params=params, session=session)
+        if answer.says(404, _UNKNOWN_KEY):
+            raise KeyMissing("tyk_key_unknown", "Tyk knows no such key.")
+        answer.success()
 
     async def read_key(self, name: str) -> dict[str, Any] | None:
-        """The session, or None where Tyk itself says that it has no such key; an ingress' 404 is an error."""
-        try:
-            answer = await self._call("GET", self._path(name), params=self._named())
-        except KeyMissing:
+        """The session that Tyk holds for a key; None only where Tyk itself says that it knows no such key."""
+        answer = await self._call("GET", _key_path(name), name=name, params=self._hashed)
+        if answer.says(404, _UNKNOWN_KEY):
             return None
-        data = answer.get("data", answer)
-        if not isinstance(data, dict):
-            raise NotTyk("tyk_unreadable", "a key's session is no object")
-        return data
+        body = answer.success()
+        for session in (body.get("data"), body):
+            if isinstance(session, dict) and not _IN_A_SESSION.isdisjoint(session):
+                return cast("dict[str, Any]", session)
+        raise NotTyk("tyk_odd_answer", "The answer holds no session of a key.")
 
     async def delete_key(self, name: str) -> None:
-        """DELETE. What it answers for a key that is gone proves nothing, so it counts as done: ask `read_key`."""
-        try:
-            await self._call("DELETE", self._path(name), params=self._named())
-        except KeyMissing:
+        """Delete a key. Returns where it is gone already, too; whether it is gone, `read_key` says."""
+        answer = await self._call("DELETE", _key_path(name), name=name, params=self._hashed)
+        if answer.says(404, _UNKNOWN_KEY) or answer.says(400, _NOT_DELETED) or answer.says(500, _NOT_DELETED):
             return
-        except (Rejected, Unavailable) as error:
-            if error.code not in ("tyk_400", "tyk_500"):
-                raise
-
-    def _path(self, name: str) -> str:
-        return f"/api/keys/{quote(name, safe='')}"
-
-    def _named(self, **params: str) -> dict[str, str]:
-        return params | ({"hashed": "true"} if self._keys_by is KeysBy.HASH else {})
-
-    # what there is
+        answer.success()
 
     async def apis(self) -> tuple[ApiDefinition, ...]:
-        """Every API this Dashboard user may see."""
-        return tuple([_api(wrapper) async for wrapper in self._pages("/api/apis", "apis", "pages")])
+        """Every API that the Dashboard user may see."""
+        whole = await self._call("GET", "/api/apis", params={"p": "-1"})
+        if whole.succeeded or not isinstance(whole.failure(), Rejected):
+            body = whole.success()
+            if _pages(body) <= 1:
+                return _each_once(_apis_in(body))
+        return _each_once([api for body in await self._paged("/api/apis") for api in _apis_in(body)])
 
     async def api(self, api_id: str) -> ApiDefinition | None:
-        """One API by its public id. Tyk says 400 for one it does not know."""
-        try:
-            answer = await self._call("GET", f"/api/apis/{quote(api_id, safe='')}")
-        except (Rejected, KeyMissing) as error:
-            if "retrieve api" in str(error).lower():
-                return None
-            raise
-        return _api(answer)
+        """One API, or None where Tyk itself says that it knows no such API."""
+        answer = await self._call("GET", f"/api/apis/{_segment(api_id)}")
+        if answer.says(400, _UNKNOWN_API) or answer.says(404, _UNKNOWN_API):
+            return None
+        found = _api(answer.success())
+        if found is None:
+            raise NotTyk("tyk_odd_answer", "The answer holds no API definition.")
+        return found
 
     async def policies(self) -> tuple[TykPolicy, ...]:
-        return tuple([_policy(one) async for one in self._pages("/api/portal/policies", "Data", "Pages")])
+        """Every policy that the Dashboard user may see."""
+        bodies = await self._paged("/api/portal/policies")
+        return tuple({policy.id: policy for body in bodies for policy in _policies_in(body)}.values())
 
-    async def _pages(self, path: str, items: str, pages: str) -> AsyncIterator[dict[str, Any]]:
-        """All pages; `p` counts from 1. The 2017 Dashboard says `pages: 0` for a single one."""
-        for page in range(1, PAGES):
-            answer = await self._call("GET", path, params={"p": str(page)})
-            for item in answer.get(items) or ():
-                yield item
-            if page >= int(answer.get(pages) or 0):
-                return
+    async def aclose(self) -> None:
+        if self._owns_client:
+            await self._client.aclose()
 
-    # one call
+    async def _paged(self, path: str) -> list[dict[str, Any]]:
+        bodies: list[dict[str, Any]] = []
+        last = 1
+        while len(bodies) < min(last, MOST_PAGES):
+            answer = await self._call("GET", path, params={"p": str(len(bodies) + 1)})
+            bodies.append(answer.success())
+            last = max(last, _pages(bodies[-1]))
+        return bodies
 
     async def _call(
-        self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
+        self,
+        method: str,
+        path: str,
+        *,
+        name: str = "",
+        params: Mapping[str, str] | None = None,
+        session: Mapping[str, Any] | None = None,
+    ) -> _Answer:
+        secrets = tuple(secret for secret in (name, self._credential) if secret)
         failure: DashboardError
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._client.request(method, path, json=json, params=params)
-            return _meaning(response)
-        except DashboardError:
-            raise
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            failure = Unreachable("tyk_unreachable", type(error).__name__)
-        except (TimeoutError, httpx.TimeoutException):
-            failure = OutcomeUnknown("tyk_timeout", "no answer in time")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            failure = OutcomeUnknown("tyk_connection_lost", type(error).__name__)
-        raise failure  # outside of the handlers: httpx's own error holds the request, and with it the token
+                response = await self._client.request(
+                    method,
+                    self._url + path,
+                    params=params or None,
+                    json=session,
+                    headers={"authorization": self._credential, "accept": "application/json"},
+                    auth=httpx.Auth(),  # else credentials in the URL or in a .netrc would replace our header
+                    follow_redirects=False,
+                    timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_WITHIN)),
+                )
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+            failure = _lost(error)
+        else:
+            return _Answer.of(response, secrets)
+        raise failure
 
 
-def _meaning(response: httpx.Response) -> dict[str, Any]:
-    """The answer's body, or what is wrong, told by its words first and by its status second."""
-    status, answer = response.status_code, _json(response)
-    if answer is None:
-        if response.is_success and not response.content.strip():
-            raise OutcomeUnknown("tyk_empty", "an empty answer")
-        if status in (401, 429) or status >= 500:
-            raise _by_status(status, "an answer that is not JSON", response)
-        raise NotTyk(f"not_tyk_{status}", "what answered is not the Dashboard")
-    if response.is_success:
-        return answer
-    said = _said(answer)
-    if "Failed to save new session object to Tyk" in said and not _NEVER.search(said):
-        raise OutcomeUnknown("tyk_gateway", said)  # an EOF on the way to the gateway can mean that the key was stored
-    if status == 404 and not _GONE.search(said):
-        raise NotTyk("not_tyk_404", "a 404 that is not the Dashboard's own")
-    if _GONE.search(said):
-        raise KeyMissing("tyk_key_unknown", said)
-    if _NEVER.search(said):
-        raise Rejected("tyk_policy_unknown" if "polic" in said.lower() else f"tyk_{status}", said)
-    raise _by_status(status, said, response)
+def quiet_http_logs() -> None:
+    """Hold httpx, which logs every URL at INFO, and httpcore, which logs every header at DEBUG, at WARNING."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _by_status(status: int, said: str, response: httpx.Response) -> DashboardError:
-    if status == 401:
-        return Unauthorised("tyk_401", said)
-    if status == 403:
-        return Forbidden("tyk_403", said)
-    if status == 429 or status >= 500:
-        return Unavailable(f"tyk_{status}", said, retry_after=_seconds(response.headers.get("retry-after")))
-    if 300 <= status < 400:
-        return NotTyk(f"not_tyk_{status}", "a redirect")
-    return Rejected(f"tyk_{status}", said)
+# --- what is sent -----------------------------------------------------------------------------------------------------
 
 
-def _json(response: httpx.Response) -> dict[str, Any] | None:
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("The Dashboard's address must be http(s)://host, without a user name.")
+    return url.rstrip("/")
+
+
+def _checked_credential(credential: str) -> str:
+    if not credential or not all("!" <= letter <= "~" for letter in credential):
+        raise ValueError("The Dashboard credential must be printable ASCII without spaces.")
+    return credential
+
+
+def _new_client(proxy: str | ProxyFrom | None) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=15)
+    if isinstance(proxy, ProxyFrom):
+        return httpx.AsyncClient(limits=limits)
+    return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=False, verify=httpx.create_ssl_context())
+
+
+def _key_path(name: str) -> str:
+    return f"/api/keys/{_segment(name)}"
+
+
+def _segment(name: str) -> str:
+    """One segment of a path, whatever the name holds; empty or only dots, it would lead to another path."""
+    if not name.strip("."):
+        raise ValueError("Neither a key nor an API has such a name.")
+    return quote(name, safe="")
+
+
+# --- what comes instead of an answer ----------------------------------------------------------------------------------
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+)
+
+
+def _lost(error: Exception) -> DashboardError:
+    if isinstance(error, _NEVER_SENT):
+        if "SSL" in str(error) or "CERTIFICATE" in str(error):
+            return Unreachable(
+                "tyk_tls", "No secure connection to the Dashboard: TLS failed, or its certificate is not trusted."
+            )
+        return Unreachable("tyk_unreachable", "No connection to the Dashboard.")
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return OutcomeUnknown("tyk_timeout", "The Dashboard did not answer in time.")
+    return OutcomeUnknown("tyk_broken", "The connection to the Dashboard broke before its answer was whole.")
+
+
+# --- what an answer means ---------------------------------------------------------------------------------------------
+
+# Which of them are there differs: newer Gateways leave out what is zero or empty.
+_IN_A_SESSION: Final = frozenset({"access_rights", "org_id", "expires", "rate", "meta_data"})
+_UNKNOWN_KEY: Final = frozenset(
+    {"could not retrieve key detail", "key not found", "key is not found", "there is no such key found"}
+)
+_NOT_DELETED: Final = frozenset({"failed to remove the key", "could not delete key", *_UNKNOWN_KEY})
+_UNKNOWN_API: Final = frozenset({"could not retrieve api detail"})
+
+# What Tyk says where its status code alone would mislead, in small letters. The first that fits holds.
+_DEFINITE: Final = (
+    (r"request body malformed", "tyk_malformed"),
+    (r"policy not found|no valid policies", "tyk_policy_unknown"),
+    (r"different organi[sz]ation", "tyk_policy_foreign"),
+    (r"multiple policies|partitioned|per_api", "tyk_policy_mix"),
+    (r"at least one access rights record", "tyk_no_access_rights"),
+    (r"permission to add api to key", "tyk_api_refused"),
+    (r"object validation failed", "tyk_invalid"),
+    (
+        r"ensure security settings",
+        "tyk_refused",
+    ),  # Gateways before 5.3 say no more than this of an unknown API in a PUT
+)
+_GATEWAY: Final = "failed to save new session object"
+_GATEWAY_LOST: Final = re.compile(r"\beof\b|reset by peer|broken pipe|timeout|deadline exceeded|context canceled")
+_SECRET_LIKE: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
+
+
+class _Missing(Enum):
+    BODY = "no JSON"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer to judge. `message` is in small letters and for comparing; only `text` may be shown."""
+
+    status: int
+    body: Any = field(repr=False)
+    is_html: bool
+    is_empty: bool
+    retry_after: float | None
+    secrets: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, response: httpx.Response, secrets: tuple[str, ...]) -> _Answer:
+        return cls(
+            response.status_code,
+            _json(response),
+            is_html="html" in response.headers.get("content-type", "") or response.content.lstrip()[:1] == b"<",
+            is_empty=not response.content.strip(),
+            retry_after=_seconds(response.headers.get("retry-after")),
+            secrets=secrets,
+        )
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def _said(self) -> str | None:
+        """What Tyk says in its own envelope of errors (the Dashboard's has capitals); None where this is no such thing."""
+        if not isinstance(self.body, dict):
+            return None
+        said = self.body.get("Message", self.body.get("message", self.body.get("error")))
+        status = self.body.get("Status", self.body.get("status", "Error" if "Message" in self.body else None))
+        return said if isinstance(said, str) and str(status).lower() == "error" else None
+
+    @property
+    def message(self) -> str:
+        return (self._said or "").strip().rstrip(".").lower()
+
+    @property
+    def text(self) -> str:
+        """Tyk's own words, without anything that may be a secret."""
+        text = self._said or ""
+        for secret in self.secrets:
+            text = text.replace(secret, "…")
+        text = _SECRET_LIKE.sub("…", text)[:_TEXT_LENGTH]
+        return f"Tyk says: {text}" if text else f"Tyk answered {self.status}."
+
+    def says(self, status: int, messages: frozenset[str]) -> bool:
+        return self.status == status and self.message in messages
+
+    def success(self) -> dict[str, Any]:
+        """The JSON object of a success. Raises for everything else."""
+        if self.succeeded and isinstance(self.body, dict) and self._said is None:
+            return self.body
+        raise self.failure()
+
+    def failure(self) -> DashboardError:
+        """What it means that this is not a success."""
+        if self.status == 429:
+            return Unavailable("tyk_429", "Tyk asks to be called less often.", retry_after=self.retry_after)
+        if self.is_html and self.status < 500:
+            return NotTyk("tyk_not_tyk", f"Something other than Tyk answered {self.status}.")
+        if self.succeeded:
+            return self._broken_success()
+        if self.status == 401:
+            return Unauthorised("tyk_401", "Tyk does not accept the credential, or its licence has expired.")
+        return self._by_message() or self._by_status()
+
+    def _broken_success(self) -> DashboardError:
+        if self._said is not None:
+            return self._by_message() or OutcomeUnknown("tyk_error_in_success", self.text)
+        if self.is_empty:
+            return OutcomeUnknown("tyk_empty", "Tyk answered with nothing.")
+        return OutcomeUnknown("tyk_not_json", "Tyk's answer cannot be read.")
+
+    def _by_message(self) -> DashboardError | None:
+        for pattern, code in _DEFINITE:
+            if re.search(pattern, self.message):
+                return Rejected(code, self.text)
+        if "quota exceeded" in self.message:
+            return Unavailable("tyk_quota", self.text, retry_after=self.retry_after)
+        if _GATEWAY in self.message:
+            if _GATEWAY_LOST.search(self.message):
+                return OutcomeUnknown("tyk_gateway_lost", "The Dashboard lost its Gateway's answer.")
+            return Unavailable("tyk_gateway", "The Dashboard cannot use its Gateway.", retry_after=self.retry_after)
+        return None
+
+    def _by_status(self) -> DashboardError:
+        if self.status >= 500:
+            return Unavailable(f"tyk_{self.status}", self.text, retry_after=self.retry_after)
+        if self._said is None or self.status < 400:
+            return NotTyk("tyk_not_tyk", f"Something other than Tyk answered {self.status}.")
+        if self.status == 403:
+            return Forbidden("tyk_403", self.text)
+        if self.status in (404, 408):
+            return Unavailable(f"tyk_{self.status}", self.text, retry_after=self.retry_after)
+        return Rejected(f"tyk_{self.status}", self.text)
+
+
+def _json(response: httpx.Response) -> Any:
     try:
-        answer = response.json()
+        return response.json()
+    except (ValueError, RecursionError):
+        return _Missing.BODY
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After is a number of seconds or a date."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        until = parsedate_to_datetime(retry_after)
     except ValueError:
         return None
-    return answer if isinstance(answer, dict) else None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
-def _said(answer: Mapping[str, Any]) -> str:
-    """Tyk's own words, with anything that could be a token or a hash struck out."""
-    words = answer.get("Message") or answer.get("message") or answer.get("error") or ""
-    return _SECRET.sub("[…]", str(words))[:200]
+# --- what is listed ---------------------------------------------------------------------------------------------------
+
+_CATEGORIES: Final = re.compile(r"(\s+#\S+)+\s*$")  # the Dashboard keeps an API's categories at the end of its name
 
 
-def _seconds(header: str | None) -> float | None:
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
+def _pages(body: Mapping[str, Any]) -> int:
+    pages = body.get("pages", body.get("Pages"))
+    return pages if isinstance(pages, int) else 0
+
+
+def _listed(body: Mapping[str, Any], *names: str) -> list[Any]:
+    """The list under the first of these names; Tyk writes an empty list as null."""
+    for name in names:
+        if name in body:
+            listed = body[name]
+            if listed is None:
+                return []
+            if isinstance(listed, list):
+                return listed
+    raise NotTyk("tyk_odd_answer", "The answer holds no list.")
+
+
+def _apis_in(body: Mapping[str, Any]) -> list[ApiDefinition]:
+    return [api for wrapper in _listed(body, "apis") if (api := _api(wrapper)) is not None]
+
+
+def _each_once(apis: Iterable[ApiDefinition]) -> tuple[ApiDefinition, ...]:
+    return tuple({api.api_id: api for api in apis}.values())
+
+
+def _api(wrapper: Any) -> ApiDefinition | None:
+    """A classic definition, wrapped or bare, or an OAS one: there the classic one may be beside it, or not."""
+    classic = _inner(wrapper, "api_definition") or (wrapper if _inner(wrapper, "proxy") else {})
+    oas = _inner(wrapper, "oas")
+    tyk = _inner(oas, "x-tyk-api-gateway")
+    api_id = classic.get("api_id") or _inner(tyk, "info").get("id")
+    if not isinstance(api_id, str):
         return None
-
-
-def _api(wrapper: Mapping[str, Any]) -> ApiDefinition:
-    """Classic and OAS APIs come in the same wrapper; a bare definition is understood too."""
-    definition = wrapper.get("api_definition") or wrapper
-    versions = (definition.get("version_data") or {}).get("versions") or {}
-    names = tuple(str(version.get("name") or name) for name, version in versions.items())
-    auth = (definition.get("auth") or {}).get("auth_header_name")
-    for config in (definition.get("auth_configs") or {}).values():
-        auth = auth or (config or {}).get("auth_header_name")
     return ApiDefinition(
-        api_id=str(definition.get("api_id") or ""),
-        name=str(definition.get("name") or "").split("#")[0].strip(),
-        listen_path=str((definition.get("proxy") or {}).get("listen_path") or "/"),
-        versions=names or ("Default",),
-        auth_header=str(auth or "Authorization"),
-        active=bool(definition.get("active", True)),
+        api_id,
+        _CATEGORIES.sub("", str(classic.get("name") or _inner(tyk, "info").get("name") or api_id)),
+        str(_inner(classic, "proxy").get("listen_path") or _inner(tyk, "server", "listenPath").get("value") or "/"),
+        _versions(classic),
+        _auth_header(classic, oas),
+        bool(classic.get("active", _inner(tyk, "info", "state").get("active", True))),
     )
 
 
-def _policy(policy: Mapping[str, Any]) -> TykPolicy:
-    """Access rights count unless the policy is partitioned and leaves them out."""
-    partitions = policy.get("partitions") or {}
-    sets_rights = not any(partitions.values()) or bool(partitions.get("acl") or partitions.get("per_api"))
+def _inner(value: Any, *path: str) -> Mapping[str, Any]:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _versions(classic: Mapping[str, Any]) -> tuple[str, ...]:
+    data = _inner(classic, "version_data")
+    if data.get("not_versioned", True):
+        return ("Default",)
+    return tuple(_inner(data, "versions")) or ("Default",)
+
+
+def _auth_header(classic: Mapping[str, Any], oas: Mapping[str, Any]) -> str:
+    gateway = _inner(oas, "x-tyk-api-gateway", "server", "authentication", "securitySchemes")
+    schemes = _inner(oas, "components", "securitySchemes")
+    headers = [
+        _inner(classic, "auth_configs", "authToken").get("auth_header_name"),
+        _inner(classic, "auth").get("auth_header_name"),
+        *(_inner(gateway, name, "header").get("name") for name in gateway),
+        *(_inner(schemes, name).get("name") for name in schemes if _inner(schemes, name).get("in") == "header"),
+    ]
+    return next((header for header in headers if isinstance(header, str) and header), "Authorization")
+
+
+def _policies_in(body: Mapping[str, Any]) -> list[TykPolicy]:
+    return [_policy(one) for one in _listed(body, "Data", "data") if isinstance(one, dict)]
+
+
+def _policy(listed: Mapping[str, Any]) -> TykPolicy:
+    policy_id = str(listed.get("id") or listed.get("_id") or "")
     return TykPolicy(
-        id=str(policy.get("id") or policy.get("_id") or ""),
-        name=str(policy.get("name") or ""),
-        active=bool(policy.get("active", True)) and not policy.get("is_inactive"),
-        opens=frozenset(policy.get("access_rights") or {}) if sets_rights else frozenset(),
-        key_expires_in=int(policy.get("key_expires_in") or 0),
+        policy_id,
+        str(listed.get("name") or policy_id),
+        bool(listed.get("active", True)) and not listed.get("is_inactive", False),
+        frozenset(_inner(listed, "access_rights")) if _sets_access(_inner(listed, "partitions")) else frozenset(),
+        int(listed.get("key_expires_in") or 0),
     )
+
+
+def _sets_access(partitions: Mapping[str, Any]) -> bool:
+    """A policy sets all there is, or, where it is partitioned, only its parts."""
+    return not any(partitions.values()) or bool(partitions.get("acl") or partitions.get("per_api"))

@@ -1,6 +1,10 @@
-"""A local Tyk: a Dashboard and a gateway over one table of keys."""
+"""A local Tyk: a Dashboard and a Gateway on this machine, for a laptop without either and for the tests.
 
+It knows nothing of the bot. What it answers was taken from a real Gateway and from Tyk's own specification.
+"""
+
+from bot.sandbox.tyk.faults import Call, Faults
 from bot.sandbox.tyk.server import LocalTyk
-from bot.sandbox.tyk.state import Api, KeyEntry, Policy
+from bot.sandbox.tyk.state import Api, KeyEntry, Policy, Switches
 
-__all__ = ["Api", "KeyEntry", "LocalTyk", "Policy"]
+__all__ = ["Api", "Call", "Faults", "KeyEntry", "LocalTyk", "Policy", "Switches"]

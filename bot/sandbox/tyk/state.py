@@ -1,41 +1,41 @@
-"""What Tyk holds: APIs, policies and keys, with the rules a real gateway was measured to follow. Times are Unix seconds."""
+"""What the local Tyk holds, and what it does with a session: no HTTP in here."""
 
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
+import itertools
 import json
-import secrets
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-FULL_SESSION = frozenset(
-    {
-        "allowance",
-        "rate",
-        "per",
-        "expires",
-        "quota_max",
-        "quota_renews",
-        "quota_remaining",
-        "quota_renewal_rate",
-        "access_rights",
-        "meta_data",
-    }
-)
+Session = dict[str, Any]
+DISALLOWED = "Access to this API has been disallowed"
 
 
-class TykError(Exception):
-    """An answer of Tyk's that is no success: its status and its words."""
+@dataclass
+class Switches:
+    """How this Tyk is set up. The defaults are Tyk's own."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+    hash_keys: bool = True
+    enable_update_key_by_hash: bool = False
+    enable_delete_key_by_hash: bool = False
+    enable_hashed_keys_listing: bool = False
+    base64_tokens: bool = True  # hash_key_function is set; else a token is the organisation's id and 32 hex digits
+    gateway_answers: bool = (
+        False  # {"action", "key", "status"}, as Tyk's first tutorial shows, instead of {"key_id", "data"}
+    )
+    omit_zero: bool = False  # a Gateway of 5.12 or later leaves out of a session what is zero or empty
+    refuse_unknown_apis: bool = False
+    refuse_all_pages: bool = False  # p=-1 is an error
+    page_size: int = 10
 
 
-@dataclass(frozen=True)
+@dataclass
 class Api:
     api_id: str
     name: str
@@ -43,120 +43,244 @@ class Api:
     auth_header: str = "Authorization"
     versions: tuple[str, ...] = ("Default",)
     active: bool = True
+    oas: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Policy:
-    """`sets_rights` is false for one that is partitioned and leaves access rights out."""
+    """`partitions` empty: the policy sets all there is. Of the limits, None leaves the session's alone."""
 
     id: str
-    access_rights: Mapping[str, Any] = field(default_factory=dict)
-    rate: int = 1000
-    per: int = 1
-    quota_max: int = -1
-    quota_renewal_rate: int = 60
+    name: str
+    access_rights: dict[str, Any] = field(default_factory=dict)
+    partitions: dict[str, bool] = field(default_factory=dict)
     key_expires_in: int = 0
-    sets_rights: bool = True
+    rate: float | None = None
+    per: float | None = None
+    quota_max: int | None = None
+    quota_renewal_rate: int | None = None
     active: bool = True
+    is_inactive: bool = False
+    tags: tuple[str, ...] = ()
+    meta_data: dict[str, Any] = field(default_factory=dict)
+
+    def sets(self, *parts: str) -> bool:
+        return not any(self.partitions.values()) or any(self.partitions.get(part) for part in parts)
 
 
 @dataclass
 class KeyEntry:
+    """A key, which stays in the table when it is deleted: `dead` is when that was."""
+
     token: str = field(repr=False)
-    key_hash: str
-    session: dict[str, Any]
+    hash: str
+    session: Session
     created: float
-    deleted: bool = False
-
-    @property
-    def masked(self) -> str:
-        return f"{self.token[:4]}…{self.token[-4:]}"
+    dead: float | None = None
 
 
-@dataclass
+class RefusedError(Exception):
+    """What the Gateway says no to, with the status it says it with."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
 class State:
-    """`hex_tokens` chooses the older of Tyk's two forms; `clock` returns Unix seconds."""
+    def __init__(self, org_id: str, clock: Callable[[], float], switches: Switches) -> None:
+        self.org_id = org_id
+        self.clock = clock
+        self.switches = switches
+        self.apis: dict[str, Api] = {}
+        self.policies: dict[str, Policy] = {}
+        self.keys: list[KeyEntry] = []
 
-    org_id: str
-    clock: Callable[[], float]
-    hex_tokens: bool = False
-    hash_keys: bool = True
-    apis: dict[str, Api] = field(default_factory=dict)
-    policies: dict[str, Policy] = field(default_factory=dict)
-    keys: list[KeyEntry] = field(default_factory=list)
+    # --- naming ---
 
-    def create(self, session: dict[str, Any]) -> KeyEntry:
-        """A random key. A policy's own expiry wins over the one asked for, and only here."""
-        self._check(session)
-        expires_in = [self.policies[one].key_expires_in for one in _policy_ids(session)]
-        for seconds in filter(None, expires_in):
-            session["expires"] = int(self.clock()) + seconds
-        token = self._token()
-        key_hash = hashlib.sha256(token.encode()).hexdigest()[:16]
-        entry = KeyEntry(token, key_hash, self._stored(session), self.clock())
-        self.keys.append(entry)
-        return entry
+    def hash_of(self, token: str) -> str:
+        return hashlib.sha256(token.encode()).hexdigest()[:16]
 
-    def replace(self, entry: KeyEntry, session: dict[str, Any], *, suppress_reset: bool) -> None:
-        """A whole new session. An expiry in the past keeps the old one."""
-        self._check(session)
-        if 0 < session.get("expires", 0) < self.clock():
-            session["expires"] = entry.session["expires"]
-        stored = self._stored(session)
-        if suppress_reset:
-            stored["quota_renews"] = entry.session["quota_renews"]
-        entry.session = stored
+    def token(self, custom_id: str | None = None) -> str:
+        key_id = custom_id or uuid.uuid4().hex
+        if not self.switches.base64_tokens:
+            return self.org_id + key_id
+        packed = json.dumps({"org": self.org_id, "id": key_id, "h": "murmur64"}, separators=(",", ":"))
+        return base64.b64encode(packed.encode()).decode()
 
     def find(self, name: str, *, hashed: bool) -> KeyEntry | None:
-        alive = (entry for entry in reversed(self.keys) if not entry.deleted)
-        return next((entry for entry in alive if (entry.key_hash if hashed else entry.token) == name), None)
+        living = (entry for entry in self.keys if entry.dead is None)
+        return next((entry for entry in living if name == (entry.hash if hashed else entry.token)), None)
 
-    def rights(self, entry: KeyEntry) -> dict[str, Any]:
-        """What the key opens: the policies' rights where any sets them, else its own."""
-        policies = [self.policies[one] for one in _policy_ids(entry.session) if one in self.policies]
-        setting = [policy for policy in policies if policy.sets_rights]
-        if not setting:
-            return dict(entry.session["access_rights"])
-        return {api_id: right for policy in setting for api_id, right in policy.access_rights.items()}
+    def find_presented(self, token: str) -> KeyEntry | None:
+        """The key that a caller of an API shows: the token, or a chosen id as it was chosen."""
+        return self.find(token, hashed=False) or self.find(self.token(token), hashed=False)
 
-    def is_expired(self, entry: KeyEntry) -> bool:
-        return 1 <= entry.session["expires"] <= self.clock()
+    # --- keys ---
 
-    def usable(self) -> list[KeyEntry]:
-        """The keys that open something now."""
-        return [
-            entry
-            for entry in self.keys
-            if not entry.deleted and not self.is_expired(entry) and not entry.session.get("is_inactive")
-        ]
+    def create(self, session: Session) -> KeyEntry:
+        """A new key. An expiry in the past is kept: the key is born expired."""
+        return self._store(self.token(), self._accepted(session, is_new=True))
 
-    def api_at(self, path: str) -> Api | None:
-        """The API whose listen path is the longest that fits."""
-        fitting = [api for api in self.apis.values() if path.startswith(api.listen_path) and api.active]
-        return max(fitting, key=lambda api: len(api.listen_path), default=None)
+    def create_chosen(self, custom_id: str, session: Session) -> KeyEntry:
+        """A key of the caller's own id: one of that id is overwritten, and an expiry in the past becomes never."""
+        token = self.token(custom_id)
+        accepted = self._accepted(session, is_new=self.find(token, hashed=False) is None)
+        if self._is_past(accepted["expires"]):
+            accepted["expires"] = 0
+        return self._store(token, accepted)
 
-    def _token(self) -> str:
-        unique = secrets.token_hex(16)
-        if self.hex_tokens:
-            return self.org_id + unique
-        body = json.dumps({"org": self.org_id, "id": unique, "h": "murmur64"}, separators=(",", ":"))
-        return base64.b64encode(body.encode()).decode()
+    def replace(self, entry: KeyEntry, session: Session, *, suppress_reset: bool) -> None:
+        """The whole session anew, but for what the Gateway keeps: an expiry in the past does not move the old one."""
+        accepted = self._accepted(session, is_new=False)
+        if self._is_past(accepted["expires"]):
+            accepted["expires"] = entry.session["expires"]
+        if suppress_reset:
+            accepted |= {name: entry.session[name] for name in ("quota_renews", "last_updated")}
+        accepted["date_created"] = entry.session["date_created"]
+        entry.session = accepted
 
-    def _check(self, session: Mapping[str, Any]) -> None:
-        ids = _policy_ids(session)
-        for one in ids:
-            if one not in self.policies:
-                raise TykError(500, f'policy not found: "{one}"')
-        if not session.get("access_rights") and not ids:
-            raise TykError(400, "Failed to create key, keys must have at least one Access Rights record set.")
+    def delete(self, entry: KeyEntry) -> None:
+        entry.dead = self.clock()
 
-    def _stored(self, session: dict[str, Any]) -> dict[str, Any]:
-        """As the gateway keeps it: the organisation filled in, the quota's renewal counted anew."""
-        renews = int(self.clock()) + int(session["quota_renewal_rate"])
-        return session | {"org_id": self.org_id, "quota_renews": renews}
+    def shown(self, entry: KeyEntry) -> Session:
+        """The session as it is told: policies applied."""
+        try:
+            session = self.applied(entry.session)
+        except RefusedError:
+            session = copy.deepcopy(entry.session)
+        return {name: value for name, value in session.items() if value or not self.switches.omit_zero}
+
+    def _accepted(self, session: Session, *, is_new: bool) -> Session:
+        now = self.clock()
+        accepted = self.applied(_EMPTY_SESSION | session)
+        if not accepted["access_rights"]:
+            raise RefusedError(400, "Failed to create key, keys must have at least one Access Rights record set.")
+        accepted["access_rights"] = {name: _EMPTY_RIGHT | right for name, right in accepted["access_rights"].items()}
+        if is_new and any(api_id in self.apis for api_id in accepted["access_rights"]):
+            for policy in self._policies_of(accepted):
+                if policy.key_expires_in > 0:
+                    accepted["expires"] = int(now) + policy.key_expires_in
+        return accepted | {
+            "org_id": self.org_id,
+            "quota_renews": int(now) + int(accepted["quota_renewal_rate"]),
+            "last_updated": str(int(now)),
+            "date_created": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z"),
+        }
+
+    def _store(self, token: str, session: Session) -> KeyEntry:
+        entry = self.find(token, hashed=False)
+        if entry is None:
+            entry = KeyEntry(token, self.hash_of(token), session, self.clock())
+            self.keys.append(entry)
+        else:
+            entry.session, entry.created = session, self.clock()
+        return entry
+
+    def _is_past(self, expires: float) -> bool:
+        return 1 < expires < self.clock()
+
+    # --- policies ---
+
+    def applied(self, session: Session) -> Session:
+        """The session under its policies. They replace its access rights where any of them sets any."""
+        session = copy.deepcopy(session)
+        policies = self._policies_of(session)
+        rights = [policy.access_rights for policy in policies if policy.sets("acl", "per_api")]
+        if rights:
+            session["access_rights"] = {name: copy.deepcopy(right) for one in rights for name, right in one.items()}
+        _most(session, "rate", (policy.rate for policy in policies if policy.sets("rate_limit")))
+        _most(session, "per", (policy.per for policy in policies if policy.sets("rate_limit")))
+        quotas = [policy for policy in policies if policy.sets("quota")]
+        _most(session, "quota_max", (policy.quota_max for policy in quotas))
+        _most(session, "quota_renewal_rate", (policy.quota_renewal_rate for policy in quotas))
+        for policy in policies:
+            session["meta_data"] = {**(session["meta_data"] or {}), **policy.meta_data}
+            session["tags"] = sorted({*(session["tags"] or ()), *policy.tags})
+        return session
+
+    def _policies_of(self, session: Session) -> list[Policy]:
+        single = session["apply_policy_id"]
+        ids: list[str] = session["apply_policies"] or ([single] if single else [])
+        known = [policy for name in ids if (policy := self.policies.get(name)) is not None and policy.active]
+        if len(ids) == 1 and not known:
+            raise RefusedError(500, f'Failed to create key - policy not found: "{ids[0]}"')
+        if ids and not known:
+            raise RefusedError(500, "Failed to create key - key has no valid policies to be applied")
+        per_api = [bool(policy.partitions.get("per_api")) for policy in known]
+        if any(per_api) and not all(per_api):
+            raise RefusedError(
+                500, "Failed to create key - cannot apply multiple policies when some have per_api set and some don't"
+            )
+        return known
+
+    # --- use ---
+
+    def admission(self, entry: KeyEntry, api: Api, now: float) -> tuple[int, str] | None:
+        """Why the Gateway does not let this key through to this API; None where it does."""
+        if entry.dead is not None and entry.dead <= now:
+            return 403, DISALLOWED
+        try:
+            session = self.applied(entry.session)
+            policies = self._policies_of(session)
+        except RefusedError:
+            return 403, DISALLOWED
+        inactive = any(policy.is_inactive for policy in policies) if policies else session["is_inactive"]
+        if inactive:
+            return 403, "Key is inactive, please renew"
+        if 1 <= session["expires"] < now:
+            return 401, "Key has expired, please renew"
+        if api.api_id not in session["access_rights"]:
+            return 403, DISALLOWED
+        return None
+
+    def usable_keys(self, now: float) -> list[KeyEntry]:
+        """The keys that would open something at that time."""
+        active = [api for api in self.apis.values() if api.active]
+        return [entry for entry in self.keys if any(self.admission(entry, api, now) is None for api in active)]
 
 
-def _policy_ids(session: Mapping[str, Any]) -> list[str]:
-    many = session.get("apply_policies")
-    one = session.get("apply_policy_id")
-    return list(many) if many else [one] if one else []
+def _most(session: Session, name: str, values: Iterable[float | None]) -> None:
+    """The most generous of the policies' values; unlimited is written as -1."""
+    found = [value for value in values if value is not None]
+    if found:
+        session[name] = -1 if -1 in found else max(found)
+
+
+_EMPTY_RIGHT: Mapping[str, Any] = {"allowed_urls": None, "restricted_types": None, "limit": None, "allowance_scope": ""}
+_EMPTY_SESSION: Session = {
+    "last_check": 0,
+    "throttle_interval": 0,
+    "throttle_retry_limit": 0,
+    "max_query_depth": 0,
+    "oauth_client_id": "",
+    "oauth_keys": None,
+    "certificate": "",
+    "basic_auth_data": {"password": "", "hash_type": ""},
+    "jwt_data": {"secret": ""},
+    "hmac_enabled": False,
+    "enable_http_signature_validation": False,
+    "hmac_string": "",
+    "rsa_certificate_id": "",
+    "is_inactive": False,
+    "apply_policy_id": "",
+    "apply_policies": None,
+    "data_expires": 0,
+    "monitor": {"trigger_limits": None},
+    "enable_detail_recording": False,
+    "enable_detailed_recording": False,
+    "meta_data": {},
+    "tags": [],
+    "alias": "",
+    "id_extractor_deadline": 0,
+    "session_lifetime": 0,
+}
+
+
+def page_of(items: list[Any], number: int, size: int) -> tuple[list[Any], int]:
+    """One page and how many there are. Pages count from 1; 0 and below mean everything."""
+    if number <= 0:
+        return items, 1
+    pages = -(-len(items) // size)
+    return list(itertools.islice(items, (number - 1) * size, number * size)), pages

@@ -1,0 +1,292 @@
+"""The composition root: settings and configuration become a store, a Slack, a Tyk and a worker, run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web as aiohttp_web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import checks, metrics, web
+from bot.config import Config, Kind, changes, summary
+from bot.core.model import AuditEvent, AuditLine, Book, EffectState, Workspace
+from bot.effects.hands import Hands
+from bot.manifest import scopes
+from bot.operations import Operations
+from bot.settings import Settings, proxy_for
+from bot.slack.client import Chat, new_session, pin_proxy, preflight, quiet_slack_logs, web_client
+from bot.slack.directory import Directory
+from bot.slack.listeners import Listeners
+from bot.slack.voice import Voice
+from bot.store.engine import migrate, open_engine, sole_worker
+from bot.store.seal import Seal
+from bot.store.store import Store
+from bot.tyk.dashboard import Dashboard, KeysBy
+from bot.tyk.keys import Keys
+from bot.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+SOCKETS = 2  # while one is replaced, Slack sends to the other
+GRACE = 10.0
+LOCK_PATIENCE = 60.0
+UNHEALTHY_FOR = 60.0
+TICK = 1.0
+_CONFIGURED = "configured"
+
+
+class SocketLostError(Exception):
+    """No healthy Slack connection for a minute: the supervisor is to start the bot afresh."""
+
+
+def new_id() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Slack, as far as it is known once its tokens have proved good."""
+
+    client: AsyncWebClient
+    workspace: Workspace
+    directory: Directory
+
+
+@asynccontextmanager
+async def connected_slack(config: Config, settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Slack]:
+    """The client and what it found out at once. Raises PreflightError with a sentence that names the variable."""
+    url = settings.slack_api_url
+    async with new_session() as session:
+        client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
+        needed = frozenset(scopes(config))
+        workspace, _granted = await preflight(client, settings.slack_app_token or None, needed)
+        uses_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
+        directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
+        try:
+            yield Slack(client, workspace, directory)
+        finally:
+            await directory.close()
+
+
+@asynccontextmanager
+async def connected_tyk(
+    url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str]
+) -> AsyncIterator[Dashboard]:
+    """The Dashboard at `url`, or where the environment says it is."""
+    url = settings.tyk_dashboard_url or url
+    dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy_for(url, environ))
+    try:
+        yield dashboard
+    finally:
+        await dashboard.aclose()
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, audit_channel: str | None = None) -> AsyncIterator[Store]:
+    """The database, brought to this version. Raises DatabaseError."""
+    store = Store(open_engine(settings.database_url), audit_channel)
+    try:
+        await migrate(store.engine)
+        yield store
+    finally:
+        await store.close()
+
+
+@dataclass(frozen=True)
+class Running:
+    """The bot when it is ready, for who runs it inside their own process."""
+
+    store: Store
+    worker: Worker
+    directory: Directory
+    port: int
+
+
+async def run(
+    config: Config,
+    settings: Settings,
+    environ: MutableMapping[str, str],
+    stop: asyncio.Event,
+    ready: Callable[[Running], None] = lambda _: None,
+) -> None:
+    """The bot, until `stop` is set. Raises SocketLostError where it must not go on, and a sentence where it cannot start."""
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        proxies = dict(environ)
+        pin_proxy(environ)
+        slack = await enter(connected_slack(config, settings, proxies))
+        await enter(
+            sole_worker(
+                settings.database_url,
+                patience=LOCK_PATIENCE,
+                on_wait=lambda: log.warning("database.waiting", why="another worker holds the SQLite file"),
+            )
+        )
+        store = await enter(opened_store(settings, config.slack.audit_channel))
+        if store.is_sqlite:
+            async with store.transaction() as tx:
+                await tx.void_leases()
+        log.info("database.ready", engine=store.engine.dialect.name)
+        keys_by = KeysBy(config.tyk.keys_by)
+        dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies))
+        book = await checks.book_of(config, slack.directory)
+        await _tell_of_changes(store, book)
+
+        chat = Chat(slack.client)
+        voice = Voice(chat, slack.directory, slack.workspace, book, config.slack.help_channel)
+        worker = Worker(Hands(voice, Keys(dashboard, keys_by), Seal(settings.seal_keys), book, store), new_id)
+        bolt = _bolt(slack.client, settings)
+        Listeners(
+            Operations(store, book, new_id),
+            chat,
+            slack.directory,
+            slack.workspace,
+            command=config.slack.command,
+            help_channel=config.slack.help_channel,
+        ).register(bolt)
+        line = Line(bolt, settings, proxy_for(settings.slack_api_url, proxies))
+        health = Health(store, line)
+        handler = None if settings.socket_mode else _http_handler(bolt)
+        port = await enter(
+            web.serving(web.application(health.readiness, handler), settings.http_host, settings.http_port)
+        )
+        log.info("web.ready", port=port)
+        await line.open()
+        stack.push_async_callback(line.close)
+        log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
+        working = asyncio.create_task(worker.run())
+        checking = asyncio.create_task(_warn(config, book, slack, dashboard))
+        log.info("bot.ready", apis=len(book.rules), digest=book.digest)
+        ready(Running(store, worker, slack.directory, port))
+        try:
+            await _until_stopped(stop, line, working)
+        finally:
+            checking.cancel()
+            await line.close()
+            await worker.stop(GRACE)
+            working.cancel()
+            await asyncio.gather(checking, working, return_exceptions=True)
+            log.info("bot.stopped")
+
+
+def _bolt(client: AsyncWebClient, settings: Settings) -> AsyncApp:
+    return AsyncApp(
+        client=client,
+        signing_secret=settings.slack_signing_secret or None,
+        request_verification_enabled=not settings.socket_mode,
+        logger=quiet_slack_logs(),
+    )
+
+
+def _http_handler(bolt: AsyncApp) -> web.Handler:
+    async def handle(request: aiohttp_web.Request) -> aiohttp_web.Response:
+        return await to_aiohttp_response(await bolt.async_dispatch(await to_bolt_request(request)))
+
+    return handle
+
+
+class Line:
+    """Our connections to Slack: sockets in Socket Mode, nothing to hold open in HTTP mode."""
+
+    def __init__(self, bolt: AsyncApp, settings: Settings, proxy: str | None) -> None:
+        token, number = settings.slack_app_token, SOCKETS if settings.socket_mode else 0
+        self._sockets = [AsyncSocketModeHandler(bolt, token, proxy=proxy) for _ in range(number)]
+        self._open = False
+
+    async def open(self) -> None:
+        for socket in self._sockets:
+            await socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
+        self._open = True
+
+    async def close(self) -> None:
+        if self._open:
+            self._open = False
+            closing = [socket.close_async() for socket in self._sockets]  # type: ignore[no-untyped-call]  # as above
+            await asyncio.gather(*closing, return_exceptions=True)
+
+    async def is_up(self) -> bool:
+        if not self._sockets:
+            return self._open
+        return any([await socket.client.is_connected() for socket in self._sockets])
+
+
+class Health:
+    """What /readyz says: the database, the line to Slack, and how much is parked."""
+
+    def __init__(self, store: Store, line: Line) -> None:
+        self._store = store
+        self._line = line
+
+    async def readiness(self) -> Mapping[str, object]:
+        slack = await self._line.is_up()
+        try:
+            counts = await self.counts()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
+            return {"ready": False, "slack": slack, "database": False, "why": type(error).__name__}
+        return {"ready": slack, "slack": slack, "database": True, **counts}
+
+    async def counts(self) -> dict[str, int]:
+        async with self._store.reading() as tx:
+            counts = await tx.counts()
+        found = {
+            state.value: sum(number for (_, its_state), number in counts.items() if its_state == state.value)
+            for state in (EffectState.OPEN, EffectState.PARKED)
+        }
+        for state, number in found.items():
+            metrics.OPEN_EFFECTS.labels(state).set(number)
+        return found
+
+
+async def _until_stopped(stop: asyncio.Event, line: Line, working: asyncio.Task[None]) -> None:
+    """Watches the line and the event loop. The worker never ends by itself: where it does, so do we."""
+    last_up = time.monotonic()
+    while not stop.is_set():
+        before = time.monotonic()
+        waiting = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({waiting, working}, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+        if working in done:
+            waiting.cancel()
+            working.result()
+        if not done:
+            waiting.cancel()
+            metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - TICK))
+        if await line.is_up():
+            last_up = time.monotonic()
+        elif time.monotonic() - last_up > UNHEALTHY_FOR:
+            raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
+
+
+async def _tell_of_changes(store: Store, book: Book) -> None:
+    """A configuration that differs from the last one is a line in the audit: who gained what must be seen."""
+    now = summary(book)
+    async with store.transaction() as tx:
+        before = await tx.remembered(_CONFIGURED)
+        if before != now:
+            await tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
+            await tx.remember(_CONFIGURED, now)
+            log.info("config.changed", digest=book.digest)
+
+
+async def _warn(config: Config, book: Book, slack: Slack, dashboard: Dashboard) -> None:
+    """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
+    for complaint in await checks.slack_complaints(config, book, slack.directory, slack.workspace):
+        log.warning("config.doubt", where=str(complaint))
+    for complaint in await checks.tyk_complaints(config, book, dashboard):
+        log.warning("config.doubt", where=str(complaint))
+    if config.tyk.keys_by == "id":
+        log.warning(
+            "tyk.keys_by_id",
+            what="tokens stay sealed in the database until their keys end, and stand in the paths of Tyk's access logs; "
+            "tyk.keys_by: hash avoids both (the Dashboard needs enable_update_key_by_hash and enable_delete_key_by_hash)",
+        )
+    log.info("config.checked")

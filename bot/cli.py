@@ -1,0 +1,388 @@
+"""The verbs. Each says what is wrong in a sentence and ends with 2 where the input is at fault, with 1 where the world is."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot import app, checks, config, logs, manifest, playground, reports, settings
+from bot.config import Config
+from bot.config_file import ConfigError
+from bot.core.faults import Fault
+from bot.core.model import Book, EffectState, Record
+from bot.operations import Operations
+from bot.settings import Need, Settings, SettingsError
+from bot.slack.client import PreflightError, pin_proxy
+from bot.store.engine import DatabaseError
+from bot.store.seal import new_key
+from bot.store.store import Transaction
+from bot.tyk.dashboard import ApiDefinition, DashboardError, KeysBy
+
+WRONG_INPUT = 2
+FAILED = 1
+
+
+class UsageError(Exception):
+    """The command's own words are off."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    sys.exit(execute(sys.argv[1:] if argv is None else argv, os.environ))
+
+
+def execute(argv: Sequence[str], environ: Any) -> int:  # noqa: PLR0911 - one return a way to end
+    """Run one command. Returns its exit code; every complaint is on standard error."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.verb(arguments, environ) or 0)
+    except (ConfigError, SettingsError, UsageError, PreflightError) as error:
+        _complain(str(error))
+        return WRONG_INPUT
+    except (DatabaseError, app.SocketLostError) as error:
+        _complain(str(error))
+        return FAILED
+    except DashboardError as error:
+        _complain(f"Tyk did not answer as it should ({error.code}). {error}")
+        return FAILED
+    except Fault as fault:
+        _complain(f"Slack did not answer as it should ({fault.code}).")
+        return FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+# --- the bot ----------------------------------------------------------------------------------------------------------
+
+
+def run(arguments: argparse.Namespace, environ: Any) -> int:
+    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL)
+    logs.configure(found.log_level, found.log_format)
+    return asyncio.run(_until_signal(loaded, found, environ))
+
+
+async def _until_signal(loaded: Config, found: Settings, environ: Any) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await app.run(loaded, found, environ, stop)
+    return 0
+
+
+def check(arguments: argparse.Namespace, environ: Any) -> int:
+    """The file alone; with --online, also what Slack and Tyk know of what it names."""
+    if not arguments.online:
+        loaded = config.load(arguments.config)
+        print(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. No complaint.")
+        return 0
+    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK)
+    logs.configure("WARNING", "text")
+    complaints = asyncio.run(_check_online(loaded, found, environ))
+    for complaint in complaints:
+        _complain(str(complaint))
+    if complaints:
+        return WRONG_INPUT
+    print(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. Slack and Tyk know all it names.")
+    return 0
+
+
+async def _check_online(loaded: Config, found: Settings, environ: Any) -> list[object]:
+    proxies = dict(environ)
+    pin_proxy(environ)
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(app.connected_slack(loaded, found, proxies))
+        keys_by = KeysBy(loaded.tyk.keys_by)
+        dashboard = await stack.enter_async_context(
+            app.connected_tyk(loaded.tyk.dashboard_url, keys_by, found, proxies)
+        )
+        book = await checks.book_of(loaded, slack.directory)
+        at_slack = await checks.slack_complaints(loaded, book, slack.directory, slack.workspace)
+        return [*at_slack, *await checks.tyk_complaints(loaded, book, dashboard)]
+
+
+# --- setting it up ----------------------------------------------------------------------------------------------------
+
+
+def apis(arguments: argparse.Namespace, environ: Any) -> int:
+    """Ready entries for config.yaml, from the Dashboard, with nobody allowed yet: a person adds the people."""
+    needed = settings.load(environ, needs=frozenset({Need.TYK}))
+    url = needed.tyk_dashboard_url or _dashboard_url(arguments.config)
+    found = asyncio.run(_catalogue(url, needed, environ))
+    wanted = [api for api in found if (arguments.match or "").casefold() in f"{api.name} {api.listen_path}".casefold()]
+    if not wanted:
+        _complain("Tyk has no such API." if arguments.match else "Tyk has no API that this user may see.")
+        return FAILED
+    print(_as_entries(wanted), end="")
+    return 0
+
+
+def _dashboard_url(path: Path) -> str:
+    if not path.exists():
+        raise UsageError(f"Where is the Dashboard? Set TYK_DASHBOARD_URL, or write tyk.dashboard_url into {path}.")
+    return config.load(path).tyk.dashboard_url
+
+
+async def _catalogue(url: str, found: Settings, environ: Mapping[str, str]) -> tuple[ApiDefinition, ...]:
+    async with app.connected_tyk(url, KeysBy.ID, found, environ) as dashboard:
+        return await dashboard.apis()
+
+
+def _as_entries(found: Sequence[ApiDefinition]) -> str:
+    entries: dict[str, Any] = {}
+    for api in sorted(found, key=lambda one: one.name.casefold()):
+        name = base = re.sub(r"[^a-z0-9]+", "-", api.name.lower()).strip("-")[:60] or "api"
+        number = 2
+        while name in entries:
+            name, number = f"{base}-{number}", number + 1
+        entries[name] = {
+            "api_id": api.api_id,
+            "api_name": api.name,
+            "listen_path": api.listen_path,
+            "versions": list(api.versions),
+            "auth_header": api.auth_header,
+        }
+    text = yaml.safe_dump({"apis": entries}, sort_keys=False, allow_unicode=True, width=120)
+    return f"# Add to each entry: requesters, and approvers where approvals are needed.\n{text}"
+
+
+def print_manifest(arguments: argparse.Namespace, _environ: Any) -> int:
+    made = manifest.manifest(
+        config.load(arguments.config), socket_mode=arguments.request_url is None, request_url=arguments.request_url
+    )
+    print(json.dumps(made, indent=2))
+    return 0
+
+
+def seal_key(_arguments: argparse.Namespace, _environ: Any) -> int:
+    print(new_key())
+    return 0
+
+
+def schema(_arguments: argparse.Namespace, _environ: Any) -> int:
+    print(json.dumps(config.schema(), indent=2))
+    return 0
+
+
+# --- looking and mending ----------------------------------------------------------------------------------------------
+
+
+def keys(arguments: argparse.Namespace, environ: Any) -> int:
+    async def work(tx: Transaction) -> None:
+        held = await tx.holdings(since=_since(arguments.since), api=arguments.api, person=arguments.person)
+        _print(map(reports.key_row, held), reports.KEYS, arguments.format)
+
+    return _reading(environ, work)
+
+
+def audit(arguments: argparse.Namespace, environ: Any) -> int:
+    async def work(tx: Transaction) -> None:
+        trail = tx.audit_trail(since=_since(arguments.since), api=arguments.api, person=arguments.person)
+        _print([reports.audit_row(entry) async for entry in trail], reports.AUDIT, arguments.format)
+
+    return _reading(environ, work)
+
+
+def requests(arguments: argparse.Namespace, environ: Any) -> int:
+    """What waits and what is stuck, with the ids that `retry` takes."""
+
+    async def work(tx: Transaction) -> None:
+        parked = await tx.effects(EffectState.PARKED)
+        ids = {effect.request_id for effect in parked if effect.request_id} | set(await tx.waiting())
+        rows = [
+            reports.request_row(record, [effect for effect in parked if effect.request_id == record.request.id])
+            for record in (await tx.records(ids)).values()
+        ]
+        _print(rows, reports.REQUESTS, arguments.format)
+
+    return _reading(environ, work)
+
+
+def retry(arguments: argparse.Namespace, environ: Any) -> int:
+    async def work() -> int:
+        async with app.opened_store(_database(environ)) as store, store.transaction() as tx:
+            parked = [effect.id for effect in await tx.effects(EffectState.PARKED)]
+            chosen = parked if arguments.all else [number for number in parked if number in arguments.ids]
+            if not chosen:
+                raise UsageError("Nothing parked has such an id: `tyk-key-bot requests` shows what is parked.")
+            await tx.reopen(chosen)
+            return len(chosen)
+
+    if not arguments.all and not arguments.ids:
+        raise UsageError("Say which: `tyk-key-bot retry ID ...`, or --all.")
+    print(f"Taken up again: {asyncio.run(work())}.")
+    return 0
+
+
+def revoke(arguments: argparse.Namespace, environ: Any) -> int:
+    """Ends grants. The list comes first; nothing happens without --yes or a person's yes."""
+    if not (arguments.number or arguments.person or arguments.api):
+        raise UsageError("Say what to end: a number such as R-1042, --person or --api.")
+    found = asyncio.run(_to_revoke(arguments, environ))
+    if not found:
+        print("Nothing that lives matches.")
+        return 0
+    _print(map(reports.key_row, found), reports.KEYS, "table")
+    if not arguments.yes and input(f"End these {len(found)}? [y/N] ").strip().lower() != "y":
+        print("Nothing was done.")
+        return 0
+    ended = asyncio.run(_revoke(found, arguments.reason, environ))
+    print(f"Ended: {ended}. A running bot deletes the keys at Tyk now; without one, they are deleted when it starts.")
+    return 0
+
+
+async def _to_revoke(arguments: argparse.Namespace, environ: Any) -> list[Record]:
+    number = _number(arguments.number) if arguments.number else None
+    async with app.opened_store(_database(environ)) as store, store.reading() as tx:
+        held = await tx.holdings(since=_since(arguments.since), api=arguments.api, person=arguments.person)
+    alive = [record for record in held if record.grant and record.grant.state.value != "ended"]
+    return [record for record in alive if number in (None, record.request.number)]
+
+
+async def _revoke(found: Sequence[Record], reason: str, environ: Any) -> int:
+    async with app.opened_store(_database(environ)) as store:
+        operations = Operations(store, Book("", {}), app.new_id)
+        outcomes = [await operations.revoke(record.request.id, None, reason) for record in found]
+    return sum(outcome.refusal is None for outcome in outcomes)
+
+
+def _reading(environ: Any, work: Any) -> int:
+    async def read() -> None:
+        async with app.opened_store(_database(environ)) as store, store.reading() as tx:
+            await work(tx)
+
+    asyncio.run(read())
+    return 0
+
+
+def _database(environ: Mapping[str, str]) -> Settings:
+    return settings.load(environ, needs=frozenset({Need.DATABASE}))
+
+
+def _print(rows: Any, columns: Sequence[str], how: str) -> None:
+    for line in reports.render(rows, columns, how):
+        print(line)
+
+
+def _number(text: str) -> int:
+    found = re.fullmatch(r"(?:R-)?([0-9]{1,9})", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise UsageError(f"{text!r} is no request's number; they look like R-1042.")
+    return int(found[1])
+
+
+def _since(text: str | None) -> datetime | None:
+    """`7d`, `12h` ago, or a date."""
+    if text is None:
+        return None
+    if ago := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
+        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[ago[2]]
+        return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--since takes 12h, 7d or 2026-01-31, not {text!r}.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# --- the sandbox ------------------------------------------------------------------------------------------------------
+
+
+def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
+    logs.configure("WARNING", "text")
+    work: Coroutine[Any, Any, int] = playground.play() if arguments.play else playground.stay(arguments.config)
+    return asyncio.run(work)
+
+
+# --- the words --------------------------------------------------------------------------------------------------------
+
+
+def _load(arguments: argparse.Namespace, environ: Any, *needs: Need) -> tuple[Config, Settings]:
+    """Both, or every complaint about either at once."""
+    complaints, loaded, found = [], None, None
+    try:
+        loaded = config.load(arguments.config)
+    except ConfigError as error:
+        complaints.append(str(error))
+    try:
+        found = settings.load(environ, needs=frozenset(needs))
+    except SettingsError as error:
+        complaints.append(str(error))
+    if loaded is None or found is None:
+        raise UsageError("\n".join(complaints))
+    return loaded, found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, action: Any, about: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=about, description=about)
+        added.set_defaults(verb=action)
+        return added
+
+    def takes_config(one: argparse.ArgumentParser) -> None:
+        one.add_argument(
+            "--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="config.yaml unless given"
+        )
+
+    def filters(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--since", metavar="WHEN", help="12h, 7d, or a date")
+        one.add_argument("--api", metavar="NAME", help="an entry of config.yaml")
+        one.add_argument("--person", metavar="ID", help="a Slack user id")
+
+    def formats(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
+
+    takes_config(verb("run", run, "Start the bot."))
+    checking = verb("check", check, "Check config.yaml; with --online, against the real Slack and Tyk.")
+    takes_config(checking)
+    checking.add_argument("--online", action="store_true")
+    playing = verb("sandbox", sandbox, "Start a local Slack, a local Tyk and the bot between them.")
+    playing.add_argument(
+        "--play", action="store_true", help="play the main story without a person, and say whether all was seen"
+    )
+    playing.add_argument("--config", type=Path, metavar="FILE", help="try this configuration")
+    listing = verb("apis", apis, "Print ready entries for config.yaml from the Dashboard.")
+    takes_config(listing)
+    listing.add_argument("--match", metavar="TEXT", help="only those whose name or path contains it")
+    manifesting = verb("manifest", print_manifest, "Print the Slack app manifest that fits config.yaml.")
+    takes_config(manifesting)
+    manifesting.add_argument("--request-url", metavar="URL", help="for HTTP mode: where Slack sends to")
+    verb("seal-key", seal_key, "Print a new key for SEAL_KEYS.")
+    verb("schema", schema, "Print the JSON Schema of config.yaml, for editors.")
+    for name, action, about in (
+        ("keys", keys, "Who holds what until when, approved by whom under which rule."),
+        ("audit", audit, "What happened, in order."),
+    ):
+        one = verb(name, action, about)
+        filters(one)
+        formats(one)
+    formats(verb("requests", requests, "What waits, and what is stuck."))
+    retrying = verb("retry", retry, "Take up again what was parked.")
+    retrying.add_argument("ids", nargs="*", type=int, metavar="ID")
+    retrying.add_argument("--all", action="store_true")
+    revoking = verb("revoke", revoke, "End grants; lists first what it will end.")
+    revoking.add_argument("number", nargs="?", metavar="R-NUMBER")
+    filters(revoking)
+    revoking.add_argument("--reason", default="revoked by an operator", metavar="TEXT")
+    revoking.add_argument("--yes", action="store_true", help="do not ask")
+    return parser

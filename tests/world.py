@@ -1,0 +1,117 @@
+"""The whole bot between a local Slack and a local Tyk, over real sockets, in the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bot import app, config, manifest, settings
+from bot.app import Running
+from bot.playground import has_block, token_in
+from bot.sandbox.slack import LocalSlack, Person, SubmitOutcome
+from bot.sandbox.tyk import LocalTyk
+from bot.sandbox.world import world as sandbox_world
+from bot.store.seal import new_key
+from bot.store.store import AuditEntry
+
+WITHIN = 20.0
+
+
+@dataclass
+class World:
+    """`later` is how far time has been moved on, for the bot and for Tyk."""
+
+    slack: LocalSlack
+    tyk: LocalTyk
+    running: Running
+    later: list[timedelta] = field(default_factory=list)
+
+    def person(self, name: str) -> Person:
+        return self.slack.person(name)
+
+    def pass_time(self, length: timedelta) -> None:
+        self.later.append(length)
+        self.running.store.skew += length
+        self.running.directory.forget_groups()
+        self.running.worker.wake()
+
+    async def trail(self) -> list[AuditEntry]:
+        async with self.running.store.reading() as tx:
+            return [entry async for entry in tx.audit_trail()]
+
+    async def events(self) -> list[str]:
+        return [entry.event.value for entry in await self.trail()]
+
+    async def told(self, event: str, times: int = 1) -> None:
+        """Wait until the audit has this event so many times, by watching the channel it is told in."""
+        carol = self.person("carol")
+        await carol.sees(lambda _: self._count_told(event) >= times, channel="audit", timeout=WITHIN)
+
+    def _count_told(self, event: str) -> int:
+        return sum(message.text.count(f"*{event}*") for message in self.person("carol").messages("audit"))
+
+    async def asks(
+        self, who: str, api: str, *, reason: str = "to build the checkout", lifetime: str | None = None, **more: str
+    ) -> SubmitOutcome:
+        """Command, form, submission: the request's number is in the view that it ends with."""
+        person = self.person(who)
+        await person.runs("/tyk-key")
+        await person.sees_view(lambda view: has_block(view, "api"))
+        await person.picks("api", api)
+        await person.sees_view(lambda view: has_block(view, f"about:{api}"))
+        for block, value in more.items():
+            await (person.types(block, value) if block == "used_by" else person.picks(block, value))
+        if lifetime is not None:
+            await person.picks("lifetime", lifetime)
+        if reason:
+            await person.types("reason", reason)
+        return await person.submits()
+
+    async def token_of(self, who: str) -> str:
+        """The token on show in this person's direct message, once it is there."""
+        message = await self.person(who).sees(lambda one: token_in(one) is not None, channel="dm", timeout=WITHIN)
+        token = token_in(message)
+        assert token is not None
+        return token
+
+
+@asynccontextmanager
+async def living(
+    folder: Path,
+    *,
+    change: Callable[[str], str] = lambda text: text,
+    database_url: str | None = None,
+    prepare: Callable[[LocalSlack, LocalTyk], Any] = lambda _slack, _tyk: None,
+    **environ: str,
+) -> AsyncIterator[World]:
+    """A world with the bot in it, ready. `change` edits the sandbox's configuration first."""
+    later: list[timedelta] = []
+
+    def clock() -> float:
+        return time.time() + sum(length.total_seconds() for length in later)
+
+    async with sandbox_world(sorted(manifest.SCOPES), clock=clock, rate_limits=False) as place:
+        prepare(place.slack, place.tyk)
+        loaded = config.parse(change(place.config()))
+        given = place.environ() | {
+            "DATABASE_URL": database_url or f"sqlite:///{folder / 'bot.db'}",
+            "SEAL_KEYS": new_key(),
+            "HTTP_PORT": "0",
+            **environ,
+        }
+        stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+        bot = asyncio.create_task(app.run(loaded, settings.load(given), dict(given), stop, ready.set_result))
+        await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=WITHIN)
+        if bot.done():
+            await bot
+        try:
+            yield World(place.slack, place.tyk, ready.result(), later)
+        finally:
+            stop.set()
+            await bot
