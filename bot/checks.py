@@ -84,7 +84,7 @@ async def _unreachable(
             except Fault:
                 continue  # the mention itself has been complained of
         if counted.get(rule.approvers, rule.approvals) < rule.approvals:
-            yield _at(config, ("apis", rule.name), f"{rule.name} needs {rule.approvals} approvals, but only "
+            yield _at(config, ("apis", rule.name, "approvals"), f"{rule.name} needs {rule.approvals} approvals, but only "
                       f"{counted[rule.approvers]} of its approvers can give one.")  # fmt: skip
 
 

@@ -10,14 +10,14 @@ import re
 import signal
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bot import app, checks, config, logs, manifest, playground, reports, settings
+from bot import app, checks, config, logs, manifest, playground, reports, settings, web
 from bot.config import Config
 from bot.config_file import ConfigError
 from bot.core.faults import Fault
@@ -50,7 +50,7 @@ def execute(argv: Sequence[str], environ: Any) -> int:  # noqa: PLR0911 - one re
     except (ConfigError, SettingsError, UsageError, PreflightError) as error:
         _complain(str(error))
         return WRONG_INPUT
-    except (DatabaseError, app.SocketLostError) as error:
+    except (DatabaseError, app.SocketLostError, web.PortError) as error:
         _complain(str(error))
         return FAILED
     except DashboardError as error:
@@ -240,12 +240,19 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
         print("Nothing that lives matches.")
         return 0
     _print(map(reports.key_row, found), reports.KEYS, "table")
-    if not arguments.yes and input(f"End these {len(found)}? [y/N] ").strip().lower() != "y":
+    if not arguments.yes and not _says_yes(f"End these {len(found)}? [y/N] "):
         print("Nothing was done.")
         return 0
     ended = asyncio.run(_revoke(found, arguments.reason, environ))
     print(f"Ended: {ended}. A running bot deletes the keys at Tyk now; without one, they are deleted when it starts.")
     return 0
+
+
+def _says_yes(question: str) -> bool:
+    try:
+        return input(question).strip().lower() == "y"
+    except EOFError:
+        raise UsageError("Nobody is there to say yes, so nothing was done: --yes does not ask.") from None
 
 
 async def _to_revoke(arguments: argparse.Namespace, environ: Any) -> list[Record]:
@@ -294,7 +301,8 @@ def _since(text: str | None) -> datetime | None:
         return None
     if ago := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[ago[2]]
-        return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
+        with suppress(OverflowError):
+            return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -67,6 +67,8 @@ class Worker:
         self._spread = spread
         self._wake = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
+        self._ended.set()
         self._slots = asyncio.Semaphore(concurrent)
         self._acts: set[asyncio.Task[None]] = set()
         self._lane_free: dict[str, float] = {}
@@ -76,19 +78,19 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stop`: claim what is due, act on up to `concurrent` at once, sleep until something falls due."""
-        while not self._stopping:
-            self._wake.clear()
-            await self._slots.acquire()
-            claim = None
-            try:
-                claim = await self._claim_safely()
-            finally:
-                if claim is None:
-                    self._slots.release()
-            if claim is not None:
-                self._start(claim)
-            else:
+        self._ended.clear()
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                await self._slots.acquire()
+                claim = None if self._stopping else await self._claim_safely()
+                if claim is not None:
+                    self._start(claim)
+                    continue
+                self._slots.release()
                 await self._sleep()
+        finally:
+            self._ended.set()
 
     def wake(self) -> None:
         """Look at once whether something has fallen due."""
@@ -98,8 +100,12 @@ class Worker:
         """Claim nothing more; acts under way have `grace` seconds, then they are cut off and their leases given back."""
         self._stopping = True
         self._wake.set()
+        deadline = self._clock() + grace
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._ended.wait()
         if self._acts:
-            await asyncio.wait(self._acts, timeout=grace)
+            await asyncio.wait(self._acts, timeout=max(0.0, deadline - self._clock()))
         for act in self._acts:
             act.cancel()
         await asyncio.gather(*self._acts, return_exceptions=True)
@@ -149,47 +155,39 @@ class Worker:
     # claim
 
     async def claim(self) -> Claim | None:
-        """Take one promise that is due, dropping on the way what no longer matters; None when nothing is due."""
-        while True:
-            async with self.store.reading() as tx:
-                candidates = await tx.due(self._free_kinds(), self._busy_lanes(), CANDIDATES)
-            if not candidates:
-                return None
-            for effect, lane in candidates:
-                claim, gone = await self._take(effect)
+        """Take one promise that is due, dropping on the way what no longer matters; None when nothing can be taken."""
+        async with self.store.transaction() as tx:
+            for candidate, lane in await tx.due(self._free_kinds(), self._busy_lanes(), CANDIDATES):
+                claim = await self._take(tx, candidate)
                 if claim is not None:
                     if lane is not None:
                         self._lane_free[lane] = self._clock() + LANE_PACE
                     return claim
-                if gone:
-                    break
-            else:
-                return None
+        return None
 
-    async def _take(self, candidate: Effect) -> tuple[Claim | None, bool]:
-        """Claim this one. The second value says that it was dropped, so that it is worth looking again."""
-        async with self.store.transaction() as tx:
-            record = None
-            if candidate.request_id is not None:
-                record = await tx.record(candidate.request_id, skip_locked=True)
-                if record is None:
-                    return None, False
-            effect = await tx.still_due(candidate)
-            if effect is None:
-                return None, False
-            if record is not None:
-                record = await self._settle(tx, record)
-                if not lifecycle.matters(record, effect) and not effect.again:
-                    await self._drop(tx, effect)
-                    return None, True
-                record = await self._promise_with(tx, record, effect)
-            abandoned = await tx.was_abandoned(effect) and effect.kind is EffectKind.SHOW_MESSAGE
-            epoch = await tx.lease(effect, 2 * effects.deadline(effect.kind), again=abandoned)
-            if epoch is None:
-                return None, False
-            stuck, late = await tx.trouble(record.request.id) if record is not None else (False, False)
-            claimed = replace(effect, epoch=epoch, again=abandoned)
-            return Claim(claimed, record, tx.now, stuck=stuck, late=late), False
+    async def _take(self, tx: Transaction, candidate: Effect) -> Claim | None:
+        """Claim this one, unless its record is in other hands, it no longer matters, or somebody was faster."""
+        record = None
+        if candidate.request_id is not None:
+            record = await tx.record(candidate.request_id, skip_locked=True)
+            if record is None:
+                return None
+        effect = await tx.still_due(candidate)
+        if effect is None:
+            return None
+        if record is not None:
+            record = await self._settle(tx, record)
+            if not lifecycle.matters(record, effect) and not effect.again:
+                await self._drop(tx, effect)
+                return None
+            record = await self._promise_with(tx, record, effect)
+        shows = effect.kind is EffectKind.SHOW_MESSAGE
+        abandoned = shows and effect.lease_until is not None
+        epoch = await tx.lease(effect, 2 * effects.deadline(effect.kind), again=abandoned)
+        if epoch is None:
+            return None
+        stuck, late = await tx.trouble(record.request.id) if shows and record is not None else (False, False)
+        return Claim(replace(effect, epoch=epoch, again=abandoned), record, tx.now, stuck=stuck, late=late)
 
     async def _settle(self, tx: Transaction, record: Record) -> Record:
         settled = lifecycle.settle(record, tx.now, self._new_id)
@@ -219,14 +217,9 @@ class Worker:
         """Act under the deadline, then store what came of it."""
         self.acted += 1
         kind, started = claim.effect.kind, self._clock()
-        outcome = await self._act(claim)
+        outcome = await self.act(claim)
         try:
-            if isinstance(outcome, Trouble):
-                await self._put_back(claim, outcome)
-            elif kind is EffectKind.POST_AUDIT:
-                await self._complete_audit(claim, outcome)
-            else:
-                await self._complete(claim, outcome)
+            await self.complete(claim, outcome)
         except LeaseLost:
             log.warning("effect.lease_lost", kind=kind.value, effect=claim.effect.id)
             metrics.EFFECTS.labels(kind.value, "lease_lost").inc()
@@ -237,7 +230,7 @@ class Worker:
         metrics.EFFECT_SECONDS.labels(kind.value).observe(seconds)
         log.info("effect", result=result, kind=kind.value, ms=round(seconds * 1000), **_about(claim, outcome))
 
-    async def _act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
+    async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
         """What the act brought back, or the Trouble it ran into. No exception of an act leaves here."""
         kind = claim.effect.kind
         perform = post_audit.perform if kind is EffectKind.POST_AUDIT else effects.PERFORM[kind]
@@ -258,8 +251,17 @@ class Worker:
             log.exception("effect.bug", kind=kind.value, effect=claim.effect.id)
             return Trouble(f"bug_{type(error).__name__}", bug=True)
 
+    async def complete(self, claim: Claim, outcome: Any) -> None:
+        """Store what came of it. Raises LeaseLost where the promise is in other hands by now, and then nothing is stored."""
+        if isinstance(outcome, Trouble):
+            await self._put_back(claim, outcome)
+        elif claim.effect.kind is EffectKind.POST_AUDIT:
+            await self._complete_audit(claim, outcome)
+        else:
+            await self._complete(claim, outcome)
+
     async def _complete(self, claim: Claim, fact: facts.Fact) -> None:
-        """Effect, observation and audit in one transaction. Raises LeaseLost, and then nothing is stored."""
+        """Effect, observation and audit in one transaction."""
         async with self.store.transaction() as tx:
             record = await self._locked(tx, claim)
             record = await self._settle(tx, record)

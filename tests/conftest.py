@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-os.environ.pop("HTTPS_PROXY", None)
+for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):  # they would break a Slack on loopback
+    os.environ.pop(name, None)
+    os.environ.pop(name.lower(), None)
 
 
 @pytest.fixture(autouse=True, scope="session")

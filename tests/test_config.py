@@ -375,9 +375,9 @@ def test_wrong_approvals(line: str, complaint: str) -> None:
         "http://[::1]:8080/x",
     ],
 )
-def test_http_on_this_machine(host: str) -> None:
-    """Plain http is for this machine itself; a slash at the end of an address is dropped."""
-    assert config.base_address(f"{host}/") == host
+def test_http_inside(host: str) -> None:
+    """Plain http is for addresses inside; a slash at the end of an address is dropped."""
+    assert base_address(f"{host}/") == host
 
 
 def test_secrets_are_not_repeated() -> None:

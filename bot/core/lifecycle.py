@@ -503,12 +503,15 @@ class _Step:
             self.finish(key)
 
     def finish(self, key: Key) -> None:
-        """This key's end. One that was never recorded cannot be named: it was never seen and dies on probation."""
+        """This key's end. One that was never recorded cannot be named: it was never seen and dies on probation.
+
+        The message for its token goes even where no token is known to be shown: an edit may be on its way.
+        """
         if key.state is KeyState.MAKING:
             self.change_key(key.id, state=KeyState.DEAD)
         elif key.state is not KeyState.DEAD:
             self.promise(EffectKind.REVOKE_KEY, key.id, self.now)
-        if key.shown_at is not None and key.hidden_at is None:
+        if key.hidden_at is None:
             self.promise(EffectKind.HIDE_TOKEN, key.id, self.now)
 
     # what came back
@@ -613,7 +616,8 @@ class _Step:
             return
         sealed = key.sealed if fact.keep_sealed and key.state is not KeyState.DEAD else None
         self.change_key(fact.key_id, hidden_at=self.now, sealed=sealed)
-        self.say(AuditEvent.HIDDEN, None)
+        if key.shown_at is not None:
+            self.say(AuditEvent.HIDDEN, None)
 
     def dead(self, key_id: str) -> None:
         key = self.record.key(key_id)

@@ -339,6 +339,7 @@ class Effect:
     state: EffectState
     epoch: int
     attempts: int
+    lease_until: datetime | None = None
     bugs: int = 0
     again: bool = False
     told: bool = False

@@ -38,6 +38,9 @@ from bot.slack.directory import Directory
 log = structlog.get_logger(__name__)
 
 BUDGET = 2.0
+ACK_LEAVES = (
+    0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
+)
 UNCONFIRMED = "I could not confirm this in time. Please try again: nothing is done twice."
 CANNOT_SAY = "Slack cannot tell me right now who you are, so I did nothing. Please try again in a moment."
 MEMBERSHIP_EVENTS = (
@@ -244,23 +247,25 @@ class Listeners:
         filled = modals.read_form(view)
         if filled.api is None:
             raise Refusal("Please pick an API.", code="api", field="api")
+        try:
+            return await self._ask(user_id, filled, filled.api)
+        except Refusal as refusal:
+            await self._tell_audit(user_id, filled.api, refusal, "submitting")
+            raise
+
+    async def _ask(self, user_id: str, filled: modals.Filled, api: str) -> Record:
         person = await self._member(user_id)
-        rule = self._operations.rule(filled.api)
+        rule = self._operations.rule(api)
         form = Submission(
             request_id=RequestId(filled.request_id),
-            api=filled.api,
+            api=api,
             plan=filled.plan,
             lifetime=_lifetime(filled, rule),
             used_by=filled.used_by,
             reason=filled.reason,
         )
         approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
-        try:
-            return await self._operations.submit(form, person, approvers)
-        except Refusal as refusal:
-            if refusal.code in ("not_allowed", "unreachable"):
-                await self._operations.refused(person.identity, form.api, refusal.text, "submitting")
-            raise
+        return await self._operations.submit(form, person, approvers)
 
     async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
         """People who could say yes: as many as the rule needs are enough to know."""
@@ -288,9 +293,12 @@ class Listeners:
     async def on_deny(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """A no needs a reason: the form for it opens only for those who may say no."""
         where = Where.of(body)
+
+        async def look() -> Record:
+            return await self._operations.may_review(action["value"], await self._member(where.user_id))
+
         try:
-            person = await self._in_time(self._member(where.user_id))
-            record = await self._in_time(self._operations.may_review(action["value"], person))
+            record = await self._in_time(look())
         except Refusal as refusal:
             await ack()
             await self._say_no(where, action["value"], refusal)
@@ -303,23 +311,28 @@ class Listeners:
         await self._chat.open_view(where.trigger_id, modals.deny_form(record, where.channel, where.ts))
 
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
+        user_id = body["user"]["id"]
         try:
             request_id, reason = modals.read_deny(body["view"])
-            if not reason.strip():
-                raise Refusal("Please say why: the requester is told.", code="reason")
-            person = await self._in_time(self._member(body["user"]["id"]))
-            outcome = await self._in_time(self._operations.review(request_id, person, Verdict.NO, reason.strip()))
-            if outcome.refusal:
-                raise outcome.refusal
+            if not reason:
+                await ack(**_errors(body["view"], "reason", "Please say why: the requester is told."))
+                return
+            await self._in_time(self._deny(user_id, request_id, reason))
         except modals.StaleView:
             await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
         except Refusal as refusal:
-            await ack(response_action="update", view=modals.notice("Not done", refusal.text))
+            await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
+            await self._tell_audit(user_id, None, refusal, "denying")
         except _TooLateError:
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
         else:
             metrics.INTERACTIONS.labels("deny", "done").inc()
             await ack()
+
+    async def _deny(self, user_id: str, request_id: str, reason: str) -> None:
+        outcome = await self._operations.review(request_id, await self._member(user_id), Verdict.NO, reason)
+        if outcome.refusal:
+            raise outcome.refusal
 
     # the requester
 
@@ -364,12 +377,15 @@ class Listeners:
             await self._say_no(where, request_id, refusal)
 
     async def _say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
-        await self._notice(where, "Already decided" if refusal.code == "decided" else "Not done", refusal.text)
+        await self._notice(where, _refusal_title(refusal), refusal.text)
         if refusal.code == "decided" and where.channel and where.ts:
             await self._operations.repaint(request_id, where.channel, where.ts)
-        elif refusal.code in _FOR_THE_AUDIT:
-            identity = Identity(self._workspace.team_id, where.user_id)
-            await self._operations.refused(identity, None, refusal.text, "clicking")
+        await self._tell_audit(where.user_id, None, refusal, "clicking")
+
+    async def _tell_audit(self, user_id: str, api: str | None, refusal: Refusal, step: str) -> None:
+        """Of somebody who was told no because of who they are, not because of what they typed."""
+        if refusal.code in _FOR_THE_AUDIT:
+            await self._operations.refused(Identity(self._workspace.team_id, user_id), api, refusal.text, step)
 
     async def _notice(self, where: Where, title: str, said: str) -> None:
         try:
@@ -429,6 +445,7 @@ class Listeners:
 
     async def on_error(self, error: Exception, body: Body) -> None:
         """A fault of our own or of Slack's: an id for the log and, where there is a way to say it, for the person."""
+        await asyncio.sleep(ACK_LEAVES)
         fault = _fault_id()
         log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
         where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
@@ -441,7 +458,18 @@ class Listeners:
 
 
 _FOR_THE_AUDIT = frozenset(
-    {"own_request", "not_approver", "not_requester", "guest", "stranger", "other_team", "bot", "deactivated"}
+    {
+        "not_allowed",
+        "unreachable",
+        "own_request",
+        "not_approver",
+        "not_requester",
+        "guest",
+        "stranger",
+        "other_team",
+        "bot",
+        "deactivated",
+    }
 )
 
 
@@ -472,6 +500,10 @@ def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:
     if filled.lifetime_value is None and rule is not None:
         return rule.lifetimes[0]
     return modals.read_lifetime(filled.lifetime_value or "")
+
+
+def _refusal_title(refusal: Refusal) -> str:
+    return "Already decided" if refusal.code == "decided" else "Not done"
 
 
 def _errors(view: Body, field: str, said: str) -> Body:

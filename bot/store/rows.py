@@ -194,6 +194,7 @@ def effect_of(row: Row[Any]) -> Effect:
         state=EffectState(row.state),
         epoch=row.epoch,
         attempts=row.attempts,
+        lease_until=row.lease_until,
         bugs=row.bugs,
         again=row.again,
         told=row.told,

@@ -324,7 +324,9 @@ class Transaction:
         return tuple((rows.effect_of(row), row.lane) for row in (await self._db.execute(query)).all())
 
     async def still_due(self, effect: Effect) -> Effect | None:
-        """The effect as it stands now that its record is locked, if it can still be claimed."""
+        """The effect as it stands now that its record is locked, if it can still be claimed. SQLite has but one writer."""
+        if not self._locks:
+            return effect
         query = self._due((effect.kind,), ()).where(tables.effects.c.id == effect.id)
         row = (await self._db.execute(query)).one_or_none()
         return None if row is None else rows.effect_of(row)
@@ -342,11 +344,6 @@ class Transaction:
         ).scalar_one_or_none()
         self.wrote = self.wrote or epoch is not None
         return epoch
-
-    async def was_abandoned(self, effect: Effect) -> bool:
-        """Whether an earlier claim ran out of its lease: its act may still be under way."""
-        query = select(tables.effects.c.lease_until).where(tables.effects.c.id == effect.id)
-        return (await self._db.execute(query)).scalar_one() is not None
 
     async def finish(self, effect: Effect, state: EffectState, **values: Any) -> None:
         """End this claim. Raises LeaseLost where the effect was claimed again, or ended, since."""

@@ -67,7 +67,8 @@ class Keys:
 
 
 class Catalogue:
-    """What Tyk has on offer, for the question whether a rule fits it. An answer counts as fresh for a minute."""
+    """What Tyk has on offer, for the question whether a rule fits it. A yes counts as fresh for a minute, a no is asked anew:
+    who has mended it in Tyk need not wait."""
 
     def __init__(self, dashboard: Dashboard, clock: Callable[[], float] = time.monotonic) -> None:
         self._dashboard = dashboard
@@ -80,9 +81,10 @@ class Catalogue:
         if await self.api(api_id) is None:
             raise Definite("tyk_api_unknown", f"Tyk has no API {api_id}")
         if plan.tyk_policies:
-            policies = await self.policies()
             listed = frozenset({api_id, *(api.api_id for api in plan.also_opens)})
-            for complaint in policy_complaints(plan, listed, policies):
+            if policy_complaints(plan, listed, await self.policies()):
+                self._policies = None
+            for complaint in policy_complaints(plan, listed, await self.policies()):
                 raise Definite("tyk_policy", complaint)
 
     async def api(self, api_id: str) -> ApiDefinition | None:

@@ -33,10 +33,13 @@ class Fates:
     deaths: frozenset[int] = frozenset()
     lost: frozenset[int] = frozenset()
     passed: list[str] = field(default_factory=list)
+    watch: Callable[[str], None] | None = None
 
     def point(self, name: str, *, answer: bool = False) -> None:
         number = len(self.passed)
         self.passed.append(name)
+        if self.watch is not None:
+            self.watch(name)
         if number in self.deaths:
             raise Died(name)
         if answer and number in self.lost:

@@ -84,6 +84,7 @@ class Story:
         self.slack = Slack(fates, PEOPLE)
         self.tyk = Tyk(fates, lambda: datetime.now(UTC) + self.skew, names_by_token=names_by_token)
         self.deaths = 0
+        self.chapter = 0
         self._ids = itertools.count()
         self.start()
 
@@ -102,18 +103,30 @@ class Story:
         self.store.skew = self.skew
 
     async def tell(self) -> None:
-        """From the first word to the end, through whatever the fates have in store."""
-        await self._do(self._ask)
-        await self._settle()
-        for user_id in ("BOB", "CAROL"):
-            await self._do(lambda who=user_id: self._approve(who))  # type: ignore[misc]  # a default cannot be annotated
-            await self._settle()
+        """From the first word to the end, through whatever the fates have in store; goes on at `chapter`."""
+        chapters: list[Callable[[], Awaitable[object]]] = [
+            lambda: self._do(self._ask),
+            self._settle,
+            lambda: self._do(lambda: self._approve("BOB")),
+            self._settle,
+            lambda: self._do(lambda: self._approve("CAROL")),
+            self._settle,
+            self._check_held,
+            lambda: self._do(self._save),
+            self._settle,
+            self._check_held,
+            self._end,
+            self._settle,
+        ]
+        while self.chapter < len(chapters):
+            await chapters[self.chapter]()
+            self.chapter += 1
+
+    async def _check_held(self) -> None:
         self.check_while_held(await self.record())
-        await self._do(self._save)
-        await self._settle()
-        self.check_while_held(await self.record())
+
+    async def _end(self) -> None:
         self.pass_time(LIFETIME + timedelta(hours=1))
-        await self._settle()
 
     async def _do(self, act: Callable[[], Awaitable[object]]) -> None:
         """A person does something, and does it again for as long as nobody has confirmed it."""
@@ -121,7 +134,7 @@ class Story:
             try:
                 await act()
             except Died:
-                self._restart()
+                self.restart()
             else:
                 return
 
@@ -131,7 +144,7 @@ class Story:
             try:
                 acts = await self.worker.settle()
             except Died:
-                self._restart()
+                self.restart()
                 continue
             self.pass_time(timedelta(seconds=2))
             if acts == 0 and not await self._soon():
@@ -147,7 +160,7 @@ class Story:
             ]
         return bool(due)
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
         self.deaths += 1
         self.pass_time(2 * TYK_DEADLINE + timedelta(seconds=1))
         self.start()

@@ -149,6 +149,7 @@ async def test_a_silent_connection_is_found_out(slack: LocalSlack, session: aioh
     async with running(an_app(slack, session), slack):
         await slack.sockets.disconnect("silent")
         assert (await slack.person("alice").runs("/good")).error == "operation_timeout"
+        assert slack.app_errors == []
         await slack.changes.until(lambda: any(c.number == 2 for c in slack.sockets.connections) or None, 15)
         await slack.changes.until(lambda: len(slack.sockets.connections) == 1 or None, 15)
         assert (await slack.person("alice").runs("/good")).error is None

@@ -116,11 +116,11 @@ async def running(app: AsyncApp, slack: LocalSlack) -> AsyncIterator[AsyncSocket
     """The app with its socket up."""
     handler = AsyncSocketModeHandler(app, slack.app_token, ping_interval=0.1)
     try:
-        await handler.connect_async()
+        await handler.connect_async()  # type: ignore[no-untyped-call]
         await slack.connected()
         yield handler
     finally:
-        await handler.close_async()
+        await handler.close_async()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -238,6 +238,18 @@ async def test_closing_is_told_on_wish(slack: LocalSlack) -> None:
     assert sent["type"] == "view_closed"
     assert sent["is_cleared"] is True
     assert slack.app_errors == []
+
+
+async def test_an_outdated_screen_can_be_clicked(slack: LocalSlack) -> None:
+    """A button that is gone on the server is pressed on a screen that still shows it."""
+    client = AsyncWebClient(token=slack.bot_token, base_url=slack.url)
+    channel = slack.workspace.channel("approvals").id
+    posted = await client.chat_postMessage(channel=channel, text="R-1", blocks=CARD)
+    screen = slack.person("bob").messages("approvals")[-1].snapshot()
+    await client.chat_update(channel=channel, ts=str(posted["ts"]), text="decided", blocks=[CARD[0]])
+    with pytest.raises(NotPossible):
+        await slack.person("bob").clicks("Approve")
+    assert (await slack.person("bob").clicks("Approve", screen)).sent
 
 
 async def test_only_what_is_seen_can_be_clicked(slack: LocalSlack) -> None:

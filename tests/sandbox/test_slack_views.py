@@ -187,7 +187,7 @@ async def test_three_views_are_a_stack(desk: Desk) -> None:
 
 
 async def test_answers_to_a_submission(desk: Desk) -> None:
-    """update replaces the view, push covers it, and an empty answer closes the top."""
+    """An update replaces the view, push covers it, and an empty answer closes the top."""
     await desk.opens(modal(block("a")))
     desk.answer = {"response_action": "update", "view": modal(block("b"))}
     assert (await desk.alice.submits()).response_action == "update"

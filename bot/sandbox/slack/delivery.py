@@ -86,7 +86,7 @@ class HttpDelivery:
         ack = await self._post(body, headers)
         ms = (time.perf_counter() - started) * 1000
         self._journal.write("ack", kind, status=ack.status, ms=ms)
-        if ack.status != "acked":
+        if ack.status in ("timeout", "refused"):
             self._journal.blame("no_ack", f"{kind} was not acknowledged ({ack.status})", payload=payload)
         return Ack(ack.status, ack.payload, ms)
 

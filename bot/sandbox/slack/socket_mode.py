@@ -150,9 +150,9 @@ class SocketHub:
             self._duplicates.remove(kind)
             await self._send(self._choose(None) or target, envelope)
             pending.state = "duplicated"
-        return await self._wait(envelope_id, pending)
+        return await self._wait(envelope_id, pending, target)
 
-    async def _wait(self, envelope_id: str, pending: _Pending) -> Ack:
+    async def _wait(self, envelope_id: str, pending: _Pending, target: Connection) -> Ack:
         try:
             async with asyncio.timeout(self.ack_seconds):
                 answer = await asyncio.shield(pending.answer)
@@ -160,9 +160,9 @@ class SocketHub:
             pending.state = "missed"
             pending.answer.cancel()
             self.journal.write("ack", pending.kind, status="timeout", ms=None, envelope_id=envelope_id)
-            self.journal.blame(
-                "no_ack", f"{pending.kind} was not acknowledged in {self.ack_seconds:g} s", id=envelope_id
-            )
+            if target in self.connections and not target.silent:
+                detail = f"{pending.kind} was not acknowledged in {self.ack_seconds:g} s"
+                self.journal.blame("no_ack", detail, id=envelope_id)
             return Ack("timeout")
         ms = (time.perf_counter() - pending.started) * 1000
         self.journal.write(

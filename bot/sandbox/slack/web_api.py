@@ -183,7 +183,7 @@ class WebApi:
         data = methods()
         channel = args.get("channel") if method == "chat.postMessage" else None
         if isinstance(channel, str) and channel in self._place.users:
-            channel = self._place.dm(channel).id
+            channel = next((c.id for c in self._place.channels.values() if c.im_user == channel), None)
         per_minute = data["per_minute"][data["methods"][method]["tier"]]
         return self._parts.limits.retry_after(method, per_minute, channel, self._parts.clock)
 

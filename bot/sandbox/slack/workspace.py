@@ -509,7 +509,7 @@ class Workspace:
         self.posts[channel.id] = []
         return channel
 
-    def deactivate(self, name_or_id: str) -> None:
+    def deactivate(self, name_or_id: str, *, leaves_groups: bool = True) -> None:
         """An administrator deactivates the account: it leaves channels and user groups, and user_change goes out."""
         user = self.user(name_or_id)
         user.deleted = True
@@ -519,7 +519,7 @@ class Workspace:
                 channel.members.remove(user.id)
         self.on_event({"type": "user_change", "user": user.as_json(with_email=True), "cache_ts": user.updated})
         for group in list(self.groups.values()):
-            if user.id in group.members:
+            if leaves_groups and user.id in group.members:
                 self.set_group_members(group.id, [m for m in group.members if m != user.id])
         self._changes.notify()
 

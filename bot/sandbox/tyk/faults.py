@@ -96,8 +96,14 @@ class Faults:
 
     async def around(self, request: web.Request, handler: Handler) -> web.StreamResponse | None:
         """The answer, spoiled or not; None for a connection that was closed without one."""
-        if self.slow:
-            await self._hold(self.slow)
+        if not self.slow:
+            return await self._answer(request, handler)
+        await self._hold(self.slow / 2)  # half of the way there, half of the way back
+        response = await self._answer(request, handler)
+        await self._hold(self.slow / 2)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse | None:
         if self.away:
             return None
         strike = next((strike for strike in self._strikes if strike.fits(request)), None)
