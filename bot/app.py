@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import checks, metrics, web
 from bot.config import Config, Kind, changes, summary
-from bot.core.model import AuditEvent, AuditLine, Book, EffectState, Workspace
+from bot.core.model import AuditEvent, AuditLine, Book, EffectKind, EffectState, Workspace
 from bot.effects.hands import Hands
 from bot.manifest import scopes
 from bot.operations import Operations
@@ -118,6 +118,8 @@ async def run(
     environ: MutableMapping[str, str],
     stop: asyncio.Event,
     ready: Callable[[Running], None] = lambda _: None,
+    *,
+    restored: bool = False,
 ) -> None:
     """The bot, until `stop` is set. Raises SocketLostError where it must not go on, and a sentence where it cannot start."""
     async with AsyncExitStack() as stack:
@@ -136,6 +138,8 @@ async def run(
         if store.is_sqlite:
             async with store.transaction() as tx:
                 await tx.void_leases()
+        if restored:
+            await _park_restored(store)
         log.info("database.ready", engine=store.engine.dialect.name)
         keys_by = KeysBy(config.tyk.keys_by)
         dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies))
@@ -177,6 +181,22 @@ async def run(
             working.cancel()
             await asyncio.gather(checking, working, return_exceptions=True)
             log.info("bot.stopped")
+
+
+async def _park_restored(store: Store) -> None:
+    """After a restore nobody can tell what Tyk and the requesters already have: a person decides, request by request."""
+    async with store.transaction() as tx:
+        parked = await tx.park((EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN), "restored")
+        records = await tx.records({effect.request_id for effect in parked if effect.request_id})
+    for effect in parked:
+        request = records[effect.request_id].request if effect.request_id in records else None
+        log.warning(
+            "restored.parked",
+            request=request.label if request else None,
+            effect=effect.id,
+            kind=effect.kind.value,
+            how=f"tyk-key-bot retry {effect.id}, or tyk-key-bot revoke {request.label if request else ''}",
+        )
 
 
 def _bolt(client: AsyncWebClient, settings: Settings) -> AsyncApp:

@@ -76,14 +76,14 @@ def _complain(text: str) -> None:
 def run(arguments: argparse.Namespace, environ: Any) -> int:
     loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL)
     logs.configure(found.log_level, found.log_format)
-    return asyncio.run(_until_signal(loaded, found, environ))
+    return asyncio.run(_until_signal(loaded, found, environ, restored=arguments.restored))
 
 
-async def _until_signal(loaded: Config, found: Settings, environ: Any) -> int:
+async def _until_signal(loaded: Config, found: Settings, environ: Any, *, restored: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await app.run(loaded, found, environ, stop)
+    await app.run(loaded, found, environ, stop, restored=restored)
     return 0
 
 
@@ -360,7 +360,13 @@ def _parser() -> argparse.ArgumentParser:
     def formats(one: argparse.ArgumentParser) -> None:
         one.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
 
-    takes_config(verb("run", run, "Start the bot."))
+    running = verb("run", run, "Start the bot.")
+    takes_config(running)
+    running.add_argument(
+        "--restored",
+        action="store_true",
+        help="the database is a restored backup: put open keys aside for a person to decide",
+    )
     checking = verb("check", check, "Check config.yaml; with --online, against the real Slack and Tyk.")
     takes_config(checking)
     checking.add_argument("--online", action="store_true")

@@ -124,11 +124,12 @@ class Operations:
             if record is not None:
                 await tx.apply(lifecycle.repaint(record, channel, ts, tx.now, self._new_id))
 
-    async def refused(self, who: Identity, api: str | None, why: str, step: str) -> None:
-        """Somebody was told no before there was a request: the audit hears of it."""
+    async def refused(self, who: Identity, api: str | None, why: str, step: str, request_id: str | None = None) -> None:
+        """Somebody was told no: the audit hears of it, with the request where there is one."""
         async with self.store.transaction() as tx:
+            record = await tx.record(request_id) if request_id else None
             line = AuditLine(AuditEvent.REFUSED, who, {"person": who.user_id, "why": why, "step": step})
-            await tx.audit(line, None, api=api)
+            await tx.audit(line, record, api=api)
 
     async def look(self, request_id: str) -> Record:
         """The record as it stands. Raises Refusal where there is none: an old or foreign message."""

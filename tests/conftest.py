@@ -20,6 +20,18 @@ def _quiet() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    """The bot quiets other libraries' loggers for the life of its process; a test is not its process."""
+    yield
+    loggers = [logging.getLogger(name) for name in logging.Logger.manager.loggerDict]
+    for logger in [one for one in loggers if one.name.startswith(("slack_", "aiohttp"))]:
+        logger.setLevel(logging.NOTSET)
+        logger.filters.clear()
+    for handler in logging.getLogger().handlers:
+        handler.filters.clear()
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a PostgreSQL server of this test run's own; it listens on a socket in a temporary folder."""

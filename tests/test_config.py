@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import config, config_file
+from bot.addresses import base_address
 from bot.config import Config, Kind, changes, duration, lifetime, load, parse, schema, spelled, summary
 from bot.config_file import MAX_BYTES, Complaint, ConfigError, did_you_mean
 from bot.core.model import ApiRef, Audience, Limits, Plan

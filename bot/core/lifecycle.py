@@ -299,7 +299,8 @@ def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -
     """Asked before a key is made and before a token is shown. Raises Refusal where it would not be granted today."""
     rule = rules.stricter(record, in_force)
     if not rules.may_ask(rule, person) or not rules.may_ask(record.request.rule, person):
-        raise Refusal(f"You are no longer among those who may ask for {rule.title}.", code="not_requester")
+        why = f"The requester is no longer among those who may ask for {rule.title}."  # read by approvers, too
+        raise Refusal(why, code="not_requester")
     have = len(rules.yeses(record.reviews, rule, record.request.requester))
     if have < rule.approvals:
         raise Refusal(
@@ -311,7 +312,7 @@ def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -
 # --- what came back ---------------------------------------------------------------------------------------------------
 
 
-def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> Transition:  # noqa: C901, PLR0912 - one case a fact
+def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> Transition:  # noqa: C901, PLR0912, PLR0915 - one case a fact
     """The record after an act, and what follows from it: issue, confirm, deliver are each promised by the one before."""
     step = _Step(record, now, new_id)
     match fact:
@@ -350,6 +351,7 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             step.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id)
             if fact.kind in AWAITED:
                 step.ring(Ring.STUCK)
+            step.alarm(Ring.STUCK)
             step.touch()
         case facts.Delayed():
             step.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
@@ -357,6 +359,7 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
                 step.ring(Ring.DELAYED)
         case facts.Recovered():
             step.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
+            step.alarm(Ring.RESUMED)
             step.touch()
         case facts.Due():
             pass
@@ -446,6 +449,12 @@ class _Step:
 
     def ring(self, why: Ring) -> None:
         self.post(MessageKind.RING, self.record.request.requester.user_id, why)
+
+    def alarm(self, why: Ring) -> None:
+        """The help channel hears once that a request is stuck, and once that it goes on."""
+        told = [message.ring for message in self.record.messages if message.kind is MessageKind.ALARM]
+        if (told[-1:] == [Ring.STUCK]) != (why is Ring.STUCK):
+            self.post(MessageKind.ALARM, "", why)
 
     def change_key(self, key_id: str, **changes: object) -> None:
         keys = tuple(replace(key, **changes) if key.id == key_id else key for key in self.record.keys)  # type: ignore[arg-type]  # names are checked by replace

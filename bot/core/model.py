@@ -233,12 +233,17 @@ class Key:
 
 
 class MessageKind(StrEnum):
-    """What a message shows: `status` and `card` follow their request, `token` holds the token for a while, `ring` rings once."""
+    """What a message shows.
+
+    `status` and `card` follow their request, `token` holds the token for a while, `ring` tells the requester something once,
+    and `alarm` tells the help channel.
+    """
 
     CARD = "card"
     STATUS = "status"
     TOKEN = "token"  # noqa: S105 - the kind's name
     RING = "ring"
+    ALARM = "alarm"
 
 
 class Ring(StrEnum):
@@ -251,11 +256,15 @@ class Ring(StrEnum):
     ARRIVED = "arrived"
     ENDED = "ended"
     BARRED = "barred"
+    RESUMED = "resumed"
 
 
 @dataclass(frozen=True)
 class Message:
-    """A Slack message as a standing row. `target` is a channel or user id to post to; channel and ts come back from Slack."""
+    """A Slack message as a standing row.
+
+    `target` is the channel or user id to post to, empty for the help channel; `channel` and `ts` come back from Slack.
+    """
 
     id: MessageId
     kind: MessageKind

@@ -189,8 +189,10 @@ class Listeners:
             await ack(text=refusal.text)
             return
         offered = rules.askable(self._operations.book.rules, person)
+        standing = await self._operations.standing(person.identity)
+        waiting = [record for record in standing if record.request.state is RequestState.PENDING]
         said, blocks = modals.help_text(
-            offered, command=self._command, help_channel=self._help_channel, not_understood=not_understood
+            offered, waiting, command=self._command, help_channel=self._help_channel, not_understood=not_understood
         )
         await ack(text=said, blocks=blocks)
 
@@ -311,7 +313,7 @@ class Listeners:
         await self._chat.open_view(where.trigger_id, modals.deny_form(record, where.channel, where.ts))
 
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
-        user_id = body["user"]["id"]
+        user_id, request_id = body["user"]["id"], None
         try:
             request_id, reason = modals.read_deny(body["view"])
             if not reason:
@@ -322,7 +324,7 @@ class Listeners:
             await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
         except Refusal as refusal:
             await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
-            await self._tell_audit(user_id, None, refusal, "denying")
+            await self._tell_audit(user_id, None, refusal, "denying", request_id)
         except _TooLateError:
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
         else:
@@ -380,12 +382,15 @@ class Listeners:
         await self._notice(where, _refusal_title(refusal), refusal.text)
         if refusal.code == "decided" and where.channel and where.ts:
             await self._operations.repaint(request_id, where.channel, where.ts)
-        await self._tell_audit(where.user_id, None, refusal, "clicking")
+        await self._tell_audit(where.user_id, None, refusal, "clicking", request_id)
 
-    async def _tell_audit(self, user_id: str, api: str | None, refusal: Refusal, step: str) -> None:
+    async def _tell_audit(
+        self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None
+    ) -> None:
         """Of somebody who was told no because of who they are, not because of what they typed."""
         if refusal.code in _FOR_THE_AUDIT:
-            await self._operations.refused(Identity(self._workspace.team_id, user_id), api, refusal.text, step)
+            who = Identity(self._workspace.team_id, user_id)
+            await self._operations.refused(who, api, refusal.text, step, request_id)
 
     async def _notice(self, where: Where, title: str, said: str) -> None:
         try:

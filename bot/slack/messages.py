@@ -53,7 +53,7 @@ def post(record: Record, message: Message, *, help_channel: str) -> Body:
     """The message as it is posted first."""
     match message.kind:
         case MessageKind.CARD:
-            return _card(record, addressed=True)
+            return _card(record, addressed=True, asker=inert(record.request.requester_name, 80))
         case MessageKind.STATUS:
             return _said(_headline(record.request))
         case MessageKind.TOKEN:
@@ -61,8 +61,18 @@ def post(record: Record, message: Message, *, help_channel: str) -> Body:
         case MessageKind.RING:
             assert message.ring is not None, "a ring has its topic"
             return _ring(record, message.ring, help_channel)
+        case MessageKind.ALARM:
+            return _alarm(record.request, message.ring)
         case _:
             assert_never(message.kind)
+
+
+def _alarm(request: Request, ring: Ring | None) -> Body:
+    """For those who run the bot."""
+    what = f"{request.label} ({_what(request)}, for {inert(request.requester_name, 80)})"
+    if ring is Ring.RESUMED:
+        return _said(f"{what} goes on again.")
+    return _said(f"{what} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
 
 
 def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: PLR0911 - one return a topic
@@ -94,6 +104,8 @@ def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: PLR09
             return _said(
                 f"{label} ({api}) was ended: it would not be granted any more.", grant.end_reason if grant else ""
             )
+        case Ring.RESUMED:
+            return _said(f"{label} ({api}) goes on again.")
         case _:
             assert_never(ring)
 
@@ -129,10 +141,13 @@ def show(record: Record, message: Message, *, help_channel: str, stuck: bool, de
     return Body(text.cut("\n".join(said), MAX_TEXT), blocks)
 
 
-def _card(record: Record, *, addressed: bool) -> Body:
-    """Who asks for what, and why. `addressed`: to those who may decide, never to the requester."""
+def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
+    """Who asks for what, and why. `addressed`: to those who may decide, never to the requester.
+
+    `asker`: their name where a mention would ring, as it does in a post; an edit rings nobody and mentions them.
+    """
     request = record.request
-    asked = f"{text.person(request.requester)} asked for {inert(request.rule.title, 150)}"
+    asked = f"{asker or text.person(request.requester)} asked for {inert(request.rule.title, 150)}"
     if addressed:
         asked = f"{text.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
     facts = {

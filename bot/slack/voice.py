@@ -42,7 +42,7 @@ class Voice:
 
     async def post(self, record: Record, message: Message) -> tuple[str, str]:
         body = messages.post(record, message, help_channel=self._help_channel)
-        return await self._chat.post(message.target, body.text, body.blocks)
+        return await self._chat.post(message.target or self._help_channel, body.text, body.blocks)
 
     async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
         assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact

@@ -368,6 +368,17 @@ class Transaction:
         self.wrote = True
         return int(changed.rowcount)
 
+    async def park(self, kinds: Collection[EffectKind], why: str) -> tuple[Effect, ...]:
+        """Put open effects of these kinds aside until a person decides. Returns them."""
+        parked = tuple(effect for effect in await self.effects(EffectState.OPEN) if effect.kind in kinds)
+        await self._db.execute(
+            update(tables.effects)
+            .where(tables.effects.c.id.in_([effect.id for effect in parked]))
+            .values(state=_PARKED, lease_until=None, told=True, last_error=why)
+        )
+        self.wrote = True
+        return parked
+
     async def void_leases(self) -> None:
         """For the one worker of a SQLite file that has just got the lock: nobody else can be at work."""
         table = tables.effects
@@ -376,7 +387,10 @@ class Transaction:
         )
 
     async def effects(self, state: EffectState, request_id: str | None = None) -> tuple[Effect, ...]:
-        query = select(tables.effects).where(tables.effects.c.state == state.value).order_by(tables.effects.c.id)
+        """Those of the kinds that this version knows: a newer one beside it may have promised others."""
+        known = [kind.value for kind in EffectKind]
+        query = select(tables.effects).where(tables.effects.c.state == state.value, tables.effects.c.kind.in_(known))
+        query = query.order_by(tables.effects.c.id)
         if request_id is not None:
             query = query.where(tables.effects.c.request_id == request_id)
         return tuple(map(rows.effect_of, (await self._db.execute(query)).all()))

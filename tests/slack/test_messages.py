@@ -199,13 +199,17 @@ def test_a_post_has_no_button_and_no_state() -> None:
 
 
 def test_the_card_calls_those_who_may_decide_and_never_the_requester() -> None:
-    """In the blocks and in the text; who asks is named as the one who asks, and once."""
-    for body in (post(Story().record, CARD), show(Story().record, CARD)):
+    """The post rings the approvers and nobody else; the edit, which rings nobody, mentions who asks, and once."""
+    record = Story().record
+    posted, edited = post(record, CARD), show(record, CARD)
+    name = record.request.requester_name
+    for body, asker in ((posted, name), (edited, "<@U0ANN>")):
         shown = body.blocks[1]["text"]["text"]
-        assert shown == "<!subteam^S0LEADS> and <@U0BOB>: <@U0ANN> asked for Payments"
+        assert shown == f"<!subteam^S0LEADS> and <@U0BOB>: {asker} asked for Payments"
         assert body.text.startswith(shown)
-        assert json.dumps(body.blocks).count("<@U0ANN>") == body.text.count("<@U0ANN>") == 1
         assert "<!here>" not in body.text
+    assert "<@U0ANN>" not in posted.text + json.dumps(posted.blocks)
+    assert json.dumps(edited.blocks).count("<@U0ANN>") == edited.text.count("<@U0ANN>") == 1
 
 
 def test_the_requester_is_not_among_the_approvers_of_the_status() -> None:

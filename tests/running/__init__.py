@@ -1,0 +1,77 @@
+"""The bot as it runs: against a Tyk with moods, as a process, by its commands, over HTTP and on its databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bot import app, cli, config, manifest, settings
+from bot.app import Running
+from bot.core.model import EffectKind, EffectState
+from bot.sandbox.world import World as Place
+from bot.sandbox.world import world as sandbox_world
+from bot.store.seal import new_key
+from bot.store.store import Transaction
+from tests.world import WITHIN, World
+
+T = TypeVar("T")
+
+
+async def stored(world: World, look: Callable[[Transaction], Awaitable[T]]) -> T:
+    """What `look` finds in the database, once it finds something; asked again after every commit of the bot's."""
+    store, moved = world.running.store, asyncio.Event()
+    store.on_commit(moved.set)
+    async with asyncio.timeout(WITHIN):
+        while True:
+            moved.clear()
+            async with store.reading() as tx:
+                found = await look(tx)
+            if found:
+                return found
+            await moved.wait()
+
+
+async def failed(world: World, kind: EffectKind, attempts: int = 1) -> None:
+    """Wait until the first such promise that is open has failed so many times."""
+
+    async def look(tx: Transaction) -> bool:
+        return any(effect.kind is kind and effect.attempts >= attempts for effect in await tx.effects(EffectState.OPEN))
+
+    await stored(world, look)
+
+
+async def verb(folder: Path, *argv: str, **environ: str) -> int:
+    """One command beside a running bot, on the bot's database; its exit code."""
+    given = {"DATABASE_URL": f"sqlite:///{folder / 'bot.db'}", **environ}
+    return await asyncio.to_thread(cli.execute, argv, given)
+
+
+@asynccontextmanager
+async def empty_place() -> AsyncIterator[Place]:
+    """The sandbox's world without a bot in it."""
+    async with sandbox_world(sorted(manifest.SCOPES), rate_limits=False) as place:
+        yield place
+
+
+@asynccontextmanager
+async def bot_in(place: Place, **environ: str) -> AsyncIterator[World]:
+    """A bot, ready, in a world that outlives it."""
+    loaded = config.parse(place.config())
+    given = {"HTTP_PORT": "0", "SEAL_KEYS": new_key(), **place.environ(), **environ}
+    given = {name: value for name, value in given.items() if value}
+    stop = asyncio.Event()
+    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+    bot = asyncio.create_task(app.run(loaded, settings.load(given), given, stop, ready.set_result))
+    either: set[asyncio.Future[Any]] = {bot, ready}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=WITHIN)
+        if bot.done():
+            await bot
+        yield World(place.slack, place.tyk, ready.result())
+    finally:
+        stop.set()
+        await asyncio.wait({bot})
+    await bot

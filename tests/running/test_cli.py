@@ -1,0 +1,318 @@
+"""The commands, as an operator uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+
+from bot import cli, config
+from bot.config_file import ConfigError
+from bot.reports import AUDIT, KEYS
+from bot.sandbox.tyk import LocalTyk
+from tests.running import verb
+from tests.world import living
+
+SHIPPED = str(Path(__file__).parents[2] / "config.yaml")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> dict[str, str]:
+    return {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+
+
+# --- setting it up ----------------------------------------------------------------------------------------------------
+
+
+def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The shipped file has no complaint; a broken one has all of them, each with its place, and 2."""
+    assert cli.execute(["check", "--config", SHIPPED], {}) == 0
+    assert "3 APIs" in capsys.readouterr().out
+    broken = tmp_path / "config.yaml"
+    broken.write_text(Path(SHIPPED).read_text().replace("[everyone]", "[]").replace("approvals: 2", "approvals: two"))
+    assert cli.execute(["check", "--config", str(broken)], {}) == 2
+    complaints = capsys.readouterr().err.splitlines()
+    assert len(complaints) == 2
+    assert all(one.startswith(f"{broken}:") for one in complaints)
+    assert cli.execute(["check", "--config", str(tmp_path / "none.yaml")], {}) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
+def test_manifest(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON that Slack takes, for Socket Mode, or with the address for HTTP."""
+    assert cli.execute(["manifest", "--config", SHIPPED], {}) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["settings"]["socket_mode_enabled"] is True
+    assert [command["command"] for command in made["features"]["slash_commands"]] == ["/tyk-key"]
+    url = "https://bot.example.com/slack/events"
+    assert cli.execute(["manifest", "--config", SHIPPED, "--request-url", url], {}) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["settings"]["socket_mode_enabled"] is False
+    assert made["settings"]["interactivity"]["request_url"] == url
+
+
+def test_seal_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that works, and another each time."""
+    assert [cli.execute(["seal-key"], {}) for _ in range(2)] == [0, 0]
+    first, second = capsys.readouterr().out.split()
+    assert Fernet(first).decrypt(Fernet(first).encrypt(b"x")) == b"x"
+    assert first != second
+
+
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """A schema that the shipped file fits, and that a misspelt key does not."""
+    assert cli.execute(["schema"], {}) == 0
+    schema = json.loads(capsys.readouterr().out)
+    loaded: dict[str, Any] = yaml.safe_load(Path(SHIPPED).read_text())
+    jsonschema.validate(loaded, schema)
+    loaded["apis"]["ledger"]["titel"] = "Ledger"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(loaded, schema)
+
+
+@asynccontextmanager
+async def tyk_with_apis() -> AsyncIterator[LocalTyk]:
+    async with LocalTyk() as tyk:
+        tyk.add_api("a1", "Payments #finance", "/payments/", auth_header="X-Token", versions=("v1", "v2"))
+        tyk.add_api("a2", "payments", "/payments-old/")
+        tyk.add_api("a3", "Ledger: books & more", "/ledger/", oas=True)
+        for number in range(25):
+            tyk.add_api(f"b{number}", f"Service {number}", f"/service-{number}/")
+        yield tyk
+
+
+async def test_apis(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every API as an entry that says all there is to say, but with nobody allowed."""
+    async with tyk_with_apis() as tyk:
+        tyk.switches.refuse_all_pages = True
+        assert await _apis(tyk) == 0
+    entries = yaml.safe_load(capsys.readouterr().out)["apis"]
+    assert len(entries) == 28
+    for entry in entries.values():
+        assert set(entry) == {"api_id", "api_name", "listen_path", "versions", "auth_header"}
+    assert entries["payments"] == {
+        "api_id": "a1",
+        "api_name": "Payments",
+        "listen_path": "/payments/",
+        "versions": ["v1", "v2"],
+        "auth_header": "X-Token",
+    }
+    assert entries["payments-2"]["api_id"] == "a2"
+
+
+async def test_apis_that_match(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--match` looks at names and paths; what matches nothing is said, and 1."""
+    async with tyk_with_apis() as tyk:
+        assert await _apis(tyk, "--match", "LEDGER") == 0
+        assert list(yaml.safe_load(capsys.readouterr().out)["apis"]) == ["ledger-books-more"]
+        assert await _apis(tyk, "--match", "payments-old") == 0
+        assert yaml.safe_load(capsys.readouterr().out)["apis"]["payments"]["api_id"] == "a2"
+        assert await _apis(tyk, "--match", "nothing") == 1
+        assert capsys.readouterr().err == "Tyk has no such API.\n"
+
+
+async def test_apis_become_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    """With requesters added, the entries are a configuration without a complaint; as they are printed they allow nobody."""
+    async with tyk_with_apis() as tyk:
+        assert await _apis(tyk) == 0
+    printed = capsys.readouterr().out
+    head = Path(SHIPPED).read_text().partition("apis:")[0]
+    with pytest.raises(ConfigError, match="requesters"):
+        config.parse(head + printed)
+    filled = config.parse(head + printed.replace("    api_id:", "    requesters: [everyone]\n    api_id:"))
+    assert len(filled.apis) == 28
+
+
+async def test_apis_with_a_wrong_credential(capsys: pytest.CaptureFixture[str]) -> None:
+    """What Tyk said is a sentence that does not repeat the credential, and 1."""
+    async with tyk_with_apis() as tyk:
+        wrong = {"TYK_DASHBOARD_URL": tyk.dashboard_url, "TYK_DASHBOARD_KEY": "wrong-credential"}
+        assert await asyncio.to_thread(cli.execute, ["apis"], wrong) == 1
+    said = capsys.readouterr().err
+    assert "tyk_401" in said
+    assert "wrong-credential" not in said
+
+
+async def _apis(tyk: LocalTyk, *argv: str) -> int:
+    environ = {"TYK_DASHBOARD_URL": tyk.dashboard_url, "TYK_DASHBOARD_KEY": tyk.credential}
+    return await asyncio.to_thread(cli.execute, ["apis", *argv], environ)
+
+
+# --- looking and mending ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "columns"), [("keys", KEYS), ("audit", AUDIT)])
+def test_formats_of_nothing(
+    database: dict[str, str], capsys: pytest.CaptureFixture[str], name: str, columns: tuple[str, ...]
+) -> None:
+    """On an empty database a table and a CSV have their headings, JSON lines have nothing."""
+    said = {}
+    for how in ("table", "csv", "jsonl"):
+        assert cli.execute([name, "--format", how, "--since", "7d"], database) == 0
+        said[how] = capsys.readouterr().out
+    assert said["table"].split() == " ".join(columns).upper().replace("_", " ").split()
+    assert said["csv"] == ",".join(columns) + "\n"
+    assert said["jsonl"] == ""
+
+
+async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was granted and what happened, as a program reads it; a cell that a spreadsheet would compute is text."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "test-api", used_by="=SUM(A1)")
+        await world.told("sent")
+        assert await verb(tmp_path, "keys", "--format", "csv") == 0
+        (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        assert (row["request"], row["person"], row["state"], row["used_by"]) == (
+            "R-1001",
+            "U0ALICE",
+            "active",
+            "'=SUM(A1)",
+        )
+        assert row["keys"] == world.tyk.keys[0].hash
+        assert row["approved_by"] == "rule"
+        assert await verb(tmp_path, "audit", "--format", "jsonl", "--api", "test-api", "--person", "U0ALICE") == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["event"] for line in lines] == ["asked", "approved", "key created", "sent"]
+        assert await verb(tmp_path, "audit", "--since", "2099-01-01", "--format", "jsonl") == 0
+        assert await verb(tmp_path, "keys", "--person", "U0BOB", "--format", "jsonl") == 0
+        assert capsys.readouterr().out == ""
+        for how in ("table", "csv", "jsonl"):
+            for name in ("keys", "audit", "requests"):
+                assert await verb(tmp_path, name, "--format", how) == 0
+        assert world.tyk.keys[0].token not in capsys.readouterr().out
+
+
+async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What will end is listed first, `--yes` ends it beside the running bot, and a second time there is nothing to end."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "test-api")
+        token = await world.token_of("alice")
+        await world.told("sent")
+        assert await verb(tmp_path, "revoke", "--person", "U0BOB", "--yes") == 0
+        assert capsys.readouterr().out == "Nothing that lives matches.\n"
+        assert await verb(tmp_path, "revoke", "r-1001", "--yes", "--reason", "a drill") == 0
+        said = capsys.readouterr().out
+        assert "R-1001" in said
+        assert "Ended: 1." in said
+        await world.told("key deleted")
+        assert world.tyk.opens(token, "/test-api/")[0] == 403
+        await world.person("alice").rung("a drill")
+        assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 0
+        assert capsys.readouterr().out == "Nothing that lives matches.\n"
+
+
+async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --yes a person is asked, and nothing is done for any answer but yes; where nobody can answer, that is said."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+        for answer in ("n\n", "\n"):
+            monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+            assert await verb(tmp_path, "revoke", "R-1001") == 0
+            assert "Nothing was done." in capsys.readouterr().out
+        monkeypatch.setattr("sys.stdin", io.StringIO(""))
+        assert await verb(tmp_path, "revoke", "R-1001") == 2
+        assert "--yes" in capsys.readouterr().err
+        assert "revoked" not in await world.events()
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+        assert await verb(tmp_path, "revoke", "R-1001") == 0
+        await world.told("key deleted")
+
+
+# --- the command's own words ------------------------------------------------------------------------------------------
+
+WRONG: tuple[tuple[list[str], str], ...] = (
+    ([], "VERB"),
+    (["dance"], "dance"),
+    (["keys", "--format", "pdf"], "pdf"),
+    (["retry", "x"], "x"),
+    (["run", "--config"], "--config"),
+)
+
+
+@pytest.mark.parametrize(("argv", "said"), WRONG)
+def test_words_that_are_no_command(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong with them is said, and 2."""
+    with pytest.raises(SystemExit) as ended:
+        cli.execute(argv, {})
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["revoke"], "Say what to end"),
+        (["revoke", "R-x", "--yes"], "'R-x' is no request's number"),
+        (["retry"], "Say which"),
+        (["retry", "7"], "Nothing parked has such an id"),
+        (["retry", "--all"], "Nothing parked"),
+        (["keys", "--since", "yesterday"], "--since takes"),
+        (["audit", "--since", "7"], "--since takes"),
+        (["keys", "--since", "999999w"], "--since takes"),
+        (["revoke", "--api", "x", "--since", "2026-13-01"], "--since takes"),
+    ],
+)
+def test_arguments_that_are_off(
+    database: dict[str, str], argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, and 2."""
+    assert cli.execute(argv, database) == 2
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("since", ["30m", "12h", "7d", "2w", "2026-01-31", "2026-01-31T10:00:00+02:00"])
+def test_since(database: dict[str, str], since: str) -> None:
+    """An age, a date, a moment."""
+    assert cli.execute(["audit", "--since", since], database) == 0
+
+
+def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence without the password, and 1."""
+    assert cli.execute(["keys"], {"DATABASE_URL": "postgresql://bot:hush@127.0.0.1:1/bot"}) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("The database does not answer: "), said
+    assert "hush" not in said
+
+
+def test_files_that_are_no_database(tmp_path: Path) -> None:
+    """A folder that is not there, a file of something else: a sentence each, and 1; the file is as it was."""
+    other = tmp_path / "other.db"
+    other.write_text("not a database, but long enough to be looked at " * 100)
+    before = other.read_bytes()
+    cases = {other: b"file is not a database", tmp_path / "none" / "bot.db": b"unable to open database file"}
+    for path, why in cases.items():
+        ended = as_process("audit", {"DATABASE_URL": f"sqlite:///{path}"}, subprocess.PIPE)
+        assert ended.returncode == 1
+        assert b"The database does not answer: " + why in ended.stderr
+    assert other.read_bytes() == before
+
+
+def test_a_reader_that_goes_away(database: dict[str, str]) -> None:
+    """`tyk-key-bot audit | head` ends without a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        ended = as_process("audit", database, gone)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def as_process(name: str, environ: dict[str, str], stdout: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "bot", name]
+    given = {**os.environ, **environ}
+    return subprocess.run(command, env=given, stdout=stdout, stderr=subprocess.PIPE, check=False)  # noqa: S603 - ours

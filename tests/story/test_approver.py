@@ -1,0 +1,425 @@
+"""What those who decide see, and what their clicks are worth."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+from pathlib import Path
+
+from bot.sandbox.slack import LocalSlack, Message, Person
+from bot.sandbox.tyk import LocalTyk
+from tests.story import REASON, becomes, card, denies, everything, heard, of_event, reads, status
+from tests.world import WITHIN, World, living
+
+OWN = "You asked for this yourself, so somebody else has to decide it."
+NOT_AMONG = "You are not among those who may decide about Payments."
+
+
+async def _waiting_card(world: World, who: str = "alice", api: str = "payments", *, reason: str = REASON) -> Message:
+    plan = {"plan": "standard"} if api == "payments" else {}
+    outcome = await world.asks(who, api, reason=reason, **plan)
+    assert outcome.response_action == "update", outcome
+    return await card(world, "carol")
+
+
+async def _refused_with(person: Person, sentence: str, title: str = "Not done") -> None:
+    """A small modal says no, in this sentence."""
+    assert sentence in reads(await person.sees_view(title))
+    await person.closes()
+
+
+# --- the card ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_card_says_who_wants_what_and_why(tmp_path: Path) -> None:
+    """What the requester typed calls, links and formats nothing, neither in the card nor on a lock screen."""
+    reason = "<!here> <@U0CAROL> *now* <https://evil.example|docs> :tada: @channel"
+    async with living(tmp_path) as world:
+        outcome = await world.asks("alice", "payments", plan="standard", reason=reason, used_by="<!channel>")
+        assert outcome.response_action == "update"
+        shown = await card(world)
+        assert shown.shown.splitlines()[0] == "R-1001 · Payments"
+        for fact in ("standard", "100 calls per second, 10,000 per day", "7 days", "Needs 1 approval."):
+            assert fact in shown.shown
+        assert shown.labels == ["Approve", "Deny"]
+        typed = {block["text"]["text"]: block["text"]["type"] for block in shown.blocks if "text" in block}
+        assert typed[f"Reason: {reason}"] == typed["Used by: <!channel>"] == "plain_text"
+        assert set(re.findall(r"<(?!!date)[^>]*>", shown.text)) == {"<!subteam^S0LEADS>", "<@U0ALICE>"}
+        assert "*now*" not in shown.text
+        assert ":tada:" not in shown.text
+        assert "@channel" not in shown.text
+        assert world.slack.app_errors == []
+
+
+async def test_the_card_calls_exactly_those_who_may_decide(tmp_path: Path) -> None:
+    """The approvers' group is called, not the channel: Gwen, who reads along, hears nothing."""
+
+    def gwen_reads_along(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.channel("approvals").members.append("U0GWEN")
+
+    async with living(tmp_path, prepare=gwen_reads_along) as world:
+        shown = await _waiting_card(world)
+        assert shown.text.startswith("<!subteam^S0LEADS>: <@U0ALICE> asked for Payments")
+        rung = {(ring.user, ring.why) for ring in world.slack.workspace.rings if ring.channel == shown.channel}
+        assert rung == {(world.person(name).id, "group mention") for name in ("bob", "carol", "dave")}
+        assert world.slack.app_errors == []
+
+
+async def test_the_one_who_asked_is_not_among_those_who_are_called(tmp_path: Path) -> None:
+    """Bob is an approver by name and asks himself: the card and his own status call for Carol alone."""
+
+    def by_name(text: str) -> str:
+        return text.replace('approvers: ["@payments-leads"]\n    plans', "approvers: [U0BOB, U0CAROL]\n    plans")
+
+    async with living(tmp_path, change=by_name) as world:
+        shown = await _waiting_card(world, "bob")
+        assert shown.text.startswith("<@U0CAROL>: <@U0BOB> asked for Payments")
+        assert "Waiting for 1 approval from <@U0CAROL>." in (await status(world, "bob", "Waiting")).shown
+        assert world.slack.app_errors == []
+
+
+async def test_a_card_whose_answer_was_lost_leaves_one_card_to_decide_on(tmp_path: Path) -> None:
+    """The copy is an idle line without buttons, and stays one."""
+
+    def lose(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.faults.next("chat.postMessage", lose_answer=True, when=lambda args: args["channel"] == "C0APPROVALS")
+
+    async with living(tmp_path, prepare=lose) as world:
+        shown = await _waiting_card(world)
+        posts = world.person("carol").messages("approvals")
+        assert sorted(len(one.labels) for one in posts) == [0, 2]
+        await world.person("carol").clicks("Approve", shown)
+        await becomes(world.person("carol"), shown, "Approved by <@U0CAROL>")
+        await world.token_of("alice")
+        assert [one.labels for one in posts] == [[], []]
+        assert world.slack.app_errors == []
+
+
+# --- one yes, one no --------------------------------------------------------------------------------------------------
+
+
+async def test_a_yes_is_shown_on_the_card_and_takes_its_buttons(tmp_path: Path) -> None:
+    """The decided card says who approved, until when, and has nothing left to press."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        outcome = await bob.clicks("Approve", shown)
+        assert outcome.ack_ms is not None
+        assert outcome.ack_ms < 3000
+        decided = await becomes(bob, shown, "Active until")
+        assert "Approved by <@U0BOB>" in decided.shown
+        assert decided.labels == []
+        assert "<!subteam" not in everything(decided)
+        assert bob.view is None
+        assert world.slack.app_errors == []
+
+
+async def test_a_no_asks_for_its_reason_and_tells_the_requester(tmp_path: Path) -> None:
+    """Deny opens a form for the reason; the card and Alice's DM say who and why."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        await bob.clicks("Deny", shown)
+        view = await bob.sees_view("Deny R-1001")
+        assert "<@U0ALICE> asked for Payments, 7 days." in reads(view)
+        assert "The requester is told, with your name." in str(view["blocks"])
+        assert (await bob.submits()).errors.keys() == {"reason"}
+        await bob.types("reason", "use the test API first")
+        assert (await bob.submits()).response_action == "close"
+        decided = await becomes(bob, shown, "Denied by <@U0BOB>")
+        assert "use the test API first" in decided.shown
+        assert decided.labels == []
+        assert "use the test API first" in (await world.person("alice").rung("was denied by <@U0BOB>")).text
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_a_reason_of_spaces_is_none(tmp_path: Path) -> None:
+    """A no without a reason is said at the reason, and the form stays for it."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        await bob.clicks("Deny", shown)
+        await bob.sees_view("Deny R-1001")
+        await bob.types("reason", "   ")
+        assert (await bob.submits()).errors == {"reason": "Please say why: the requester is told."}
+        await bob.types("reason", "not now")
+        await bob.submits()
+        await becomes(bob, shown, "Denied by <@U0BOB>")
+        assert world.slack.app_errors == []
+
+
+# --- whose yes counts -------------------------------------------------------------------------------------------------
+
+
+async def test_the_requesters_own_yes_never_counts(tmp_path: Path) -> None:
+    """Bob is an approver and asks himself: his own click is refused, Carol's counts."""
+    async with living(tmp_path) as world:
+        bob, carol = world.person("bob"), world.person("carol")
+        shown = await _waiting_card(world, "bob")
+        await bob.closes()
+        await bob.clicks("Approve", shown)
+        await _refused_with(bob, OWN)
+        await bob.clicks("Deny", shown)
+        await _refused_with(bob, OWN)
+        await world.told("refused", times=2)
+        assert {(entry.details["person"], entry.details["why"]) for entry in await of_event(world, "refused")} == {
+            (bob.id, OWN)
+        }
+        assert "reviewed" not in await world.events()
+        assert world.tyk.keys == []
+        await carol.clicks("Approve", shown)
+        await world.token_of("bob")
+        assert world.slack.app_errors == []
+
+
+async def test_somebody_who_is_no_approver_is_refused(tmp_path: Path) -> None:
+    """Alice can read the channel, and decides nothing in it."""
+
+    def alice_reads_along(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.channel("approvals").members.append("U0ALICE")
+
+    async with living(tmp_path, prepare=alice_reads_along) as world:
+        alice, shown = world.person("alice"), await _waiting_card(world, "dave")
+        await alice.clicks("Approve", shown)
+        await _refused_with(alice, NOT_AMONG)
+        await alice.clicks("Deny", shown)
+        await _refused_with(alice, NOT_AMONG)
+        await world.told("refused", times=2)
+        assert "reviewed" not in await world.events()
+        assert shown.labels == ["Approve", "Deny"]
+        assert world.slack.app_errors == []
+
+
+async def test_who_left_the_approvers_is_refused_at_the_click(tmp_path: Path) -> None:
+    """Bob was among them when the card came; what counts is whether he is now."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
+        await heard(world)
+        await bob.clicks("Approve", shown)
+        await _refused_with(bob, NOT_AMONG)
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert (refused.details["person"], refused.details["step"]) == (bob.id, "clicking")
+        await world.person("carol").clicks("Approve", shown)
+        await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_who_left_the_approvers_while_writing_the_reason_denies_nothing(tmp_path: Path) -> None:
+    """The right is looked up again when the reason is sent, and the audit hears of it."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        await bob.clicks("Deny", shown)
+        await bob.sees_view("Deny R-1001")
+        await bob.types("reason", "no")
+        world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
+        await heard(world)
+        await bob.submits()
+        await _refused_with(bob, NOT_AMONG)
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert (refused.details["person"], refused.details["step"]) == (bob.id, "denying")
+        assert "denied" not in await world.events()
+        assert shown.labels == ["Approve", "Deny"]
+        assert world.slack.app_errors == []
+
+
+# --- at the same moment, twice, too late ------------------------------------------------------------------------------
+
+
+async def test_two_approvers_at_the_same_moment_make_one_key(tmp_path: Path) -> None:
+    """One of them decides, the other sees who did."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world)
+        await asyncio.gather(bob.clicks("Approve", shown), carol.clicks("Approve", shown))
+        await world.token_of("alice")
+        (approved,) = await of_event(world, "approved")
+        assert approved.actor is not None
+        winner, loser = (bob, carol) if approved.actor.user_id == bob.id else (carol, bob)
+        await _refused_with(loser, f"R-1001 was approved by <@{winner.id}>", "Already decided")
+        assert winner.view is None
+        assert len(world.tyk.keys) == 1
+        assert (await world.events()).count("reviewed") == 1
+        assert world.slack.app_errors == []
+
+
+async def test_a_yes_and_a_no_at_the_same_moment_are_one_decision(tmp_path: Path) -> None:
+    """Whoever comes first decides; nothing is both approved and denied."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world)
+        await bob.clicks("Deny", shown)
+        await bob.sees_view("Deny R-1001")
+        await bob.types("reason", "no")
+        await asyncio.gather(carol.clicks("Approve", shown), bob.submits())
+        events = await world.events()
+        assert events.count("approved") + events.count("denied") == 1
+        if "denied" in events:
+            await _refused_with(carol, "R-1001 was denied by <@U0BOB>", "Already decided")
+            assert world.tyk.keys == []
+        else:
+            await _refused_with(bob, "R-1001 was approved by <@U0CAROL>", "Already decided")
+            await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_a_double_click_is_one_yes(tmp_path: Path) -> None:
+    """Bob presses twice: one review, one key, and a notice that he has decided already."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        await asyncio.gather(*(bob.clicks("Approve", shown) for _ in range(3)))
+        await world.token_of("alice")
+        await _refused_with(bob, "R-1001 was approved by <@U0BOB>", "Already decided")
+        events = await world.events()
+        assert (events.count("reviewed"), events.count("approved")) == (1, 1)
+        assert len(world.tyk.keys) == 1
+        assert world.slack.app_errors == []
+
+
+async def test_a_click_on_an_outdated_card_is_told_who_decided(tmp_path: Path) -> None:
+    """Bob's screen still shows the buttons; his click changes nothing and the card says what is."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world)
+        screen = shown.snapshot()
+        await denies(world, "carol", shown, "not this week")
+        await becomes(carol, shown, "Denied by <@U0CAROL>")
+        edits = len(world.slack.journal.calls("chat.update"))
+        await bob.clicks("Approve", screen)
+        await _refused_with(bob, "R-1001 was denied by <@U0CAROL>", "Already decided")
+        await world.slack.changes.until(
+            lambda: True if len(world.slack.journal.calls("chat.update")) > edits else None,
+            WITHIN,
+            "the card once more",
+        )
+        await bob.clicks("Deny", screen)
+        await _refused_with(bob, "R-1001 was denied by <@U0CAROL>", "Already decided")
+        assert "reviewed" in await world.events()
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_a_slow_slack_and_a_slow_database_together_are_answered_in_time(tmp_path: Path) -> None:
+    """Bob is told that his no is not confirmed; it was not lost, and sending it again would do no harm."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        await bob.clicks("Deny", shown)
+        await bob.sees_view("Deny R-1001")
+        await bob.types("reason", "not this week")
+        world.slack.workspace.change_user("bob", status_text="back at my desk")
+        await heard(world)
+        world.slack.faults.next("users.info", latency=1.5, when=lambda args: bool(args["user"] == bob.id))
+        async with world.running.store.transaction():  # somebody else is writing
+            outcome = await bob.submits()
+        assert outcome.ack_ms is not None
+        assert outcome.ack_ms < 3000
+        await _refused_with(bob, "Please try again: nothing is done twice.", "Not confirmed")
+        await becomes(bob, shown, "Denied by <@U0BOB>")
+        assert (await world.events()).count("denied") == 1
+        assert world.slack.app_errors == []
+
+
+# --- more than one yes ------------------------------------------------------------------------------------------------
+
+
+async def test_two_yeses_are_needed_and_the_first_is_shown(tmp_path: Path) -> None:
+    """Card and status name who said yes so far; the second yes approves, the first one's twice does not."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world, api="ledger")
+        assert "Needs 2 approvals." in shown.shown
+        await bob.clicks("Approve", shown)
+        half = await becomes(bob, shown, "1 of 2 so far: <@U0BOB>.")
+        assert half.labels == ["Approve", "Deny"]
+        await status(world, "alice", "1 of 2 so far: <@U0BOB>.")
+        await bob.clicks("Approve", shown)
+        await _refused_with(bob, "You already said yes to R-1001.")
+        assert world.tyk.keys == []
+        await carol.clicks("Approve", shown)
+        decided = await becomes(bob, shown, "Approved by <@U0BOB> and <@U0CAROL>")
+        assert decided.labels == []
+        await world.token_of("alice")
+        assert [entry.details["have"] for entry in await of_event(world, "reviewed")] == [1, 2]
+        assert len(world.tyk.keys) == 1
+        assert world.slack.app_errors == []
+
+
+async def test_two_yeses_at_the_same_moment_are_two(tmp_path: Path) -> None:
+    """Neither is lost, and together they make one key."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world, api="ledger")
+        await asyncio.gather(bob.clicks("Approve", shown), carol.clicks("Approve", shown))
+        await world.token_of("alice")
+        assert (await world.events()).count("reviewed") == 2
+        assert len(world.tyk.keys) == 1
+        assert (bob.view, carol.view) == (None, None)
+        assert world.slack.app_errors == []
+
+
+async def test_one_no_denies_whatever_yeses_there_are(tmp_path: Path) -> None:
+    """Bob said yes, Carol says no: it is denied."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world, api="ledger")
+        await bob.clicks("Approve", shown)
+        await becomes(bob, shown, "1 of 2 so far")
+        await denies(world, "carol", shown, "the ledger is frozen")
+        assert (await becomes(bob, shown, "Denied by <@U0CAROL>")).labels == []
+        assert "the ledger is frozen" in (await world.person("alice").rung("was denied by <@U0CAROL>")).text
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_a_yes_can_turn_into_a_no(tmp_path: Path) -> None:
+    """Until it is decided, Bob may think again."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world, api="ledger")
+        await bob.clicks("Approve", shown)
+        await becomes(bob, shown, "1 of 2 so far")
+        await denies(world, "bob", shown, "on second thoughts, no")
+        await becomes(bob, shown, "Denied by <@U0BOB>")
+        assert [entry.details["verdict"] for entry in await of_event(world, "reviewed")] == ["yes", "no"]
+        assert world.slack.app_errors == []
+
+
+async def test_what_cannot_reach_its_number_is_refused_when_it_is_asked(tmp_path: Path) -> None:
+    """Two yeses are needed, and without Bob himself there is one who could say it: the form says so."""
+
+    def two_leads(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.group("S0LEADS").members[:] = ["U0BOB", "U0CAROL"]
+
+    async with living(tmp_path, prepare=two_leads) as world:
+        outcome = await world.asks("bob", "ledger")
+        assert outcome.errors == {"api": "Ledger needs 2 approvals, but only 1 person other than you can give one."}
+        await world.told("refused")
+        assert "asked" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+async def test_a_guest_among_the_approvers_does_not_count_towards_the_number(tmp_path: Path) -> None:
+    """Two are named besides Bob, but Gwen could not say yes."""
+
+    def a_guest_leads(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.group("S0LEADS").members[:] = ["U0BOB", "U0CAROL", "U0GWEN"]
+
+    async with living(tmp_path, prepare=a_guest_leads) as world:
+        outcome = await world.asks("bob", "ledger")
+        assert outcome.errors == {"api": "Ledger needs 2 approvals, but only 1 person other than you can give one."}
+        assert world.slack.app_errors == []
+
+
+async def test_a_click_after_the_time_is_over_decides_nothing(tmp_path: Path) -> None:
+    """Time decides: past its end a request has lapsed, whoever looks first."""
+
+    def an_hour(text: str) -> str:
+        return text.replace("hide_token_after: 1d\n", "hide_token_after: 1d\n  request_lapses_after: 1h\n")
+
+    async with living(tmp_path, change=an_hour) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        screen = shown.snapshot()
+        world.pass_time(timedelta(hours=1, seconds=1))
+        await bob.clicks("Approve", screen)
+        await _refused_with(bob, "R-1001 lapsed, because nobody decided in time", "Already decided")
+        assert (await becomes(bob, shown, "Lapsed")).labels == []
+        await world.told("lapsed")
+        events = await world.events()
+        assert "reviewed" not in events
+        assert events.count("lapsed") == 1
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []

@@ -1,0 +1,239 @@
+"""Who may use the bot at all: full members of the workspace, as Slack says at that moment, and nobody where it cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.sandbox.slack import LocalSlack
+from bot.sandbox.tyk import LocalTyk
+from bot.slack.listeners import CANNOT_SAY
+from tests.story import REASON, becomes, card, heard, of_event, opens_form, picks_api, reads, status
+from tests.world import World, living
+
+
+def _into_approvals(name: str, kind: str | None = None) -> Callable[[LocalSlack, LocalTyk], None]:
+    def prepare(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        if kind is not None:
+            slack.workspace.add_user(name, kind=kind)
+        slack.workspace.channel("approvals").members.append(slack.workspace.user(name).id)
+
+    return prepare
+
+
+async def _slack_forgets(world: World, name: str) -> None:
+    """Something about this person changed, so Slack is asked again the next time."""
+    world.slack.workspace.change_user(name, status_text="back at my desk")
+    await heard(world)
+
+
+def _slack_cannot_say(world: World, name: str, times: int | None = None) -> None:
+    wanted = world.person(name).id
+    world.slack.faults.next(
+        "users.info", error="internal_error", times=times, when=lambda args: bool(args["user"] == wanted)
+    )
+
+
+# --- kinds of people --------------------------------------------------------------------------------------------------
+
+
+async def test_a_guest_is_told_that_only_full_members_may(tmp_path: Path) -> None:
+    """Gwen gets a sentence, no form, and the audit a line."""
+    async with living(tmp_path) as world:
+        gwen = world.person("gwen")
+        await gwen.runs("/tyk-key")
+        view = await gwen.sees_view("Not available")
+        assert "Only full members of this workspace can use this bot, and you are a guest here." in reads(view)
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert (refused.details["person"], refused.details["step"]) == (gwen.id, "opening")
+        helped = await gwen.runs("/tyk-key", "help")
+        assert helped.text == "Only full members of this workspace can use this bot, and you are a guest here."
+        assert world.slack.app_errors == []
+
+
+async def test_somebody_of_another_company_cannot_press_a_button(tmp_path: Path) -> None:
+    """Oscar sees the card in a channel that is shared with his company; his click decides nothing."""
+    async with living(tmp_path, prepare=_into_approvals("oscar")) as world:
+        oscar = world.person("oscar")
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        for button in ("Approve", "Deny"):
+            await oscar.clicks(button, shown)
+            view = await oscar.sees_view("Not done")
+            assert "Only members of this workspace can use this bot, and you belong to another one." in reads(view)
+            await oscar.closes()
+        await world.told("refused", times=2)
+        assert {entry.details["person"] for entry in await of_event(world, "refused")} == {oscar.id}
+        assert shown.labels == ["Approve", "Deny"]
+        assert "reviewed" not in await world.events()
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_another_app_cannot_approve(tmp_path: Path) -> None:
+    """A bot in the channel presses the button, and is told that only people can."""
+    async with living(tmp_path, prepare=_into_approvals("autobot", "bot")) as world:
+        robot = world.person("autobot")
+        await world.asks("alice", "payments", plan="standard")
+        await robot.clicks("Approve", await card(world))
+        assert "Only people can use this bot, not other apps." in reads(await robot.sees_view("Not done"))
+        await world.told("refused")
+        assert "reviewed" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+async def test_who_became_a_guest_while_the_form_was_open_is_refused(tmp_path: Path) -> None:
+    """The gate is asked again when the form is sent, and the audit hears of it."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "test-api")
+        await alice.types("reason", REASON)
+        world.slack.workspace.change_user("alice", is_restricted=True)
+        await heard(world)
+        outcome = await alice.submits()
+        assert outcome.errors == {
+            "api": "Only full members of this workspace can use this bot, and you are a guest here."
+        }
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert (refused.details["person"], refused.details["step"]) == (alice.id, "submitting")
+        assert "asked" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+async def test_who_was_deactivated_before_the_yes_gets_no_key(tmp_path: Path) -> None:
+    """Alice leaves, Bob says yes to what she asked before: no key is made, and the grant ends with the reason."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        world.slack.workspace.deactivate("alice")
+        await heard(world)
+        bob = world.person("bob")
+        await bob.clicks("Approve", shown)
+        ended = await becomes(bob, shown, "This Slack account is deactivated")
+        assert "Ended" in ended.shown
+        assert ended.labels == []
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert refused.details["step"] == "before the key is made"
+        assert refused.details["person"] == world.person("alice").id
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_who_left_the_group_before_the_yes_gets_no_key(tmp_path: Path) -> None:
+    """Alice moves to another team; what she asked for before is not granted any more, and she is told."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        world.slack.workspace.set_group_members("payments-devs", ["bob", "dave"])
+        await heard(world)
+        await world.person("bob").clicks("Approve", shown)
+        ring = await world.person("alice").rung("was ended")
+        assert "no longer among those who may ask for Payments." in ring.text
+        await world.told("refused")
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_an_approver_who_became_a_guest_decides_nothing(tmp_path: Path) -> None:
+    """Bob is still in the group, and no full member any more."""
+    async with living(tmp_path) as world:
+        bob = world.person("bob")
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        world.slack.workspace.change_user("bob", is_restricted=True)
+        await heard(world)
+        await bob.clicks("Approve", shown)
+        assert "you are a guest here" in reads(await bob.sees_view("Not done"))
+        assert "reviewed" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+# --- Slack cannot say -------------------------------------------------------------------------------------------------
+
+
+async def test_where_slack_cannot_say_who_she_is_no_form_opens(tmp_path: Path) -> None:
+    """Alice is asked to try again in a moment; a moment later she gets the form."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        _slack_cannot_say(world, "alice")
+        await alice.runs("/tyk-key")
+        assert CANNOT_SAY in reads(await alice.sees_view("Try again"))
+        helped = await alice.runs("/tyk-key", "help")
+        assert helped.text == CANNOT_SAY
+        world.slack.faults.clear()
+        await alice.closes()
+        await opens_form(alice)
+        assert world.slack.app_errors == []
+
+
+async def test_where_slack_cannot_say_who_she_is_nothing_is_asked(tmp_path: Path) -> None:
+    """Her form stays as it is, says so, and can be sent again."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        await alice.picks("plan", "standard")
+        await alice.types("reason", REASON)
+        await _slack_forgets(world, "alice")
+        _slack_cannot_say(world, "alice")
+        outcome = await alice.submits()
+        assert outcome.errors == {"api": CANNOT_SAY}
+        assert "asked" not in await world.events()
+        world.slack.faults.clear()
+        assert (await alice.submits()).response_action == "update"
+        await alice.sees_view("R-1001")
+        assert world.slack.app_errors == []
+
+
+async def test_where_slack_cannot_say_who_he_is_nothing_is_decided(tmp_path: Path) -> None:
+    """Bob's yes and Bob's no are both refused while Slack cannot say, and nothing is lost."""
+    async with living(tmp_path) as world:
+        bob = world.person("bob")
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        await _slack_forgets(world, "bob")
+        _slack_cannot_say(world, "bob")
+        for button in ("Approve", "Deny"):
+            await bob.clicks(button, shown)
+            assert CANNOT_SAY in reads(await bob.sees_view("Not done"))
+            await bob.closes()
+        assert "reviewed" not in await world.events()
+        world.slack.faults.clear()
+        await bob.clicks("Approve", shown)
+        await status(world, "alice", "Active until")
+        assert world.slack.app_errors == []
+
+
+async def test_where_slack_cannot_say_who_he_is_the_sent_reason_denies_nothing(tmp_path: Path) -> None:
+    """The gate is asked once more when the form for a no is sent."""
+    async with living(tmp_path) as world:
+        bob = world.person("bob")
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        await bob.clicks("Deny", shown)
+        await bob.sees_view("Deny R-1001")
+        await bob.types("reason", "not this week")
+        await _slack_forgets(world, "bob")
+        _slack_cannot_say(world, "bob")
+        await bob.submits()
+        assert CANNOT_SAY in reads(await bob.sees_view("Not done"))
+        assert "denied" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+async def test_where_slack_cannot_say_after_the_yes_the_key_comes_when_it_can(tmp_path: Path) -> None:
+    """Nobody waits at a screen here, so the promise is simply tried again."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        await _slack_forgets(world, "alice")
+        _slack_cannot_say(world, "alice", times=1)
+        await world.person("bob").clicks("Approve", shown)
+        token = await world.token_of("alice")
+        assert world.tyk.opens(token, "/payments/")[0] == 200
+        assert world.slack.faults.planned == []
+        assert world.slack.app_errors == []

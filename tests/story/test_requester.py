@@ -1,0 +1,505 @@
+"""What somebody who wants a token sees, from the command to the end of the token."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.playground import has_block, token_in
+from bot.sandbox.slack.client import INCOMPLETE
+from bot.sandbox.slack.journal import Entry
+from tests.story import (
+    REASON,
+    becomes,
+    card,
+    denies,
+    everything,
+    heard,
+    of_event,
+    opens_form,
+    options,
+    picks_api,
+    reads,
+    status,
+)
+from tests.world import World, living
+
+SOON = timedelta(seconds=1)
+
+
+def _calls_since(world: World, number: int) -> list[Entry]:
+    return [one for one in world.slack.journal.calls() if one.number > number]
+
+
+def _views_since(world: World, number: int) -> list[str]:
+    return [one.name for one in _calls_since(world, number) if one.name.startswith("views.")]
+
+
+# --- the form ---------------------------------------------------------------------------------------------------------
+
+
+async def test_with_cold_caches_the_modal_opens_before_slack_has_said_who_she_is(tmp_path: Path) -> None:
+    """Alice sees at once that her command was taken, and the form when Slack has said who she is."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        world.slack.faults.next("users.info", latency=0.7, times=None, when=lambda args: args["user"] == alice.id)
+        outcome = await alice.runs("/tyk-key")
+        assert outcome.ack_ms is not None
+        assert outcome.ack_ms < 700
+        assert not has_block(await alice.sees_view("Looking up what you may ask for", timeout=0.6), "api")
+        await alice.sees_view(lambda view: has_block(view, "api"))
+        assert _views_since(world, 0) == ["views.open", "views.update"]
+        assert len(alice.views) == 1
+        assert world.slack.app_errors == []
+
+
+async def test_with_warm_caches_the_form_is_there_at_once(tmp_path: Path) -> None:
+    """The second time nothing is looked up: one view is opened, and it is the form."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await alice.closes()
+        before = len(world.slack.journal.entries)
+        outcome = await alice.runs("/tyk-key")
+        assert outcome.ack_ms is not None
+        assert outcome.ack_ms < 3000
+        await alice.sees_view(lambda view: has_block(view, "api"))
+        await picks_api(alice, "test-api")
+        asked = [
+            one for one in _calls_since(world, before) if one.name == "users.info" and one.args["user"] == alice.id
+        ]
+        assert asked == []
+        assert _views_since(world, before) == ["views.open", "views.update"], "one to open, one for the API she picked"
+        assert world.slack.app_errors == []
+
+
+@pytest.mark.parametrize(
+    ("who", "offered"), [("alice", ["ledger", "payments", "test-api"]), ("carol", ["test-api"])], ids=["dev", "other"]
+)
+async def test_only_what_this_person_may_ask_for_is_offered(tmp_path: Path, who: str, offered: list[str]) -> None:
+    """Each sees their own APIs in a select, in the order in which people read."""
+    async with living(tmp_path) as world:
+        view = await opens_form(world.person(who))
+        assert options(view, "api") == offered
+        element = next(block for block in view["blocks"] if block["block_id"] == "api")["element"]
+        assert element["type"] == "static_select"
+        assert has_block(view, "about:test-api") == (len(offered) == 1), (
+            "where there is one API, nothing is to be picked"
+        )
+        assert world.slack.app_errors == []
+
+
+def _with_apis(text: str, count: int) -> str:
+    more = (
+        f"  svc-{n}: {{api_id: {n:032x}, title: Service {n:05}, listen_path: /svc-{n}/, requesters: [everyone], "
+        "approvals: 0}"
+        for n in range(count)
+    )
+    return text + "\n" + "\n".join(more) + "\n"
+
+
+async def test_among_10_000_apis_one_searches_and_is_answered_from_memory(tmp_path: Path) -> None:
+    """Alice types a few letters; at most a hundred options come back, and Slack is asked nothing for it."""
+    async with living(tmp_path, change=lambda text: _with_apis(text, 10_000)) as world:
+        alice = world.person("alice")
+        view = await opens_form(alice)
+        assert (
+            next(block for block in view["blocks"] if block["block_id"] == "api")["element"]["type"]
+            == "external_select"
+        )
+        before = len(world.slack.journal.entries)
+        assert len(await alice.searches("api", "service")) == 100
+        found = await alice.searches("api", "service 0432")
+        assert [option["value"] for option in found] == [f"svc-{n}" for n in range(4320, 4330)]
+        assert [option["value"] for option in await alice.searches("api", "paym")] == ["payments"]
+        assert await alice.searches("api", "nothing is called this") == []
+        assert not [
+            one for one in _calls_since(world, before) if one.name != "users.info" or one.args["user"] == alice.id
+        ]
+        await picks_api(alice, "svc-4321")
+        outcome = await alice.submits()
+        assert outcome.errors == {"reason": INCOMPLETE}
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        assert "Service 04321" in reads(await alice.sees_view("R-1001"))
+        assert world.slack.app_errors == []
+
+
+async def test_a_hundred_apis_are_still_a_plain_select(tmp_path: Path) -> None:
+    """Up to a hundred can be looked through; the hundred and first makes it a search."""
+    async with living(tmp_path, change=lambda text: _with_apis(text, 97)) as world:
+        assert len(options(await opens_form(world.person("alice")), "api")) == 100
+        assert world.slack.app_errors == []
+
+
+async def test_another_api_redraws_what_depends_on_it_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    """Plan, lifetime, description and who decides change with the API; reason and used by stay."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        view = await picks_api(alice, "payments")
+        assert "Takes and returns money" in reads(view)
+        assert "Needs 1 approval from <!subteam^S0LEADS>." in reads(view)
+        assert options(view, "plan:payments") == ["standard", "gold"]
+        assert options(view, "lifetime:payments") == ["604800", "20", "86400", "2592000"]
+        await alice.types("reason", "to build & <b>ship</b> it")
+        await alice.types("used_by", "checkout")
+        view = await picks_api(alice, "ledger")
+        assert "What was booked, and when" in reads(view)
+        assert "Takes and returns money" not in reads(view)
+        assert "Needs 2 approvals from <!subteam^S0LEADS>." in reads(view)
+        assert not has_block(view, "plan:payments")
+        view = await picks_api(alice, "test-api")
+        assert "Granted at once." in reads(view)
+        assert view["submit"]["text"] == "Get Token"
+        values = view["state"]["values"]
+        assert values["reason"]["reason"]["value"] == "to build & <b>ship</b> it"
+        assert values["used_by"]["used_by"]["value"] == "checkout"
+        assert world.slack.app_errors == []
+
+
+async def test_the_form_says_what_she_waits_for_and_what_she_holds(tmp_path: Path) -> None:
+    """Who asks again for the same is told of it before she does."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await world.asks("alice", "payments", plan="standard")
+        await alice.closes()
+        await opens_form(alice)
+        assert "You already asked, R-1001: it is waiting." in reads(await picks_api(alice, "payments"))
+        assert "You already" not in reads(await picks_api(alice, "ledger"))
+        await alice.closes()
+        await world.person("bob").clicks("Approve", await card(world))
+        await status(world, "alice", "Active until")
+        await opens_form(alice)
+        assert "You already hold one until <!date^" in (said := reads(await picks_api(alice, "payments")))
+        assert "(R-1001)" in said
+        assert "You already asked" not in said
+        assert world.slack.app_errors == []
+
+
+async def test_a_fault_after_the_answer_takes_nothing_back(tmp_path: Path) -> None:
+    """Slack opens no modal: the command itself was taken all the same, and she gets an id to ask with."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await alice.closes()
+        world.slack.faults.next("views.open", error="internal_error")
+        outcome = await alice.runs("/tyk-key", channel="help")
+        assert outcome.error is None
+        assert outcome.ack_ms is not None
+        assert outcome.ack_ms < 3000
+        said = await alice.sees("Something went wrong here (id ", channel="help")
+        assert said.ephemeral_to == alice.id
+        assert "<#C0HELP>" in said.text
+        world.slack.faults.next("views.update", error="internal_error")
+        await opens_form(alice)
+        assert (await alice.picks("api", "payments")).error is None
+        await alice.picks("api", "ledger")
+        await alice.sees_view(lambda view: has_block(view, "about:ledger"))
+        assert world.slack.app_errors == []
+
+
+# --- submitting -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_missing_reason_is_said_at_the_reason(tmp_path: Path) -> None:
+    """Slack's own window wants a reason, and one of spaces alone is none to us."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        outcome = await world.asks("alice", "payments", plan="standard", reason="")
+        assert (outcome.sent, outcome.errors) == (False, {"reason": INCOMPLETE})
+        await alice.types("reason", "   ")
+        outcome = await alice.submits()
+        assert outcome.errors == {"reason": "Please say in a few words what you need it for."}
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        assert world.slack.app_errors == []
+
+
+async def test_a_plan_that_was_not_picked_is_said_at_the_plan(tmp_path: Path) -> None:
+    """Where there is a choice, somebody has to make it."""
+    async with living(tmp_path) as world:
+        outcome = await world.asks("alice", "payments")
+        assert (outcome.sent, outcome.errors) == (False, {"plan:payments": INCOMPLETE})
+        assert world.slack.app_errors == []
+
+
+async def test_a_reason_can_be_optional(tmp_path: Path) -> None:
+    """Where the rule wants no reason, none is asked for."""
+
+    def optional(text: str) -> str:
+        return text.replace("approvals: 0\n", "approvals: 0\n    reason: optional\n")
+
+    async with living(tmp_path, change=optional) as world:
+        outcome = await world.asks("carol", "test-api", reason="")
+        assert outcome.response_action == "update"
+        await world.token_of("carol")
+        assert world.slack.app_errors == []
+
+
+async def test_who_left_the_group_while_she_filled_the_form_is_refused_at_the_api(tmp_path: Path) -> None:
+    """The right to ask is looked up when the form is sent, and the audit hears of the refusal."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        world.slack.workspace.set_group_members("payments-devs", ["bob", "dave"])
+        await heard(world)
+        outcome = await alice.submits()
+        assert outcome.errors == {"api": "You may not ask for this API."}
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert (refused.api, refused.details["step"], refused.details["person"]) == ("ledger", "submitting", alice.id)
+        assert "asked" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+async def test_a_form_sent_twice_is_one_request(tmp_path: Path) -> None:
+    """Slack's retry or a second press is answered with what was stored the first time."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        await alice.picks("plan", "standard")
+        await alice.types("reason", REASON)
+        first = asyncio.create_task(alice.submits())
+        await asyncio.sleep(0)  # the first is on its way
+        await alice.picks("lifetime", "86400")
+        second = await alice.submits()
+        assert (await first).response_action == second.response_action == "update"
+        assert "R-1001* · Payments, 7 days" in reads(await alice.sees_view("R-1001"))
+        await card(world)
+        assert (await world.events()).count("asked") == 1
+        assert sum("Approve" in one.labels for one in world.person("bob").messages("approvals")) == 1
+        assert world.slack.app_errors == []
+
+
+async def test_a_form_whose_answer_was_lost_can_be_sent_again(tmp_path: Path) -> None:
+    """The database was slow: she is told that it is not confirmed, sends it again, and has asked once."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        await alice.picks("plan", "standard")
+        await alice.types("reason", REASON)
+        async with world.running.store.transaction():  # somebody else is writing, for longer than Slack waits
+            outcome = await alice.submits()
+            assert outcome.ack_ms is not None
+            assert outcome.ack_ms < 3000
+            assert outcome.errors == {
+                "api": "I could not confirm this in time. Please try again: nothing is done twice."
+            }
+        assert (await alice.submits()).response_action == "update"
+        await alice.sees_view("R-1001")
+        assert (await world.events()).count("asked") == 1
+        assert world.slack.app_errors == []
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_status_follows_the_request(tmp_path: Path) -> None:
+    """One message in her DM waits with a Withdraw button, then says until when her access is active."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "payments", plan="standard")
+        assert "Needs 1 approval from <!subteam^S0LEADS>. I will message you." in reads(world.person("alice").view)
+        waiting = await status(world, "alice", "Waiting for 1 approval from <!subteam^S0LEADS>.")
+        assert waiting.labels == ["Withdraw"]
+        await world.person("bob").clicks("Approve", await card(world))
+        active = await status(world, "alice", "Active until <!date^")
+        assert active.ts == waiting.ts
+        assert active.labels == ["Revoke"]
+        assert "Approved by <@U0BOB>" in active.shown
+        assert world.slack.app_errors == []
+
+
+async def test_withdrawing_takes_the_buttons_off_the_card(tmp_path: Path) -> None:
+    """Alice takes her request back; nobody can decide it any more, and no key is made."""
+    async with living(tmp_path) as world:
+        alice, bob = world.person("alice"), world.person("bob")
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        message = await status(world, "alice", "Waiting")
+        kept = await alice.clicks("Withdraw", message, confirm=False)
+        assert not kept.sent
+        assert kept.dialog is not None
+        assert kept.dialog["title"]["text"] == "Withdraw R-1001?"
+        await alice.clicks("Withdraw", message)
+        assert (await becomes(bob, shown, "Withdrawn by <@U0ALICE>")).labels == []
+        assert (await becomes(alice, message, "Withdrawn by <@U0ALICE>")).labels == []
+        await world.told("withdrawn")
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_a_no_rings_with_who_and_why(tmp_path: Path) -> None:
+    """Alice's phone says who denied it and the reason, and the reason does nothing but stand there."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await world.asks("alice", "payments", plan="standard")
+        await denies(world, "bob", await card(world), "ask <!here> for *test-api*")
+        ring = await alice.rung("denied")
+        assert ring.text.startswith("R-1001 (Payments) was denied by <@U0BOB>.")
+        assert "<!here>" not in ring.text
+        message = await alice.sees("was denied by <@U0BOB>", channel="dm")
+        assert "Reason: ask <!here> for *test-api*" in message.shown, (
+            "as it was typed, in a block that reads nothing into it"
+        )
+        assert "mrkdwn" not in [block["text"]["type"] for block in message.blocks if "<!here>" in block["text"]["text"]]
+        assert (await status(world, "alice", "Denied by <@U0BOB>")).labels == []
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_what_nobody_decided_lapses_and_rings(tmp_path: Path) -> None:
+    """After the time of the rule the request is over, the card has no buttons, and Alice is told."""
+    async with living(tmp_path) as world:
+        alice, bob = world.person("alice"), world.person("bob")
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        world.pass_time(timedelta(days=7) - timedelta(minutes=1))
+        await world.running.worker.settle()
+        assert (await bob.sees("R-1001", channel="approvals")).labels == ["Approve", "Deny"]
+        world.pass_time(timedelta(minutes=1) + SOON)
+        ring = await alice.rung("lapsed")
+        assert ring.text == ("R-1001 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.")
+        assert (await becomes(bob, shown, "Lapsed")).labels == []
+        assert (await status(world, "alice", "Lapsed")).labels == []
+        await world.told("lapsed")
+        assert world.slack.app_errors == []
+
+
+async def test_a_rule_without_approvals_grants_at_once(tmp_path: Path) -> None:
+    """Carol sends the form and has a token that works; nobody is asked."""
+    async with living(tmp_path) as world:
+        outcome = await world.asks("carol", "test-api")
+        assert outcome.response_action == "update"
+        assert "Your token arrives in our DM in a moment." in reads(await world.person("carol").sees_view("R-1001"))
+        token = await world.token_of("carol")
+        assert world.tyk.opens(token, "/test-api/")[0] == 200
+        assert world.tyk.opens(token, "/payments/")[0] == 403
+        assert "Granted at once" in (await status(world, "carol", "Active until")).shown
+        assert world.person("bob").messages("approvals") == []
+        assert world.slack.app_errors == []
+
+
+# --- the token --------------------------------------------------------------------------------------------------------
+
+
+def _own_header(text: str) -> str:
+    return text.replace("listen_path: /test-api/\n", "listen_path: /test-api/\n    auth_header: X-Api-Key\n")
+
+
+async def test_the_token_stands_alone_and_in_no_notification(tmp_path: Path) -> None:
+    """It is in one block of one message of one person; what a phone shows and what one types holds none of it."""
+    async with living(tmp_path, change=_own_header) as world:
+        carol = world.person("carol")
+        await world.asks("carol", "test-api")
+        token = await world.token_of("carol")
+        await world.told("sent")
+        message = await carol.sees(lambda one: token_in(one) == token, channel="dm")
+        assert everything(message).count(token) == 1
+        assert token not in message.text
+        assert f'curl -H "X-Api-Key: $TOKEN" {world.tyk.gateway_url}/test-api/' in message.shown
+        assert [ring for ring in world.slack.workspace.rings if token in ring.text] == []
+        others = [one for posts in world.slack.workspace.posts.values() for one in posts if one is not message]
+        assert [one for one in others if token in everything(one)] == []
+        posted = [call for call in world.slack.journal.calls("chat.postMessage") if token in str(call.args)]
+        assert posted == [], "it comes by an edit, which does not ring"
+        assert world.slack.app_errors == []
+
+
+async def test_the_token_goes_when_she_has_saved_it(tmp_path: Path) -> None:
+    """The button deletes the message; the token itself goes on working."""
+    async with living(tmp_path) as world:
+        carol = world.person("carol")
+        await world.asks("carol", "test-api")
+        token = await world.token_of("carol")
+        message = await carol.sees(lambda one: token_in(one) == token, channel="dm")
+        await world.told("sent")
+        screen = message.snapshot()
+        await carol.clicks("I Have Saved It", message)
+        await carol.sees_gone(message)
+        await world.told("hidden")
+        assert [one for one in carol.dm() if token in everything(one)] == []
+        assert world.tyk.opens(token, "/test-api/")[0] == 200
+        await carol.clicks("I Have Saved It", screen)
+        assert reads(carol.view).startswith("R-1001"), "pressing it again is no mistake that she has to hear of"
+        assert (await world.events()).count("hidden") == 1
+        assert world.slack.app_errors == []
+
+
+async def test_the_token_is_hidden_by_time(tmp_path: Path) -> None:
+    """Who forgets the button finds the message gone after a day, and not before."""
+    async with living(tmp_path) as world:
+        carol = world.person("carol")
+        await world.asks("carol", "test-api")
+        token = await world.token_of("carol")
+        message = await carol.sees(lambda one: token_in(one) == token, channel="dm")
+        await world.told("sent")
+        world.pass_time(timedelta(hours=23))
+        await world.running.worker.settle()
+        assert not message.deleted
+        world.pass_time(timedelta(hours=1) + SOON)
+        await carol.sees_gone(message)
+        await world.told("hidden")
+        assert world.tyk.opens(token, "/test-api/")[0] == 200
+        assert world.slack.app_errors == []
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+async def test_help_says_what_she_can_do_here(tmp_path: Path) -> None:
+    """Help is answered to her alone, with her own APIs."""
+    async with living(tmp_path) as world:
+        outcome = await world.person("alice").runs("/tyk-key", "help")
+        assert outcome.text is not None
+        assert "You may ask for Ledger, Payments or Test API." in outcome.text
+        assert "<#C0HELP>" in outcome.text
+        assert "I do not know" not in outcome.text
+        assert outcome.message is not None
+        assert outcome.message.ephemeral_to == "U0ALICE"
+        assert world.person("alice").view is None
+        carols = await world.person("carol").runs("/tyk-key", "HELP")
+        assert carols.text is not None
+        assert "You may ask for Test API." in carols.text
+        assert "Payments" not in carols.text
+        assert world.slack.app_errors == []
+
+
+async def test_words_that_are_not_understood_are_said_back_and_do_nothing(tmp_path: Path) -> None:
+    """What she typed is quoted, with nothing in it that mentions, links or formats."""
+    async with living(tmp_path) as world:
+        outcome = await world.person("alice").runs("/tyk-key", "revoke <!channel> *now* <https://evil.example|here>")
+        assert outcome.text is not None
+        assert outcome.text.startswith("I do not know “revoke")
+        assert not any(mark in outcome.text for mark in ("<!channel>", "<https", "*now*"))
+        assert "asks for a token" in outcome.text
+        assert world.slack.workspace.rings == []
+        assert world.slack.app_errors == []
+
+
+async def test_whom_no_rule_allows_is_told_so_and_whom_to_ask(tmp_path: Path) -> None:
+    """Carol may ask for nothing: she gets a sentence with the channel for help, no empty form."""
+
+    def closed(text: str) -> str:
+        return text.replace("requesters: [everyone]", 'requesters: ["@payments-devs"]')
+
+    async with living(tmp_path, change=closed) as world:
+        carol = world.person("carol")
+        await carol.runs("/tyk-key")
+        view = await carol.sees_view("Not available")
+        assert "There is no API that you may ask for here. If there should be, ask in <#C0HELP>." in reads(view)
+        assert view["submit"] is None
+        await world.told("refused")
+        (refused,) = await of_event(world, "refused")
+        assert (refused.details["person"], refused.details["step"]) == (carol.id, "opening")
+        said: Any = (await carol.runs("/tyk-key", "help")).text
+        assert "There is no API you may ask for here." in said
+        assert world.slack.app_errors == []
