@@ -98,7 +98,7 @@ class Stage:
                 outcome = await person.submits()
                 if outcome.response_action == "update" and person.view is not None:
                     self.promised.add(person.view["title"]["text"])
-                await asyncio.sleep(PACE)
+                    return
 
     async def _approves(self, who: str) -> None:
         person = self.place.slack.person(who)
