@@ -164,14 +164,15 @@ def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Tra
 
 
 def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewId) -> Transition:
-    """The requester has saved the token: its message goes at once."""
+    """The requester has saved the token: its message goes at once. The click proves that it was shown, whatever we heard."""
     if who != record.request.requester:
         raise Refusal("Only the one it belongs to can hide a token.", code="not_requester")
     key = record.key(key_id)
-    if key is None or key.shown_at is None:
+    if key is None or (key.shown_at is None and key.state is not KeyState.LIVE):
         raise Refusal("There is no such token on show.", code="no_token")
     step = _Step(record, now, new_id)
     if key.hidden_at is None:
+        step.token_shown(key.id)
         step.promise(EffectKind.HIDE_TOKEN, key.id, now)
     return step.done()
 
@@ -344,6 +345,8 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             step.say(AuditEvent.REFUSED, None, person=record.request.requester.user_id, why=fact.why, step=fact.step)
             step.end(fact.why, None)
             step.ring(Ring.BARRED)
+        case facts.Unreachable() if record.grant is None or record.grant.state is GrantState.ENDED:
+            pass  # nothing is left to take from them
         case facts.Unreachable():
             step.say(AuditEvent.REVOKED, None, why=fact.why)
             step.end(fact.why, None)

@@ -10,6 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot import metrics
 from bot.core import members, rules
-from bot.core.faults import Fault
+from bot.core.faults import Fault, Gone
 from bot.core.model import (
     Identity,
     Person,
@@ -132,10 +133,14 @@ class Listeners:
             await ack()
         user_id, request_id = body["user_id"], secrets.token_urlsafe(16)
         person = self._directory.known(user_id, self._channels)
-        if person is not None:
-            await self._chat.open_view(body["trigger_id"], await self._first_view(person, request_id))
+        first = modals.loading(request_id) if person is None else await self._first_view(person, request_id)
+        try:
+            opened = await self._chat.open_view(body["trigger_id"], first)
+        except Gone as gone:  # the same command delivered twice: its trigger has opened a view already
+            log.info("view.not_opened", error=gone.code)
             return
-        opened = await self._chat.open_view(body["trigger_id"], modals.loading(request_id))
+        if person is not None:
+            return
         view = await self._view_or_notice(user_id, request_id)
         await self._chat.update_view(opened["id"], view)
 
@@ -327,6 +332,10 @@ class Listeners:
             await self._tell_audit(user_id, None, refusal, "denying", request_id)
         except _TooLateError:
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
+        except Exception:  # the person must not be left with Slack's "trouble connecting"
+            fault = _fault_id()
+            log.exception("submission.failed", fault=fault)
+            await ack(**_errors(body["view"], "reason", f"Something went wrong here (id {fault}). Please try again."))
         else:
             metrics.INTERACTIONS.labels("deny", "done").inc()
             await ack()
@@ -454,12 +463,20 @@ class Listeners:
         fault = _fault_id()
         log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
         where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
-        if where.user_id and where.channel:
-            said = f"Something went wrong here (id {fault}). Please try again, or ask in <#{self._help_channel}>."
-            try:
+        said = f"Something went wrong here (id {fault}). Please try again, or ask in <#{self._help_channel}>."
+        try:
+            await self._say_privately(where, said)
+        except Fault as unsaid:
+            log.warning("listener.unsaid", fault=fault, error=unsaid.code)
+
+    async def _say_privately(self, where: Where, said: str) -> None:
+        """On the spot where that is possible, else by direct message."""
+        if where.channel:
+            with suppress(Fault):
                 await self._chat.ephemeral(where.channel, where.user_id, said)
-            except Fault as unsaid:
-                log.warning("listener.unsaid", fault=fault, error=unsaid.code)
+                return
+        if where.user_id:
+            await self._chat.post(where.user_id, said, [{"type": "section", "text": text.mrkdwn(said)}])
 
 
 _FOR_THE_AUDIT = frozenset(

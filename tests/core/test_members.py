@@ -99,4 +99,4 @@ def test_groups_and_channels_never_open_the_gate(person: Person, workspace: Work
 def test_one_more_blemish_never_lets_anybody_in(person: Person, workspace: Workspace, flag: str) -> None:
     """Whoever carries one of the four flags is refused, whatever else is true of them."""
     blemishes: dict[str, bool] = {flag: True}
-    assert refuse(replace(person, **blemishes), workspace) is not None  # type: ignore[arg-type]
+    assert refuse(replace(person, **blemishes), workspace) is not None  # type: ignore[arg-type]  # the blemishes are fields of Person

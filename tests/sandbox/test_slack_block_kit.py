@@ -109,7 +109,7 @@ BLOCKS: dict[str, tuple[list[Json], str]] = {
     "11 in context": ([{"type": "context", "elements": [plain()] * 11}], "/blocks/0/elements]"),
     "emoji in mrkdwn": ([{"type": "section", "text": {"type": "mrkdwn", "text": "x", "emoji": True}}], "/text/emoji]"),
     "unknown block": ([{"type": "banner"}], "/blocks/0/type]"),
-    "no block": (["x"], "/blocks/0/type]"),  # type: ignore[list-item]
+    "no block": (["x"], "/blocks/0/type]"),  # type: ignore[list-item]  # wrong on purpose
     "unknown key": ([{"type": "divider", "width": 1}], "/blocks/0/width]"),
     "block_id 256": ([{"type": "divider", "block_id": "x" * 256}], "/blocks/0/block_id]"),
     "confirm without text": (

@@ -116,11 +116,11 @@ async def running(app: AsyncApp, slack: LocalSlack) -> AsyncIterator[AsyncSocket
     """The app with its socket up."""
     handler = AsyncSocketModeHandler(app, slack.app_token, ping_interval=0.1)
     try:
-        await handler.connect_async()  # type: ignore[no-untyped-call]
+        await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
         await slack.connected()
         yield handler
     finally:
-        await handler.close_async()  # type: ignore[no-untyped-call]
+        await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
 
 
 @pytest.fixture

@@ -384,7 +384,7 @@ class Workspace:
         name: str,
         *,
         kind: str = "member",
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,  # noqa: A002 - Slack's own word
         real_name: str | None = None,
         email: str | None = None,
         team_id: str | None = None,
@@ -425,7 +425,7 @@ class Workspace:
         self,
         handle: str,
         *,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,  # noqa: A002 - Slack's own word
         members: Iterable[str] = (),
         name: str | None = None,
         disabled: bool = False,
@@ -448,7 +448,7 @@ class Workspace:
         self,
         name: str,
         *,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,  # noqa: A002 - Slack's own word
         members: Iterable[str] = (),
         bot_is_member: bool = True,
         is_ext_shared: bool = False,

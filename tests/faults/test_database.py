@@ -1,0 +1,207 @@
+"""The database in trouble: locked by somebody else, cut off, full, and clocks that do not agree."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import make_url
+
+from bot.core.model import EffectState
+from bot.playground import token_in
+from bot.store import tables
+from bot.store.engine import open_engine
+from bot.store.store import Store, Transaction
+from tests.running import stored
+from tests.story import card, opens_form, picks_api
+from tests.world import WITHIN, World, living
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[str]:
+    """A database of this test's own."""
+    name = f"faults_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def cut_off(url: str) -> int:
+    """End every connection to this database but the one that says so; how many there were."""
+    with psycopg.connect(url, autocommit=True) as server:
+        query = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        row = server.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def saves_token(world: World) -> None:
+    """Alice presses the button once the bot knows that she has her token, and it is gone."""
+    alice = world.person("alice")
+    await world.told("sent")
+    message = await alice.sees(lambda one: token_in(one) is not None, channel="dm", timeout=WITHIN)
+    await alice.clicks("I Have Saved It", message)
+    await alice.sees_gone(message, timeout=WITHIN)
+
+
+async def ends_as_ever(world: World, token: str) -> None:
+    """One key, one row for each event, and nothing given up."""
+    await world.told("hidden")
+    events = sorted(await world.events())
+    assert events == sorted(["configured", "asked", "reviewed", "approved", "key created", "sent", "hidden"])
+    assert [entry.token for entry in world.tyk.usable_keys()] == [token]
+    async with world.running.store.reading() as tx:
+        assert await tx.effects(EffectState.PARKED) == ()
+    assert world.slack.app_errors == []
+
+
+async def test_another_writer_holds_the_file(tmp_path: Path) -> None:
+    """While somebody else writes, Alice and Bob are told that nothing is confirmed; both did it once all the same."""
+    async with living(tmp_path) as world:
+        alice, bob = world.person("alice"), world.person("bob")
+        other = sqlite3.connect(tmp_path / "bot.db", timeout=30, isolation_level=None, check_same_thread=False)
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        await alice.picks("plan", "standard")
+        await alice.types("reason", "to build the checkout")
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        outcome = await alice.submits()
+        other.execute("COMMIT")
+        assert outcome.errors == {"api": "I could not confirm this in time. Please try again: nothing is done twice."}
+        assert (await alice.submits()).response_action == "update"
+        await alice.sees_view("R-1001")
+        shown = await card(world)
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        click = await bob.clicks("Approve", shown)
+        await bob.sees_view("I could not confirm this in time.")
+        other.execute("COMMIT")
+        other.close()
+        assert click.error is None
+        token = await world.token_of("alice")
+        await saves_token(world)
+        await ends_as_ever(world, token)
+
+
+async def quiet(world: World) -> None:
+    """Wait until nothing is due and nobody is at work."""
+
+    async def look(tx: Transaction) -> bool:
+        waiting = await tx.effects(EffectState.OPEN)
+        return all(effect.lease_until is None and effect.due_at > tx.now for effect in waiting)
+
+    await stored(world, look)
+
+
+async def test_every_connection_is_cut(tmp_path: Path, postgres: str) -> None:
+    """PostgreSQL ends the bot's connections before each step; the next transaction has a new one, and nothing is lost."""
+    async with living(tmp_path, database_url=postgres) as world:
+        await quiet(world)
+        cut = [cut_off(postgres)]
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        await quiet(world)
+        cut.append(cut_off(postgres))
+        assert (await world.person("bob").clicks("Approve", shown)).error is None
+        token = await world.token_of("alice")
+        await quiet(world)
+        cut.append(cut_off(postgres))
+        await saves_token(world)
+        await ends_as_ever(world, token)
+        assert all(cut)
+
+
+async def test_connections_are_cut_while_tyk_works(tmp_path: Path, postgres: str) -> None:
+    """What Tyk answered is stored through a new connection: one key was made, and Alice has its token."""
+    async with living(tmp_path, database_url=postgres) as world:
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        await quiet(world)
+        world.tyk.faults.slow = 3.0
+        await world.person("bob").clicks("Approve", shown)
+        await world.tyk.called("POST /api/keys")
+        await world.told("approved")
+        assert cut_off(postgres) > 0
+        world.tyk.faults.slow = 0
+        world.tyk.faults.release()
+        token = await world.token_of("alice")
+        assert [entry.token for entry in world.tyk.keys] == [token]
+
+
+async def test_now_is_the_databases(postgres: str) -> None:
+    """Where PostgreSQL's clock is an hour ahead of ours, so is every replica that decides by it."""
+    with psycopg.connect(postgres, autocommit=True) as server:
+        name = sql.Identifier(server.info.dbname)
+        server.execute("CREATE SCHEMA ahead")
+        server.execute(
+            "CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE "
+            "AS $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$"
+        )
+        server.execute(sql.SQL("ALTER DATABASE {} SET search_path = ahead, pg_catalog, public").format(name))
+    stores = [Store(open_engine(postgres)) for _ in range(2)]
+    try:
+        for store in stores:
+            async with store.transaction() as tx:
+                ahead = tx.now - datetime.now(UTC)
+            assert timedelta(minutes=59) < ahead < timedelta(minutes=61)
+    finally:
+        for store in stores:
+            await store.close()
+
+
+async def test_the_disk_is_full(tmp_path: Path) -> None:
+    """Alice gets a sentence with an id and nothing is half stored; when there is space again, the same form is taken."""
+    async with living(tmp_path) as world:
+        alice, engine = world.person("alice"), world.running.store.engine
+        await world.asks("alice", "payments", plan="standard", reason="🐳" * 500)  # the pages at hand are nearly full
+        await card(world)
+        await quiet(world)
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        await alice.picks("plan", "standard")
+        await alice.types("reason", "🐳" * 500)
+        before = await counted(world)
+        full = [True]
+
+        def limit(connection: object) -> None:
+            most = "1" if full[0] else "1073741823"
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")  # type: ignore[attr-defined]
+
+        event.listen(engine.sync_engine, "begin", limit)
+        outcome = await alice.submits()
+        assert outcome.response_action == "errors"
+        assert re.fullmatch(
+            r"Something went wrong here \(id [0-9a-f]{8}\)\. Nothing was asked\. Please try again\.",
+            outcome.errors["api"],
+        )
+        assert await counted(world) == before
+        full[0] = False
+        assert (await alice.submits()).response_action == "update"
+        await world.person("bob").clicks("Approve", await card(world, containing="R-1002"))
+        token = await world.token_of("alice")
+        assert [entry.token for entry in world.tyk.usable_keys()] == [token]
+        assert (await world.events()).count("asked") == 2
+
+
+async def counted(world: World) -> dict[str, int]:
+    """How many rows each table has."""
+    async with world.running.store.engine.connect() as connection:
+        await connection.execution_options(writes=False)
+        return {
+            table.name: int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+            for table in tables.metadata.sorted_tables
+            if table is not tables.counters
+        }
