@@ -88,6 +88,7 @@ async def living(
     change: Callable[[str], str] = lambda text: text,
     database_url: str | None = None,
     prepare: Callable[[LocalSlack, LocalTyk], Any] = lambda _slack, _tyk: None,
+    restored: bool = False,
     **environ: str,
 ) -> AsyncIterator[World]:
     """A world with the bot in it, ready. `change` edits the sandbox's configuration first."""
@@ -106,7 +107,9 @@ async def living(
             **environ,
         }
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-        bot = asyncio.create_task(app.run(loaded, settings.load(given), dict(given), stop, ready.set_result))
+        bot = asyncio.create_task(
+            app.run(loaded, settings.load(given), dict(given), stop, ready.set_result, restored=restored)
+        )
         await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=WITHIN)
         if bot.done():
             await bot

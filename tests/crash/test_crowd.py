@@ -9,10 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.core.model import AuditEvent, EffectKind, EffectState, KeyState, MessageKind, RequestState, Ring, Verdict
 from bot.operations import Submission
+from bot.store import tables
 from bot.store.engine import migrate, open_engine
 from bot.store.store import LeaseLost
 from bot.worker import Trouble
@@ -118,6 +120,17 @@ async def parked_in(story: Story) -> bool:
 
 async def alarms_in(story: Story) -> list[Ring | None]:
     return [message.ring for message in (await story.record()).messages if message.kind is MessageKind.ALARM]
+
+
+async def test_kinds_of_another_version_are_left_alone(story: Story) -> None:
+    """A promise that only a newer replica knows is neither claimed nor touched, and trips nobody up."""
+    await story._ask()
+    async with story.engine.begin() as connection:
+        await connection.execute(update(tables.effects).values(kind="dance"))
+    assert await story.worker.claim() is None
+    async with story.store.reading() as tx:
+        assert await tx.effects(EffectState.OPEN) == ()
+        assert sum(number for (kind, _), number in (await tx.counts()).items() if kind == "dance") == 4
 
 
 async def test_a_restored_database_waits_for_a_person(story: Story) -> None:
