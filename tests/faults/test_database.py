@@ -178,7 +178,7 @@ async def test_the_disk_is_full(tmp_path: Path) -> None:
 
         def limit(connection: object) -> None:
             most = "1" if full[0] else "1073741823"
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")  # type: ignore[attr-defined]
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")  # type: ignore[attr-defined]  # the event's type
 
         event.listen(engine.sync_engine, "begin", limit)
         outcome = await alice.submits()
