@@ -17,12 +17,13 @@ from typing import Any
 
 import yaml
 
-from bot import app, checks, config, logs, manifest, playground, reports, settings, web
+from bot import app, checks, config, logs, manifest, reports, settings, web
 from bot.config import Config
 from bot.config_file import ConfigError
 from bot.core.faults import Fault
 from bot.core.model import Book, EffectState, Record
 from bot.operations import Operations
+from bot.playground import stay, stories
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import PreflightError, pin_proxy
 from bot.store.engine import DatabaseError
@@ -315,7 +316,7 @@ def _since(text: str | None) -> datetime | None:
 
 def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
     logs.configure("WARNING", "text")
-    work: Coroutine[Any, Any, int] = playground.play() if arguments.play else playground.stay(arguments.config)
+    work: Coroutine[Any, Any, int] = stories.play() if arguments.play else stay.stay(arguments.config)
     return asyncio.run(work)
 
 

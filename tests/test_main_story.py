@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.playground import token_in
+from bot.playground.reading import token_in
 from tests.world import living
 
 

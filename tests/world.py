@@ -13,7 +13,7 @@ from typing import Any
 
 from bot import app, config, manifest, settings
 from bot.app import Running
-from bot.playground import has_block, token_in
+from bot.playground.reading import has_block, token_in
 from bot.sandbox.slack import LocalSlack, Person, SubmitOutcome
 from bot.sandbox.tyk import LocalTyk
 from bot.sandbox.world import world as sandbox_world

@@ -19,7 +19,7 @@ from typing import Any
 from bot import app, config, manifest, settings
 from bot.app import Running
 from bot.core.model import EffectState, GrantState, KeyState, RequestState
-from bot.playground import has_block, token_in
+from bot.playground.reading import has_block, token_in
 from bot.sandbox.slack import Message, NotPossible
 from bot.sandbox.world import World, world
 from bot.store.seal import new_key

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 import pytest
 
-from bot.playground import MainStory
+from bot.playground.stories import MainStory
 from bot.sandbox import world as sandbox
 from bot.sandbox.world import World as Place
 from bot.store.seal import new_key

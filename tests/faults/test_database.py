@@ -17,7 +17,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.engine import make_url
 
 from bot.core.model import EffectState
-from bot.playground import token_in
+from bot.playground.reading import token_in
 from bot.store import tables
 from bot.store.engine import open_engine
 from bot.store.store import Store, Transaction

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bot.core.model import EffectState
-from bot.playground import token_in
+from bot.playground.reading import token_in
 from bot.sandbox.slack import Message
 from tests.story import becomes, card, denies, everything, heard, of_event, status
 from tests.world import WITHIN, World, living

@@ -20,7 +20,8 @@ import pytest
 
 from bot import app
 from bot.app import SocketLostError
-from bot.playground import MainStory, token_in
+from bot.playground.reading import token_in
+from bot.playground.stories import MainStory
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.tyk import LocalTyk
 from bot.sandbox.world import APP_TOKEN, BOT_TOKEN

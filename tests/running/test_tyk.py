@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.core.model import EffectKind
-from bot.playground import token_in
+from bot.playground.reading import token_in
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.tyk import LocalTyk
 from tests.running import failed, verb

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from bot.playground import has_block
+from bot.playground.reading import has_block
 from bot.sandbox.slack import Message, Person
 from bot.sandbox.slack.workspace import texts_in
 from bot.store.store import AuditEntry

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.playground import has_block, token_in
+from bot.playground.reading import has_block, token_in
 from bot.sandbox.slack.client import INCOMPLETE
 from bot.sandbox.slack.journal import Entry
 from tests.story import (

@@ -1,28 +1,17 @@
-"""The sandbox's verbs: the production bot, as a process of its own, between a local Slack and a local Tyk."""
+"""Stories that play themselves in the sandbox, told as conversations. Each step of one must have been seen."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import re
-import signal
 import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from bot import config, manifest
-from bot.sandbox.slack import Message, NotPossible
-from bot.sandbox.world import World, world
-from bot.store.seal import new_key
+from bot.playground.place import NotStarted, sandbox
+from bot.playground.reading import has_block, reading, shown, token_in
+from bot.sandbox.slack import NotPossible
+from bot.sandbox.world import World
 
-START_WITHIN = 30.0
 SEEN_WITHIN = 30.0
 
 
@@ -30,56 +19,12 @@ class UnseenError(Exception):
     """Something that the story needs was not seen."""
 
 
-@asynccontextmanager
-async def bot_process(place: World, text: str, folder: Path) -> AsyncIterator[Path]:
-    """`python -m bot run` against this world, ready; yields the path of its log. Raises UnseenError if it does not start."""
-    path, log = folder / "config.yaml", folder / "bot.log"
-    path.write_text(text)
-    environ = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "PYTHONPATH")}
-    environ |= place.environ() | {
-        "DATABASE_URL": f"sqlite:///{folder / 'sandbox.db'}",
-        "SEAL_KEYS": new_key(),
-        "HTTP_PORT": "0",
-    }
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", "run", "--config", str(path), env=environ, stdout=output, stderr=output
-        )
-        try:
-            await _until_ready(process, log)
-            yield log
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            await process.wait()
-
-
-async def _until_ready(process: asyncio.subprocess.Process, log: Path) -> None:
-    deadline = time.monotonic() + START_WITHIN
-    while '"bot.ready"' not in log.read_text():
-        if process.returncode is not None or time.monotonic() > deadline:
-            raise UnseenError(f"The bot did not start:\n{log.read_text()[-2000:]}")
-        await asyncio.sleep(0.1)
-
-
-@asynccontextmanager
-async def sandbox(own_config: Path | None) -> AsyncIterator[tuple[World, Path]]:
-    """The world and the bot in it, in a temporary folder that goes with them."""
-    with tempfile.TemporaryDirectory(prefix="tyk-key-bot-") as folder:
-        text = own_config.read_text() if own_config else None
-        async with world(sorted(manifest.SCOPES)) as place:
-            made = place.config(text)
-            config.parse(made, str(own_config or "sandbox/config.yaml"))
-            async with bot_process(place, made, Path(folder)) as log:
-                yield place, log
-
-
 async def play() -> int:
     """The main story, told as a conversation. Returns 0 only if every step of it was seen."""
     try:
-        async with sandbox(None) as (place, _):
-            await MainStory(place).tell()
-    except (UnseenError, TimeoutError, NotPossible) as unseen:
+        async with sandbox() as place:
+            await MainStory(place.world).tell()
+    except (NotStarted, UnseenError, TimeoutError, NotPossible) as unseen:
         print(f"\nNot seen: {unseen}", file=sys.stderr)
         return 1
     print("\nEvery step was seen.")
@@ -179,44 +124,3 @@ def say(who: str, what: str) -> None:
 def expect(seen: bool, otherwise: str) -> None:
     if not seen:
         raise UnseenError(otherwise)
-
-
-def reading(text: str) -> str:
-    """As a person reads it: dates, mentions and emphasis without their markup."""
-    text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
-    text = re.sub(r"<!subteam\^S0([A-Z]+)>", lambda found: f"@{found[1].lower()}", text)
-    text = re.sub(r"<[@#][UC]0([A-Z]+)>", lambda found: f"@{found[1].capitalize()}", text)
-    return text.replace("*", "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def shown(view: dict[str, Any]) -> str:
-    return reading("\n".join(block["text"]["text"] for block in view["blocks"] if "text" in block))
-
-
-def has_block(view: dict[str, Any], block_id: str) -> bool:
-    return any(block.get("block_id") == block_id for block in view["blocks"])
-
-
-def token_in(message: Message) -> str | None:
-    """What stands alone in a preformatted block, unless it is the `curl` line."""
-    for block in message.blocks:
-        for part in block.get("elements", ()):
-            if part["type"] == "rich_text_preformatted":
-                text = "".join(one.get("text", "") for one in part["elements"])
-                if not text.startswith("curl"):
-                    return text
-    return None
-
-
-async def stay(own_config: Path | None) -> int:
-    """Until Ctrl-C."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with sandbox(own_config) as (place, log):
-        print(f"Slack      {place.slack.url}")
-        print(f"Dashboard  {place.tyk.dashboard_url}")
-        print(f"Gateway    {place.tyk.gateway_url}")
-        print(f"The bot is ready; its log is {log}. Ctrl-C ends it all.")
-        await stop.wait()
-    return 0
