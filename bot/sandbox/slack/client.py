@@ -17,6 +17,8 @@ from bot.sandbox.slack.workspace import SLACKBOT, Channel, Message, NotPossible,
 
 TROUBLE = "We had some trouble connecting. Try again?"
 INCOMPLETE = "Please complete this required field."
+Target = str | tuple[str, str]
+"""What a person acts on: a block_id, an action_id, a label or a value; or block_id and action_id, which mean one thing alone."""
 _MOST_VIEWS = 3
 
 
@@ -231,7 +233,7 @@ class Person:
 
     # -- modals -------------------------------------------------------------------------------------------------
 
-    async def types(self, target: str, text: str, *, enter: bool = False) -> None:
+    async def types(self, target: Target, text: str, *, enter: bool = False) -> None:
         """Writes into an input, named by block_id, action_id or label."""
         view = self._open_view()
         slot = self._slot(view.blocks, target)
@@ -243,7 +245,7 @@ class Person:
         if slot.block.get("dispatch_action") and (pressed or "on_character_entered" in when):
             await self._act_in_view(view, slot, {"value": text})
 
-    async def picks(self, target: str, value: Any, *, message: Message | None = None) -> ClickOutcome:
+    async def picks(self, target: Target, value: Any, *, message: Message | None = None) -> ClickOutcome:
         """Chooses in a select, radio group, checkboxes, overflow or date picker: an option's value or its text, a
         name or an id; a list where several may be chosen; None to clear."""
         view = None if message is not None else self._view_with(target)
@@ -263,7 +265,7 @@ class Person:
             return ClickOutcome(sent=False)
         return await self._send_action(view, source, slot, {key: chosen})
 
-    async def searches(self, target: str, query: str, *, message: Message | None = None) -> list[Json]:
+    async def searches(self, target: Target, query: str, *, message: Message | None = None) -> list[Json]:
         """Types into an external select; the options the app offers, none when it fails."""
         view = None if message is not None else self._view_with(target)
         source = self._find_message(target, None) if view is None and message is None else message
@@ -402,7 +404,7 @@ class Person:
     # -- buttons ------------------------------------------------------------------------------------------------
 
     async def clicks(
-        self, target: str, message: Message | None = None, *, channel: str | None = None, confirm: bool = True
+        self, target: Target, message: Message | None = None, *, channel: str | None = None, confirm: bool = True
     ) -> ClickOutcome:
         """Presses the button with this label, action_id or value: in the open modal, in `message` (a snapshot stands
         for an outdated screen), or in the newest message that has it. `confirm` answers the question it may ask."""
@@ -419,7 +421,7 @@ class Person:
             return ClickOutcome(sent=False, dialog=dialog)
         return await self._send_action(view, source, slot, {}, dialog)
 
-    async def clicks_in_home(self, target: str, *, confirm: bool = True) -> ClickOutcome:
+    async def clicks_in_home(self, target: Target, *, confirm: bool = True) -> ClickOutcome:
         """Presses a button of the Home tab."""
         self._alive()
         view = self._parts.workspace.homes.get(self.id)
@@ -468,11 +470,11 @@ class Person:
             raise NotPossible(f"{self.name} has no modal open")
         return self._view
 
-    def _view_with(self, target: str, types: tuple[str, ...] = ()) -> View | None:
+    def _view_with(self, target: Target, types: tuple[str, ...] = ()) -> View | None:
         view = self._view
         return view if view is not None and _find(view.blocks, target, types) is not None else None
 
-    def _find_message(self, target: str, channel: str | None, types: tuple[str, ...] = ()) -> Message:
+    def _find_message(self, target: Target, channel: str | None, types: tuple[str, ...] = ()) -> Message:
         for message in reversed(self.messages(channel)):
             if _find(message.blocks, target, types) is not None:
                 return message
@@ -486,7 +488,7 @@ class Person:
         if not seen or message.deleted:
             raise NotPossible(f"{self.name} does not see this message")
 
-    def _slot(self, blocks: list[Json], target: str, types: tuple[str, ...] = ()) -> Slot:
+    def _slot(self, blocks: list[Json], target: Target, types: tuple[str, ...] = ()) -> Slot:
         slot = _find(blocks, target, types)
         if slot is None:
             there = [s.action_id for s in element_slots(blocks)]
@@ -494,8 +496,10 @@ class Person:
         return slot
 
 
-def _find(blocks: list[Json], target: str, types: tuple[str, ...]) -> Slot | None:
+def _find(blocks: list[Json], target: Target, types: tuple[str, ...]) -> Slot | None:
     slots = [slot for slot in element_slots(blocks) if not types or slot.type in types]
+    if isinstance(target, tuple):
+        return next((slot for slot in slots if (slot.block_id, slot.action_id) == target), None)
     for names in (_ids, _labels):
         for slot in slots:
             if target in names(slot):

@@ -25,6 +25,12 @@ class Changes:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
+    async def moved(self, version: int) -> int:
+        """The version, once it is another than this one."""
+        while self.version == version:
+            await self._moved.wait()
+        return self.version
+
     async def until(
         self, probe: Callable[[], Found | None], timeout: float, what: str = "what was waited for"
     ) -> Found:

@@ -123,6 +123,15 @@ class LocalSlack:
         return f"{self._parts.origin}/api/"
 
     @property
+    def commands(self) -> Collection[str] | None:
+        """The slash commands that people are offered; None: whatever they type."""
+        return self._parts.commands
+
+    @commands.setter
+    def commands(self, offered: Collection[str] | None) -> None:
+        self._parts.commands = offered
+
+    @property
     def app_errors(self) -> list[AppError]:
         return self.journal.app_errors
 

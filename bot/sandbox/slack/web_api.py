@@ -382,7 +382,11 @@ class WebApi:
         channel = self._channel_to_read(args, _HISTORY_SCOPE)
         if self._place.bot_user not in channel.members:
             raise ApiError("not_in_channel")
-        newest_first = [m for m in reversed(self._place.posts[channel.id]) if _within(m.ts, args)]
+        newest_first = [
+            message
+            for message in reversed(self._place.posts[channel.id])
+            if _within(message.ts, args) and (message.broadcast or not message.is_reply)
+        ]
         page, metadata = _page(newest_first, args, default=100)
         return {
             "messages": [m.as_json() for m in page],
@@ -425,9 +429,16 @@ class WebApi:
     def _chat_post(self, args: Json) -> Json:
         channel = self._channel_to_write(args, users_too=True)
         content = self._parts.posting.content(args, "chat.postMessage")
-        message = self._parts.posting.compose(content, channel.id, thread_ts=args.get("thread_ts"))
+        message = self._parts.posting.compose(content, channel.id, thread_ts=self._thread(args, channel))
+        message.broadcast = bool(message.thread_ts) and is_true(args.get("reply_broadcast"))
         self._place.post(message)
         return {"channel": channel.id, "ts": message.ts, "message": message.as_json()}
+
+    def _thread(self, args: Json, channel: Channel) -> str | None:
+        """The ts of the thread's first message, also where that of a reply was sent."""
+        wanted = args.get("thread_ts")
+        found = self._place.message(channel.id, str(wanted)) if wanted else None
+        return found.thread_ts or found.ts if found is not None else wanted
 
     def _chat_ephemeral(self, args: Json) -> Json:
         channel = self._channel_to_write(args)
@@ -435,7 +446,8 @@ class WebApi:
         if user is None or user.id not in channel.members:
             raise ApiError("user_not_in_channel")
         content = self._parts.posting.content(args, "chat.postEphemeral", longest=LONGEST_EDIT)
-        message = self._parts.posting.compose(content, channel.id, ephemeral_to=user.id)
+        thread_ts = self._thread(args, channel)
+        message = self._parts.posting.compose(content, channel.id, ephemeral_to=user.id, thread_ts=thread_ts)
         self._place.show_ephemeral(message)
         return {"message_ts": message.ts}
 

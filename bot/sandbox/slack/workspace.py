@@ -202,6 +202,8 @@ class Message:
     app_id: str | None = None
     team_id: str = ""
     thread_ts: str | None = None
+    broadcast: bool = False
+    replies: list["Message"] = field(default_factory=list)
     edited: Json | None = None
     ephemeral_to: str | None = None
     deleted: bool = False
@@ -210,6 +212,10 @@ class Message:
     @property
     def is_ephemeral(self) -> bool:
         return self.ephemeral_to is not None
+
+    @property
+    def is_reply(self) -> bool:
+        return self.thread_ts not in (None, self.ts)
 
     @property
     def buttons(self) -> list[Json]:
@@ -240,6 +246,17 @@ class Message:
             message["attachments"] = copy.deepcopy(self.attachments)
         if self.thread_ts:
             message["thread_ts"] = self.thread_ts
+        if self.broadcast:
+            message["subtype"] = "thread_broadcast"
+        if self.replies:
+            writers = list(dict.fromkeys(reply.user for reply in self.replies))
+            message |= {
+                "reply_count": len(self.replies),
+                "reply_users": writers,
+                "reply_users_count": len(writers),
+                "latest_reply": self.replies[-1].ts,
+                "is_locked": False,
+            }
         if self.edited:
             message["edited"] = self.edited
         if self.metadata:
@@ -608,18 +625,24 @@ class Workspace:
 
     def post(self, message: Message) -> Message:
         """Adds a message that already has its ts, rings phones, and tells the app what people wrote."""
+        parent = self.message(message.channel, message.thread_ts) if message.thread_ts else None
+        if parent is not None:
+            parent.thread_ts = parent.ts
+            parent.replies.append(message)
         self.posts[message.channel].append(message)
-        self.rings += self._who_is_rung(message)
+        self.rings += self._who_is_rung(message, parent)
         self._changes.notify()
         return message
 
-    def _who_is_rung(self, message: Message) -> Iterator[Ring]:
+    def _who_is_rung(self, message: Message, parent: Message | None) -> Iterator[Ring]:
+        in_thread = {one.user for one in (parent, *parent.replies)} if parent is not None else set()
         channel = self.channels[message.channel]
         said = "\n".join([message.text, *texts_in(message.blocks)])
         for user_id in channel.members:
             if user_id in (message.user, self.bot_user) or self.users[user_id].deleted:
                 continue
             why = "direct message" if channel.is_im else self._mention(said, user_id)
+            why = why or ("thread reply" if user_id in in_thread else None)
             if why:
                 yield Ring(user_id, channel.id, message.ts, message.text, why)
 
@@ -639,6 +662,9 @@ class Workspace:
         message.deleted = True
         if message in self.posts.get(message.channel, []):
             self.posts[message.channel].remove(message)
+        parent = self.message(message.channel, message.thread_ts) if message.is_reply and message.thread_ts else None
+        if parent is not None:
+            parent.replies.remove(message)
         if message in self.ephemerals:
             self.ephemerals.remove(message)
         self._changes.notify()

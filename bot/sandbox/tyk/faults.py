@@ -15,12 +15,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Call:
-    """One call of the Dashboard. In `path`, a token stands as the hash of its key. `status` is None where none was sent."""
+    """One call of the Dashboard. In `path`, a token stands as the hash of its key. `status` is None where none was sent, `ms`
+    where it has not ended. `at` is the clock's."""
 
     method: str
     path: str
     body: Any = None
     status: int | None = None
+    at: float = 0.0
+    ms: float | None = None
 
 
 @dataclass

@@ -35,6 +35,7 @@ class LocalTyk:
         self.switches = switches or Switches()
         self.faults = Faults()
         self.journal: list[Call] = []
+        self.on_call: Callable[[Call], None] = _nobody_listens
         self._state = State(org_id, clock, self.switches)
         self._dashboard = Dashboard(self._state, credential)
         self._gateway = Gateway(self._state)
@@ -167,20 +168,25 @@ class LocalTyk:
 
     @web.middleware
     async def _journaled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        call = Call(request.method, self._masked(request), await _body(request))
+        call = Call(request.method, self._masked(request), await _body(request), at=self._state.clock())
         async with self._arrival:
             self.journal.append(call)
             self._arrival.notify_all()
+        self.on_call(call)
+        started = time.perf_counter()
         try:
             response = await self.faults.around(request, handler)
+            call.status = response.status if response is not None else None
         except web.HTTPException as error:
             call.status = error.status
             raise
+        finally:
+            call.ms = (time.perf_counter() - started) * 1000
+            self.on_call(call)
         if response is None:
             if request.transport is not None:
                 request.transport.close()
             return web.Response()
-        call.status = response.status
         return response
 
     def _masked(self, request: web.Request) -> str:
@@ -190,6 +196,10 @@ class LocalTyk:
         if path.startswith(_KEY_PATH) and name != "detailed" and not request.query.get("hashed"):
             path = _KEY_PATH + self._state.hash_of(name)
         return path + (f"?{request.query_string}" if request.query_string else "")
+
+
+def _nobody_listens(_call: Call) -> None:
+    """Until somebody wants to hear of calls, when they come and when they have ended."""
 
 
 async def _body(request: web.Request) -> Any:
