@@ -18,7 +18,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import checks, metrics, web
 from bot.config import Config, Kind, changes, summary
-from bot.core.model import AuditEvent, AuditLine, Book, EffectKind, EffectState, Workspace
+from bot.core.model import AuditEvent, AuditLine, Book, EffectKind, EffectState, Promise, Workspace
+from bot.effects import sweep_leavers
 from bot.effects.hands import Hands
 from bot.manifest import scopes
 from bot.operations import Operations
@@ -145,6 +146,7 @@ async def run(
         dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies))
         book = await checks.book_of(config, slack.directory)
         await _tell_of_changes(store, book)
+        await _promise_sweep(store)
 
         chat = Chat(slack.client)
         voice = Voice(chat, slack.directory, slack.workspace, book, config.slack.help_channel)
@@ -269,7 +271,7 @@ class Health:
 
 async def _until_stopped(stop: asyncio.Event, line: Line, working: asyncio.Task[None]) -> None:
     """Watches the line and the event loop. The worker never ends by itself: where it does, so do we."""
-    last_up = time.monotonic()
+    last_up, was_up = time.monotonic(), True
     while not stop.is_set():
         before = time.monotonic()
         waiting = asyncio.create_task(stop.wait())
@@ -280,7 +282,13 @@ async def _until_stopped(stop: asyncio.Event, line: Line, working: asyncio.Task[
         if not done:
             waiting.cancel()
             metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - TICK))
-        if await line.is_up():
+        is_up = await line.is_up()
+        if is_up is not was_up:
+            log.warning(
+                "slack.connected" if is_up else "slack.disconnected", after=round(time.monotonic() - last_up, 1)
+            )
+            was_up = is_up
+        if is_up:
             last_up = time.monotonic()
         elif time.monotonic() - last_up > UNHEALTHY_FOR:
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
@@ -295,6 +303,12 @@ async def _tell_of_changes(store: Store, book: Book) -> None:
             await tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
             await tx.remember(_CONFIGURED, now)
             log.info("config.changed", digest=book.digest)
+
+
+async def _promise_sweep(store: Store) -> None:
+    """Who left while the bot was away is found now, others within a day."""
+    async with store.transaction() as tx:
+        await tx.promise(Promise(EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY, tx.now))
 
 
 async def _warn(config: Config, book: Book, slack: Slack, dashboard: Dashboard) -> None:

@@ -40,7 +40,47 @@ async def slack_complaints(
         return mention.where.complaint(f"{mention.text}: {why}") if why else None
 
     found = await _each(look, [one for one in config.mentions() if one.kind not in (Kind.GROUP_HANDLE, Kind.EMAIL)])
-    return tuple(sorted({*found, *[one async for one in _unreachable(config, book, directory, workspace)]}))
+    unreachable = [one async for one in _unreachable(config, book, directory, workspace)]
+    silent = [one async for one in _silent_approvers(config, book, directory, workspace)]
+    return tuple(sorted({*found, *unreachable, *silent}))
+
+
+async def _silent_approvers(
+    config: Config, book: Book, directory: Directory, workspace: Workspace
+) -> AsyncIterator[Complaint]:
+    """Approvers who would never press a button: gone, or not in the channel where the card is. Each is named once."""
+    told: set[tuple[str, str]] = set()
+    seen: set[tuple[Audience, str]] = set()
+    for rule in book.rules.values():
+        audience = (rule.approvers, rule.approvals_channel)
+        if not (rule.approvals or None in rule.lifetimes) or audience in seen:
+            continue
+        seen.add(audience)
+        try:
+            there = await directory.members_of(Audience(channels=frozenset({rule.approvals_channel})))
+            named = sorted(await directory.members_of(rule.approvers))
+            people = [await directory.person(user_id) for user_id in named]
+        except Fault:
+            continue  # the mention itself has been complained of
+        for person in people:
+            user_id = person.identity.user_id
+            if (user_id, rule.approvals_channel) in told:
+                continue
+            told.add((user_id, rule.approvals_channel))
+            if (why := members.why_left(person, workspace)) is not None:
+                yield _at(
+                    config, _approvers_of(config, rule), f"{user_id} may approve for {rule.name}, but cannot: {why}"
+                )
+            elif user_id not in there:
+                said = (
+                    f"{user_id} may approve for {rule.name}, but is not in {rule.approvals_channel}, where it is asked."
+                )
+                yield _at(config, _approvers_of(config, rule), said)
+
+
+def _approvers_of(config: Config, rule: Rule) -> tuple[str, ...]:
+    """Where the file names them."""
+    return ("apis", rule.name, "approvers") if config.apis[rule.name].approvers else ("defaults", "approvers")
 
 
 async def _mention_trouble(mention: Mention, directory: Directory, workspace: Workspace) -> str | None:

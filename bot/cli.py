@@ -234,6 +234,9 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
 
 def revoke(arguments: argparse.Namespace, environ: Any) -> int:
     """Ends grants. The list comes first; nothing happens without --yes or a person's yes."""
+    if arguments.number and arguments.id:
+        raise UsageError("Say the number once: R-1042, or --id R-1042.")
+    arguments.number = arguments.number or arguments.id
     if not (arguments.number or arguments.person or arguments.api):
         raise UsageError("Say what to end: a number such as R-1042, --person or --api.")
     found = asyncio.run(_to_revoke(arguments, environ))
@@ -316,7 +319,7 @@ def _since(text: str | None) -> datetime | None:
 
 def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
     logs.configure("WARNING", "text")
-    work: Coroutine[Any, Any, int] = stories.play() if arguments.play else stay.stay(arguments.config)
+    work: Coroutine[Any, Any, int] = stories.play(arguments.play) if arguments.play else stay.stay(arguments.config)
     return asyncio.run(work)
 
 
@@ -373,7 +376,11 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--online", action="store_true")
     playing = verb("sandbox", sandbox, "Start a local Slack, a local Tyk and the bot between them.")
     playing.add_argument(
-        "--play", action="store_true", help="play the main story without a person, and say whether all was seen"
+        "--play",
+        nargs="?",
+        const="main",
+        choices=stories.STORIES,
+        help="play a story without a person, the main one unless named, and say whether all of it was seen",
     )
     playing.add_argument("--config", type=Path, metavar="FILE", help="try this configuration")
     listing = verb("apis", apis, "Print ready entries for config.yaml from the Dashboard.")
@@ -397,6 +404,7 @@ def _parser() -> argparse.ArgumentParser:
     retrying.add_argument("--all", action="store_true")
     revoking = verb("revoke", revoke, "End grants; lists first what it will end.")
     revoking.add_argument("number", nargs="?", metavar="R-NUMBER")
+    revoking.add_argument("--id", metavar="R-NUMBER", help="the same")
     filters(revoking)
     revoking.add_argument("--reason", default="revoked by an operator", metavar="TEXT")
     revoking.add_argument("--yes", action="store_true", help="do not ask")

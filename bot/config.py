@@ -45,7 +45,6 @@ RESERVED = frozenset(
         "max_active",
         "remind_approvers_after",
         "offboarding_grace",
-        "review_every",
     }
 )
 NAME = r"^[a-z0-9][a-z0-9-]{0,74}$"
@@ -310,6 +309,14 @@ HideAfter = Annotated[
     AfterValidator(_between("10s", "30d")),
     Field(description="the message with the token is deleted after this; from 10s to 30d"),
 ]
+ReviewEvery = Annotated[
+    Duration,
+    AfterValidator(_between("1d", "3650d")),
+    Field(
+        description="with the lifetime never: how often the approvers are asked whether the token is still needed; "
+        "without a yes within 14 days it ends"
+    ),
+]
 
 
 class _Section(BaseModel):
@@ -352,6 +359,7 @@ class Terms(_Section):
     reason: Reason = "required"
     request_lapses_after: LapsesAfter = Field(timedelta(days=7), json_schema_extra={"default": "7d"})
     hide_token_after: HideAfter = Field(timedelta(days=1), json_schema_extra={"default": "1d"})
+    review_every: ReviewEvery | None = None
     limits: LimitsGiven = LimitsSection(rate=1000, per=1, quota_max=-1, quota_renewal_rate=60)
 
 
@@ -415,6 +423,7 @@ class ApiSection(_Section):
     reason: Reason | None = None
     request_lapses_after: LapsesAfter | None = None
     hide_token_after: HideAfter | None = None
+    review_every: ReviewEvery | None = None
     limits: LimitsGiven | None = None
 
 
@@ -552,6 +561,7 @@ class Config:
             reason_required=terms.reason == "required",
             lapses_after=terms.request_lapses_after,
             hide_token_after=terms.hide_token_after,
+            review_every=terms.review_every,
         )
 
     def _ref(self, name: str) -> ApiRef:
@@ -723,6 +733,7 @@ class _Check:
             self._unique(trail, api)
         self._approver_names((*trail, "approvers"), api.approvers or ())
         self._enough_approvers(name, api, faulty)
+        self._reviewed(name, api, faulty)
         if isinstance(self._data((*trail, "plans")), dict):
             self._plans(trail)
         return api
@@ -759,11 +770,30 @@ class _Check:
             text = f"`{name}` needs {needed} by others than the requester, more than its approvers can give"
             self._at_key(("apis", name, "requesters"), text)
 
-    def _blame(self, name: str, inherited: set[str], text: str) -> None:
+    def _reviewed(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+        """A token without an end needs people who are asked about it again and again."""
+        keys = ("lifetimes", "review_every", "approvers")
+        inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
+        if faulty & set(keys) or self._faulty_defaults & inherited:
+            return
+        terms = _laid_over(self._defaults, api)
+        if None not in terms.lifetimes:
+            if api.review_every is not None:
+                self._at_key(("apis", name, "review_every"), "`review_every` is for the lifetime never: leave it out")
+        elif terms.review_every is None:
+            text = "offers the lifetime never: add `review_every`, such as 90d, and its approvers are asked that often"
+            self._blame(name, inherited, text, ("lifetimes",))
+        elif not terms.approvers:
+            text = "offers the lifetime never: name `approvers`, who are asked whether the token is still needed"
+            self._blame(name, inherited, text, ("lifetimes",))
+
+    def _blame(
+        self, name: str, inherited: set[str], text: str, keys: tuple[str, ...] = ("approvers", "approvals")
+    ) -> None:
         """Complains at the API's own key if it has one, else once at `defaults`, else at the API."""
-        own: list[Trail] = [("apis", name, key) for key in ("approvers", "approvals") if key not in inherited]
+        own: list[Trail] = [("apis", name, key) for key in keys if key not in inherited]
         given = self._document.data.get("defaults") or {}
-        shared: list[Trail] = [("defaults", key) for key in ("approvers", "approvals") if key in given]
+        shared: list[Trail] = [("defaults", key) for key in keys if key in given]
         trail = [*own, *shared, ("apis", name)][0]
         self._at_key(trail, f"{'an API that says nothing else' if trail[0] == 'defaults' else f'`{name}`'} {text}")
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core import lifecycle, rules
-from bot.core.lifecycle import Asked
+from bot.core.facts import Left, Returned
+from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
     AuditEvent,
     AuditLine,
     Book,
+    GrantState,
     Identity,
     Lifetime,
     Person,
@@ -24,6 +26,11 @@ from bot.core.model import (
     Verdict,
 )
 from bot.store.store import Store
+
+PAST_SHOWN = 5
+WAITING_SHOWN = 50
+UNKNOWN = "This request is not known here any more."
+NOT_REVOKER = "You are not among those who may revoke this."
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,15 @@ class Outcome:
 
     record: Record
     refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """One person's own requests and keys that stand, those that are over, and the requests of others that wait for them."""
+
+    standing: tuple[Record, ...]
+    past: tuple[Record, ...]
+    awaiting: tuple[Record, ...]
 
 
 class Operations:
@@ -112,10 +128,56 @@ class Operations:
 
         def decide(record: Record, now: datetime) -> Transition:
             if who is not None and not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
-                raise Refusal("You are not among those who may revoke this.", code="not_approver")
+                raise Refusal(NOT_REVOKER, code="not_approver")
             return lifecycle.revoke(record, who.identity if who else None, why, now, self._new_id)
 
         return await self._change(request_id, decide)
+
+    async def replace_token(self, request_id: str, who: Person, loss: Loss) -> Outcome:
+        def decide(record: Record, now: datetime) -> Transition:
+            in_force = self.rule(record.request.rule.name)
+            return lifecycle.replace_token(record, in_force, who, loss, now, self._new_id)
+
+        return await self._change(request_id, decide)
+
+    async def may_replace(self, request_id: str, who: Person) -> Record:
+        """Asked before its form is shown. Raises Refusal."""
+        record = await self.look(request_id)
+        lifecycle.check_replaceable(record, self.rule(record.request.rule.name), who)
+        return record
+
+    async def renew(self, request_id: str, reviewer: Person) -> Outcome:
+        def decide(record: Record, now: datetime) -> Transition:
+            in_force = self.rule(record.request.rule.name)
+            return lifecycle.renew(record, in_force, reviewer, now, self._new_id)
+
+        return await self._change(request_id, decide)
+
+    async def may_revoke(self, request_id: str, who: Person) -> Record:
+        """Asked before the form for the reason is shown. Raises Refusal."""
+        record = await self.look(request_id)
+        if record.grant is None or record.grant.state is GrantState.ENDED:
+            raise Refusal(f"{record.request.label} has ended already.", code="ended")
+        if not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
+            raise Refusal(NOT_REVOKER, code="not_approver")
+        return record
+
+    async def membership(self, who: Identity, why_left: str | None) -> None:
+        """What becomes of somebody's requests and keys: `why_left` is why they may not use the bot any more, None if they may."""
+        async with self.store.reading() as tx:
+            affected = await tx.standing(who, limit=None, left=why_left is None)
+        for standing in affected:
+            fact = Left(why_left) if why_left else Returned()
+
+            def decide(record: Record, now: datetime, fact: Left | Returned = fact) -> Transition:
+                return lifecycle.observe(record, fact, now, self._new_id)
+
+            await self._change(standing.request.id, decide)
+
+    async def has_left(self, who: Identity) -> bool:
+        """Whether somebody who holds something was found to have left."""
+        async with self.store.reading() as tx:
+            return bool(await tx.standing(who, limit=1, left=True))
 
     async def repaint(self, request_id: str, channel: str, ts: str) -> None:
         """Show the record once more on the message that was clicked, even on a copy that nobody remembers."""
@@ -136,19 +198,37 @@ class Operations:
         async with self.store.reading() as tx:
             record = await tx.record(request_id)
         if record is None:
-            raise Refusal("This request is not known here any more.", code="unknown")
+            raise Refusal(UNKNOWN, code="unknown")
         return record
 
     async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
         async with self.store.reading() as tx:
             return await tx.standing(who, api)
 
+    async def holdings(self, who: Person) -> Holdings:
+        """What this person asked for and holds, and what waits for their decision."""
+        async with self.store.reading() as tx:
+            mine = await tx.standing(who.identity)
+            past = await tx.past(who.identity, PAST_SHOWN)
+            apis = [name for name, rule in self.book.rules.items() if rules.counted_by(rule.approvers, who)]
+            waiting = (await tx.records(await tx.waiting(apis, WAITING_SHOWN))).values()
+        return Holdings(mine, past, tuple(record for record in waiting if self._awaits(record, who)))
+
+    def _awaits(self, record: Record, who: Person) -> bool:
+        """Whether this person could say yes and has not."""
+        try:
+            rule = rules.stricter(record, self.rule(record.request.rule.name))
+            rules.reviewing_by(rule, record.request.requester, who)
+        except Refusal:
+            return False
+        return not any(one.reviewer == who.identity and one.verdict is Verdict.YES for one in record.reviews)
+
     async def _change(self, request_id: str, decide: Callable[[Record, datetime], Transition]) -> Outcome:
         """Settle what time has decided, then decide. What was settled is stored even where the decision is a no."""
         async with self.store.transaction() as tx:
             record = await tx.record(request_id)
             if record is None:
-                raise Refusal("This request is not known here any more.", code="unknown")
+                raise Refusal(UNKNOWN, code="unknown")
             settled = lifecycle.settle(record, tx.now, self._new_id)
             if settled is not None:
                 record = await tx.apply(settled)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from bot import effects, metrics
 from bot.core import backoff, facts, lifecycle
 from bot.core.faults import Definite, Fault, Gone, Passing, Undeliverable
 from bot.core.model import Effect, EffectKind, EffectState, Record, Transition
-from bot.effects import post_audit
+from bot.effects import post_audit, sweep_leavers
 from bot.effects.hands import Claim, Hands
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction
@@ -32,6 +32,7 @@ CONCURRENT = 8
 CANDIDATES = 16
 POLL = 1.0
 TELL_AFTER = timedelta(minutes=10)
+SWEEP_EVERY = timedelta(hours=12)  # more often than a leaver's key lives on: who comes back is seen in time
 BUGS_ALLOWED = 5
 LANE_PACE = 1.0
 
@@ -233,7 +234,7 @@ class Worker:
     async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
         """What the act brought back, or the Trouble it ran into. No exception of an act leaves here."""
         kind = claim.effect.kind
-        perform = post_audit.perform if kind is EffectKind.POST_AUDIT else effects.PERFORM[kind]
+        perform = _WITHOUT_RECORD.get(kind) or effects.PERFORM[kind]
         try:
             async with asyncio.timeout(effects.deadline(kind).total_seconds()):
                 return await perform(claim, self.hands)
@@ -257,6 +258,8 @@ class Worker:
             await self._put_back(claim, outcome)
         elif claim.effect.kind is EffectKind.POST_AUDIT:
             await self._complete_audit(claim, outcome)
+        elif claim.effect.kind is EffectKind.SWEEP_LEAVERS:
+            await self._complete_sweep(claim, outcome)
         else:
             await self._complete(claim, outcome)
 
@@ -283,6 +286,24 @@ class Worker:
             await tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
             channel = claim.effect.subject_id
             await tx.move_cursor(channel, await tx.cursor(channel) if upto is None else upto)
+
+    async def _complete_sweep(self, claim: Claim, swept: sweep_leavers.Swept) -> None:
+        """What the sweep found is stored, and the next people, or the next sweep, are promised.
+
+        Every record is locked before the audit's counter is, as everywhere: two who wait for each other would wait for ever.
+        """
+        async with self.store.transaction() as tx:
+            again = tx.now if swept.upto else tx.now + SWEEP_EVERY
+            await tx.finish(
+                claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error=""
+            )
+            await tx.remember(sweep_leavers.SWEPT, swept.upto)
+            news: list[tuple[Record, facts.Fact]] = []
+            for who, why in swept.found:
+                fact: facts.Fact = facts.Left(why) if why else facts.Returned()
+                news += [(record, fact) for record in await tx.standing(who, limit=None, left=why is None)]
+            for record, fact in news:
+                await tx.apply(self._observe(record, fact, tx))
 
     async def _put_back(self, claim: Claim, trouble: Trouble) -> None:
         """Try again later, or park: what can never work, at once; what fails by our own fault, after a few tries."""
@@ -330,10 +351,21 @@ class Worker:
                 await tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now)
 
 
+_WITHOUT_RECORD: dict[EffectKind, Callable[[Claim, Hands], Awaitable[Any]]] = {
+    EffectKind.POST_AUDIT: post_audit.perform,
+    EffectKind.SWEEP_LEAVERS: sweep_leavers.perform,
+}
+"""What belongs to no request brings back something of its own, and is completed in its own way."""
+
+
 def _about(claim: Claim, outcome: object) -> dict[str, object]:
     about: dict[str, object] = {"effect": claim.effect.id}
     if claim.record is not None:
         about["request"] = claim.record.request.label
     if isinstance(outcome, Trouble):
         about["error"] = outcome.error
+    elif isinstance(outcome, facts.Fact):
+        about["fact"] = type(outcome).__name__
+    if why := getattr(outcome, "why", None):
+        about["why"] = why
     return about

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
+from structlog.testing import LogCapture
+
+from tests.log import Log
 
 for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):  # they would break a Slack on loopback
     os.environ.pop(name, None)
     os.environ.pop(name.lower(), None)
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes says nothing of the product
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -34,6 +41,15 @@ def _loggers_as_they_were() -> Iterator[None]:
         handler.filters.clear()
 
 
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """What the bot writes into its log during this test."""
+    before, capture = structlog.get_config(), LogCapture()
+    structlog.configure(processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    yield capture.entries
+    structlog.configure(**before)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The address of a PostgreSQL server of this test run's own; it listens on a socket in a temporary folder.
@@ -49,3 +65,10 @@ def postgres_url() -> Iterator[str]:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What nobody looked at is said, not only counted."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for why in sorted({str(one.longrepr[2]) for one in skipped if isinstance(one.longrepr, tuple)}):
+        terminalreporter.write_line(why)

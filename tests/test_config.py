@@ -109,7 +109,7 @@ apis:
     approvals: 0
     approvers: []
     reason: optional
-    lifetimes: [never]
+    lifetimes: [12h]
     request_lapses_after: 1m
     hide_token_after: 10s
     gateway_url: https://other.example.com/
@@ -120,7 +120,7 @@ apis:
     )
     assert rule.requesters == Audience(channels=frozenset({"C0TEAM"}), users=frozenset({"W0ALICE", "U0BOB"}))
     assert (rule.approvals, rule.approvers, rule.reason_required) == (0, Audience(), False)
-    assert rule.lifetimes == (None,)
+    assert rule.lifetimes == (timedelta(hours=12),)
     assert (rule.lapses_after, rule.hide_token_after) == (timedelta(minutes=1), timedelta(seconds=10))
     assert rule.gateway_url == "https://other.example.com"
     assert rule.plans[0].limits == Limits(7, 2, -1, 60)
@@ -511,6 +511,71 @@ def test_not_by_oneself(requesters: str, approvers: str, approvals: int, *, fits
         assert "by others than the requester" in only(complaints(text))
 
 
+# --- tokens without an end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "every"),
+    [
+        ("", "approvers: [S0A], lifetimes: [7d, never], review_every: 90d", 90),
+        ("lifetimes: [never], review_every: 30d, approvers: [S0A]", "title: One", 30),
+        ("lifetimes: [never], review_every: 30d, approvers: [S0A]", "review_every: 1d", 1),
+        ("review_every: 3650d", "approvers: [S0A], lifetimes: [never]", 3650),
+        ("review_every: 30d", "approvers: [S0A]", 30),
+        ("", "approvals: 0, approvers: [S0A], lifetimes: [never], review_every: 2w", 14),
+        ("", "approvers: [S0A]", None),
+    ],
+)
+def test_review_every(defaults: str, own: str, every: int | None) -> None:
+    """How often approvers are asked about a token without an end: the API's own word, else the defaults'."""
+    section = f"defaults: {{{defaults}}}\n" if defaults else ""
+    rule = parse(f"{HEAD}{section}apis: {{one: {{api_id: a, requesters: [S0B], {own}}}}}").book({}).rules["one"]
+    assert rule.review_every == (None if every is None else timedelta(days=every))
+
+
+ADD = "`one` offers the lifetime never: add `review_every`, such as 90d, and its approvers are asked that often"
+NAME = "`one` offers the lifetime never: name `approvers`, who are asked whether the token is still needed"
+SHARED = ADD.replace("`one`", "an API that says nothing else")
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "complaint"),
+    [
+        ("", "approvers: [S0A], lifetimes: [7d, never]", f"3:62: {ADD}"),
+        ("lifetimes: [7d, never], approvers: [S0A]", "title: One", f"3:12: {SHARED}"),
+        ("lifetimes: [7d, never]", "approvers: [S0A], lifetimes: [never]", f"4:62: {ADD}"),
+        ("review_every: 90d", "approvals: 0, lifetimes: [never]", f"4:58: {NAME}"),
+        ("", "approvals: 0, approvers: [], lifetimes: [never], review_every: 90d", f"3:73: {NAME}"),
+        (
+            "",
+            "approvers: [S0A], lifetimes: [7d], review_every: 90d",
+            "3:79: `review_every` is for the lifetime never: leave it out",
+        ),
+        (
+            "lifetimes: [never], approvers: [S0A], review_every: 90d",
+            "lifetimes: [7d], review_every: 90d",
+            "4:61: `review_every` is for the lifetime never: leave it out",
+        ),
+        (
+            "",
+            "approvers: [S0A], lifetimes: [never], review_every: 23h",
+            "3:96: `review_every` must lie between 1d and 3650d, got 23h",
+        ),
+        (
+            "",
+            "approvers: [S0A], lifetimes: [never], review_every: 3651d",
+            "3:96: `review_every` may be 3650d at most, got '3651d'",
+        ),
+        ("", "approvers: [S0A], lifetimes: [never], review_every: never", "3:96: `review_every` "),
+    ],
+)
+def test_never_needs_a_review(defaults: str, own: str, complaint: str) -> None:
+    """A token without an end is refused where nobody would be asked about it; the place is where the lifetime stands."""
+    section = f"defaults: {{{defaults}}}\n" if defaults else ""
+    said = complaints(f"{HEAD}{section}apis: {{one: {{api_id: a, requesters: [S0B], {own}}}}}")
+    assert complaint in only(said)
+
+
 # --- entries and plans ----------------------------------------------------------------------------------------------
 
 
@@ -619,6 +684,7 @@ def test_digest_is_of_the_meaning(old: str, new: str) -> None:
         ("C0AUDIT", "C0OTHER"),
         ("rate: 1000", "rate: 1001"),
         ("keys_by: id", "keys_by: hash"),
+        ("lifetimes: [7d, 1d, 30d]", "lifetimes: [7d, 1d, 30d, never]\n  review_every: 90d"),
     ],
 )
 def test_digest_changes(old: str, new: str) -> None:
@@ -663,6 +729,9 @@ def test_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     data = yaml.safe_load(SHIPPED.read_text())
     assert conforms(data)
+    assert conforms(data | {"defaults": {"lifetimes": ["never"], "review_every": "90d"}})
+    assert not conforms(data | {"defaults": {"review_every": "now and then"}})
+    assert not conforms(data | {"defaults": {"review_every": None}})
     assert not conforms(data | {"defaults": {"hide_token_after": "soon"}})
     assert not conforms(data | {"defaults": {"lifetimes": ["7 days"]}})
     assert not conforms(data | {"defaults": {"approvals": None}})

@@ -35,10 +35,17 @@ class World:
     def person(self, name: str) -> Person:
         return self.slack.person(name)
 
-    def pass_time(self, length: timedelta) -> None:
+    async def pass_time(self, length: timedelta) -> None:
+        """What is under way is finished first, unless it hangs: no day passes between a call and its answer."""
+        if self.running.worker._acts:
+            await asyncio.wait(self.running.worker._acts, timeout=2)
         self.later.append(length)
         self.running.store.skew += length
         self.running.directory.forget_groups()
+        for user_id in self.slack.workspace.users:
+            self.running.directory.forget_person(user_id)
+        for channel_id in self.slack.workspace.channels:
+            self.running.directory.forget_channel(channel_id)
         self.running.worker.wake()
 
     async def trail(self) -> list[AuditEntry]:

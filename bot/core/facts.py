@@ -113,6 +113,18 @@ class Unreachable:
 
 
 @dataclass(frozen=True)
+class Left:
+    """The requester may not use the bot any more: deactivated, a guest now, or gone elsewhere."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The requester, found to have left before, is a full member again."""
+
+
+@dataclass(frozen=True)
 class Due:
     """A time has come; the record is settled whenever it is looked at, so there is nothing to add."""
 
@@ -155,6 +167,8 @@ Fact = (
     | KeyDead
     | Barred
     | Unreachable
+    | Left
+    | Returned
     | Due
     | Stuck
     | Delayed

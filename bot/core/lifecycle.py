@@ -7,26 +7,27 @@ nothing. A `Refusal` is raised where the answer is no.
     request   pending -> approved | denied | withdrawn | lapsed
     grant     issuing -> active -> ended            (until = approval + lifetime; its end is promised when it begins)
     key       making -> probation -> live -> dead   (on probation it dies by itself after PROBATION)
+
+A grant has one key; while its token is being replaced, two. `timing` says when time decides, `step` collects what a decision
+changes, promises and says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import assert_never
 
-from bot.core import facts, rules
+from bot.core import facts, rules, timing
 from bot.core.model import (
     AuditEvent,
-    AuditLine,
     Effect,
     EffectKind,
     Grant,
     GrantState,
     Identity,
     Key,
-    KeyId,
     KeyState,
     Lifetime,
     Message,
@@ -34,7 +35,6 @@ from bot.core.model import (
     MessageKind,
     Person,
     Plan,
-    Promise,
     Record,
     Refusal,
     Request,
@@ -46,12 +46,9 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.core.step import NewId, Step
 
 PROBATION = timedelta(minutes=15)
-RING_AGAIN_AFTER = timedelta(seconds=10)
-REPOST_TOKEN_MESSAGE = "token message gone"  # noqa: S105 - a reason, not a secret
-
-NewId = Callable[[], str]
 
 
 # --- what people do ---------------------------------------------------------------------------------------------------
@@ -99,7 +96,7 @@ def submit(
         created_at=now,
         lapses_at=now + rule.lapses_after,
     )
-    step = _Step(Record(request), now, new_id)
+    step = Step(Record(request), now, new_id)
     step.say(
         AuditEvent.ASKED,
         person.identity,
@@ -114,7 +111,7 @@ def submit(
         step.approve(rule, None)
     else:
         step.post(MessageKind.CARD, rule.approvals_channel)
-        step.promise(EffectKind.LAPSE_REQUEST, request.id, request.lapses_at)
+        step.promise_what_time_decides()
     return step.done()
 
 
@@ -131,7 +128,7 @@ def review(
     if earlier is not None and verdict is Verdict.YES and by == earlier.counted_by:
         raise Refusal(f"You already said yes to {request.label}.", code="said_yes")
     mine = Review(reviewer.identity, verdict, by, now, reason)
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     others = tuple(one for one in record.reviews if one.reviewer != reviewer.identity)
     step.record = replace(record, reviews=(*others, mine))
     have = len(rules.yeses(step.record.reviews, rule, request.requester))
@@ -158,7 +155,7 @@ def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Tra
         raise Refusal("Only the one who asked can withdraw.", code="not_requester")
     if record.request.state is not RequestState.PENDING:
         raise Refusal(decided_sentence(record.request), code="decided")
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     step.decide(RequestState.WITHDRAWN, AuditEvent.WITHDRAWN, who, "")
     return step.done()
 
@@ -170,10 +167,75 @@ def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewI
     key = record.key(key_id)
     if key is None or (key.shown_at is None and key.state is not KeyState.LIVE):
         raise Refusal("There is no such token on show.", code="no_token")
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     if key.hidden_at is None:
         step.token_shown(key.id)
         step.promise(EffectKind.HIDE_TOKEN, key.id, now)
+    return step.done()
+
+
+class Loss(StrEnum):
+    """Why a token is replaced."""
+
+    LOST = "lost"
+    LEAKED = "leaked"
+
+
+def replace_token(
+    record: Record, in_force: Rule | None, person: Person, loss: Loss, now: datetime, new_id: NewId
+) -> Transition:
+    """A new key under the same grant, with the same end. The old one ends at once where its token leaked, else when the new
+    token has been shown; its message goes at once, so that one token at a time is on show."""
+    check_replaceable(record, in_force, person)
+    request = record.request
+    unseen = [key for key in record.keys if key.is_unseen]
+    if unseen and (loss is Loss.LOST or len(unseen) == len(record.keys)):
+        raise Refusal(f"A new token for {request.label} is on its way already.", code="under_way")
+    step = Step(record, now, new_id)
+    step.say(AuditEvent.REPLACED, person.identity, why=loss.value)
+    for key in record.keys:
+        if key in unseen:
+            continue
+        if loss is Loss.LEAKED:
+            step.finish(key)
+        elif key.hidden_at is None:
+            step.promise(EffectKind.HIDE_TOKEN, key.id, now)
+    if loss is Loss.LEAKED:
+        step.post(MessageKind.NOTE, request.rule.approvals_channel, Ring.LEAKED)
+    if not unseen:
+        step.make_key()
+    return step.done()
+
+
+def check_replaceable(record: Record, in_force: Rule | None, person: Person) -> None:
+    """Whether this person may have a new token in place of the one they have. Raises Refusal."""
+    request, grant = record.request, record.grant
+    if person.identity != request.requester:
+        raise Refusal("Only the one it belongs to can replace a token.", code="not_requester")
+    if grant is None or grant.state is GrantState.ENDED:
+        raise Refusal(f"{request.label} is not active, so there is no token to replace.", code="ended")
+    try:
+        check_still_allowed(record, in_force, person)
+    except Refusal as refusal:
+        why = refusal.text.replace("The requester is", "You are")
+        said = f"{why} So there is no new token. If others may have seen the one you have, press Revoke."
+        raise Refusal(said, code=refusal.code) from None
+
+
+def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime, new_id: NewId) -> Transition:
+    """An approver says that a grant without an end is still needed; they are asked again after `review_every`."""
+    request, grant = record.request, record.grant
+    if grant is None or grant.state is GrantState.ENDED:
+        raise Refusal(f"{request.label} has ended already.", code="ended")
+    if grant.asked_at is None:
+        raise Refusal(f"Nobody asks at the moment whether {request.label} is still needed.", code="decided")
+    rule = rules.stricter(record, in_force)
+    by = rules.reviewing_by(rule, request.requester, reviewer)
+    step = Step(record, now, new_id)
+    every = rule.review_every or request.rule.review_every
+    step.change_grant(review_at=now + every if every else None, asked_at=None, reminded_at=None)
+    step.say(AuditEvent.RENEWED, reviewer.identity, reviewer=reviewer.identity.user_id, counted_by=by)
+    step.promise_what_time_decides()
     return step.done()
 
 
@@ -183,7 +245,7 @@ def revoke(record: Record, who: Identity | None, why: str, now: datetime, new_id
         raise Refusal(f"{record.request.label} was never granted.", code="no_grant")
     if record.grant.state is GrantState.ENDED:
         raise Refusal(f"{record.request.label} has ended already.", code="ended")
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     step.say(AuditEvent.REVOKED, who, why=why)
     step.end(why, who)
     if who != record.request.requester:
@@ -201,7 +263,7 @@ def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
 
 def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
     """The message that was clicked is shown afresh; a copy that an answer lost made is taken in as one more card."""
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     known = next((one for one in record.messages if (one.channel, one.ts) == (channel, ts)), None)
     if known is None:
         known = Message(MessageId(new_id()), MessageKind.CARD, channel, None, channel, ts, posted_at=now)
@@ -215,15 +277,22 @@ def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId)
 
 
 def settle(record: Record, now: datetime, new_id: NewId) -> Transition | None:
-    """What time alone has decided: past `lapses_at` a request has lapsed, past `until` a grant has ended. None if nothing."""
-    step = _Step(record, now, new_id)
-    request, grant = record.request, record.grant
-    if request.state is RequestState.PENDING and now >= request.lapses_at:
+    """What time alone has decided: past `lapses_at` a request has lapsed, past its end a grant has ended, and people are
+    reminded of either before. None if nothing."""
+    step = Step(record, now, new_id)
+    end, due = timing.end_of(record), [reminder for reminder in timing.reminders(record) if reminder.at <= now]
+    if record.request.state is RequestState.PENDING and now >= record.request.lapses_at:
         step.decide(RequestState.LAPSED, AuditEvent.LAPSED, None, "")
         step.ring(Ring.LAPSED)
-    elif grant is not None and grant.state is not GrantState.ENDED and grant.until is not None and now >= grant.until:
-        step.say(AuditEvent.EXPIRED, None)
-        step.end("", None)
+    elif due and due[-1].topic is Ring.RENEWAL:
+        step.remind(Ring.RENEWAL)  # before its end is looked at: the 14 days begin when the question was asked
+    elif end is not None and now >= end.at:
+        step.say(AuditEvent.EXPIRED, None, **({"why": end.why} if end.why else {}))
+        step.end(end.why, None)
+        if end.why:
+            step.ring(Ring.ENDED)
+    elif due:
+        step.remind(due[-1].topic)
     else:
         return None
     return step.done()
@@ -232,7 +301,7 @@ def settle(record: Record, now: datetime, new_id: NewId) -> Transition | None:
 # --- promises: which still matter, and what claiming one brings with it -----------------------------------------------
 
 
-def matters(record: Record, effect: Effect) -> bool:
+def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one return a kind
     """Whether the promise still has to be kept. What no longer matters is dropped when it is claimed."""
     request, grant = record.request, record.grant
     match effect.kind:
@@ -245,7 +314,9 @@ def matters(record: Record, effect: Effect) -> bool:
             return request.state is RequestState.PENDING
         case EffectKind.END_GRANT:
             return grant is not None and grant.state is not GrantState.ENDED
-        case EffectKind.POST_AUDIT:
+        case EffectKind.REMIND:
+            return bool(timing.reminders(record))
+        case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS:
             return True
         case (
             EffectKind.ISSUE_KEY
@@ -264,10 +335,12 @@ def matters(record: Record, effect: Effect) -> bool:
 def _post_matters(record: Record, message: Message | None) -> bool:
     if message is None or message.is_posted:
         return False
-    if message.kind is MessageKind.CARD:
+    if message.kind is MessageKind.CARD or message.ring in (Ring.STILL_WAITING, Ring.LAST_CHANCE):
         return record.request.state is RequestState.PENDING
-    if message.kind is MessageKind.TOKEN:
-        return record.grant is not None and record.grant.state is not GrantState.ENDED
+    if message.kind in (MessageKind.TOKEN, MessageKind.CASE) or message.ring in (Ring.ENDING, Ring.REVIEWING):
+        grant = record.grant
+        lives = grant is not None and grant.state is not GrantState.ENDED
+        return lives and not (message.ring is Ring.REVIEWING and grant is not None and grant.asked_at is None)
     return True
 
 
@@ -290,7 +363,7 @@ def claim(record: Record, effect: Effect, now: datetime, new_id: NewId) -> Trans
     """What claiming a promise promises in the same transaction: showing a token promises to hide it."""
     if effect.kind is not EffectKind.DELIVER_TOKEN:
         return None
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     hide_at = now + record.request.rule.hide_token_after
     step.promise(EffectKind.HIDE_TOKEN, effect.subject_id, hide_at)
     return step.done()
@@ -315,7 +388,7 @@ def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -
 
 def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> Transition:  # noqa: C901, PLR0912, PLR0915 - one case a fact
     """The record after an act, and what follows from it: issue, confirm, deliver are each promised by the one before."""
-    step = _Step(record, now, new_id)
+    step = Step(record, now, new_id)
     match fact:
         case facts.MessagePosted():
             step.posted(fact)
@@ -331,6 +404,9 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             step.missing(fact.key_id)
         case facts.KeyVerified():
             step.change_key(fact.key_id, verified_at=now)
+        case facts.KeyWrong() if (key := record.key(fact.key_id)) is None or key.id != record.keys[-1].id:
+            if key is not None:  # it is being replaced: it goes, the grant goes on
+                step.finish(key)
         case facts.KeyWrong():
             step.say(AuditEvent.REVOKED, None, why=fact.why)
             step.end(fact.why, None)
@@ -345,8 +421,8 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             step.say(AuditEvent.REFUSED, None, person=record.request.requester.user_id, why=fact.why, step=fact.step)
             step.end(fact.why, None)
             step.ring(Ring.BARRED)
-        case facts.Unreachable() if record.grant is None or record.grant.state is GrantState.ENDED:
-            pass  # nothing is left to take from them
+        case facts.Unreachable() if not _awaits_delivery(record):
+            pass  # what they hold they have: `Left` decides about that
         case facts.Unreachable():
             step.say(AuditEvent.REVOKED, None, why=fact.why)
             step.end(fact.why, None)
@@ -364,11 +440,23 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             step.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
             step.alarm(Ring.RESUMED)
             step.touch()
+        case facts.Left():
+            step.left(fact.why)
+        case facts.Returned():
+            if record.grant is not None and record.grant.left_at is not None:
+                step.change_grant(left_at=None)
+                step.say(AuditEvent.RETURNED, None, person=record.request.requester.user_id)
+                step.promise_what_time_decides()
         case facts.Due():
-            pass
+            step.promise_what_time_decides()
         case _:
             assert_never(fact)
     return step.done()
+
+
+def _awaits_delivery(record: Record) -> bool:
+    grant = record.grant
+    return grant is not None and grant.state is not GrantState.ENDED and record.awaits_token
 
 
 AWAITED = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN})
@@ -392,248 +480,3 @@ def decided_sentence(request: Request) -> str:
 
 def _seconds(lifetime: Lifetime) -> int | None:
     return None if lifetime is None else int(lifetime.total_seconds())
-
-
-def _decision_seen(record: Record) -> object:
-    return record.request, record.reviews, record.grant
-
-
-def _token_seen(record: Record) -> object:
-    return _decision_seen(record), [(key.shown_at, key.hidden_at) for key in record.keys]
-
-
-_SEEN = {MessageKind.CARD: _decision_seen, MessageKind.STATUS: _token_seen}
-"""What the standing messages depend on: they are edited when this changes, and not otherwise."""
-
-
-# --- one transition in the making -------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Step:
-    """Collects what one decision changes, promises and says."""
-
-    record: Record
-    now: datetime
-    new_id: NewId
-    promises: list[Promise] = field(default_factory=list)
-    drops: list[tuple[EffectKind, str]] = field(default_factory=list)
-    audit: list[AuditLine] = field(default_factory=list)
-    touched: bool = False
-
-    def __post_init__(self) -> None:
-        self.before = self.record
-
-    def done(self) -> Transition:
-        """The version rises where a message would say something else, and only those that would are promised to be shown."""
-        kinds = {kind for kind, seen in _SEEN.items() if self.touched or seen(self.record) != seen(self.before)}
-        if kinds:
-            request = self.record.request
-            self.record = replace(self.record, request=replace(request, version=request.version + 1))
-            for message in self.record.messages:
-                if message.kind in kinds and message.is_posted:
-                    self.promise(EffectKind.SHOW_MESSAGE, message.id, self.now)
-        return Transition(self.record, tuple(self.promises), tuple(self.drops), tuple(self.audit))
-
-    def touch(self) -> None:
-        """What messages say depends on more than the record: have them shown again."""
-        self.touched = True
-
-    def say(self, event: AuditEvent, actor: Identity | None, **details: object) -> None:
-        self.audit.append(AuditLine(event, actor, details))
-
-    def promise(self, kind: EffectKind, subject_id: str, due_at: datetime) -> None:
-        self.promises.append(Promise(kind, subject_id, due_at))
-
-    def post(self, kind: MessageKind, target: str, ring: Ring | None = None) -> None:
-        message = Message(MessageId(self.new_id()), kind, target, ring)
-        self.record = replace(self.record, messages=(*self.record.messages, message))
-        self.promise(EffectKind.POST_MESSAGE, message.id, self.now)
-
-    def ring(self, why: Ring) -> None:
-        self.post(MessageKind.RING, self.record.request.requester.user_id, why)
-
-    def alarm(self, why: Ring) -> None:
-        """The help channel hears once that a request is stuck, and once that it goes on."""
-        told = [message.ring for message in self.record.messages if message.kind is MessageKind.ALARM]
-        if (told[-1:] == [Ring.STUCK]) != (why is Ring.STUCK):
-            self.post(MessageKind.ALARM, "", why)
-
-    def change_key(self, key_id: str, **changes: object) -> None:
-        keys = tuple(replace(key, **changes) if key.id == key_id else key for key in self.record.keys)  # type: ignore[arg-type]  # names are checked by replace
-        self.record = replace(self.record, keys=keys)
-
-    def change_message(self, message_id: str, **changes: object) -> None:
-        messages = tuple(
-            replace(one, **changes) if one.id == message_id else one  # type: ignore[arg-type]  # names are checked by replace
-            for one in self.record.messages
-        )
-        self.record = replace(self.record, messages=messages)
-
-    # decisions
-
-    def decide(self, state: RequestState, event: AuditEvent, who: Identity | None, reason: str) -> None:
-        request = replace(self.record.request, state=state, decided_at=self.now, decided_by=who, decision_reason=reason)
-        self.record = replace(self.record, request=request)
-        self.drops.append((EffectKind.LAPSE_REQUEST, request.id))
-        details = {"reviewer": who.user_id, "reason": reason} if event is AuditEvent.DENIED and who else {}
-        self.say(event, who, **details)
-
-    def approve(self, rule: Rule, who: Identity | None) -> None:
-        """The right begins, and its end is promised with it."""
-        request = replace(self.record.request, state=RequestState.APPROVED, decided_at=self.now, decided_by=who)
-        until = None if request.lifetime is None else self.now + request.lifetime
-        key = Key(KeyId(self.new_id()), KeyState.MAKING)
-        self.record = replace(
-            self.record, request=request, grant=Grant(GrantState.ISSUING, self.now, until), keys=(key,)
-        )
-        self.drops.append((EffectKind.LAPSE_REQUEST, request.id))
-        self.say(
-            AuditEvent.APPROVED,
-            who,
-            rule=rule.name,
-            rule_digest=request.digest,
-            need=rule.approvals,
-            until=until.isoformat() if until else None,
-        )
-        self.promise(EffectKind.ISSUE_KEY, key.id, self.now)
-        if until is not None:
-            self.promise(EffectKind.END_GRANT, request.id, until)
-        self.post(MessageKind.TOKEN, request.requester.user_id)
-
-    def end(self, why: str, who: Identity | None) -> None:
-        """The right is over: what was still to be made or shown is dropped, every key is to die, no token stays on show."""
-        grant = self.record.grant
-        if grant is None or grant.state is GrantState.ENDED:
-            return
-        ended = replace(grant, state=GrantState.ENDED, ended_at=self.now, end_reason=why, ended_by=who)
-        self.record = replace(self.record, grant=ended)
-        self.drops.append((EffectKind.END_GRANT, self.record.request.id))
-        for key in self.record.keys:
-            for kind in (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.VERIFY_KEY, EffectKind.DELIVER_TOKEN):
-                self.drops.append((kind, key.id))
-            self.finish(key)
-
-    def finish(self, key: Key) -> None:
-        """This key's end. One that was never recorded cannot be named: it was never seen and dies on probation.
-
-        The message for its token goes even where no token is known to be shown: an edit may be on its way.
-        """
-        if key.state is KeyState.MAKING:
-            self.change_key(key.id, state=KeyState.DEAD)
-        elif key.state is not KeyState.DEAD:
-            self.promise(EffectKind.REVOKE_KEY, key.id, self.now)
-        if key.hidden_at is None:
-            self.promise(EffectKind.HIDE_TOKEN, key.id, self.now)
-
-    # what came back
-
-    def posted(self, fact: facts.MessagePosted) -> None:
-        message = self.record.message(fact.message_id)
-        if message is None or message.is_posted:
-            return
-        self.change_message(message.id, channel=fact.channel, ts=fact.ts, posted_at=self.now)
-        if message.kind in (MessageKind.CARD, MessageKind.STATUS):
-            self.promise(EffectKind.SHOW_MESSAGE, message.id, self.now)
-        if message.kind is MessageKind.TOKEN:
-            self.deliver_when_ready()
-
-    def shown(self, fact: facts.MessageShown) -> None:
-        """Done when the version has not moved; else the same promise stays open."""
-        message = self.record.message(fact.message_id)
-        if message is None:
-            return
-        self.change_message(message.id, shown_version=max(fact.version, message.shown_version))
-        if fact.version < self.record.request.version:
-            self.promise(EffectKind.SHOW_MESSAGE, message.id, self.now)
-
-    def message_gone(self, message_id: str) -> None:
-        """A card or status that somebody deleted is not shown again; a token needs a message, so it gets a new one."""
-        message = self.record.message(message_id)
-        if message is None:
-            return
-        if message.kind is MessageKind.TOKEN:
-            self.record = replace(
-                self.record, messages=tuple(one for one in self.record.messages if one.id != message_id)
-            )
-            self.post(MessageKind.TOKEN, message.target)
-        else:
-            self.change_message(message_id, shown_version=self.record.request.version)
-
-    def issued(self, fact: facts.KeyIssued) -> None:
-        """A key exists. Where its grant has ended meanwhile, it is to die."""
-        key, grant = self.record.key(fact.key_id), self.record.grant
-        if key is None or grant is None:
-            return
-        self.change_key(
-            key.id,
-            state=KeyState.PROBATION,
-            made_at=self.now,
-            key_hash=fact.key_hash,
-            sealed=fact.sealed,
-            expires_at=fact.expires_at,
-        )
-        self.say(
-            AuditEvent.KEY_CREATED,
-            None,
-            key_hash=fact.key_hash,
-            expires=grant.until.isoformat() if grant.until else None,
-            rule_digest=self.record.request.digest,
-        )
-        ended = grant.state is GrantState.ENDED
-        self.promise(EffectKind.REVOKE_KEY if ended else EffectKind.CONFIRM_KEY, key.id, self.now)
-
-    def confirmed(self, fact: facts.KeyConfirmed) -> None:
-        key, grant = self.record.key(fact.key_id), self.record.grant
-        if key is None or grant is None:
-            return
-        self.change_key(key.id, state=KeyState.LIVE, expires_at=fact.expires_at)
-        if grant.state is GrantState.ENDED:
-            self.promise(EffectKind.REVOKE_KEY, key.id, self.now)
-            return
-        self.record = replace(self.record, grant=replace(grant, state=GrantState.ACTIVE))
-        self.deliver_when_ready()
-        self.promise(EffectKind.VERIFY_KEY, key.id, self.now)
-
-    def deliver_when_ready(self) -> None:
-        """A token is shown once its key is confirmed and the message that will hold it is posted."""
-        token_posted = any(one.kind is MessageKind.TOKEN and one.is_posted for one in self.record.messages)
-        for key in self.record.keys:
-            if token_posted and key.state is KeyState.LIVE and key.shown_at is None and key.hidden_at is None:
-                self.promise(EffectKind.DELIVER_TOKEN, key.id, self.now)
-
-    def missing(self, key_id: str) -> None:
-        """Tyk lost a key that nobody has seen: it is made anew."""
-        key = self.record.key(key_id)
-        if key is None or self.record.grant is None or self.record.grant.state is GrantState.ENDED:
-            return
-        self.change_key(key_id, state=KeyState.MAKING, key_hash=None, sealed=None, expires_at=None)
-        self.promise(EffectKind.ISSUE_KEY, key_id, self.now)
-
-    def token_shown(self, key_id: str) -> None:
-        key = self.record.key(key_id)
-        if key is None or key.shown_at is not None:
-            return
-        self.change_key(key_id, shown_at=self.now)
-        self.say(AuditEvent.SENT, None)
-        token = next((one for one in self.record.messages if one.kind is MessageKind.TOKEN and one.posted_at), None)
-        if token and token.posted_at and self.now - token.posted_at > RING_AGAIN_AFTER:
-            self.ring(Ring.ARRIVED)
-        if self.record.grant is not None and self.record.grant.state is GrantState.ENDED:
-            self.promise(EffectKind.HIDE_TOKEN, key_id, self.now)
-
-    def token_hidden(self, fact: facts.TokenHidden) -> None:
-        key = self.record.key(fact.key_id)
-        if key is None or key.hidden_at is not None:
-            return
-        sealed = key.sealed if fact.keep_sealed and key.state is not KeyState.DEAD else None
-        self.change_key(fact.key_id, hidden_at=self.now, sealed=sealed)
-        if key.shown_at is not None:
-            self.say(AuditEvent.HIDDEN, None)
-
-    def dead(self, key_id: str) -> None:
-        key = self.record.key(key_id)
-        if key is None or key.state is KeyState.DEAD:
-            return
-        self.change_key(key_id, state=KeyState.DEAD, sealed=None)
-        self.say(AuditEvent.KEY_DELETED, None, key_hash=key.key_hash)

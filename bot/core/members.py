@@ -25,6 +25,17 @@ def refuse(person: Person, workspace: Workspace) -> Refusal | None:
     return None
 
 
+def why_left(person: Person, workspace: Workspace) -> str | None:
+    """The same about somebody who is not there to be told: a sentence for others, None for a full member."""
+    refusal = refuse(person, workspace)
+    if refusal is None:
+        return None
+    return {
+        "deactivated": "Their Slack account is deactivated.",
+        "guest": "They are only a guest here now.",
+    }.get(refusal.code, "They are no member of this workspace any more.")
+
+
 def _is_ours(person: Person, workspace: Workspace) -> bool:
     same_team = person.identity.team_id == workspace.team_id != ""
     return same_team or bool(workspace.enterprise_id and person.enterprise_id == workspace.enterprise_id)

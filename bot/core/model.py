@@ -125,6 +125,7 @@ class Rule:
     reason_required: bool
     lapses_after: timedelta
     hide_token_after: timedelta
+    review_every: timedelta | None = None
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)
@@ -207,7 +208,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Grant:
-    """The right an approved request became. `until` is None for one that a person must end."""
+    """The right an approved request became. `until` is None for one that a person must end.
+
+    `review_at` is when the approvers are asked whether such a one is still needed, `asked_at` when they were, this time round;
+    `reminded_at` when the holder heard that the end is near; `left_at` when the holder was found to have left.
+    """
 
     state: GrantState
     since: datetime
@@ -215,6 +220,10 @@ class Grant:
     ended_at: datetime | None = None
     end_reason: str = ""
     ended_by: Identity | None = None
+    review_at: datetime | None = None
+    asked_at: datetime | None = None
+    reminded_at: datetime | None = None
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -231,23 +240,31 @@ class Key:
     hidden_at: datetime | None = None
     verified_at: datetime | None = None
 
+    @property
+    def is_unseen(self) -> bool:
+        """Whether its token is still to be shown."""
+        return self.state is not KeyState.DEAD and self.shown_at is None and self.hidden_at is None
+
 
 class MessageKind(StrEnum):
     """What a message shows.
 
     `status` and `card` follow their request, `token` holds the token for a while, `ring` tells the requester something once,
-    and `alarm` tells the help channel.
+    `note` tells the approvers something once, under the card, `case` puts a question to them and follows the grant, and `alarm`
+    tells the help channel.
     """
 
     CARD = "card"
     STATUS = "status"
     TOKEN = "token"  # noqa: S105 - the kind's name
     RING = "ring"
+    NOTE = "note"
+    CASE = "case"
     ALARM = "alarm"
 
 
 class Ring(StrEnum):
-    """Why a phone rings: the topics of short new DMs."""
+    """Why a phone rings: the topics of rings, notes, cases and alarms."""
 
     DENIED = "denied"
     LAPSED = "lapsed"
@@ -257,6 +274,14 @@ class Ring(StrEnum):
     ENDED = "ended"
     BARRED = "barred"
     RESUMED = "resumed"
+    ENDING = "ending"
+    REVIEWING = "reviewing"
+    STILL_WAITING = "still waiting"
+    LAST_CHANCE = "last chance"
+    LEAKED = "leaked"
+    UNSEEN = "unseen"
+    LEFT = "left"
+    RENEWAL = "renewal"
 
 
 @dataclass(frozen=True)
@@ -264,6 +289,7 @@ class Message:
     """A Slack message as a standing row.
 
     `target` is the channel or user id to post to, empty for the help channel; `channel` and `ts` come back from Slack.
+    `key_id` is the key whose token the message is for.
     """
 
     id: MessageId
@@ -274,6 +300,7 @@ class Message:
     ts: str | None = None
     shown_version: int = 0
     posted_at: datetime | None = None
+    key_id: KeyId | None = None
 
     @property
     def is_posted(self) -> bool:
@@ -296,6 +323,20 @@ class Record:
     def message(self, message_id: str) -> Message | None:
         return next((message for message in self.messages if message.id == message_id), None)
 
+    def token_message(self, key_id: str) -> Message | None:
+        """The message for this key's token; one of before messages named their key is for any."""
+        tokens = [one for one in self.messages if one.kind is MessageKind.TOKEN and one.key_id in (None, key_id)]
+        return next((one for one in tokens if one.key_id == key_id), tokens[0] if tokens else None)
+
+    @property
+    def awaits_token(self) -> bool:
+        """Whether a token is on its way to the holder."""
+        return any(key.is_unseen for key in self.keys)
+
+    def told(self, topic: Ring) -> bool:
+        """Whether somebody was, or is about to be, told of this."""
+        return any(message.ring is topic for message in self.messages)
+
 
 # --- effects --------------------------------------------------------------------------------------------------------
 
@@ -314,6 +355,8 @@ class EffectKind(StrEnum):
     POST_AUDIT = "post_audit"
     LAPSE_REQUEST = "lapse_request"
     END_GRANT = "end_grant"
+    REMIND = "remind"
+    SWEEP_LEAVERS = "sweep_leavers"
 
 
 class EffectState(StrEnum):
@@ -375,6 +418,11 @@ class AuditEvent(StrEnum):
     REVOKED = "revoked"
     EXPIRED = "expired"
     KEY_DELETED = "key deleted"
+    REMINDED = "reminded"
+    REPLACED = "replaced"
+    LEFT = "left"
+    RETURNED = "returned"
+    RENEWED = "renewed"
     CONFIGURED = "configured"
 
 

@@ -1,6 +1,7 @@
 """The promises, one file each. Every one is safe to keep twice; `worker` sees to it that it is kept at least once.
 
-`lapse_request` and `end_grant` have no file: time itself decides them, in `core.lifecycle.settle`, when their hour has come.
+`lapse_request`, `end_grant` and `remind` have no file: time itself decides them, in `core.lifecycle.settle`, when their hour
+has come.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ PERFORM: Mapping[EffectKind, Callable[[Claim, Hands], Awaitable[Fact]]] = {
     EffectKind.REVOKE_KEY: revoke_key.perform,
     EffectKind.LAPSE_REQUEST: _time_decides,
     EffectKind.END_GRANT: _time_decides,
+    EffectKind.REMIND: _time_decides,
 }
 
 AT_TYK = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.VERIFY_KEY, EffectKind.REVOKE_KEY})

@@ -2,7 +2,6 @@
 
 from bot.core.facts import Fact, MessageGone, TokenShown, Unreachable
 from bot.core.faults import Gone, Undeliverable
-from bot.core.model import MessageKind
 from bot.effects.gate import barred
 from bot.effects.hands import Claim, Hands
 
@@ -11,7 +10,8 @@ async def perform(claim: Claim, hands: Hands) -> Fact:
     if (no := await barred(claim, hands, "before the token is shown")) is not None:
         return no
     record, key = claim.story, claim.key
-    message = next(one for one in record.messages if one.kind is MessageKind.TOKEN)
+    message = record.token_message(key.id)
+    assert message is not None, "a token is delivered into the message that announced it"
     until = claim.now + record.request.rule.hide_token_after
     try:
         await hands.slack.show_token(record, key, hands.token_of(key), message, until)

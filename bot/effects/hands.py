@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.facts import Issued
-from bot.core.model import Book, Effect, Key, Message, Person, Record
+from bot.core.model import Book, Effect, Identity, Key, Message, Person, Record
 from bot.store.store import AuditEntry, Store
 
 
@@ -33,6 +33,10 @@ class Slack(Protocol):
 
     async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
         """Post as many of the leading entries as fit one message. Returns how many."""
+        ...
+
+    async def why_left(self, who: Identity) -> str | None:
+        """Why somebody may not use the bot any more, in words for others; None where they may."""
         ...
 
     async def person(self, record: Record) -> Person:

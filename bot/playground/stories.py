@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-import aiohttp
-
+from bot.playground.bad_day import BadDay
 from bot.playground.place import NotStarted, sandbox
 from bot.playground.reading import has_block, reading, shown, token_in
+from bot.playground.telling import SEEN_WITHIN, UnseenError, call, expect, say
 from bot.sandbox.slack import NotPossible
 from bot.sandbox.world import World
 
-SEEN_WITHIN = 30.0
+STORIES = ("main", "bad-day")
 
 
-class UnseenError(Exception):
-    """Something that the story needs was not seen."""
-
-
-async def play() -> int:
-    """The main story, told as a conversation. Returns 0 only if every step of it was seen."""
+async def play(story: str) -> int:
+    """One of STORIES, told as a conversation. Returns 0 only if every step of it was seen."""
     try:
         async with sandbox() as place:
-            await MainStory(place.world).tell()
+            await (MainStory(place.world) if story == "main" else BadDay(place)).tell()
     except (NotStarted, UnseenError, TimeoutError, NotPossible) as unseen:
         print(f"\nNot seen: {unseen}", file=sys.stderr)
         return 1
@@ -77,7 +72,7 @@ class MainStory:
         token = token_in(message) or ""
         expect(token not in message.text, "the token stands in the notification's text")
         say("The bot, to Alice", reading(message.shown.replace(token, f"{token[:6]}…{token[-4:]}")))
-        status, answer = await self._call(token)
+        status, answer = await call(self._url(), token)
         expect(status == 200, f"the gateway said {status} {answer}")
         say("Alice", f"calls {self._url()} with it: {status}")
         return token
@@ -93,7 +88,7 @@ class MainStory:
     async def _end(self, token: str) -> None:
         await self._carol.sees(lambda one: "*key deleted*" in one.text, channel="audit", timeout=2 * SEEN_WITHIN)
         expect(not self._place.tyk.usable_keys(), "a key is left that opens something")
-        status, answer = await self._call(token)
+        status, answer = await call(self._url(), token)
         expect(status in (401, 403), f"the gateway still says {status}")
         say("The gateway", f"20 seconds are over: {status} {answer.get('error')}")
 
@@ -104,23 +99,5 @@ class MainStory:
         say("#audit", reading(lines))
         expect(not self._place.slack.app_errors, f"Slack refused something: {self._place.slack.app_errors}")
 
-    async def _call(self, token: str) -> tuple[int, dict[str, Any]]:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(self._url(), headers={"Authorization": token}) as response,
-        ):
-            return response.status, await response.json()
-
     def _url(self) -> str:
         return f"{self._place.tyk.gateway_url}/payments/"
-
-
-def say(who: str, what: str) -> None:
-    """One turn of the conversation."""
-    first, *rest = what.splitlines() or [""]
-    print(f"\n{who:>18}  {first}", *(f"{'':>18}  {line}" for line in rest), sep="\n" if rest else "", flush=True)
-
-
-def expect(seen: bool, otherwise: str) -> None:
-    if not seen:
-        raise UnseenError(otherwise)

@@ -254,13 +254,19 @@ class Chat:
         self._remembers = remembers
         self._direct: OrderedDict[str, str] = OrderedDict()
 
-    async def post(self, target: str, text: str, blocks: list[dict[str, Any]]) -> tuple[str, str]:
-        """Posts to a channel id, or to a user id by direct message; returns the channel and ts Slack gave it."""
+    async def post(
+        self, target: str, text: str, blocks: list[dict[str, Any]], *, thread_ts: str | None = None
+    ) -> tuple[str, str]:
+        """Posts to a channel id, or to a user id by direct message; returns the channel and ts Slack gave it.
+
+        `thread_ts`: under that message of the channel.
+        """
         ends_at = asyncio.get_running_loop().time() + self._deadline
         is_person = target.startswith(("U", "W"))
         channel = await self._direct_message(target, ends_at) if is_person else target
+        message = _message(channel, text, blocks) | ({"thread_ts": thread_ts} if thread_ts else {})
         try:
-            answer = await self._call("chat.postMessage", _message(channel, text, blocks), ends_at=ends_at)
+            answer = await self._call("chat.postMessage", message, ends_at=ends_at)
         except Fault as fault:
             if fault.code in {"channel_not_found", "is_archived"}:
                 self._direct.pop(target, None)  # opened anew next time, and Slack says then what has become of them
@@ -289,6 +295,10 @@ class Chat:
     async def open_view(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
         """Opens a modal and returns it with the id and hash Slack gave it; Gone where the trigger is used or too old."""
         return _view(await self._call("views.open", {"trigger_id": trigger_id, "view": view}))
+
+    async def push_view(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
+        """Lays a modal over the one whose button gave the trigger."""
+        return _view(await self._call("views.push", {"trigger_id": trigger_id, "view": view}))
 
     async def update_view(
         self,

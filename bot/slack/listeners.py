@@ -32,7 +32,7 @@ from bot.core.model import (
     Workspace,
 )
 from bot.operations import Operations, Outcome, Submission
-from bot.slack import modals, text
+from bot.slack import holdings, modals, text
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 
@@ -70,6 +70,7 @@ class Where:
     user_id: str
     channel: str | None
     ts: str | None
+    view_id: str | None = None
 
     @classmethod
     def of(cls, body: Body) -> Where:
@@ -79,6 +80,7 @@ class Where:
             user_id=body["user"]["id"],
             channel=container.get("channel_id"),
             ts=container.get("message_ts"),
+            view_id=(body.get("view") or {}).get("id"),
         )
 
 
@@ -114,6 +116,12 @@ class Listeners:
         app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
         app.action(modals.ACTION_WITHDRAW)(self.on_withdraw)
         app.action(modals.ACTION_REVOKE)(self.on_revoke)
+        app.action(modals.ACTION_REVOKE_ASK)(self.on_revoke_ask)
+        app.view(modals.CALLBACK_REVOKE)(self.on_revoke_reason)
+        app.action(modals.ACTION_REPLACE)(self.on_replace_ask)
+        app.view(modals.CALLBACK_REPLACE)(self.on_replace)
+        app.action(modals.ACTION_ASK_AGAIN)(self.on_ask_again)
+        app.action(modals.ACTION_RENEW)(self.on_renew)
         app.action(modals.ACTION_TOKEN_SAVED)(self.on_token_saved)
         for event in MEMBERSHIP_EVENTS:
             app.event(event)(self.on_membership)
@@ -127,38 +135,70 @@ class Listeners:
     async def on_command(self, ack: AsyncAck, body: Body) -> None:
         words = (body.get("text") or "").strip()
         with metrics.ANSWER_SECONDS.labels("command").time():
-            if words:
+            if words and words.lower() != "list":
                 await self._help(ack, body, None if words.lower() == "help" else words)
                 return
             await ack()
-        user_id, request_id = body["user_id"], secrets.token_urlsafe(16)
-        person = self._directory.known(user_id, self._channels)
-        first = modals.loading(request_id) if person is None else await self._first_view(person, request_id)
+        if words:
+            await self._open_for(
+                Where(body["trigger_id"], body["user_id"], None, None), holdings.loading(), self._first_holdings
+            )
+            return
+        request_id = secrets.token_urlsafe(16)
+
+        async def form(person: Person) -> Body:
+            return await self._first_view(person, request_id)
+
+        await self._open_for(Where(body["trigger_id"], body["user_id"], None, None), modals.loading(request_id), form)
+
+    async def _open_for(self, where: Where, loading: Body, draw: Callable[[Person], Awaitable[Body]]) -> None:
+        """Open what is drawn for this person: at once where they are known, else after something to look at meanwhile."""
+        person = self._directory.known(where.user_id, self._channels)
         try:
-            opened = await self._chat.open_view(body["trigger_id"], first)
+            opened = await self._open(where, loading if person is None else await draw(person))
         except Gone as gone:  # the same command delivered twice: its trigger has opened a view already
             log.info("view.not_opened", error=gone.code)
             return
         if person is not None:
             return
-        view = await self._view_or_notice(user_id, request_id)
-        await self._chat.update_view(opened["id"], view)
-
-    async def _view_or_notice(self, user_id: str, request_id: str) -> Body:
         try:
-            person = await self._directory.person(user_id, channels=self._channels)
+            person = await self._directory.person(where.user_id, channels=self._channels)
         except Fault:
-            return modals.notice("Try again", CANNOT_SAY)
-        return await self._first_view(person, request_id)
+            await self._chat.update_view(opened["id"], modals.notice("Try again", CANNOT_SAY))
+            return
+        await self._chat.update_view(opened["id"], await draw(person))
 
-    async def _first_view(self, person: Person, request_id: str) -> Body:
-        """The form, or the sentence that says why there is none."""
+    async def _open(self, where: Where, view: Body) -> Body:
+        """Over the modal where the click was, if it was in one."""
+        if where.view_id:
+            return await self._chat.push_view(where.trigger_id, view)
+        return await self._chat.open_view(where.trigger_id, view)
+
+    async def _first_holdings(self, person: Person) -> Body:
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            await self._operations.refused(person.identity, None, refusal.text, "opening")
+        return await self._holdings(person)
+
+    async def _holdings(self, person: Person) -> Body:
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            return modals.notice("Not available", refusal.text)
+        found = await self._operations.holdings(person)
+        return holdings.view(
+            found.standing, found.past, found.awaiting, command=self._command, help_channel=self._help_channel
+        )
+
+    async def _first_view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
+        """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
         refusal = members.refuse(person, self._workspace)
         offered = () if refusal else rules.askable(self._operations.book.rules, person)
         if refusal or not offered:
             why = refusal or self._nothing_for_you()
             await self._operations.refused(person.identity, None, why.text, "opening")
             return modals.notice("Not available", why.text)
+        record = await self._operations.look(again) if again else None
+        if record is not None and record.request.requester == person.identity:
+            chosen = next((rule for rule in offered if rule.name == record.request.rule.name), None)
+            return await self._form(person, request_id, offered, chosen, record)
         return await self._form(person, request_id, offered, offered[0] if len(offered) == 1 else None)
 
     def _nothing_for_you(self) -> Refusal:
@@ -167,7 +207,15 @@ class Listeners:
             code="nobody",
         )
 
-    async def _form(self, person: Person, request_id: str, offered: tuple[Rule, ...], chosen: Rule | None) -> Body:
+    async def _form(
+        self,
+        person: Person,
+        request_id: str,
+        offered: tuple[Rule, ...],
+        chosen: Rule | None,
+        again: Record | None = None,
+    ) -> Body:
+        """`again`: the request whose answers fill it in beforehand."""
         notes: tuple[str, ...] = ()
         if chosen is not None:
             notes = tuple(map(_standing_note, await self._operations.standing(person.identity, chosen.name)))[:3]
@@ -176,11 +224,11 @@ class Listeners:
                 request_id=request_id,
                 rules=offered,
                 chosen=chosen,
-                plan=None,
+                plan=again.request.plan.name if again else None,
                 notes=notes,
                 decision=decision_line(chosen, person.identity) if chosen else "",
                 help_channel=self._help_channel,
-                draft=modals.Draft(),
+                draft=modals.Draft.of(again.request) if again else modals.Draft(),
             )
         )
 
@@ -216,7 +264,12 @@ class Listeners:
         offered = rules.askable(self._operations.book.rules, person)
         chosen = next((rule for rule in offered if rule.name == name), None)
         form = await self._form(person, request_id, offered, chosen)
-        await self._chat.update_view(view["id"], form, view.get("hash"))
+        try:
+            await self._chat.update_view(view["id"], form, view.get("hash"))
+        except Fault as fault:  # closed, or drawn anew already: the same choice delivered twice
+            if fault.code not in ("not_found", "hash_conflict"):
+                raise
+            log.info("view.not_updated", error=fault.code)
 
     async def on_api_search(self, ack: AsyncAck, body: Body) -> None:
         person = self._directory.known(body["user"]["id"], self._channels)
@@ -247,7 +300,7 @@ class Listeners:
         except Exception:  # the person must not be left with Slack's "trouble connecting"
             fault = _fault_id()
             log.exception("submission.failed", fault=fault)
-            return _errors(view, "api", f"Something went wrong here (id {fault}). Nothing was asked. Please try again.")
+            return _errors(view, "api", self._went_wrong(fault, marked=False))
         return {"response_action": "update", "view": modals.accepted(record, decision=_what_now(record))}
 
     async def _submit(self, user_id: str, view: Body) -> Record:
@@ -301,49 +354,36 @@ class Listeners:
         """A no needs a reason: the form for it opens only for those who may say no."""
         where = Where.of(body)
 
-        async def look() -> Record:
-            return await self._operations.may_review(action["value"], await self._member(where.user_id))
+        async def form(person: Person) -> Body:
+            record = await self._operations.may_review(action["value"], person)
+            return modals.deny_form(record, where.channel, where.ts)
 
-        try:
-            record = await self._in_time(look())
-        except Refusal as refusal:
-            await ack()
-            await self._say_no(where, action["value"], refusal)
-            return
-        except _TooLateError:
-            await ack()
-            await self._notice(where, "Not confirmed", UNCONFIRMED)
-            return
-        await ack()
-        await self._chat.open_view(where.trigger_id, modals.deny_form(record, where.channel, where.ts))
+        await self._open_form(ack, body, action["value"], form)
 
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
-        user_id, request_id = body["user"]["id"], None
-        try:
-            request_id, reason = modals.read_deny(body["view"])
-            if not reason:
-                await ack(**_errors(body["view"], "reason", "Please say why: the requester is told."))
-                return
-            await self._in_time(self._deny(user_id, request_id, reason))
-        except modals.StaleView:
-            await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
-        except Refusal as refusal:
-            await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
-            await self._tell_audit(user_id, None, refusal, "denying", request_id)
-        except _TooLateError:
-            await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
-        except Exception:  # the person must not be left with Slack's "trouble connecting"
-            fault = _fault_id()
-            log.exception("submission.failed", fault=fault)
-            await ack(**_errors(body["view"], "reason", f"Something went wrong here (id {fault}). Please try again."))
-        else:
-            metrics.INTERACTIONS.labels("deny", "done").inc()
-            await ack()
+        async def deny(person: Person) -> Outcome:
+            request_id, reason = modals.read_reason(body["view"])
+            return await self._operations.review(request_id, person, Verdict.NO, reason)
 
-    async def _deny(self, user_id: str, request_id: str, reason: str) -> None:
-        outcome = await self._operations.review(request_id, await self._member(user_id), Verdict.NO, reason)
-        if outcome.refusal:
-            raise outcome.refusal
+        await self._submitted(ack, body, "deny", "reason", deny)
+
+    async def on_renew(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        await self._click(ack, body, action["value"], lambda who: self._operations.renew(action["value"], who))
+
+    async def on_revoke_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """Whoever ends what another holds says why: the form for it opens only for those who may."""
+
+        async def form(person: Person) -> Body:
+            return modals.revoke_form(await self._operations.may_revoke(action["value"], person))
+
+        await self._open_form(ack, body, action["value"], form)
+
+    async def on_revoke_reason(self, ack: AsyncAck, body: Body) -> None:
+        async def revoke(person: Person) -> Outcome:
+            request_id, reason = modals.read_reason(body["view"])
+            return await self._operations.revoke(request_id, person, reason)
+
+        await self._submitted(ack, body, "revoke", "reason", revoke)
 
     # the requester
 
@@ -352,15 +392,102 @@ class Listeners:
 
     async def on_revoke(self, ack: AsyncAck, body: Body, action: Body) -> None:
         async def revoke(person: Person) -> Outcome:
-            return await self._operations.revoke(action["value"], person, "revoked in Slack")
+            return await self._operations.revoke(action["value"], person, "")
 
         await self._click(ack, body, action["value"], revoke)
+
+    async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        async def form(person: Person) -> Body:
+            return modals.replace_form(await self._operations.may_replace(action["value"], person))
+
+        await self._open_form(ack, body, action["value"], form)
+
+    async def on_replace(self, ack: AsyncAck, body: Body) -> None:
+        async def replace_token(person: Person) -> Outcome:
+            request_id, loss = modals.read_replace(body["view"])
+            return await self._operations.replace_token(request_id, person, loss)
+
+        await self._submitted(ack, body, "replace", "loss", replace_token)
+
+    async def on_ask_again(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """The form, filled in as it was, as far as that is still on offer."""
+        await ack()
+        request_id = secrets.token_urlsafe(16)
+
+        async def form(person: Person) -> Body:
+            return await self._first_view(person, request_id, again=action["value"])
+
+        await self._open_for(Where.of(body), modals.loading(request_id), form)
 
     async def on_token_saved(self, ack: AsyncAck, body: Body, action: Body) -> None:
         request_id, _, key_id = action["value"].partition(":")
         await self._click(ack, body, request_id, lambda who: self._operations.hide(request_id, key_id, who))
 
-    # what a click has in common
+    # what clicks and forms have in common
+
+    async def _open_form(
+        self, ack: AsyncAck, body: Body, request_id: str, form: Callable[[Person], Awaitable[Body]]
+    ) -> None:
+        """A click that opens a form, or says why not."""
+        where = Where.of(body)
+
+        async def draw() -> Body:
+            return await form(await self._member(where.user_id))
+
+        try:
+            view = await self._in_time(draw())
+        except Refusal as refusal:
+            await ack()
+            await self._say_no(where, request_id, refusal)
+        except _TooLateError:
+            await ack()
+            await self._notice(where, "Not confirmed", UNCONFIRMED)
+        except Exception:
+            await ack()  # as in `_click`
+            raise
+        else:
+            await ack()
+            await self._open(where, view)
+
+    async def _submitted(
+        self, ack: AsyncAck, body: Body, kind: str, field: str, operation: Callable[[Person], Awaitable[Outcome]]
+    ) -> None:
+        """A form about one request: it closes, or says on the spot why nothing was done. `field` is where a fault is told."""
+        user_id, view = body["user"]["id"], body["view"]
+
+        async def act() -> Outcome:
+            outcome = await operation(await self._member(user_id))
+            if outcome.refusal:
+                raise outcome.refusal
+            return outcome
+
+        try:
+            if field == "reason" and not modals.read_reason(view)[1]:
+                await ack(**_errors(view, "reason", f"Please say why: {_TOLD[kind]} is told."))
+                return
+            await self._in_time(act())
+        except modals.StaleView:
+            await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
+        except Refusal as refusal:
+            await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
+            await self._tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
+        except _TooLateError:
+            await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
+        except Exception:  # the person must not be left with Slack's "trouble connecting"
+            fault = _fault_id()
+            log.exception("submission.failed", fault=fault)
+            await ack(**_errors(view, field, self._went_wrong(fault, await self._label(body), marked=False)))
+        else:
+            metrics.INTERACTIONS.labels(kind, "done").inc()
+            await ack()
+            await self._refresh(user_id, view.get("previous_view_id"))
+
+    async def _refresh(self, user_id: str, view_id: str | None) -> None:
+        """The list in which something was done says what is true now."""
+        if view_id:
+            with suppress(Fault):  # they may have closed it, and what was done is done
+                person = await self._directory.person(user_id, channels=self._channels)
+                await self._chat.update_view(view_id, await self._holdings(person))
 
     async def _click(
         self, ack: AsyncAck, body: Body, request_id: str, operation: Callable[[Person], Awaitable[Outcome]]
@@ -382,14 +509,18 @@ class Listeners:
                 await self._notice(where, "Not confirmed", UNCONFIRMED)
                 metrics.INTERACTIONS.labels(kind, "late").inc()
                 return
+            except Exception:
+                await ack()  # else Slack marks the button as failed, beside our own sentence
+                raise
             await ack()
         metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
         if refusal:
             await self._say_no(where, request_id, refusal)
+        await self._refresh(where.user_id, where.view_id)
 
     async def _say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
         await self._notice(where, _refusal_title(refusal), refusal.text)
-        if refusal.code == "decided" and where.channel and where.ts:
+        if refusal.code in ("decided", "ended") and where.channel and where.ts:
             await self._operations.repaint(request_id, where.channel, where.ts)
         await self._tell_audit(where.user_id, None, refusal, "clicking", request_id)
 
@@ -403,7 +534,7 @@ class Listeners:
 
     async def _notice(self, where: Where, title: str, said: str) -> None:
         try:
-            await self._chat.open_view(where.trigger_id, modals.notice(title, said))
+            await self._open(where, modals.notice(title, said))
         except Fault:
             if where.channel:
                 await self._chat.ephemeral(where.channel, where.user_id, said)
@@ -425,6 +556,7 @@ class Listeners:
         task.add_done_callback(self._finished)
         done, _ = await asyncio.wait({task}, timeout=BUDGET)
         if not done:
+            log.warning("listener.late", seconds=BUDGET)
             raise _TooLateError
         return task.result()
 
@@ -444,10 +576,22 @@ class Listeners:
         match event.get("type"):
             case "user_change":
                 self._directory.forget_person(event["user"]["id"])
+                await self._see_off(event["user"])
             case "member_joined_channel" | "member_left_channel":
                 self._directory.forget_channel(event["channel"])
             case _:
                 self._directory.forget_groups()
+
+    async def _see_off(self, user: Body) -> None:
+        """Somebody was deactivated, became a guest, or came back: what they hold is looked at now, not at the next sweep."""
+        gone = any(user.get(sign) for sign in ("deleted", "is_restricted", "is_ultra_restricted"))
+        if not gone and not await self._operations.has_left(Identity(user.get("team_id") or "", user["id"])):
+            return
+        try:
+            person = await self._directory.person(user["id"])
+        except Fault:
+            return  # the sweep will find them
+        await self._operations.membership(person.identity, members.why_left(person, self._workspace))
 
     async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()
@@ -463,11 +607,24 @@ class Listeners:
         fault = _fault_id()
         log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
         where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
-        said = f"Something went wrong here (id {fault}). Please try again, or ask in <#{self._help_channel}>."
         try:
-            await self._say_privately(where, said)
+            await self._say_privately(where, self._went_wrong(fault, await self._label(body)))
         except Fault as unsaid:
             log.warning("listener.unsaid", fault=fault, error=unsaid.code)
+
+    def _went_wrong(self, fault: str, label: str = "", *, marked: bool = True) -> str:
+        """The one sentence for a fault of ours; without `marked`, for where Slack draws no links."""
+        help_ = text.channel(self._help_channel) if marked else "the help channel"
+        about = f", {label}" if label else ""
+        return f"Something went wrong here (id {fault}{about}). Please try again, or ask in {help_}."
+
+    async def _label(self, body: Body) -> str:
+        """The number of the request that the click or form was about, where it can still be told."""
+        with suppress(Exception):
+            actions = body.get("actions")
+            request_id = actions[0]["value"].partition(":")[0] if actions else modals.request_id(body["view"])
+            return (await self._operations.look(request_id)).request.label
+        return ""
 
     async def _say_privately(self, where: Where, said: str) -> None:
         """On the spot where that is possible, else by direct message."""
@@ -479,6 +636,8 @@ class Listeners:
             await self._chat.post(where.user_id, said, [{"type": "section", "text": text.mrkdwn(said)}])
 
 
+_DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
+_TOLD = {"deny": "the requester", "revoke": "the holder"}
 _FOR_THE_AUDIT = frozenset(
     {
         "not_allowed",

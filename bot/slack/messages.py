@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from bot.core import rules
+from bot.core import rules, timing
 from bot.core.model import (
     AuditEvent,
     Grant,
@@ -33,6 +33,7 @@ from bot.slack.text import Block, inert, mrkdwn, plain
 
 MAX_TEXT = 4000
 MAX_SECTION = 3000
+MAX_NAMED = 50
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,18 +50,24 @@ class Body:
 # --- posts: what cannot become false ----------------------------------------------------------------------------------
 
 
-def post(record: Record, message: Message, *, help_channel: str) -> Body:
-    """The message as it is posted first."""
+def post(  # noqa: PLR0911 - one return a kind
+    record: Record, message: Message, *, help_channel: str, undecided: Sequence[str] = ()
+) -> Body:
+    """The message as it is posted first. `undecided` are the user ids of the approvers whom a note reminds."""
     match message.kind:
         case MessageKind.CARD:
             return _card(record, addressed=True, asker=inert(record.request.requester_name, 80))
         case MessageKind.STATUS:
             return _said(_headline(record.request))
         case MessageKind.TOKEN:
-            return _said(f"{record.request.label} · token for {_what(record.request)}")
+            return _said(f"{record.request.label} · token for {what(record.request)}")
         case MessageKind.RING:
             assert message.ring is not None, "a ring has its topic"
             return _ring(record, message.ring, help_channel)
+        case MessageKind.NOTE:
+            return _note(record, message.ring, undecided)
+        case MessageKind.CASE:
+            return _case(record, message.ring)
         case MessageKind.ALARM:
             return _alarm(record.request, message.ring)
         case _:
@@ -69,13 +76,63 @@ def post(record: Record, message: Message, *, help_channel: str) -> Body:
 
 def _alarm(request: Request, ring: Ring | None) -> Body:
     """For those who run the bot."""
-    what = f"{request.label} ({_what(request)}, for {inert(request.requester_name, 80)})"
+    subject = f"{request.label} ({what(request)}, for {inert(request.requester_name, 80)})"
     if ring is Ring.RESUMED:
-        return _said(f"{what} goes on again.")
-    return _said(f"{what} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
+        return _said(f"{subject} goes on again.")
+    return _said(f"{subject} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
 
 
-def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: PLR0911 - one return a topic
+def _note(record: Record, topic: Ring | None, undecided: Sequence[str]) -> Body:
+    """Under the card: for those who have not decided, or who should know."""
+    request = record.request
+    subject = f"{request.label}, {what(request)} for {inert(request.requester_name, 80)},"
+    if topic is Ring.LEAKED:
+        to = _addressed(request)
+        said = f"{to}the token of {subject} leaked, says its holder, who asked for a new one. The old key is ended at once."
+        return _said(text.begun(said))
+    names = [text.person(user) for user in undecided[:MAX_NAMED]]
+    names += [f"{len(undecided) - MAX_NAMED} more"] if len(undecided) > MAX_NAMED else []
+    to = f"{text.people(names)}: " if names else ""
+    return _said(
+        f"{to}{subject} has been waiting since {text.date(request.created_at)}. "
+        f"It lapses {text.date(request.lapses_at)} if nobody decides."
+    )
+
+
+def _case(record: Record, topic: Ring | None) -> Body:
+    """A question to the approvers about what somebody holds."""
+    request, grant = record.request, record.grant
+    to, holder = _addressed(request), inert(request.requester_name, 80)
+    since = f" since {text.date(grant.since)}" if grant else ""
+    if topic is Ring.LEFT:
+        said = f"{to}{holder}, who has had access to {what(request)}{since} ({request.label}), has left."
+    else:
+        said = f"{to}{holder} has had access to {what(request)}{since} ({request.label}), without an end. Is it still needed?"
+    blocks: list[Block] = [_section(said)]
+    facts = {
+        "Key": ", ".join(_hashes(record)) or "none",
+        "Approved by": text.people(_yeses(record)) if _yeses(record) else "The rule, without review",
+    }
+    blocks.append({"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]})
+    for name, typed in (("Used by", request.used_by), ("Reason", request.reason)):
+        if typed.strip():
+            blocks.append(_typed(name, typed))
+    return Body(said, blocks)
+
+
+def _addressed(request: Request) -> str:
+    approvers = request.rule.approvers
+    if not (approvers.groups or approvers.users):
+        return ""
+    return f"{text.audience(approvers, except_=request.requester, last='and')}: "
+
+
+def _hashes(record: Record) -> list[str]:
+    """What the keys are called in Tyk's own lists, as far as they live."""
+    return [f"`{inert(key.key_hash, 64)}`" for key in record.keys if key.key_hash and key.state is not KeyState.DEAD]
+
+
+def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: C901, PLR0911, PLR0912 - one case a topic
     """One sentence, true for ever, and what a person gave as the reason."""
     request, grant = record.request, record.grant
     api, label = inert(request.rule.title, 150), request.label
@@ -86,7 +143,8 @@ def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: PLR09
             return _said(f"{label} ({api}) was denied{by}.", request.decision_reason)
         case Ring.LAPSED:
             open_for = text.duration(request.lapses_at - request.created_at)
-            return _said(f"{label} ({api}) lapsed: nobody decided within {open_for}. If you still need it, ask again.")
+            said = _said(f"{label} ({api}) lapsed: nobody decided within {open_for}. If you still need it, ask again.")
+            return _with_buttons(said, [_ask_again(request)])
         case Ring.DELAYED:
             made = any(key.state is KeyState.LIVE for key in record.keys)
             why = "it is made, but I could not show it to you so far" if made else "Tyk has not given it to me so far"
@@ -106,8 +164,41 @@ def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: PLR09
             )
         case Ring.RESUMED:
             return _said(f"{label} ({api}) goes on again.")
+        case Ring.UNSEEN:
+            return _said(
+                f"I could not show you your token for {api} ({label}) in time, so it went unseen. Press Replace Token on the "
+                "message about your request, and a new one comes."
+            )
+        case Ring.ENDING:
+            until = text.date(grant.until) if grant and grant.until else "tomorrow"
+            used_by = (
+                f" What uses it ({inert(request.used_by, 80)}) stops working then." if request.used_by.strip() else ""
+            )
+            said = _said(
+                f"Your access to {api} ({label}) was granted until {until}.{used_by} If you need it for longer, ask again now: "
+                "the token you have works until its own end."
+            )
+            return _with_buttons(said, [_ask_again(request)])
+        case Ring.REVIEWING:
+            end = timing.end_of(record)
+            by = f" by {text.date(end.at)}" if end else ""
+            return _said(
+                f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
+                f"yes{by} it ends."
+            )
+        case Ring.STILL_WAITING | Ring.LAST_CHANCE | Ring.LEAKED | Ring.LEFT | Ring.RENEWAL:
+            raise ValueError(f"{ring} is no topic of a ring")
         case _:
             assert_never(ring)
+
+
+def _with_buttons(body: Body, buttons: list[Block]) -> Body:
+    return Body(body.text, [*body.blocks, {"type": "actions", "block_id": "buttons", "elements": buttons}])
+
+
+def _ask_again(request: Request) -> Block:
+    """The one button that a post may have: it opens a form, which is true at any time."""
+    return _button("Ask Again", modals.ACTION_ASK_AGAIN, request.id, f"Ask for {request.rule.title} again")
 
 
 def _said(sentence: str, reason: str = "") -> Body:
@@ -123,22 +214,69 @@ def _said(sentence: str, reason: str = "") -> Body:
 
 def show(record: Record, message: Message, *, help_channel: str, stuck: bool, delayed: bool) -> Body:
     """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
+    if message.kind is MessageKind.CASE:
+        return _shown_case(record, message)
     if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
         return post(record, message, help_channel=help_channel)
     card = message.kind is MessageKind.CARD
-    lines = [*_state(record, card=card, stuck=stuck), *_trouble(record, help_channel, stuck=stuck, delayed=delayed)]
+    lines = [
+        *state_lines(record, card=card, stuck=stuck),
+        *_trouble(record, help_channel, stuck=stuck, delayed=delayed),
+    ]
     pending = record.request.state is RequestState.PENDING
     base = _card(record, addressed=pending) if card else _said(_headline(record.request))
     blocks = [*base.blocks, _section("\n".join(lines))]
     if why := _why(record):
         blocks.append(_typed("Why", text.without_markup(why)))
-    buttons = _card_buttons(record) if card else _status_buttons(record)
+    buttons = card_buttons(record) if card else own_buttons(record)
     if buttons:
         blocks.append({"type": "actions", "block_id": "buttons", "elements": buttons})
     said = [base.text, *lines, *([f"Why: {inert(why, 600)}"] if why else [])]
     if card and pending:
         said.append("Approve or deny it in this message.")
     return Body(text.cut("\n".join(said), MAX_TEXT), blocks)
+
+
+def _shown_case(record: Record, message: Message) -> Body:
+    """The question with what is true of it now, and what can be done while it is open."""
+    base, grant, end = _case(record, message.ring), record.grant, timing.end_of(record)
+    lives = grant is not None and grant.state is not GrantState.ENDED
+    earlier = [one.id for one in record.messages if (one.kind, one.ring) == (message.kind, message.ring)][:-1]
+    buttons: list[Block] = []
+    if lives and message.id in earlier:
+        lines = ["This was asked again further down."]
+    elif not lives:
+        lines = _granted(record, stuck=False)
+    elif message.ring is Ring.LEFT:
+        lines = [_left_behind(record)]
+        buttons = [_revoke_for_others(record.request)]
+    elif grant is not None and grant.asked_at is None:
+        lines = [f"Yes. It is asked again {text.date(grant.review_at)}." if grant.review_at else "Yes."]
+    else:
+        lines = [f"Without a yes it ends {text.date(end.at)}."] if end else []
+        keep = _button(
+            "Keep It", modals.ACTION_RENEW, record.request.id, f"Keep {record.request.label}", style="primary"
+        )
+        buttons = [keep, _revoke_for_others(record.request)]
+    if why := _why(record):
+        lines.append(f"Why: {inert(why, 600)}")
+    body = Body(text.cut("\n".join([base.text, *lines]), MAX_TEXT), [*base.blocks, _section("\n".join(lines))])
+    return _with_buttons(body, buttons) if buttons else body
+
+
+def _left_behind(record: Record) -> str:
+    grant, end = record.grant, timing.end_of(record)
+    if grant is not None and grant.left_at is None:
+        return "They are back, so it goes on."
+    if end is not None and end.why == timing.LEFT_BEHIND:
+        return f"Nothing says what uses it, so it ends by itself {text.date(end.at)}."
+    goes_on = f"until {text.date(end.at)}" if end else "without an end"
+    return f"It says what uses it, so it goes on {goes_on}. Revoke it if nothing needs it any more."
+
+
+def _revoke_for_others(request: Request) -> Block:
+    """Opens the form that asks why: the holder is told."""
+    return _button("Revoke", modals.ACTION_REVOKE_ASK, request.id, f"Revoke {request.label}", style="danger")
 
 
 def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
@@ -152,8 +290,8 @@ def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
         asked = f"{text.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
     facts = {
         "Plan": inert(request.plan.name, 150),
-        "Limits": text.plan_limits(request.plan).capitalize(),
-        "Lifetime": text.duration(request.lifetime).capitalize(),
+        "Limits": text.begun(text.plan_limits(request.plan)),
+        "Lifetime": text.begun(text.duration(request.lifetime)),
     }
     blocks: list[Block] = [
         {"type": "header", "text": plain(f"{request.label} · {request.rule.title}", 150)},
@@ -168,7 +306,8 @@ def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
     return Body(said, blocks)
 
 
-def _state(record: Record, *, card: bool, stuck: bool) -> list[str]:
+def state_lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
+    """What is true of the request now; `card`: told to those who decide."""
     request = record.request
     at = text.date(request.decided_at or request.created_at)
     by = f" by {text.person(request.decided_by)}" if request.decided_by else ""
@@ -181,7 +320,7 @@ def _state(record: Record, *, card: bool, stuck: bool) -> list[str]:
         case RequestState.DENIED:
             return [f"Denied{by}, {at}."]
         case RequestState.WITHDRAWN:
-            return [f"Withdrawn{by}, {at}."]
+            return [f"Withdrawn{by}, {at}." if by else f"Withdrawn, {at}: who asked may not use the bot any more."]
         case RequestState.LAPSED:
             return [f"Lapsed, {at}: nobody decided in time."]
         case _:
@@ -225,14 +364,25 @@ def _granted(record: Record, *, stuck: bool) -> list[str]:
         case GrantState.ISSUING:
             return [] if stuck else ["The token is being made."]
         case GrantState.ACTIVE:
-            return [
-                f"Active until {text.date(grant.until)}." if grant.until else "Active, no end: a person has to end it."
-            ]
+            replaced = len(record.keys) > 1 and record.awaits_token
+            anew = ["A new token is on its way."] if replaced and not stuck else []
+            return [_active(record, grant), *anew]
         case GrantState.ENDED:
             ended = _ended(grant)
-            return [ended[0].upper() + ended[1:]]
+            return [text.begun(ended)]
         case _:
             assert_never(grant.state)
+
+
+def _active(record: Record, grant: Grant) -> str:
+    end = timing.end_of(record)
+    if grant.until is not None:
+        return f"Active until {text.date(grant.until)}."
+    if grant.asked_at is not None and end is not None:
+        return f"Active. Its approvers are asked whether it is still needed; without a yes it ends {text.date(end.at)}."
+    if grant.review_at is not None:
+        return f"Active, no end. Whether it is still needed is asked {text.date(grant.review_at)}."
+    return "Active, no end: a person has to end it."
 
 
 def _ended(grant: Grant) -> str:
@@ -256,30 +406,47 @@ def _why(record: Record) -> str:
     return record.grant.end_reason.strip() if record.grant is not None and ended else ""
 
 
-def _card_buttons(record: Record) -> list[Block]:
-    request = record.request
+def card_buttons(record: Record) -> list[Block]:
+    request, grant = record.request, record.grant
     if request.state is not RequestState.PENDING:
-        return []
+        lives = grant is not None and grant.state is not GrantState.ENDED
+        return [_revoke_for_others(request)] if lives else []
     return [
         _button("Approve", modals.ACTION_APPROVE, request.id, f"Approve {request.label}", style="primary"),
         _button("Deny", modals.ACTION_DENY, request.id, f"Deny {request.label}"),
     ]
 
 
-def _status_buttons(record: Record) -> list[Block]:
+def own_buttons(record: Record) -> list[Block]:
     request, grant = record.request, record.grant
     if request.state is RequestState.PENDING:
-        confirm = _confirm(f"Withdraw {request.label}?", "Nobody will decide about it then.", "Withdraw", "Keep It")
-        return [_button("Withdraw", modals.ACTION_WITHDRAW, request.id, f"Withdraw {request.label}", confirm=confirm)]
+        return [_withdraw(request)]
     if grant is None or grant.state is GrantState.ENDED:
-        return []
-    confirm = _confirm(
-        f"Revoke {request.label}?", "The token stops working, and this cannot be undone.", "Revoke", "Keep It"
+        return [_ask_again(request)]
+    return [*([_replace(request)] if can_be_replaced(record) else []), _revoke(request)]
+
+
+def can_be_replaced(record: Record) -> bool:
+    """Whether there is a token, and none on its way."""
+    return record.grant is not None and record.grant.state is GrantState.ACTIVE and not record.awaits_token
+
+
+def _replace(request: Request) -> Block:
+    return _button("Replace Token", modals.ACTION_REPLACE, request.id, f"Replace the token of {request.label}")
+
+
+def _withdraw(request: Request) -> Block:
+    confirm = _confirm(f"Withdraw {request.label}?", "Nobody will decide about it then.", "Withdraw", "Keep It")
+    return _button("Withdraw", modals.ACTION_WITHDRAW, request.id, f"Withdraw {request.label}", confirm=confirm)
+
+
+def _revoke(request: Request) -> Block:
+    """For the holder, who is asked in a dialog."""
+    said = "The token stops working, and this cannot be undone."
+    confirm = _confirm(f"Revoke {request.label}?", said, "Revoke", "Keep It") | {"style": "danger"}
+    return _button(
+        "Revoke", modals.ACTION_REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm
     )
-    confirm["style"] = "danger"
-    return [
-        _button("Revoke", modals.ACTION_REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm)
-    ]
 
 
 # --- the token --------------------------------------------------------------------------------------------------------
@@ -292,7 +459,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
     facts = {
         "API": inert(rule.title, 150),
         "Plan": inert(request.plan.name, 150),
-        "Limits": text.plan_limits(request.plan).capitalize(),
+        "Limits": text.begun(text.plan_limits(request.plan)),
         "Works until": text.date(end) if end else "A person ends it",
     }
     after = text.date(until) if until else f"after {text.duration(rule.hide_token_after)}"
@@ -300,7 +467,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
     name = modals.ACTION_TOKEN_SAVED
     saved = _button("I Have Saved It", name, f"{request.id}:{key.id}", f"I have saved the token of {request.label}")
     blocks: list[Block] = [
-        _section(f"*{request.label}* · your token for {_what(request)}"),
+        _section(f"*{request.label}* · your token for {what(request)}"),
         _preformatted(token),
         {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
         _section("Try it, with the token in the variable TOKEN:"),
@@ -308,7 +475,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
         {"type": "context", "elements": [mrkdwn(goes)]},
         {"type": "actions", "block_id": "buttons", "elements": [saved]},
     ]
-    return Body(f"{request.label} · your token for {_what(request)}. {goes}", blocks)
+    return Body(f"{request.label} · your token for {what(request)}. {goes}", blocks)
 
 
 def curl(record: Record) -> str:
@@ -337,9 +504,15 @@ class AuditRow:
     recovered     effect
     revoked       why
     key deleted   key_hash
+    expired       why, where it was not simply its time
+    reminded      of (what)
+    replaced      why (lost, leaked)
+    left          person, why
+    returned      person
+    renewed       reviewer, counted_by
     configured    digest, added, removed, approvals_fell, people_changed (names)
 
-    withdrawn, lapsed, sent, hidden and expired need none. People are user ids.
+    withdrawn, lapsed, sent and hidden need none. People are user ids.
     """
 
     number: int
@@ -442,7 +615,17 @@ class _Teller:
             case AuditEvent.REVOKED:
                 return self.because(self.by(), "why")
             case AuditEvent.EXPIRED:
-                return "its time was over"
+                return self.word("why", limit=600) or "its time was over"
+            case AuditEvent.REMINDED:
+                return self.word("of")
+            case AuditEvent.REPLACED:
+                return self.because(self.by(), "why")
+            case AuditEvent.LEFT:
+                return self.because(self.by("person", ""), "why")
+            case AuditEvent.RETURNED:
+                return self.by("person", "")
+            case AuditEvent.RENEWED:
+                return self.all(self.by("reviewer"), self.word("counted_by", "counted by "))
             case AuditEvent.KEY_DELETED:
                 return self.word("key_hash")
             case AuditEvent.CONFIGURED:
@@ -464,9 +647,9 @@ class _Teller:
     def all(*parts: str) -> str:
         return ", ".join(part for part in parts if part)
 
-    def because(self, what: str, key: str) -> str:
+    def because(self, told: str, key: str) -> str:
         why = self.word(key, limit=600)
-        return ": ".join(part for part in (what, why) if part)
+        return ": ".join(part for part in (told, why) if part)
 
     def word(self, key: str, before: str = "", limit: int = 150) -> str:
         value = self.details.get(key)
@@ -481,7 +664,7 @@ class _Teller:
 
     def by(self, key: str = "", before: str = "by") -> str:
         user = self.details.get(key) or (self.row.actor.user_id if self.row.actor else None)
-        return f"{before} {self.tongue.person(str(user))}" if user else ""
+        return f"{before} {self.tongue.person(str(user))}".strip() if user else ""
 
     def have(self) -> str:
         have, need = self.word("have"), self.word("need")
@@ -513,14 +696,14 @@ class _Teller:
 # --- pieces -----------------------------------------------------------------------------------------------------------
 
 
-def _what(request: Request) -> str:
+def what(request: Request) -> str:
     """The API, with the plan where there was a choice."""
     plan = f" ({inert(request.plan.name, 150)})" if len(request.rule.plans) > 1 else ""
     return f"{inert(request.rule.title, 150)}{plan}"
 
 
 def _headline(request: Request) -> str:
-    return f"{request.label} · {_what(request)}, {text.duration(request.lifetime)}"
+    return f"{request.label} · {what(request)}, {text.duration(request.lifetime)}"
 
 
 def _section(said: str) -> Block:

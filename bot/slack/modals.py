@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from bot.core.model import Lifetime, Plan, Record, RequestState, Rule
+from bot.core.lifecycle import Loss
+from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import text
 from bot.slack.text import Block, inert, mrkdwn, plain
 
 CALLBACK_REQUEST = "request"
 CALLBACK_DENY = "deny"
+CALLBACK_REVOKE = "revoke"
+CALLBACK_REPLACE = "replace"
+CALLBACK_HOLDINGS = "holdings"
 CALLBACK_NOTICE = "notice"
 
 ACTION_API = "api"
@@ -29,6 +33,11 @@ ACTION_APPROVE = "review:approve"
 ACTION_DENY = "review:deny"
 ACTION_WITHDRAW = "withdraw"
 ACTION_REVOKE = "revoke"
+ACTION_REVOKE_ASK = "revoke:ask"
+ACTION_REPLACE = "replace"
+ACTION_LOSS = "loss"
+ACTION_ASK_AGAIN = "ask:again"
+ACTION_RENEW = "renew"
 ACTION_TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
 
 NEVER_VALUE = "never"
@@ -54,6 +63,10 @@ class Draft:
     used_by: str = ""
     reason: str = ""
     lifetime_value: str | None = None
+
+    @classmethod
+    def of(cls, request: Request) -> Draft:
+        return cls(request.used_by, request.reason, lifetime_value(request.lifetime))
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,7 @@ def _lifetime_block(rule: Rule, picked: str | None) -> Block:
     if len(values) == 1:
         return _fixed("lifetime", rule, values[0], f"*Lifetime:* {text.duration(rule.lifetimes[0])}")
     options = [
-        _option(text.duration(lifetime).capitalize(), value)
+        _option(text.begun(text.duration(lifetime)), value)
         for lifetime, value in zip(rule.lifetimes, values, strict=False)
     ]
     element = _choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
@@ -217,7 +230,7 @@ def _api_option(rule: Rule) -> Block:
 
 
 def _plan_option(plan: Plan) -> Block:
-    return _option(plan.name, plan.name) | {"description": plain(text.plan_limits(plan).capitalize(), 75)}
+    return _option(plan.name, plan.name) | {"description": plain(text.begun(text.plan_limits(plan)), 75)}
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
@@ -363,9 +376,60 @@ def deny_form(record: Record, channel: str | None = None, ts: str | None = None)
     )
 
 
-def read_deny(view: Mapping[str, Any]) -> tuple[str, str]:
-    """The request's id and the reason. Raises StaleView."""
+def revoke_form(record: Record) -> Block:
+    """For somebody other than the holder, who is told who ended it and why."""
+    request = record.request
+    said = f"The token of {text.person(request.requester)} for {inert(request.rule.title, 150)} stops working at once."
+    return _view(
+        f"Revoke {request.label}?",
+        [
+            _section(f"{said} This cannot be undone."),
+            *([_section(f"*Used by:* {inert(request.used_by, 80)}")] if request.used_by.strip() else []),
+            _input(
+                "reason",
+                "Reason",
+                _typed(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
+                hint="The holder is told, with your name.",
+            ),
+        ],
+        submit="Revoke",
+        close="Keep It",
+        callback=CALLBACK_REVOKE,
+        metadata={"request_id": request.id},
+    )
+
+
+def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:
+    """The request's id and the reason, of a no or a revocation. Raises StaleView."""
     return request_id(view), _written(_values(view), "reason", ACTION_REASON)
+
+
+def replace_form(record: Record) -> Block:
+    """What happened to the token decides when the old one ends."""
+    request = record.request
+    options = [
+        _option("I lost it", Loss.LOST.value)
+        | {"description": plain("The old token works until the new one has reached you.", 75)},
+        _option("Others may have seen it", Loss.LEAKED.value)
+        | {"description": plain("The old token stops at once, and the approvers are told.", 75)},
+    ]
+    said = f"A new token for {inert(request.rule.title, 150)} ({request.label}) comes in our DM, with the same end."
+    return _view(
+        "Replace Token",
+        [_section(said), _input("loss", "What happened?", _choice(ACTION_LOSS, options, Loss.LOST.value))],
+        submit="Replace",
+        callback=CALLBACK_REPLACE,
+        metadata={"request_id": request.id},
+    )
+
+
+def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss]:
+    """The request's id and what happened. Raises StaleView."""
+    picked = _picked(_values(view), "loss", ACTION_LOSS)
+    try:
+        return request_id(view), Loss(picked or "")
+    except ValueError as error:
+        raise StaleView("no such loss") from error
 
 
 def help_text(

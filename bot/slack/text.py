@@ -72,6 +72,11 @@ def mrkdwn(text: str, limit: int = 3000) -> Block:
     return {"type": "mrkdwn", "text": cut(text, limit), "verbatim": True}
 
 
+def begun(text: str) -> str:
+    """The words with a capital in front, and all others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def without_markup(text: str) -> str:
     """A sentence of ours, which may hold dates and mentions, as words."""
     return _OUR_LINK.sub(r"\1\2", _OUR_DATE.sub(r"\1", text))

@@ -7,10 +7,26 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core import members, rules
-from bot.core.model import AuditEvent, Book, Identity, Key, Message, Person, Record, Workspace
+from bot.core.faults import Fault
+from bot.core.model import (
+    AuditEvent,
+    Book,
+    Identity,
+    Key,
+    Message,
+    MessageKind,
+    Person,
+    Record,
+    Ring,
+    Verdict,
+    Workspace,
+)
 from bot.slack import messages
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+
+_NO_THREAD = frozenset({"cannot_reply_to_message", "thread_locked", "thread_not_found"})
+"""Where nothing can be said under the card any more, it is said in the channel."""
 
 
 class Entry(Protocol):
@@ -41,8 +57,27 @@ class Voice:
         self._help_channel = help_channel
 
     async def post(self, record: Record, message: Message) -> tuple[str, str]:
-        body = messages.post(record, message, help_channel=self._help_channel)
-        return await self._chat.post(message.target or self._help_channel, body.text, body.blocks)
+        reminds = message.ring in (Ring.STILL_WAITING, Ring.LAST_CHANCE)
+        undecided = await self._undecided(record) if reminds else ()
+        body = messages.post(record, message, help_channel=self._help_channel, undecided=undecided)
+        target, thread = message.target or self._help_channel, _thread(record, message)
+        try:
+            return await self._chat.post(target, body.text, body.blocks, thread_ts=thread)
+        except Fault as fault:
+            if thread is None or fault.code not in _NO_THREAD:
+                raise
+        return await self._chat.post(target, body.text, body.blocks)
+
+    async def _undecided(self, record: Record) -> list[str]:
+        """The approvers who could decide and have not, the requester left out. Of very many only the first are looked up."""
+        yes = {one.reviewer.user_id for one in record.reviews if one.verdict is Verdict.YES}
+        named = await self._directory.members_of(record.request.rule.approvers)
+        left = sorted(named - yes - {record.request.requester.user_id})
+        able = [user for user in left[: messages.MAX_NAMED] if await self._may_decide(user)]
+        return [*able, *left[messages.MAX_NAMED :]]
+
+    async def _may_decide(self, user_id: str) -> bool:
+        return members.refuse(await self._directory.person(user_id), self._workspace) is None
 
     async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
         assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact
@@ -62,6 +97,9 @@ class Voice:
         await self._chat.post(channel, body.text, body.blocks)
         return count
 
+    async def why_left(self, who: Identity) -> str | None:
+        return members.why_left(await self._directory.person(who.user_id), self._workspace)
+
     async def person(self, record: Record) -> Person:
         """Raises Refusal where they may not use the bot at all, CannotSay where Slack cannot say."""
         channels = self._channels & record.request.rule.requesters.channels
@@ -69,6 +107,14 @@ class Voice:
         if (refusal := members.refuse(person, self._workspace)) is not None:
             raise refusal
         return person
+
+
+def _thread(record: Record, message: Message) -> str | None:
+    """A note stands under the card, if there is one."""
+    if message.kind is not MessageKind.NOTE:
+        return None
+    cards = (one for one in record.messages if one.kind is MessageKind.CARD and one.target == message.target)
+    return next((card.ts for card in cards if card.ts), None)
 
 
 def audit_row(entry: Entry) -> messages.AuditRow:

@@ -118,12 +118,27 @@ def grant_row(request_id: str, grant: Grant) -> dict[str, Any]:
         "end_reason": grant.end_reason,
         "ended_team": grant.ended_by.team_id if grant.ended_by else None,
         "ended_user": grant.ended_by.user_id if grant.ended_by else None,
+        "review_at": grant.review_at,
+        "asked_at": grant.asked_at,
+        "reminded_at": grant.reminded_at,
+        "left_at": grant.left_at,
     }
 
 
 def grant_of(row: Row[Any]) -> Grant:
     ended_by = _identity(row.ended_team, row.ended_user)
-    return Grant(GrantState(row.state), row.since, row.until, row.ended_at, row.end_reason, ended_by)
+    return Grant(
+        state=GrantState(row.state),
+        since=row.since,
+        until=row.until,
+        ended_at=row.ended_at,
+        end_reason=row.end_reason,
+        ended_by=ended_by,
+        review_at=row.review_at,
+        asked_at=row.asked_at,
+        reminded_at=row.reminded_at,
+        left_at=row.left_at,
+    )
 
 
 def key_row(request_id: str, position: int, key: Key) -> dict[str, Any]:
@@ -168,6 +183,7 @@ def message_row(request_id: str, position: int, message: Message) -> dict[str, A
         "ts": message.ts,
         "shown_version": message.shown_version,
         "posted_at": message.posted_at,
+        "key_id": message.key_id,
     }
 
 
@@ -181,6 +197,7 @@ def message_of(row: Row[Any]) -> Message:
         ts=row.ts,
         shown_version=row.shown_version,
         posted_at=row.posted_at,
+        key_id=None if row.key_id is None else KeyId(row.key_id),
     )
 
 

@@ -23,6 +23,7 @@ from bot.core.model import (
     Effect,
     EffectKind,
     EffectState,
+    GrantState,
     Identity,
     Message,
     Promise,
@@ -159,8 +160,13 @@ class Transaction:
         request_id = (await self._db.execute(query)).scalar_one_or_none()
         return await self.record(request_id) if request_id else None
 
-    async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
-        """This person's requests that wait and grants that run, of one API or of all, the newest first."""
+    async def standing(
+        self, who: Identity, api: str | None = None, *, limit: int | None = 50, left: bool = False
+    ) -> tuple[Record, ...]:
+        """This person's requests that wait and grants that run, of one API or of all, the newest first.
+
+        `left`: only grants whose holder was found to have left.
+        """
         requests, grants = tables.requests, tables.grants
         query = (
             select(requests.c.id)
@@ -168,18 +174,49 @@ class Transaction:
             .where(requests.c.team_id == who.team_id, requests.c.user_id == who.user_id)
             .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(("issuing", "active"))))
             .order_by(requests.c.number.desc())
-            .limit(50)
+            .limit(limit)
         )
         if api is not None:
             query = query.where(requests.c.api == api)
+        if left:
+            query = query.where(grants.c.left_at.is_not(None))
         ids = (await self._db.execute(query)).scalars().all()
-        found = [await self.record(request_id) for request_id in ids]
-        return tuple(record for record in found if record is not None)
+        return tuple((await self.records(ids)).values())
 
-    async def waiting(self) -> tuple[str, ...]:
-        """The ids of the requests that wait for a decision."""
+    async def past(self, who: Identity, limit: int) -> tuple[Record, ...]:
+        """This person's last requests that came to nothing and grants that ended, the newest first."""
+        requests, grants = tables.requests, tables.grants
+        query = (
+            select(requests.c.id)
+            .outerjoin(grants, grants.c.request_id == requests.c.id)
+            .where(requests.c.team_id == who.team_id, requests.c.user_id == who.user_id)
+            .where(requests.c.state != RequestState.PENDING.value)
+            .where(or_(grants.c.state.is_(None), grants.c.state == GrantState.ENDED.value))
+            .order_by(requests.c.number.desc())
+            .limit(limit)
+        )
+        return tuple((await self.records((await self._db.execute(query)).scalars().all())).values())
+
+    async def people(self, after: str, limit: int) -> tuple[Identity, ...]:
+        """Those with requests that wait or grants that run, in the order of their user ids, from behind `after`."""
+        requests, grants = tables.requests, tables.grants
+        query = (
+            select(requests.c.user_id, requests.c.team_id)
+            .distinct()
+            .outerjoin(grants, grants.c.request_id == requests.c.id)
+            .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(("issuing", "active"))))
+            .where(requests.c.user_id > after)
+            .order_by(requests.c.user_id, requests.c.team_id)
+            .limit(limit)
+        )
+        return tuple(Identity(row.team_id, row.user_id) for row in (await self._db.execute(query)).all())
+
+    async def waiting(self, apis: Collection[str] | None = None, limit: int | None = None) -> tuple[str, ...]:
+        """The ids of the requests that wait for a decision, the oldest first."""
         query = select(tables.requests.c.id).where(tables.requests.c.state == RequestState.PENDING.value)
-        return tuple((await self._db.execute(query.order_by(tables.requests.c.number))).scalars().all())
+        if apis is not None:
+            query = query.where(tables.requests.c.api.in_(apis))
+        return tuple((await self._db.execute(query.order_by(tables.requests.c.number).limit(limit))).scalars().all())
 
     async def records(self, ids: Collection[str]) -> dict[str, Record]:
         found = {request_id: await self.record(request_id) for request_id in ids}
@@ -250,6 +287,11 @@ class Transaction:
         await self._db.execute(self._insert(table).values(row).on_conflict_do_update(index_elements=keys, set_=changes))
 
     # promises
+
+    async def promise(self, promise: Promise) -> None:
+        """A promise that belongs to no request."""
+        await self._promise(promise, None, None)
+        self.wrote = True
 
     async def _promise(self, promise: Promise, request_id: str | None, lane: str | None) -> None:
         """Open the effect, or bring an open one forward; one that was done, dropped or parked opens anew."""

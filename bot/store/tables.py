@@ -95,6 +95,10 @@ grants = Table(
     Column("end_reason", Text, nullable=False),
     Column("ended_team", String(32)),
     Column("ended_user", String(32)),
+    Column("review_at", Moment),
+    Column("asked_at", Moment),
+    Column("reminded_at", Moment),
+    Column("left_at", Moment),
 )
 
 keys = Table(
@@ -126,6 +130,7 @@ messages = Table(
     Column("ts", String(32)),
     Column("shown_version", Integer, nullable=False),
     Column("posted_at", Moment),
+    Column("key_id", String(64)),
 )
 Index("messages_by_ts", messages.c.channel, messages.c.ts)
 

@@ -188,7 +188,10 @@ def test_never_promises_no_end() -> None:
 
 def test_nobody_decides_and_it_lapses() -> None:
     """Past its time a request has lapsed, whoever looks first, and the requester hears of it."""
-    assert lifecycle.settle(asked().record, NOW + 6 * DAY, Ids()) is None
+    assert lifecycle.settle(asked().record, NOW + 2 * DAY, Ids()) is None
+    reminded = lifecycle.settle(asked().record, NOW + 7 * DAY - timedelta(seconds=1), Ids())
+    assert reminded is not None
+    assert reminded.record.request.state is RequestState.PENDING
     lapsed = lifecycle.settle(asked().record, NOW + 7 * DAY, Ids())
     assert lapsed is not None
     assert lapsed.record.request.state is RequestState.LAPSED

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.members import refuse
+from bot.core.members import refuse, why_left
 from bot.core.model import Identity, Person, Workspace
 
 OURS = Workspace("T0OURS", None, "UBOT")
@@ -59,6 +59,31 @@ def test_everybody_else_is_told_why_not(person: Person, expected: str) -> None:
     assert refusal.code == expected
     assert refusal.text[0].isupper()
     assert refusal.text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("person", "said"),
+    [
+        (MEMBER, None),
+        (replace(MEMBER, deleted=True), "Their Slack account is deactivated."),
+        (replace(MEMBER, is_guest=True), "They are only a guest here now."),
+        (replace(MEMBER, is_guest=True, deleted=True), "Their Slack account is deactivated."),
+        (replace(MEMBER, is_stranger=True), "They are no member of this workspace any more."),
+        (replace(MEMBER, identity=Identity("T0OTHER", "U01")), "They are no member of this workspace any more."),
+        (replace(MEMBER, is_bot=True), "They are no member of this workspace any more."),
+    ],
+)
+def test_others_are_told_why_somebody_left(person: Person, said: str | None) -> None:
+    """Of who is not there to be told, in words for those who are."""
+    assert why_left(person, OURS) == said
+
+
+@given(person=people, workspace=workspaces)
+def test_who_has_left_is_who_would_be_refused(person: Person, workspace: Workspace) -> None:
+    """The sweep and the gate never disagree, and no sentence for others speaks to the person."""
+    said = why_left(person, workspace)
+    assert (said is None) == (refuse(person, workspace) is None)
+    assert said is None or "you" not in said.lower()
 
 
 def test_another_workspace_of_the_same_enterprise_is_ours() -> None:

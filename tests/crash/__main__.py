@@ -20,9 +20,11 @@ import structlog
 
 from tests.crash import interleavings, proofs, real
 from tests.crash.proofs import Tally
+from tests.crash.story import BadDay
 
 ROUNDS = 100
 SHARES = 12
+WORKERS = (os.cpu_count() or 2) + 1  # those who kill processes wait much of their time
 
 
 def main() -> int:
@@ -30,7 +32,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="proofs-") as folder,
         postgres(Path(folder)) as new_database,
-        ProcessPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool,
+        ProcessPoolExecutor(max_workers=WORKERS) as pool,
     ):
         lines = [
             (name, [pool.submit(_run, work) for work in parts]) for name, parts in _proofs(Path(folder), new_database)
@@ -66,6 +68,14 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
     )
     yield "an answer lost at each point and each pair", [partial(proofs.every_lost_answer, "sqlite://", pairs=True)]
     yield "a death at each point, SQLite", [partial(proofs.every_death, "sqlite://")]
+    yield (
+        "the bad day: a death, an answer lost, at each point",
+        [
+            partial(proofs.every_death, "sqlite://", BadDay),
+            partial(proofs.every_lost_answer, "sqlite://", pairs=False, kind=BadDay),
+            partial(proofs.every_death, new_database(), BadDay),
+        ],
+    )
     yield "a death at each point, PostgreSQL", [partial(proofs.every_death, new_database())]
     yield "an answer lost at each point, PostgreSQL", [partial(proofs.every_lost_answer, new_database(), pairs=False)]
     yield "two replicas, distinct states", [interleavings.every_interleaving]

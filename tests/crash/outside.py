@@ -13,7 +13,7 @@ from datetime import datetime
 
 from bot.core.facts import Issued
 from bot.core.faults import Gone, Unknown
-from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState
+from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState, Ring
 from bot.store.store import AuditEntry
 
 TEAM = "T0"
@@ -57,6 +57,10 @@ class Shown:
     token: str | None = None
     state: tuple[RequestState, GrantState | None] | None = None
     deleted: bool = False
+    ring: Ring | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.channel, self.ts))
 
 
 class Slack:
@@ -70,22 +74,20 @@ class Slack:
 
     async def post(self, record: Record, message: Message) -> tuple[str, str]:
         self.fates.point(f"before post {message.kind}")
-        shown = Shown(
-            f"D-{message.target}", str(next(self._ts)), message.kind, f"{record.request.label} {message.ring}"
-        )
+        shown = Shown(f"D-{message.target}", str(next(self._ts)), message.kind, record.request.label, ring=message.ring)
         self.messages.append(shown)
         self.fates.point(f"after post {message.kind}", answer=True)
         return shown.channel, shown.ts
 
     async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
         self.fates.point(f"before show {message.kind}")
-        shown = self._find(message.channel, message.ts)
+        shown = self.find(message.channel, message.ts)
         shown.state = (record.request.state, record.grant.state if record.grant else None)
         self.fates.point(f"after show {message.kind}", answer=True)
 
     async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
         self.fates.point("before show_token")
-        self._find(message.channel, message.ts).token = token
+        self.find(message.channel, message.ts).token = token
         self.most_tokens_shown = max(self.most_tokens_shown, len(self.tokens()))
         self.fates.point("after show_token", answer=True)
 
@@ -102,13 +104,16 @@ class Slack:
         self.fates.point("after post_audit", answer=True)
         return len(entries)
 
+    async def why_left(self, who: Identity) -> str | None:
+        return "Their Slack account is deactivated." if self.people[who.user_id].deleted else None
+
     async def person(self, record: Record) -> Person:
         return self.people[record.request.requester.user_id]
 
     def tokens(self) -> list[str]:
         return [shown.token for shown in self.messages if shown.token and not shown.deleted]
 
-    def _find(self, channel: str | None, ts: str | None) -> Shown:
+    def find(self, channel: str | None, ts: str | None) -> Shown:
         for shown in self.messages:
             if (shown.channel, shown.ts) == (channel, ts) and not shown.deleted:
                 return shown

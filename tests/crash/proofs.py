@@ -51,9 +51,9 @@ async def fresh(url: str = "sqlite://") -> AsyncEngine:
     return engine
 
 
-async def told(engine: AsyncEngine, fates: Fates, *, names_by_token: bool = False) -> Story:
+async def told(engine: AsyncEngine, fates: Fates, *, names_by_token: bool = False, kind: type[Story] = Story) -> Story:
     await wipe(engine)
-    story = Story(engine, fates, names_by_token=names_by_token)
+    story = kind(engine, fates, names_by_token=names_by_token)
     await story.tell()
     await story.check_after_the_end()
     return story
@@ -69,27 +69,27 @@ def answers(points: Sequence[str]) -> list[int]:
     return [number for number, name in enumerate(points) if name.startswith("after") and "commit" not in name]
 
 
-async def every_death(url: str) -> Tally:
+async def every_death(url: str, kind: type[Story] = Story) -> Tally:
     """The process dies at each point once."""
     engine, tally = await fresh(url), Tally()
-    points = (await told(engine, Fates())).fates.passed
+    points = (await told(engine, Fates(), kind=kind)).fates.passed
     for number, name in enumerate(points):
         fates = Fates(deaths=frozenset({number}))
-        await tally.run(f"death {number} {name}", lambda fates=fates: told(engine, fates))  # type: ignore[misc]  # bound now
+        await tally.run(f"death {number} {name}", lambda fates=fates: told(engine, fates, kind=kind))  # type: ignore[misc]  # bound now
     await engine.dispose()
     return tally
 
 
-async def every_lost_answer(url: str, *, pairs: bool) -> Tally:
+async def every_lost_answer(url: str, *, pairs: bool, kind: type[Story] = Story) -> Tally:
     """The answer is lost at each point once, and at each pair of points."""
     engine, tally = await fresh(url), Tally()
-    numbers = answers((await told(engine, Fates())).fates.passed)
+    numbers = answers((await told(engine, Fates(), kind=kind)).fates.passed)
     sets = [frozenset({number}) for number in numbers]
     if pairs:
         sets += [frozenset({one, two}) for one in numbers for two in range(one + 1, numbers[-1] + 20)]
         sets = _that_strike(sets, numbers)
     for lost in sets:
-        await tally.run(f"lost {sorted(lost)}", lambda lost=lost: told(engine, Fates(lost=lost)))  # type: ignore[misc]  # bound now
+        await tally.run(f"lost {sorted(lost)}", lambda lost=lost: told(engine, Fates(lost=lost), kind=kind))  # type: ignore[misc]  # bound now
     await engine.dispose()
     return tally
 

@@ -1,4 +1,5 @@
-"""One whole story - ask, two approvals, create, confirm, announce, deliver, hide, end - that can die anywhere and go on.
+"""One whole story - ask, two approvals, create, confirm, announce, deliver, hide, remind, end - that can die anywhere and go
+on; and another of a bad day: silent approvers, a token lost, a token leaked, a holder who leaves, a revocation.
 
 A death takes the process: what it held in memory is gone, its leases run out, and people do again what was not confirmed to them.
 """
@@ -6,12 +7,15 @@ A death takes the process: what it held in memory is gone, its leases run out, a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bot.core.lifecycle import Loss
 from bot.core.model import (
     ApiRef,
     Audience,
@@ -24,6 +28,7 @@ from bot.core.model import (
     Plan,
     Record,
     RequestId,
+    Ring,
     Rule,
     Verdict,
 )
@@ -74,8 +79,32 @@ class MortalStore(Store):
         self.fates.point("after commit")
 
 
+Chapter = Callable[[], Awaitable[object]]
+
+
 class Story:
-    """The world outlives its process: `slack`, `tyk` and the database stay, the rest is made anew after each death."""
+    """The world outlives its process: `slack`, `tyk` and the database stay, the rest is made anew after each death.
+
+    `rings` are the topics that somebody must have been told of, `audit` what must have been written, creations apart.
+    """
+
+    rings: ClassVar = {Ring.ENDING}
+    audit: ClassVar = [
+        AuditEvent.ASKED,
+        AuditEvent.REVIEWED,
+        AuditEvent.REVIEWED,
+        AuditEvent.APPROVED,
+        AuditEvent.SENT,
+        AuditEvent.HIDDEN,
+        AuditEvent.REMINDED,
+        AuditEvent.EXPIRED,
+        AuditEvent.KEY_DELETED,
+    ]
+
+    @staticmethod
+    def in_order(events: Sequence[AuditEvent]) -> Sequence[AuditEvent]:
+        """The events, those that may come in either order put into one."""
+        return events
 
     def __init__(self, engine: AsyncEngine, fates: Fates, *, names_by_token: bool) -> None:
         self.engine = engine
@@ -104,31 +133,43 @@ class Story:
 
     async def tell(self) -> None:
         """From the first word to the end, through whatever the fates have in store; goes on at `chapter`."""
-        chapters: list[Callable[[], Awaitable[object]]] = [
-            lambda: self._do(self._ask),
-            self._settle,
-            lambda: self._do(lambda: self._approve("BOB")),
-            self._settle,
-            lambda: self._do(lambda: self._approve("CAROL")),
-            self._settle,
-            self._check_held,
-            lambda: self._do(self._save),
-            self._settle,
-            self._check_held,
-            self._end,
-            self._settle,
-        ]
+        chapters = self.chapters()
         while self.chapter < len(chapters):
             await chapters[self.chapter]()
             self.chapter += 1
 
+    def chapters(self) -> list[Chapter]:
+        return [
+            self._does(self._ask),
+            self._settle,
+            self._does(lambda: self._approve("BOB")),
+            self._settle,
+            self._does(lambda: self._approve("CAROL")),
+            self._settle,
+            self._check_held,
+            self._does(self._save),
+            self._settle,
+            self._check_held,
+            self._passes(LIFETIME - timedelta(hours=23)),
+            self._settle,
+            self._check_held,
+            self._passes(timedelta(days=1)),
+            self._settle,
+        ]
+
+    def _does(self, act: Chapter) -> Chapter:
+        return partial(self._do, act)
+
+    def _passes(self, length: timedelta) -> Chapter:
+        async def passes() -> None:
+            self.pass_time(length)
+
+        return passes
+
     async def _check_held(self) -> None:
         self.check_while_held(await self.record())
 
-    async def _end(self) -> None:
-        self.pass_time(LIFETIME + timedelta(hours=1))
-
-    async def _do(self, act: Callable[[], Awaitable[object]]) -> None:
+    async def _do(self, act: Chapter) -> None:
         """A person does something, and does it again for as long as nobody has confirmed it."""
         while True:
             try:
@@ -186,16 +227,19 @@ class Story:
     # what must hold
 
     def check_while_held(self, record: Record) -> None:
-        """One usable key, equal to the one shown; no other that outlives its probation."""
+        """One usable key, equal to the one shown last; no other that outlives its probation."""
         live = [key for key in record.keys if key.state is KeyState.LIVE]
         assert len(live) == 1, "one request, one key"
         assert self.slack.most_tokens_shown == 1, "one message at a time holds a token"
-        shown = {shown.token for shown in self.slack.messages if shown.token}
+        shown = [shown.token for shown in self.slack.messages if shown.token]
         lasting = [
-            key for key in self.tyk.keys if key.expires_at and key.expires_at > self.tyk.now() + timedelta(minutes=16)
+            key for key in self.tyk.open_keys() if key.expires_at is None or key.expires_at > self._past_probation()
         ]
-        assert {key.token for key in lasting} == shown, "the key that lasts is the one that was shown"
+        assert {key.token for key in lasting} == {shown[-1]}, "the key that lasts is the one that was shown"
         assert [key.key_hash for key in lasting] == [live[0].key_hash]
+
+    def _past_probation(self) -> datetime:
+        return self.tyk.now() + timedelta(minutes=16)
 
     async def check_after_the_end(self) -> None:
         record = await self.record()
@@ -215,6 +259,9 @@ class Story:
             states = [shown.state for shown in self.slack.messages if shown.kind is kind]
             assert states.count(state) == 1, f"one {kind} follows its request"
             assert set(states) <= {state, None}
+        reached = {self.slack.find(one.channel, one.ts) for one in record.messages if one.ts and one.ring}
+        told = {shown.ring for shown in reached} - {Ring.ARRIVED, Ring.DELAYED}  # those come of the dying
+        assert told == self.rings, "each was told what they had to be told"
 
     async def _check_audit(self) -> None:
         async with self.store.reading() as tx:
@@ -222,18 +269,84 @@ class Story:
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "gapless and in order"
         events = [entry.event for entry in entries]
         once = [event for event in events if event is not AuditEvent.KEY_CREATED]
-        assert once == [
-            AuditEvent.ASKED,
-            AuditEvent.REVIEWED,
-            AuditEvent.REVIEWED,
-            AuditEvent.APPROVED,
-            AuditEvent.SENT,
-            AuditEvent.HIDDEN,
-            AuditEvent.EXPIRED,
-            AuditEvent.KEY_DELETED,
-        ]
+        assert list(self.in_order(once)) == self.audit, once
         firsts = list(dict.fromkeys(self.slack.audit))
         assert firsts == [entry.number for entry in entries], "the channel has every line, in order"
+
+
+class BadDay(Story):
+    """Nobody decides for days; the token is lost, then it leaks; its holder leaves; an approver revokes it."""
+
+    rings: ClassVar = {Ring.STILL_WAITING, Ring.LEAKED, Ring.LEFT, Ring.ENDED}
+    audit: ClassVar = [
+        AuditEvent.ASKED,
+        AuditEvent.REMINDED,
+        AuditEvent.REVIEWED,
+        AuditEvent.REVIEWED,
+        AuditEvent.APPROVED,
+        AuditEvent.SENT,
+        AuditEvent.REPLACED,
+        AuditEvent.HIDDEN,
+        AuditEvent.SENT,
+        AuditEvent.KEY_DELETED,
+        AuditEvent.REPLACED,
+        AuditEvent.HIDDEN,
+        AuditEvent.KEY_DELETED,
+        AuditEvent.SENT,
+        AuditEvent.LEFT,
+        AuditEvent.REVOKED,
+        AuditEvent.HIDDEN,
+        AuditEvent.KEY_DELETED,
+    ]
+
+    def chapters(self) -> list[Chapter]:
+        return [
+            self._does(self._ask),
+            self._settle,
+            self._passes(timedelta(days=3)),
+            self._settle,
+            self._does(lambda: self._approve("BOB")),
+            self._does(lambda: self._approve("CAROL")),
+            self._settle,
+            self._check_held,
+            self._does(lambda: self._replace(Loss.LOST, 1)),
+            self._settle,
+            self._check_held,
+            self._does(lambda: self._replace(Loss.LEAKED, 2)),
+            self._settle,
+            self._check_held,
+            self._does(self._leave),
+            self._settle,
+            self._check_held,
+            self._does(self._revoke),
+            self._settle,
+            self._passes(timedelta(minutes=16)),  # a key that nobody has seen dies on probation
+        ]
+
+    @staticmethod
+    def in_order(events: Sequence[AuditEvent]) -> Sequence[AuditEvent]:
+        """A leaked key dies, and its token is hidden, side by side with the new one's making."""
+        cuts = [place for place, event in enumerate(events) if event in (AuditEvent.REPLACED, AuditEvent.REVOKED)]
+        if len(cuts) != 3:
+            return events
+        leaked, revoked = cuts[1] + 1, cuts[2] + 1
+        last = [AuditEvent.HIDDEN, AuditEvent.KEY_DELETED, AuditEvent.SENT, AuditEvent.LEFT]
+        between = sorted(events[leaked : revoked - 1], key=last.index)
+        return [*events[:leaked], *between, events[revoked - 1], *sorted(events[revoked:], key=last.index)]
+
+    async def _replace(self, loss: Loss, held: int) -> None:
+        """Pressed again only by who saw no new token coming."""
+        if len((await self.record()).keys) > held:
+            return
+        outcome = await self.operations.replace_token(REQUEST, PEOPLE["ALICE"], loss)
+        assert outcome.refusal is None, outcome.refusal
+
+    async def _leave(self) -> None:
+        await self.operations.membership(PEOPLE["ALICE"].identity, "Their Slack account is deactivated.")
+
+    async def _revoke(self) -> None:
+        outcome = await self.operations.revoke(REQUEST, PEOPLE["BOB"], "they left")
+        assert outcome.refusal is None or outcome.refusal.code == "ended", outcome.refusal
 
 
 async def wipe(engine: AsyncEngine) -> None:

@@ -21,6 +21,7 @@ from bot.playground.reading import token_in
 from bot.store import tables
 from bot.store.engine import open_engine
 from bot.store.store import Store, Transaction
+from tests.log import Log, lines
 from tests.running import stored
 from tests.story import card, opens_form, picks_api
 from tests.world import WITHIN, World, living
@@ -69,7 +70,7 @@ async def ends_as_ever(world: World, token: str) -> None:
     assert world.slack.app_errors == []
 
 
-async def test_another_writer_holds_the_file(tmp_path: Path) -> None:
+async def test_another_writer_holds_the_file(tmp_path: Path, log: Log) -> None:
     """While somebody else writes, Alice and Bob are told that nothing is confirmed; both did it once all the same."""
     async with living(tmp_path) as world:
         alice, bob = world.person("alice"), world.person("bob")
@@ -94,6 +95,7 @@ async def test_another_writer_holds_the_file(tmp_path: Path) -> None:
         token = await world.token_of("alice")
         await saves_token(world)
         await ends_as_ever(world, token)
+        assert len(lines(log, event="listener.late")) == 2
 
 
 async def quiet(world: World) -> None:
@@ -106,7 +108,7 @@ async def quiet(world: World) -> None:
     await stored(world, look)
 
 
-async def test_every_connection_is_cut(tmp_path: Path, postgres: str) -> None:
+async def test_every_connection_is_cut(tmp_path: Path, log: Log, postgres: str) -> None:
     """PostgreSQL ends the bot's connections before each step; the next transaction has a new one, and nothing is lost."""
     async with living(tmp_path, database_url=postgres) as world:
         await quiet(world)
@@ -122,6 +124,7 @@ async def test_every_connection_is_cut(tmp_path: Path, postgres: str) -> None:
         await saves_token(world)
         await ends_as_ever(world, token)
         assert all(cut)
+        assert {line["event"] for line in lines(log, log_level="error")} <= {"worker.claim_failed"}
 
 
 async def test_connections_are_cut_while_tyk_works(tmp_path: Path, postgres: str) -> None:
@@ -162,7 +165,7 @@ async def test_now_is_the_databases(postgres: str) -> None:
             await store.close()
 
 
-async def test_the_disk_is_full(tmp_path: Path) -> None:
+async def test_the_disk_is_full(tmp_path: Path, log: Log) -> None:
     """Alice gets a sentence with an id and nothing is half stored; when there is space again, the same form is taken."""
     async with living(tmp_path) as world:
         alice, engine = world.person("alice"), world.running.store.engine
@@ -183,10 +186,12 @@ async def test_the_disk_is_full(tmp_path: Path) -> None:
         event.listen(engine.sync_engine, "begin", limit)
         outcome = await alice.submits()
         assert outcome.response_action == "errors"
-        assert re.fullmatch(
-            r"Something went wrong here \(id [0-9a-f]{8}\)\. Nothing was asked\. Please try again\.",
+        told = re.fullmatch(
+            r"Something went wrong here \(id ([0-9a-f]{8})\)\. Please try again, or ask in the help channel\.",
             outcome.errors["api"],
         )
+        assert told
+        assert lines(log, event="submission.failed", fault=told[1]), "the id leads to the line that says why"
         assert await counted(world) == before
         full[0] = False
         assert (await alice.submits()).response_action == "update"

@@ -15,6 +15,7 @@ import pytest
 from bot.core.model import EffectState
 from bot.playground.reading import token_in
 from bot.sandbox.slack import Message
+from tests.log import Log, failures, lines
 from tests.story import becomes, card, denies, everything, heard, of_event, status
 from tests.world import WITHIN, World, living
 
@@ -73,15 +74,15 @@ def holds_token(args: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    ("trouble", "code"),
     [
-        pytest.param({"status": 429, "retry_after": 1}, id="429"),
-        pytest.param({"status": 500}, id="500"),
-        pytest.param({"lose_request": True}, id="request lost"),
-        pytest.param({"lose_answer": True}, id="answer lost"),
+        pytest.param({"status": 429, "retry_after": 1}, "ratelimited", id="429"),
+        pytest.param({"status": 500}, "http_500", id="500"),
+        pytest.param({"lose_request": True}, "connection_lost", id="request lost"),
+        pytest.param({"lose_answer": True}, "connection_lost", id="answer lost"),
     ],
 )
-async def test_every_message_fails_once(tmp_path: Path, trouble: dict[str, Any]) -> None:
+async def test_every_message_fails_once(tmp_path: Path, log: Log, trouble: dict[str, Any], code: str) -> None:
     """Each post, each edit and each deletion fails the first time, and the story ends as ever with one token shown."""
     async with living(tmp_path) as world:
         for method in ("chat.postMessage", "chat.update", "chat.delete"):
@@ -95,9 +96,13 @@ async def test_every_message_fails_once(tmp_path: Path, trouble: dict[str, Any])
         await ends_as_ever(world, token)
         calls = {method: world.slack.journal.calls(method) for method in ("chat.update", "chat.delete")}
         assert all(len(made) >= 2 for made in calls.values()), "each of them was in trouble"
+        for kind in ("post_audit", "post_message", "show_message", "deliver_token", "hide_token"):
+            assert set(failures(log, kind)) == {code}
+        assert token not in str(log)
+        assert not lines(log, log_level="error"), "what Slack does wrong is no error of ours"
 
 
-async def test_retry_after_is_obeyed(tmp_path: Path) -> None:
+async def test_retry_after_is_obeyed(tmp_path: Path, log: Log) -> None:
     """Where Slack asks for two seconds, no message is posted to that person before they are over."""
     async with living(tmp_path) as world:
         dm = world.slack.workspace.dm(world.person("alice").id).id
@@ -107,9 +112,10 @@ async def test_retry_after_is_obeyed(tmp_path: Path) -> None:
         refused, taken = [one for one in world.slack.journal.calls("chat.postMessage") if one.args["channel"] == dm][:2]
         assert (refused.data["status"], taken.data["status"]) == (429, 200)
         assert taken.at - refused.at >= 2
+        assert failures(log, "post_message") == ["ratelimited"]
 
 
-async def test_the_bot_is_not_in_the_approvers_channel(tmp_path: Path) -> None:
+async def test_the_bot_is_not_in_the_approvers_channel(tmp_path: Path, log: Log) -> None:
     """The card cannot be posted for a while; once the bot is let in again it comes, and the request goes on."""
     async with living(tmp_path) as world:
         members = world.slack.workspace.channel("approvals").members
@@ -125,9 +131,11 @@ async def test_the_bot_is_not_in_the_approvers_channel(tmp_path: Path) -> None:
         token = await world.token_of("alice")
         await saves_token(world)
         await ends_as_ever(world, token)
+        assert set(failures(log, "post_message")) == {"not_in_channel"}
+        assert lines(log, error="not_in_channel")[0]["request"] == "R-1001"
 
 
-async def test_a_card_that_somebody_deleted(tmp_path: Path) -> None:
+async def test_a_card_that_somebody_deleted(tmp_path: Path, log: Log) -> None:
     """Nothing that it should have said is tried a second time, and the token comes all the same."""
     async with living(tmp_path) as world:
         await world.asks("alice", "payments", plan="standard")
@@ -144,9 +152,10 @@ async def test_a_card_that_somebody_deleted(tmp_path: Path) -> None:
         await ends_as_ever(world, token)
         gone = [json.dumps(one.args) for one in world.slack.journal.calls("chat.update") if not one.ok]
         assert len(gone) == len(set(gone)) >= 1
+        assert lines(log, event="effect", kind="show_message", fact="MessageGone", request="R-1001")
 
 
-async def test_a_token_message_that_somebody_deleted(tmp_path: Path) -> None:
+async def test_a_token_message_that_somebody_deleted(tmp_path: Path, log: Log) -> None:
     """A new one is posted, the token is in it alone, and it goes like any other."""
     async with living(tmp_path) as world:
         world.slack.faults.next("chat.update", error="message_not_found", when=holds_token)
@@ -156,6 +165,7 @@ async def test_a_token_message_that_somebody_deleted(tmp_path: Path) -> None:
         edits = [one for one in world.slack.journal.calls("chat.update") if holds_token(one.args)]
         assert [one.ok for one in edits] == [False, True]
         assert edits[0].args["ts"] != edits[1].args["ts"]
+        assert len(lines(log, event="effect", kind="deliver_token", fact="MessageGone")) == 1
         await saves_token(world)
         await ends_as_ever(world, token)
 
@@ -164,7 +174,7 @@ async def test_a_token_message_that_somebody_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
-async def test_nobody_at_the_direct_message(tmp_path: Path, method: str) -> None:
+async def test_nobody_at_the_direct_message(tmp_path: Path, log: Log, method: str) -> None:
     """Slack says user_disabled at the announcement or at the token: the grant ends, the audit says why, no key is left."""
     async with living(tmp_path) as world:
         await world.asks("alice", "payments", plan="standard")
@@ -184,9 +194,10 @@ async def test_nobody_at_the_direct_message(tmp_path: Path, method: str) -> None
         assert world.tyk.usable_keys() == []
         assert not any(holds_token(one.as_json()) for one in world.person("alice").dm())
         await becomes(world.person("bob"), shown, lambda one: "Approve" not in one.labels)
+        assert lines(log, event="effect", fact="Unreachable", why="user_disabled", request="R-1001")
 
 
-async def test_nobody_at_the_status_message(tmp_path: Path) -> None:
+async def test_nobody_at_the_status_message(tmp_path: Path, log: Log) -> None:
     """Slack says user_disabled before anybody has decided: nothing was granted, so the audit says nothing of a revocation."""
     async with living(tmp_path) as world:
         world.slack.faults.next("conversations.open", error="user_disabled", times=None)
@@ -195,6 +206,7 @@ async def test_nobody_at_the_status_message(tmp_path: Path) -> None:
         await denies(world, "bob", shown, "she has left")
         await world.told("denied")
         assert await of_event(world, "revoked") == []
+        assert lines(log, event="effect", kind="post_message", fact="Unreachable", why="user_disabled")
 
 
 # --- the connection ---------------------------------------------------------------------------------------------------
@@ -229,7 +241,7 @@ async def test_the_connection_ends_at_every_step(tmp_path: Path, reason: str) ->
         await ends_as_ever(world, token)
 
 
-async def test_the_connection_ends_under_a_click(tmp_path: Path) -> None:
+async def test_the_connection_ends_under_a_click(tmp_path: Path, log: Log) -> None:
     """Bob's click arrived, Slack never heard so; he presses again, is told that it is decided, and it counted once."""
     async with living(tmp_path) as world:
         await world.asks("alice", "payments", plan="standard")
@@ -252,12 +264,13 @@ async def test_the_connection_ends_under_a_click(tmp_path: Path) -> None:
         token = await world.token_of("alice")
         await saves_token(world)
         await ends_as_ever(world, token)
+        assert not lines(log, log_level="error")
 
 
 # --- twice ------------------------------------------------------------------------------------------------------------
 
 
-async def test_every_envelope_twice(tmp_path: Path) -> None:
+async def test_every_envelope_twice(tmp_path: Path, log: Log) -> None:
     """Command, form, clicks: whatever Slack delivers twice makes one request, one key and one row each."""
     async with living(tmp_path) as world:
         for kind in ("slash_commands", *["interactive"] * 20):
@@ -272,6 +285,9 @@ async def test_every_envelope_twice(tmp_path: Path) -> None:
         kinds = Counter(one.data["frame"].get("envelope_id") for one in frames if one.name != "hello")
         assert set(kinds.values()) == {2}
         assert [entry.request_number for entry in await of_event(world, "asked")] == [1001]
+        assert lines(log, event="view.not_opened", error="exchanged_trigger_id")
+        assert lines(log, event="view.not_updated", error="hash_conflict")
+        assert not lines(log, log_level="error")
 
 
 async def test_an_event_again_and_again(tmp_path: Path) -> None:
@@ -306,7 +322,7 @@ async def test_an_event_again_and_again(tmp_path: Path) -> None:
 # --- for a long time --------------------------------------------------------------------------------------------------
 
 
-async def test_no_message_for_eleven_minutes(tmp_path: Path) -> None:
+async def test_no_message_for_eleven_minutes(tmp_path: Path, log: Log) -> None:
     """Nothing is parked while Slack fails; people act on the next day's terms, and all of it comes out in the end."""
     async with living(tmp_path) as world:
         world.slack.faults.next("chat.*", status=503, times=None)
@@ -317,8 +333,9 @@ async def test_no_message_for_eleven_minutes(tmp_path: Path) -> None:
             "what fails",
         )
         world.slack.faults.clear()
-        world.pass_time(timedelta(minutes=11))
+        await world.pass_time(timedelta(minutes=11))
         await world.person("bob").clicks("Approve", await card(world))
         token = await world.token_of("alice")
         await saves_token(world)
         await ends_as_ever(world, token)
+        assert set(failures(log, "post_message")) == {"http_503"}

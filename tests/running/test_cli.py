@@ -7,9 +7,10 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from cryptography.fernet import Fernet
 
 from bot import cli, config
 from bot.config_file import ConfigError
+from bot.core.model import AuditEvent, GrantState
 from bot.reports import AUDIT, KEYS
+from bot.sandbox.slack import LocalSlack
 from bot.sandbox.tyk import LocalTyk
 from tests.running import verb
-from tests.world import living
+from tests.story import asked
+from tests.world import World, living
 
 SHIPPED = str(Path(__file__).parents[2] / "config.yaml")
 
@@ -230,6 +234,141 @@ async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
         assert await verb(tmp_path, "revoke", "R-1001") == 0
         await world.told("key deleted")
+
+
+@asynccontextmanager
+async def three_grants(folder: Path) -> AsyncIterator[World]:
+    """R-1001 and R-1002 are for the test API, by Alice and by Dave; R-1003 is Alice's for Payments."""
+    async with living(folder) as world:
+        for who in ("alice", "dave"):
+            await world.asks(who, "test-api")
+            await world.person(who).closes()
+        shown = await asked(world)
+        await world.person("bob").clicks("Approve", shown)
+        await world.told("sent", times=3)
+        yield world
+
+
+async def living_requests(world: World) -> list[str]:
+    """The numbers of what has not ended, the first first."""
+    async with world.running.store.reading() as tx:
+        held = await tx.holdings(since=None, api=None, person=None)
+    return sorted(one.request.label for one in held if one.grant and one.grant.state is not GrantState.ENDED)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        (["R-1002"], ["R-1001", "R-1003"]),
+        (["1002"], ["R-1001", "R-1003"]),
+        (["--id", "R-1002"], ["R-1001", "R-1003"]),
+        (["--person", "U0ALICE"], ["R-1002"]),
+        (["--api", "test-api"], ["R-1003"]),
+        (["--api", "test-api", "--person", "U0ALICE"], ["R-1002", "R-1003"]),
+        (["--api", "test-api", "--since", "1h"], ["R-1003"]),
+        (["--person", "U0ALICE", "--since", "2099-01-01"], ["R-1001", "R-1002", "R-1003"]),
+        (["R-1002", "--person", "U0ALICE"], ["R-1001", "R-1002", "R-1003"]),
+    ],
+    ids=" ".join,
+)
+async def test_revoke_in_bulk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chosen: list[str], left: list[str]
+) -> None:
+    """Each way to choose lists what it will end and ends that alone; every holder is told by the reason given."""
+    everything = ["R-1001", "R-1002", "R-1003"]
+    async with three_grants(tmp_path) as world:
+        assert await living_requests(world) == everything
+        ends = sorted(set(everything) - set(left))
+        capsys.readouterr()
+        assert await verb(tmp_path, "revoke", *chosen, "--yes", "--reason", "a stolen laptop") == 0
+        said = capsys.readouterr().out
+        assert [number for number in everything if number in said] == ends
+        assert (f"Ended: {len(ends)}." in said) if ends else (said == "Nothing that lives matches.\n")
+        assert await living_requests(world) == left
+        if ends:
+            await world.told("key deleted", times=len(ends))
+        assert len(world.tyk.usable_keys()) == len(left)
+        revoked = [entry for entry in await world.trail() if entry.event is AuditEvent.REVOKED]
+        assert [(entry.actor, entry.details["why"]) for entry in revoked] == [(None, "a stolen laptop")] * len(ends)
+        holders = {"R-1001": "alice", "R-1002": "dave", "R-1003": "alice"}
+        for number in ends:
+            person = world.person(holders[number])
+            ring = await person.sees(f"({number}) was ended", channel="dm")
+            assert "a stolen laptop" in ring.shown
+        assert world.slack.app_errors == []
+
+
+async def test_revoke_lists_before_it_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would end is on the screen before the question, with its holders, and a no ends none of it."""
+    async with three_grants(tmp_path) as world:
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+        assert await verb(tmp_path, "revoke", "--api", "test-api") == 0
+        said = capsys.readouterr().out
+        listed, question = said[: said.index("End these 2?")], said[said.index("End these 2?") :]
+        assert all(one in listed for one in ("R-1001", "R-1002", "U0ALICE", "U0DAVE"))
+        assert "R-1003" not in said
+        assert "Nothing was done." in question
+        assert len(await living_requests(world)) == 3
+
+
+def refusing(times: int) -> Callable[[LocalSlack, LocalTyk], None]:
+    """Tyk says no to so many new keys, for reasons of its own."""
+
+    def prepare(_slack: LocalSlack, tyk: LocalTyk) -> None:
+        tyk.faults.next("POST /api/keys", status=400, times=times)
+
+    return prepare
+
+
+async def parked_ids(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """By request, the id that `retry` takes, as `requests` prints it."""
+    capsys.readouterr()
+    assert await verb(folder, "requests", "--format", "jsonl") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = {row["request"]: re.search(r"\d+", str(row["stuck"])) for row in rows if row["stuck"]}
+    return {number: match[0] for number, match in found.items() if match}
+
+
+async def test_retry_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two that are stuck the one that is named goes on; the help channel heard of each once, and of the end of one."""
+    async with living(tmp_path, prepare=refusing(2)) as world:
+        for who in ("alice", "dave"):
+            await world.asks(who, "test-api")
+        await world.told("stuck", times=2)
+        parked = await parked_ids(tmp_path, capsys)
+        assert parked.keys() == {"R-1001", "R-1002"}
+        assert await verb(tmp_path, "retry", parked["R-1002"]) == 0
+        assert capsys.readouterr().out == "Taken up again: 1.\n"
+        await world.token_of("dave")
+        bob = world.person("bob")
+        await bob.sees("R-1002 (Test API, for dave) goes on again.", channel="help")
+        assert len([one for one in bob.messages("help") if "got stuck" in one.text]) == 2
+        assert (await parked_ids(tmp_path, capsys)).keys() == {"R-1001"}
+        assert await verb(tmp_path, "retry", parked["R-1002"]) == 2
+        assert "Nothing parked has such an id" in capsys.readouterr().err
+        assert len(world.tyk.usable_keys()) == 1
+        assert world.slack.app_errors == []
+
+
+async def test_retry_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is stuck goes on; what is still impossible gets stuck again, and nothing is done twice."""
+    async with living(tmp_path, prepare=refusing(3)) as world:
+        for who in ("alice", "dave"):
+            await world.asks(who, "test-api")
+        await world.told("stuck", times=2)
+        assert await verb(tmp_path, "retry", "--all") == 0
+        assert "Taken up again: 2." in capsys.readouterr().out
+        await world.told("sent")
+        await world.told("stuck", times=3)
+        assert await verb(tmp_path, "retry", "--all") == 0
+        assert "Taken up again: 1." in capsys.readouterr().out
+        await world.told("sent", times=2)
+        assert len(world.tyk.usable_keys()) == 2
+        assert await verb(tmp_path, "retry", "--all") == 2
+        assert "Nothing parked" in capsys.readouterr().err
+        assert world.slack.app_errors == []
 
 
 # --- the command's own words ------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from bot import manifest
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.slack.delivery import sign
 from bot.sandbox.tyk import LocalTyk, Switches
+from bot.sandbox.world import CAST, CATALOGUE
 from bot.sandbox.world import World as Place
-from bot.sandbox.world import _apis, _people
 from bot.web import SLACK_PATH
 from tests.running import bot_in
 from tests.world import World
@@ -35,8 +35,8 @@ async def served(folder: Path) -> AsyncIterator[tuple[World, str]]:
     url = f"http://127.0.0.1:{port}{SLACK_PATH}"
     slack = LocalSlack(scopes=sorted(manifest.SCOPES), rate_limits=False, request_url=url, signing_secret=SECRET)
     tyk = LocalTyk(switches=Switches(enable_update_key_by_hash=True, enable_delete_key_by_hash=True))
-    _people(slack)
-    _apis(tyk)
+    _settle(slack)
+    _stock(tyk)
     environ = {
         "DATABASE_URL": f"sqlite:///{folder / 'bot.db'}",
         "SLACK_APP_TOKEN": "",
@@ -45,6 +45,22 @@ async def served(folder: Path) -> AsyncIterator[tuple[World, str]]:
     }
     async with slack, tyk, bot_in(Place(slack, tyk), **environ) as world:
         yield world, url
+
+
+def _settle(slack: LocalSlack) -> None:
+    for one in CAST.people:
+        slack.workspace.add_user(one.name, kind=one.kind, id=one.id)
+    for group in CAST.groups:
+        slack.workspace.add_group(group.handle, id=group.id, members=group.members)
+    for room in CAST.channels:
+        slack.workspace.add_channel(room.name, id=room.id, members=room.members, bot_is_member=not room.shared)
+
+
+def _stock(tyk: LocalTyk) -> None:
+    for api in CATALOGUE.apis:
+        tyk.add_api(api.api_id, api.name, api.listen_path, auth_header=api.auth_header, versions=api.versions)
+    for policy in CATALOGUE.policies:
+        tyk.add_policy(policy.id, opens=policy.opens, key_expires_in=policy.key_expires_in)
 
 
 async def post(url: str, body: str, *, secret: str = SECRET, at: int | None = None) -> int:

@@ -285,6 +285,35 @@ async def test_check_online(tmp_path: Path) -> None:
     assert ended.code == 2
 
 
+def _with_an_api_of_its_own(text: str) -> str:
+    """One more API before the others, decided by whom the defaults name."""
+    entry = "  notes: {api_id: feed, title: Notes, requesters: [everyone]}\n"
+    return text.replace("apis:\n", f"apis:\n{entry}", 1)
+
+
+async def test_approvers_who_would_never_press_a_button(tmp_path: Path) -> None:
+    """Deactivated, a guest by now, not in the channel where it is asked: each is named once, where the file names them."""
+    async with empty_place() as place:
+        workspace = place.slack.workspace
+        place.tyk.add_api("feed", "notes", "/notes/")
+        workspace.deactivate("dave", leaves_groups=False)
+        workspace.channel("approvals").members.remove("U0CAROL")
+        workspace.set_group_members("payments-leads", ["bob", "carol", "dave", "gwen"])
+        text = _with_an_api_of_its_own(place.config())
+        async with process(tmp_path, text, "check", "--online", **environ_of(place, tmp_path)) as bot:
+            ended = await bot.end()
+    said = [re.sub(r"^.*config\.yaml:", "", line) for line in ended.said.splitlines()]
+    lines = text.splitlines()
+    defaults = next(number for number, line in enumerate(lines, start=1) if "@api-owners" in line)
+    payments = next(number for number, line in enumerate(lines, start=1) if 'approvers: ["@payments-leads"]' in line)
+    assert said == [
+        f"{defaults}:14: U0CAROL may approve for notes, but is not in C0APPROVALS, where it is asked.",
+        f"{defaults}:14: U0DAVE may approve for notes, but cannot: Their Slack account is deactivated.",
+        f"{payments}:16: U0GWEN may approve for payments, but cannot: They are only a guest here now.",
+    ]
+    assert ended.code == 2
+
+
 async def test_check_online_of_what_fits(tmp_path: Path) -> None:
     """On the sandbox as it is, there is nothing to complain of."""
     async with (

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
@@ -21,12 +22,30 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from bot import app
-from bot.core.model import EffectKind
+from bot.core import facts, lifecycle
+from bot.core.lifecycle import Asked
+from bot.core.model import (
+    Audience,
+    EffectKind,
+    Identity,
+    MessageKind,
+    Person,
+    Record,
+    RequestId,
+    Transition,
+    Verdict,
+)
 from bot.sandbox.world import World as Place
-from bot.store.engine import DatabaseError
+from bot.store import tables
+from bot.store.engine import DatabaseError, migrate, open_engine
 from bot.store.seal import new_key
+from bot.store.store import Store
+from bot.store.store import Transaction as Reading
+from tests.core.test_lifecycle import ALICE, DAY, PAYMENTS, Ids, person
 from tests.running import bot_in, empty_place, failed, verb
 from tests.world import WITHIN, living
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -74,6 +93,144 @@ async def test_the_audit_cannot_be_emptied_on_postgresql(tmp_path: Path, postgre
             async with world.running.store.engine.begin() as connection:
                 await connection.execute(text("TRUNCATE audit"))
         assert await world.events() == ["configured"]
+
+
+# --- who waits and holds ----------------------------------------------------------------------------------------------
+
+
+class Shelf:
+    """Requests of several people in a database, as they come to stand there."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.ids = Ids()
+
+    async def asks(self, who: Person, api: str = "payments") -> Record:
+        rule = replace(PAYMENTS, name=api, approvals=1, approvers=Audience(users=frozenset({"UBOB"})))
+        async with self.store.transaction() as tx:
+            number = await tx.next_number()
+            form = Asked(RequestId(f"{api}-{number}"), rule.plans[0], 7 * DAY, "", "because")
+            return await tx.apply(lifecycle.submit(form, who, rule, "digest", number, tx.now, self.ids))
+
+    async def holds(self, who: Person, api: str = "payments") -> Record:
+        record = await self.asks(who, api)
+        async with self.store.transaction() as tx:
+            await tx.record(record.request.id)
+            step = lifecycle.review(record, record.request.rule, person("bob"), Verdict.YES, "", tx.now, self.ids)
+            return await tx.apply(step)
+
+    async def loses(self, record: Record) -> Record:
+        """The grant is revoked."""
+        async with self.store.transaction() as tx:
+            await tx.record(record.request.id)
+            return await tx.apply(lifecycle.revoke(record, None, "why", tx.now, self.ids))
+
+    async def learns(self, record: Record, fact: facts.Fact) -> Record:
+        async with self.store.transaction() as tx:
+            await tx.record(record.request.id)
+            return await tx.apply(lifecycle.observe(record, fact, tx.now, self.ids))
+
+    async def finds(self, look: Callable[[Reading], Awaitable[T]]) -> T:
+        async with self.store.reading() as tx:
+            return await look(tx)
+
+
+@pytest.fixture
+async def shelf(database_url: str) -> AsyncIterator[Shelf]:
+    engine = open_engine(database_url)
+    await migrate(engine)
+    yield Shelf(Store(engine))
+    await engine.dispose()
+
+
+def numbers(records: tuple[Record, ...]) -> list[int]:
+    return [record.request.number for record in records]
+
+
+ANNE = person("anne", "S0DEVS")
+
+
+async def test_what_stands_and_what_is_past(shelf: Shelf) -> None:
+    """Waiting and running is standing, ended and decided otherwise is past; the newest first, and each person's own."""
+    waiting, running, over = await shelf.asks(ALICE), await shelf.holds(ALICE), await shelf.holds(ALICE)
+    await shelf.loses(over)
+    gone = await shelf.asks(ALICE, "ledger")
+    await shelf.learns(gone, facts.Left("gone"))
+    await shelf.holds(ANNE)
+    who = ALICE.identity
+    assert numbers(await shelf.finds(lambda tx: tx.standing(who))) == numbers((running, waiting))
+    assert numbers(await shelf.finds(lambda tx: tx.standing(who, "ledger"))) == []
+    assert numbers(await shelf.finds(lambda tx: tx.standing(who, limit=1))) == numbers((running,))
+    assert numbers(await shelf.finds(lambda tx: tx.past(who, 5))) == numbers((gone, over))
+    assert numbers(await shelf.finds(lambda tx: tx.past(who, 1))) == numbers((gone,))
+    assert await shelf.finds(lambda tx: tx.past(Identity("T1", "UALICE"), 5)) == ()
+
+
+async def test_more_than_fifty_stand(shelf: Shelf) -> None:
+    """A list shows fifty; what becomes of somebody who left becomes of all."""
+    for _ in range(51):
+        await shelf.asks(ALICE)
+    assert len(await shelf.finds(lambda tx: tx.standing(ALICE.identity))) == 50
+    assert len(await shelf.finds(lambda tx: tx.standing(ALICE.identity, limit=None))) == 51
+
+
+async def test_whose_holder_was_found_to_have_left(shelf: Shelf) -> None:
+    """Who returns is looked for among these alone, and is none of them once they are back."""
+    await shelf.asks(ALICE)
+    kept, left = await shelf.holds(ALICE), await shelf.holds(ALICE)
+    who = ALICE.identity
+    assert await shelf.finds(lambda tx: tx.standing(who, left=True)) == ()
+    left = await shelf.learns(left, facts.Left("gone"))
+    assert numbers(await shelf.finds(lambda tx: tx.standing(who, left=True))) == numbers((left,))
+    assert numbers(await shelf.finds(lambda tx: tx.standing(who)))[:2] == numbers((left, kept))
+    await shelf.learns(left, facts.Returned())
+    assert await shelf.finds(lambda tx: tx.standing(who, left=True)) == ()
+
+
+async def test_people_are_found_some_at_a_time(shelf: Shelf) -> None:
+    """Everybody who waits for something or holds something, once each and in order, however the pages fall."""
+    holders = [person(f"h{number:02}") for number in range(7)]
+    for holder in reversed(holders):
+        await shelf.holds(holder)
+        await shelf.asks(holder, "ledger")
+    await shelf.loses(await shelf.holds(person("h99")))
+    everybody = [holder.identity for holder in holders]
+    for size in (1, 3, 7, 10):
+        found: list[Identity] = []
+        for _ in range(len(everybody) // size + 1):
+            after = found[-1].user_id if found else ""
+            async with shelf.store.reading() as tx:
+                page = await tx.people(after, size)
+            assert len(page) <= size
+            found += page
+        assert found == everybody
+
+
+async def test_what_waits_for_a_decision(shelf: Shelf) -> None:
+    """The oldest first, of some APIs or of all, and never what was decided."""
+    first, _, second = await shelf.asks(ALICE), await shelf.holds(ALICE), await shelf.asks(ANNE, "ledger")
+    third = await shelf.asks(ANNE)
+    ids = [one.request.id for one in (first, second, third)]
+    assert list(await shelf.finds(lambda tx: tx.waiting())) == ids
+    assert list(await shelf.finds(lambda tx: tx.waiting(["payments"]))) == [ids[0], ids[2]]
+    assert list(await shelf.finds(lambda tx: tx.waiting(["payments", "ledger"], 2))) == ids[:2]
+    assert await shelf.finds(lambda tx: tx.waiting([])) == ()
+
+
+async def test_a_bad_day_is_stored_as_it_was_decided(shelf: Shelf) -> None:
+    """When approvers are asked, when they were, who left, and which key a token's message is for: read as they were written."""
+    record = await shelf.learns(await shelf.holds(ALICE), facts.Left("gone"))
+    assert record.grant is not None
+    at = tables.from_ms(1_795_000_000_123)
+    record = replace(record, grant=replace(record.grant, review_at=at, asked_at=at + DAY, reminded_at=at + 2 * DAY))
+    async with shelf.store.transaction() as tx:
+        await tx.record(record.request.id)
+        await tx.apply(Transition(record))
+    stored = await shelf.finds(lambda tx: tx.record(record.request.id))
+    assert stored == record
+    assert record.grant is not None
+    assert record.grant.left_at is not None
+    assert [one.key_id for one in record.messages if one.kind is MessageKind.TOKEN] == [record.keys[0].id]
 
 
 # --- who may write ----------------------------------------------------------------------------------------------------

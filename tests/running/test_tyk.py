@@ -15,6 +15,7 @@ from bot.core.model import EffectKind
 from bot.playground.reading import token_in
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.tyk import LocalTyk
+from tests.log import Log, failures, lines
 from tests.running import failed, verb
 from tests.world import WITHIN, World, living
 
@@ -134,7 +135,7 @@ async def test_a_key_to_its_end(tmp_path: Path, named_by: str) -> None:
         await world.asks("alice", "test-api")
         token = await world.token_of("alice")
         await world.told("sent")
-        world.pass_time(timedelta(days=7, minutes=1))
+        await world.pass_time(timedelta(days=7, minutes=1))
         await world.told("key deleted")
         assert world.tyk.keys[0].dead is not None
         assert not world.tyk.usable_keys()
@@ -147,8 +148,17 @@ async def test_a_key_to_its_end(tmp_path: Path, named_by: str) -> None:
 # --- what is done again -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble", ["empty", "drop", "hang", "do_then_drop", "do_then_hang"])
-async def test_a_lost_answer_to_the_creation(tmp_path: Path, trouble: str) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        ("empty", "tyk_empty"),
+        ("drop", "tyk_broken"),
+        ("hang", "tyk_broken"),
+        ("do_then_drop", "tyk_broken"),
+        ("do_then_hang", "tyk_broken"),
+    ],
+)
+async def test_a_lost_answer_to_the_creation(tmp_path: Path, log: Log, trouble: str, code: str) -> None:
     """It is done again: the requester gets one token, and a key that nobody has seen opens nothing after its probation."""
     async with living(tmp_path) as world:
         world.tyk.faults.next(POST, **{trouble: True})  # type: ignore[arg-type]  # the name is one of the flags
@@ -159,10 +169,12 @@ async def test_a_lost_answer_to_the_creation(tmp_path: Path, trouble: str) -> No
         await world.told("sent")
         assert len(world.tyk.calls(POST)) == 2
         assert len(world.tyk.keys) == (2 if trouble.startswith("do_then") else 1)
-        world.pass_time(timedelta(minutes=16))
+        await world.pass_time(timedelta(minutes=16))
         assert [entry.token for entry in world.tyk.usable_keys()] == [token]
         assert tokens(world, "alice") == [token]
         assert (await world.events()).count("key created") == 1
+        assert failures(log, "issue_key") == [code]
+        assert token not in str(log)
 
 
 def _rotated(world: World) -> Callable[[], None]:
@@ -183,16 +195,28 @@ def _answering(status: int) -> Callable[[World], Callable[[], None]]:
     return begin
 
 
+def _gone(world: World) -> Callable[[], None]:
+    world.tyk.faults.away = True
+
+    def back() -> None:
+        world.tyk.faults.away = False
+
+    return back
+
+
 @pytest.mark.parametrize(
-    "begin",
+    ("begin", "code"),
     [
-        pytest.param(_rotated, id="401"),
-        pytest.param(_answering(403), id="403"),
-        pytest.param(_answering(429), id="429"),
-        pytest.param(_answering(500), id="500"),
+        pytest.param(_rotated, "tyk_401", id="401"),
+        pytest.param(_answering(403), "tyk_403", id="403"),
+        pytest.param(_answering(429), "tyk_429", id="429"),
+        pytest.param(_answering(500), "tyk_500", id="500"),
+        pytest.param(_gone, "tyk_broken", id="away"),
     ],
 )
-async def test_tyk_cannot_for_a_while(tmp_path: Path, begin: Callable[[World], Callable[[], None]]) -> None:
+async def test_tyk_cannot_for_an_hour(
+    tmp_path: Path, log: Log, begin: Callable[[World], Callable[[], None]], code: str
+) -> None:
     """Nothing is lost: it is tried again, the requester is told once after ten minutes, and the token comes when it can."""
     async with living(tmp_path) as world:
         end = begin(world)
@@ -200,17 +224,20 @@ async def test_tyk_cannot_for_a_while(tmp_path: Path, begin: Callable[[World], C
         await failed(world, EffectKind.ISSUE_KEY)
         assert not [ring for ring in world.person("alice").rings if "late" in ring.text]
         for attempt in (2, 3):
-            world.pass_time(timedelta(minutes=11))
+            await world.pass_time(timedelta(minutes=31))
             await failed(world, EffectKind.ISSUE_KEY, attempt)
         await world.person("alice").rung("is late", timeout=WITHIN)
         end()
-        world.pass_time(timedelta(minutes=2))
+        await world.pass_time(timedelta(minutes=2))
         token = await world.token_of("alice")
         await world.told("recovered")
         assert world.tyk.opens(token, "/test-api/")[0] == 200
         assert len([ring for ring in world.person("alice").rings if "is late" in ring.text]) == 1
         assert (await world.events()).count("delayed") == 1
         assert len(world.tyk.keys) == 1
+        assert set(failures(log, "issue_key")) == {code}
+        assert lines(log, event="effect", kind="issue_key", result="done", request="R-1001")
+        assert not lines(log, log_level="error"), "what others do wrong is no error of ours"
 
 
 async def test_a_key_that_tyk_lost_is_made_anew(tmp_path: Path) -> None:
@@ -238,7 +265,7 @@ async def test_a_key_that_tyk_lost_is_made_anew(tmp_path: Path) -> None:
     ],
 )
 async def test_a_definite_no(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], call: str, status: int, message: str, code: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log: Log, call: str, status: int, message: str, code: str
 ) -> None:
     """It is stuck at once, told in a fixed sentence, listed by `requests`, and taken up again by `retry`."""
     async with living(tmp_path) as world:
@@ -249,6 +276,8 @@ async def test_a_definite_no(
         assert ring.text == "Your token for Test API got stuck. Please ask in <#C0HELP> and say R-1001."
         await world.told("stuck")
         assert len(world.tyk.calls(call.partition("{")[0])) == 1, "it is not tried again by itself"
+        kind, _, error = code.rstrip(")").partition("(")
+        assert failures(log, kind) == [error]
         assert await verb(tmp_path, "requests") == 0
         listed = capsys.readouterr().out
         assert code in listed

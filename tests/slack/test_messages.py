@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.core import facts, lifecycle
+from bot.core import facts, lifecycle, timing
 from bot.core.model import (
     Audience,
     AuditEvent,
@@ -39,6 +39,7 @@ from bot.slack import messages, modals, text
 from tests.slack.test_modals import (
     ANN,
     BOB,
+    DAY,
     NASTY,
     NOW,
     STANDARD,
@@ -59,8 +60,33 @@ KEY = Key(KeyId("key1"), KeyState.LIVE)
 SECRET = "eyJvcmciOiI1ZjFjIiwiaWQiOiJzZWNyZXQifQ=="
 
 
+NOTES = (Ring.STILL_WAITING, Ring.LAST_CHANCE, Ring.LEAKED)
+CASES = (Ring.LEFT, Ring.RENEWAL)
+RINGS = tuple(topic for topic in Ring if topic not in (*NOTES, *CASES))
+EVERY = 90 * DAY
+REASON = "the nightly run"
+
+
 def ring(why: Ring) -> Message:
     return Message(MessageId("m4"), MessageKind.RING, ANN.user_id, why)
+
+
+def note(why: Ring) -> Message:
+    return Message(MessageId("m5"), MessageKind.NOTE, "C0APPR", why)
+
+
+def case(why: Ring) -> Message:
+    return Message(MessageId("m6"), MessageKind.CASE, "C0APPR", why)
+
+
+def alarm(why: Ring) -> Message:
+    return Message(MessageId("m7"), MessageKind.ALARM, "", why)
+
+
+def possible(record: Record) -> list[Message]:
+    """Every message that there can be; a case is about what was granted."""
+    cases = map(case, CASES if record.grant else ())
+    return [CARD, STATUS, TOKEN, *map(ring, RINGS), *map(note, NOTES), *cases, *map(alarm, (Ring.STUCK, Ring.RESUMED))]
 
 
 def check(body: messages.Body) -> messages.Body:
@@ -71,8 +97,8 @@ def check(body: messages.Body) -> messages.Body:
     return body
 
 
-def post(record: Record, message: Message) -> messages.Body:
-    return check(messages.post(record, message, help_channel="C0HELP"))
+def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> messages.Body:
+    return check(messages.post(record, message, help_channel="C0HELP", undecided=undecided))
 
 
 def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> messages.Body:
@@ -132,6 +158,32 @@ class Story:
         self.see(facts.KeyIssued(key_id, "cafe", b"sealed", NOW + lifecycle.PROBATION))
         return self.see(facts.KeyConfirmed(key_id, NOW + timedelta(days=7)))
 
+    def deliver(self) -> Record:
+        return self.see(facts.TokenShown(self.activate().keys[0].id))
+
+    def replace_token(self, loss: lifecycle.Loss) -> Record:
+        done = lifecycle.replace_token(self.record, self.rule, person(ANN), loss, self.now, self.new_id)
+        return self.keep(done)
+
+    def leave(self) -> Record:
+        return self.see(facts.Left("Their Slack account is deactivated."))
+
+    def renew(self, who: Identity) -> Record:
+        return self.keep(lifecycle.renew(self.record, self.rule, person(who), self.now, self.new_id))
+
+
+def without_end(used_by: str = "nightly", reason: str = "the nightly run") -> Story:
+    """A token that Ann holds for as long as its approvers say yes to it."""
+    story = Story(rule(lifetimes=(None,), review_every=EVERY), reason, used_by)
+    story.deliver()
+    return story
+
+
+def held(used_by: str = "nightly", reason: str = "the nightly run") -> Story:
+    story = Story(reason=reason, used_by=used_by)
+    story.deliver()
+    return story
+
 
 def ends(reason: str = "no need") -> dict[str, Record]:
     """One record in every state."""
@@ -144,6 +196,11 @@ def ends(reason: str = "no need") -> dict[str, Record]:
     withdrawn, ended, revoked = Story(reason=reason), Story(reason=reason), Story(reason=reason)
     ended.activate()
     revoked.activate()
+    asked_about, renewed, unreviewed = (without_end(reason=reason) for _ in range(3))
+    for one in (asked_about, renewed, unreviewed):
+        one.settle(EVERY)
+    back, gone, unseen = held("", reason), Story(reason=reason), Story(reason=reason)
+    back.leave()
     return {
         "pending": pending.record,
         "half": half.review(BOB),
@@ -155,6 +212,18 @@ def ends(reason: str = "no need") -> dict[str, Record]:
         "ended": ended.settle(timedelta(days=8)),
         "revoked": revoked.revoke(BOB, reason),
         "at once": Story(rule(approvals=0), reason=reason).record,
+        "delivered": held(reason=reason).record,
+        "replacing": held(reason=reason).replace_token(lifecycle.Loss.LEAKED),
+        "without end": without_end(reason=reason).record,
+        "asked about": asked_about.record,
+        "renewed": renewed.renew(BOB),
+        "unreviewed": unreviewed.settle(timedelta(days=14)),
+        "left": held("", reason).leave(),
+        "left in use": held("nightly", reason).leave(),
+        "left without end": without_end(reason=reason).leave(),
+        "back": back.see(facts.Returned()),
+        "gone": gone.leave(),
+        "unseen": unseen.see(facts.TokenHidden(unseen.activate().keys[0].id, keep_sealed=True)),
     }
 
 
@@ -166,7 +235,7 @@ def lines(body: messages.Body) -> str:
 def test_every_message_of_every_state_keeps_the_limits() -> None:
     """Posted and shown, in trouble or not."""
     for record in ends().values():
-        for message in (CARD, STATUS, TOKEN, *map(ring, Ring)):
+        for message in possible(record):
             post(record, message)
             for stuck, delayed in itertools.product((False, True), repeat=2):
                 show(record, message, stuck=stuck, delayed=delayed)
@@ -181,19 +250,25 @@ def test_whatever_a_person_typed_is_inert_in_every_message(reason: str, used_by:
     post(story.record, CARD)
     show(story.record, CARD)
     check(messages.token(story.record, KEY, SECRET, NOW))
-    denied = story.review(BOB, Verdict.NO, reason)
-    for message in (CARD, STATUS, TOKEN, *map(ring, Ring)):
-        post(denied, message)
-        show(denied, message, stuck=True)
+    holding = held(used_by, reason)
+    holding.leave()
+    denied, revoked = story.review(BOB, Verdict.NO, reason), holding.revoke(BOB, reason)
+    for record in (denied, holding.record, revoked):
+        for message in possible(record):
+            post(record, message, undecided=(BOB.user_id,))
+            show(record, message, stuck=True)
     rows = [audit_row(n, line) for n, line in enumerate(story.audit, start=1)]
     check(messages.audit(rows)[0])
 
 
 def test_a_post_has_no_button_and_no_state() -> None:
     """It holds for ever, so whatever becomes of the request, it says the same."""
-    records = ends("the nightly run").values()
+    asked_for = [
+        replace(one.request, rule=rule(), lifetime=7 * DAY, used_by="nightly") for one in ends(REASON).values()
+    ]
+    records = [replace(one, request=request) for one, request in zip(ends(REASON).values(), asked_for, strict=True)]
     for message in (CARD, STATUS, TOKEN):
-        said = {json.dumps(post(replace(r, request=replace(r.request, rule=rule())), message).blocks) for r in records}
+        said = {json.dumps(post(record, message).blocks) for record in records}
         assert len(said) == 1
         assert "button" not in said.pop()
 
@@ -242,17 +317,25 @@ def test_approve_is_the_only_primary_button() -> None:
     [
         ("pending", ["Approve", "Deny"], ["Withdraw"]),
         ("half", ["Approve", "Deny"], ["Withdraw"]),
-        ("issuing", [], ["Revoke"]),
-        ("active", [], ["Revoke"]),
-        ("denied", [], []),
-        ("withdrawn", [], []),
-        ("lapsed", [], []),
-        ("ended", [], []),
-        ("revoked", [], []),
+        ("issuing", ["Revoke"], ["Revoke"]),
+        ("active", ["Revoke"], ["Revoke"]),
+        ("delivered", ["Revoke"], ["Replace Token", "Revoke"]),
+        ("replacing", ["Revoke"], ["Revoke"]),
+        ("unseen", ["Revoke"], ["Replace Token", "Revoke"]),
+        ("without end", ["Revoke"], ["Replace Token", "Revoke"]),
+        ("asked about", ["Revoke"], ["Replace Token", "Revoke"]),
+        ("left", ["Revoke"], ["Replace Token", "Revoke"]),
+        ("denied", [], ["Ask Again"]),
+        ("withdrawn", [], ["Ask Again"]),
+        ("gone", [], ["Ask Again"]),
+        ("lapsed", [], ["Ask Again"]),
+        ("ended", [], ["Ask Again"]),
+        ("unreviewed", [], ["Ask Again"]),
+        ("revoked", [], ["Ask Again"]),
     ],
 )
 def test_only_what_can_still_be_done_has_a_button(state: str, card: list[str], status: list[str]) -> None:
-    """A decided card decides no more."""
+    """A decided card decides no more; what is over can be asked for again."""
     record = ends()[state]
     assert buttons(show(record, CARD)) == card
     assert buttons(show(record, STATUS)) == status
@@ -262,6 +345,8 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
     """Withdraw asks, Revoke warns."""
     (withdraw,) = (one for one in walk(show(Story().record, STATUS).blocks) if one.get("type") == "button")
     (revoke,) = (one for one in walk(show(ends()["active"], STATUS).blocks) if one.get("type") == "button")
+    (ask,) = (one for one in walk(show(ends()["active"], CARD).blocks) if one.get("type") == "button")
+    assert (ask["action_id"], "confirm" in ask) == (modals.ACTION_REVOKE_ASK, False), "a form asks them why"
     assert withdraw["confirm"]["confirm"]["text"] == "Withdraw"
     assert (revoke["style"], revoke["confirm"]["style"]) == ("danger", "danger")
 
@@ -279,6 +364,25 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
         ("ended", f"Ended on time, {text.date(NOW + timedelta(days=8))}."),
         ("revoked", f"Ended by <@U0BOB>, {text.date(NOW)}."),
         ("at once", f"Granted at once, {text.date(NOW)}: no approval was needed."),
+        ("delivered", f"Active until {text.date(NOW + timedelta(days=7))}.\nApproved by"),
+        ("replacing", f"Active until {text.date(NOW + timedelta(days=7))}.\nA new token is on its way.\nApproved by"),
+        ("without end", f"Active, no end. Whether it is still needed is asked {text.date(NOW + EVERY)}.\nApproved by"),
+        (
+            "asked about",
+            (
+                "Active. Its approvers are asked whether it is still needed; without a yes it ends "
+                f"{text.date(NOW + EVERY + timedelta(days=14))}.\nApproved by"
+            ),
+        ),
+        ("renewed", f"Active, no end. Whether it is still needed is asked {text.date(NOW + EVERY + EVERY)}."),
+        (
+            "unreviewed",
+            (
+                f"Ended, {text.date(NOW + EVERY + timedelta(days=14))}.\n"
+                f"Approved by <@U0BOB> and <@U0ZOE>, {text.date(NOW)}.\nWhy: {timing.UNREVIEWED}"
+            ),
+        ),
+        ("gone", f"Withdrawn, {text.date(NOW)}: who asked may not use the bot any more."),
     ],
 )
 def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
@@ -363,6 +467,48 @@ def _barred(story: Story) -> Record:
             f"Your access to Payments (R-1042) was ended by <@U0BOB>, {text.date(NOW)}. Reason: left the team",
         ),
         (
+            Ring.ENDED,
+            lambda: ends()["unreviewed"],
+            (
+                f"Your access to Payments (R-1042) was ended, {text.date(NOW + EVERY + timedelta(days=14))}. "
+                f"Reason: {timing.UNREVIEWED}"
+            ),
+        ),
+        (
+            Ring.ENDING,
+            lambda: ends()["delivered"],
+            (
+                f"Your access to Payments (R-1042) was granted until {text.date(NOW + timedelta(days=7))}. What uses it "
+                "(nightly) stops working then. If you need it for longer, ask again now: the token you have works until its "
+                "own end."
+            ),
+        ),
+        (
+            Ring.ENDING,
+            lambda: ends()["left"],
+            (
+                f"Your access to Payments (R-1042) was granted until {text.date(NOW + timedelta(days=7))}. If you need it for "
+                "longer, ask again now: the token you have works until its own end."
+            ),
+        ),
+        (
+            Ring.REVIEWING,
+            lambda: ends()["asked about"],
+            (
+                "Your access to Payments (R-1042) has no end, so its approvers are asked whether it is still needed. Without a "
+                f"yes by {text.date(NOW + EVERY + timedelta(days=14))} it ends."
+            ),
+        ),
+        (
+            Ring.UNSEEN,
+            lambda: ends()["unseen"],
+            (
+                "I could not show you your token for Payments (R-1042) in time, so it went unseen. Press Replace Token on the "
+                "message about your request, and a new one comes."
+            ),
+        ),
+        (Ring.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
+        (
             Ring.BARRED,
             lambda: _barred(Story()),
             (
@@ -375,6 +521,161 @@ def _barred(story: Story) -> Record:
 def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Ring, record: Callable[[], Record], said: str) -> None:
     """New messages are few, so each is worth the noise."""
     assert post(record(), ring(why)).text == said
+
+
+@pytest.mark.parametrize("why", [*NOTES, *CASES])
+def test_what_is_told_to_approvers_rings_no_holder(why: Ring) -> None:
+    """A topic of theirs has no words for the one who holds the token."""
+    with pytest.raises(ValueError, match="no topic of a ring"):
+        post(ends()["active"], ring(why))
+
+
+@pytest.mark.parametrize(
+    ("why", "state", "offered"),
+    [(Ring.LAPSED, "lapsed", ["Ask Again"]), (Ring.ENDING, "delivered", ["Ask Again"]), (Ring.ENDED, "revoked", [])],
+)
+def test_a_ring_offers_to_ask_again_where_that_helps(why: Ring, state: str, offered: list[str]) -> None:
+    """The button opens a form, which is true at any time; it says which request it is filled in from."""
+    body = post(ends()[state], ring(why))
+    found = [one for one in walk(body.blocks) if one.get("type") == "button"]
+    assert [one["text"]["text"] for one in found] == offered
+    assert all((one["action_id"], one["value"]) == (modals.ACTION_ASK_AGAIN, "req1") for one in found)
+
+
+# --- what approvers are told and asked --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("why", [Ring.STILL_WAITING, Ring.LAST_CHANCE])
+def test_a_reminder_calls_those_who_have_not_decided(why: Ring) -> None:
+    """By name, with what waits and until when; the requester is named without being called."""
+    body = post(Story().record, note(why), undecided=("U0BOB", "U0ZOE"))
+    assert body.text == (
+        "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
+        f"{text.date(NOW)}. It lapses {text.date(NOW + timedelta(days=7))} if nobody decides."
+    )
+    assert buttons(body) == []
+
+
+def test_a_reminder_counts_those_it_cannot_name() -> None:
+    """Fifty are called; where there is nobody left to call, nobody is."""
+    crowd = tuple(f"U{number:04}" for number in range(500))
+    said = post(Story().record, note(Ring.STILL_WAITING), undecided=crowd).text
+    assert said.count("<@") == messages.MAX_NAMED
+    assert "<@U0049> and 450 more: R-1042" in said
+    assert post(Story().record, note(Ring.STILL_WAITING)).text.startswith(
+        "R-1042, Payments (standard) for Somebody, has"
+    )
+
+
+def test_approvers_are_told_of_a_leak() -> None:
+    """The group is called, never the holder, and the sentence is true whatever comes later."""
+    said = post(ends()["replacing"], note(Ring.LEAKED)).text
+    assert said == (
+        "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
+        "who asked for a new one. The old key is ended at once."
+    )
+    alone = Story(rule(approvals=0, approvers=Audience())).record
+    assert post(alone, note(Ring.LEAKED)).text.startswith("The token of R-1042")
+
+
+@pytest.mark.parametrize(
+    ("topic", "state", "said", "offered"),
+    [
+        (
+            Ring.LEFT,
+            "left",
+            f"Nothing says what uses it, so it ends by itself {text.date(NOW + timedelta(days=1))}.",
+            ["Revoke"],
+        ),
+        (
+            Ring.LEFT,
+            "left in use",
+            (
+                f"It says what uses it, so it goes on until {text.date(NOW + timedelta(days=7))}. "
+                "Revoke it if nothing needs it any more."
+            ),
+            ["Revoke"],
+        ),
+        (
+            Ring.LEFT,
+            "left without end",
+            (
+                f"It says what uses it, so it goes on until {text.date(NOW + EVERY + timedelta(days=14))}. "
+                "Revoke it if nothing needs it any more."
+            ),
+            ["Revoke"],
+        ),
+        (Ring.LEFT, "back", "They are back, so it goes on.", ["Revoke"]),
+        (Ring.LEFT, "revoked", f"Ended by <@U0BOB>, {text.date(NOW)}.\nWhy: no need", []),
+        (
+            Ring.RENEWAL,
+            "asked about",
+            f"Without a yes it ends {text.date(NOW + EVERY + timedelta(days=14))}.",
+            ["Keep It", "Revoke"],
+        ),
+        (Ring.RENEWAL, "renewed", f"Yes. It is asked again {text.date(NOW + EVERY + EVERY)}.", []),
+        (
+            Ring.RENEWAL,
+            "unreviewed",
+            f"Ended, {text.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
+            [],
+        ),
+    ],
+)
+def test_a_case_says_what_is_true_of_it_now(topic: Ring, state: str, said: str, offered: list[str]) -> None:
+    """The question stands, and below it what became of it and what can still be done."""
+    record = ends()[state]
+    posted, shown = post(record, case(topic)), show(record, case(topic))
+    assert buttons(posted) == []
+    assert posted.text in shown.text
+    assert lines(shown).endswith(said)
+    assert shown.text.endswith(said)
+    assert buttons(shown) == offered
+
+
+def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
+    """The approvers are called and the holder is named; what was typed stands apart as plain text."""
+    body = post(ends()["left in use"], case(Ring.LEFT))
+    assert body.text == (
+        "<!subteam^S0LEADS> and <@U0BOB>: Somebody, who has had access to Payments (standard) since "
+        f"{text.date(NOW)} (R-1042), has left."
+    )
+    fields = [one["text"] for block in body.blocks for one in block.get("fields", [])]
+    assert fields == ["*Key*\n`cafe`", "*Approved by*\n<@U0BOB> and <@U0ZOE>"]
+    typed = [block["text"]["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
+    assert typed == ["Used by: nightly", "Reason: no need"]
+    asked = post(ends()["asked about"], case(Ring.RENEWAL))
+    assert asked.text.endswith("(R-1042), without an end. Is it still needed?")
+
+
+def test_a_case_names_no_key_that_is_dead() -> None:
+    """After a replacement the old key's name leads nowhere."""
+    story = held()
+    old, new = story.record.keys[0].id, story.replace_token(lifecycle.Loss.LEAKED).keys[1].id
+    story.see(facts.KeyIssued(new, "beef", b"sealed", NOW + lifecycle.PROBATION))
+    both = post(story.record, case(Ring.LEFT))
+    assert "`cafe`, `beef`" in json.dumps(both.blocks)
+    story.see(facts.KeyDead(old))
+    assert "*Key*\\n`beef`" in json.dumps(post(story.record, case(Ring.LEFT)).blocks)
+    story.see(facts.KeyDead(new))
+    assert "*Key*\\nnone" in json.dumps(post(story.record, case(Ring.LEFT)).blocks)
+
+
+def test_keeping_it_is_the_answer_that_stands_out() -> None:
+    """Revoke opens the form that asks why; both say which request they are for."""
+    found = [one for one in walk(show(ends()["asked about"], case(Ring.RENEWAL)).blocks) if one.get("type") == "button"]
+    assert [(one["action_id"], one["style"], one["value"]) for one in found] == [
+        (modals.ACTION_RENEW, "primary", "req1"),
+        (modals.ACTION_REVOKE_ASK, "danger", "req1"),
+    ]
+
+
+def test_the_help_channel_hears_what_to_do() -> None:
+    """Once that it is stuck, once that it goes on."""
+    subject = "R-1042 (Payments (standard), for Somebody)"
+    stuck = "got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again."
+    assert post(Story().record, alarm(Ring.STUCK)).text == f"{subject} {stuck}"
+    assert post(Story().record, alarm(Ring.RESUMED)).text == f"{subject} goes on again."
 
 
 # --- the token --------------------------------------------------------------------------------------------------------
@@ -450,6 +751,27 @@ def test_the_audit_tells_a_whole_story_in_order() -> None:
     ]
 
 
+def test_the_audit_tells_a_bad_day_in_order() -> None:
+    """Lost, left, back, asked about, kept: as the lifecycle says it."""
+    story = without_end()
+    before = len(story.audit)
+    story.replace_token(lifecycle.Loss.LOST)
+    story.leave()
+    story.see(facts.Returned())
+    story.settle(EVERY)
+    story.renew(EVE)
+    assert [told(line) for line in story.audit[before:]] == [
+        f"#17 · R-1042 · payments · {line}"
+        for line in (
+            "replaced · by @U0ANN: lost",
+            "left · @U0ANN: Their Slack account is deactivated.",
+            "returned · @U0ANN",
+            "reminded · renewal",
+            "renewed · by @U0ZOE, counted by S0LEADS",
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -462,6 +784,21 @@ def test_the_audit_tells_a_whole_story_in_order() -> None:
         (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
         (AuditLine(AuditEvent.EXPIRED), "expired · its time was over"),
         (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · without review, no end"),
+        (
+            AuditLine(AuditEvent.EXPIRED, None, {"why": timing.LEFT_BEHIND}),
+            "expired · Its holder has left, and nothing says what uses it.",
+        ),
+        (AuditLine(AuditEvent.REMINDED, None, {"of": "last chance"}), "reminded · last chance"),
+        (AuditLine(AuditEvent.REPLACED, ANN, {"why": "leaked"}), "replaced · by @U0ANN: leaked"),
+        (
+            AuditLine(AuditEvent.LEFT, None, {"person": "U0ANN", "why": "They are only a guest here now."}),
+            "left · @U0ANN: They are only a guest here now.",
+        ),
+        (AuditLine(AuditEvent.RETURNED, None, {"person": "U0ANN"}), "returned · @U0ANN"),
+        (
+            AuditLine(AuditEvent.RENEWED, BOB, {"reviewer": "U0BOB", "counted_by": "S0LEADS"}),
+            "renewed · by @U0BOB, counted by S0LEADS",
+        ),
         (
             AuditLine(AuditEvent.CONFIGURED, None, {"digest": "abc", "added": ["a", "b"], "approvals_fell": ["c"]}),
             "configured · rules abc, added a, b, fewer approvals for c",
@@ -506,6 +843,7 @@ KEYS = [
     "removed",
     "approvals_fell",
     "people_changed",
+    "of",
 ]
 
 

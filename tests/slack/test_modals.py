@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
+from bot.core.lifecycle import Loss
 from bot.core.model import (
     ApiRef,
     Audience,
@@ -205,7 +206,7 @@ def check_view(view: dict[str, Any]) -> dict[str, Any]:
             _text(view[part], 24, only_plain=True)
     check_blocks(view["blocks"], 100)
     assert ("submit" in view) == any(block["type"] == "input" for block in view["blocks"])
-    assert len(view["private_metadata"]) <= 3000
+    assert len(view.get("private_metadata", "")) <= 3000
     assert len(json.dumps(view)) <= 250_000
     check_inert(view)
     return view
@@ -272,6 +273,9 @@ def test_every_view_keeps_the_limits() -> None:
         modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
         modals.not_confirmed(),
         modals.deny_form(asked(number=10**12), "C0APPR", "1.2"),
+        modals.revoke_form(asked(number=10**12)),
+        modals.revoke_form(asked(used_by="")),
+        modals.replace_form(asked(number=10**12)),
         modals.notice("Already decided, and by somebody with a long name", "It was denied."),
     ):
         check_view(view)
@@ -285,6 +289,10 @@ def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, 
     check_view(modals.request_form(form(one, draft=modals.Draft(used_by=typed, reason=typed))))
     check_view(modals.accepted(asked(rule=one, reason=typed), decision=""))
     check_view(modals.deny_form(asked(rule=one)))
+    check_view(modals.revoke_form(asked(rule=one, used_by=typed)))
+    check_view(modals.replace_form(asked(rule=one)))
+    again = asked(rule=one, used_by=typed, reason=typed).request
+    check_view(modals.request_form(form(one, draft=modals.Draft.of(again))))
     said, blocks = modals.help_text(
         (one,), (asked(rule=one),), command="/key", help_channel="C0HELP", not_understood=typed
     )
@@ -458,9 +466,79 @@ def test_a_denial_comes_back_with_its_reason() -> None:
     """And with the request it is for."""
     view = modals.deny_form(asked(), "C0APPR", "1.2")
     assert json.loads(view["private_metadata"]) == {"request_id": "req1", "channel": "C0APPR", "ts": "1.2"}
-    assert modals.read_deny(fill(view, reason=" no ")) == ("req1", "no")
+    assert modals.read_reason(fill(view, reason=" no ")) == ("req1", "no")
     with pytest.raises(modals.StaleView):
-        modals.read_deny({**view, "state": {"values": {}}})
+        modals.read_reason({**view, "state": {"values": {}}})
+
+
+def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
+    """And comes back with the reason, which the holder is told."""
+    view = check_view(modals.revoke_form(asked()))
+    assert [one["text"]["text"] for one in view["blocks"] if one["type"] == "section"] == [
+        "The token of <@U0ANN> for Payments stops working at once. This cannot be undone.",
+        "*Used by:* nightly",
+    ]
+    assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (
+        "Revoke R-1042?",
+        "Revoke",
+        "Keep It",
+    )
+    assert block(view, "reason")["optional"] is False
+    assert "The holder is told, with your name." in block(view, "reason")["hint"]["text"]
+    assert modals.read_reason(fill(view, reason=" on GitHub ")) == ("req1", "on GitHub")
+    assert modals.read_reason(fill(view)) == ("req1", "")
+    unused = modals.revoke_form(asked(used_by="  "))
+    assert "Used by" not in json.dumps(unused)
+
+
+def test_a_replacement_asks_what_happened() -> None:
+    """Lost is preselected: the old token goes on for a moment; leaked stops it at once and tells others."""
+    view = check_view(modals.replace_form(asked()))
+    element = block(view, "loss")["element"]
+    assert (element["type"], element["initial_option"]["value"]) == ("radio_buttons", "lost")
+    assert {one["value"]: one["description"]["text"] for one in element["options"]} == {
+        "lost": "The old token works until the new one has reached you.",
+        "leaked": "The old token stops at once, and the approvers are told.",
+    }
+    assert modals.read_replace(fill(view)) == ("req1", Loss.LOST)
+    assert modals.read_replace(fill(view, loss="leaked")) == ("req1", Loss.LEAKED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": {"values": {}}},
+        {"state": {"values": {"loss": {"loss": {"selected_option": None}}}}},
+        {"state": {"values": {"loss": {"loss": {"selected_option": {"value": "stolen"}}}}}},
+        {"state": None},
+        {"private_metadata": "{}"},
+    ],
+)
+def test_an_odd_replacement_is_stale(change: dict[str, Any]) -> None:
+    """Which token ends when is never guessed."""
+    with pytest.raises(modals.StaleView):
+        modals.read_replace({**fill(modals.replace_form(asked())), **change})
+
+
+def test_asking_again_fills_in_what_was_asked() -> None:
+    """API, plan, lifetime, use and reason are as they were; sent as it is, it asks for the same."""
+    before = asked(plan=GOLD, lifetime=DAY).request
+    view = check_view(
+        modals.request_form(form(rule(), rule(name="other"), chosen=rule(), plan="gold", draft=modals.Draft.of(before)))
+    )
+    assert modals.read_form(fill(view)) == modals.Filled(
+        "req1", "payments", "gold", "86400", "nightly", "the nightly run"
+    )
+    endless = modals.Draft.of(asked(lifetime=None).request)
+    assert modals.read_form(fill(modals.request_form(form(rule(), draft=endless)))).lifetime_value == "never"
+
+
+def test_what_is_no_longer_on_offer_is_asked_anew() -> None:
+    """A lifetime that was taken out of the file gives way to the first, a plan to a choice."""
+    draft = modals.Draft.of(asked(lifetime=30 * DAY).request)
+    view = check_view(modals.request_form(form(rule(), plan="silver", draft=draft)))
+    assert block(view, "lifetime:payments")["element"]["initial_option"]["value"] == "604800"
+    assert "initial_option" not in block(view, "plan:payments")["element"]
 
 
 def test_a_lost_click_is_told_in_a_modal_that_asks_nothing() -> None:

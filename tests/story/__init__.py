@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from bot.playground.reading import has_block
-from bot.sandbox.slack import Message, Person
+from bot.core.lifecycle import PROBATION
+from bot.playground.reading import has_block, token_in
+from bot.sandbox.slack import LocalSlack, Message, Person
 from bot.sandbox.slack.workspace import texts_in
+from bot.sandbox.tyk import LocalTyk
 from bot.store.store import AuditEntry
 from tests.world import WITHIN, World
 
 View = dict[str, Any]
 
 REASON = "to build the checkout"
+LIST = "Requests and Keys"
 
 
 def reads(view: View | None) -> str:
@@ -88,3 +94,139 @@ async def heard(world: World) -> None:
 
 async def of_event(world: World, event: str) -> list[AuditEntry]:
     return [entry for entry in await world.trail() if entry.event.value == event]
+
+
+# --- the bad day ------------------------------------------------------------------------------------------------------
+
+
+async def asked(world: World, who: str = "alice", api: str = "payments", **more: str) -> Message:
+    """A request that waits for its approvers: its card. The modal that said its number is closed."""
+    plan = {"plan": "standard"} if api == "payments" else {}
+    outcome = await world.asks(who, api, **plan, **more)
+    assert outcome.response_action == "update", outcome
+    number = re.search(r"R-\d+", reads(world.person(who).view))
+    assert number is not None
+    await world.person(who).closes()
+    return await card(world, "carol", containing=number[0])
+
+
+async def granted(world: World, who: str = "alice", *, by: str = "bob", **more: str) -> str:
+    """A token for Payments, approved and delivered, and its message not yet gone."""
+    had = tokens(world.person(who))
+    times = (await world.events()).count("sent") + 1
+    await world.person(by).clicks("Approve", await asked(world, who, **more))
+    token = await another_token(world, who, *had)
+    await world.told("sent", times=times)
+    return token
+
+
+def tokens(person: Person) -> list[str]:
+    """Those on show in this person's direct message."""
+    return [token for message in person.dm() if (token := token_in(message)) is not None]
+
+
+async def another_token(world: World, who: str, *known: str) -> str:
+    """The token on show that is none of these, once it is there."""
+    message = await world.person(who).sees(
+        lambda one: token_in(one) not in (None, *known), channel="dm", timeout=WITHIN
+    )
+    token = token_in(message)
+    assert token is not None
+    return token
+
+
+def opens(world: World, token: str) -> bool:
+    """Whether Tyk's gateway lets this token through to Payments."""
+    return bool(world.tyk.opens(token, "/payments/")[0] == 200)
+
+
+def lasting(world: World) -> list[str]:
+    """The tokens that open something a quarter of an hour from now, when whatever nobody was shown is dead."""
+    now = time.time() + sum(length.total_seconds() for length in world.later)
+    return [key.token for key in world.tyk.usable_keys(now + (PROBATION + timedelta(minutes=1)).total_seconds())]
+
+
+def rung_by(world: World, message: Message) -> set[str]:
+    """Whose phones this message made ring."""
+    place = world.slack.workspace
+    rings = [ring for ring in place.rings if (ring.channel, ring.ts) == (message.channel, message.ts)]
+    return {place.users[ring.user].name for ring in rings}
+
+
+async def dies(world: World, token: str) -> None:
+    """Wait until the token opens nothing, and is on nobody's screen any more."""
+    times = (await world.events()).count("key deleted")
+    while opens(world, token):
+        times += 1
+        await world.told("key deleted", times=times)
+    for name in ("alice", "bob", "carol", "dave"):
+        person = world.person(name)
+        for message in person.messages():
+            if token in everything(message):
+                await person.sees_gone(message, timeout=WITHIN)
+
+
+async def revokes(world: World, who: str, message: Message, reason: str) -> None:
+    """Somebody other than the holder presses Revoke, and says why."""
+    person = world.person(who)
+    await person.clicks("Revoke", message)
+    await person.sees_view("Revoke R-")
+    await person.types("reason", reason)
+    assert (await person.submits()).response_action == "close"
+
+
+async def replaces(world: World, who: str, loss: str, message: Message | None = None) -> None:
+    """The holder presses Replace Token, in their status message, and says what happened."""
+    person = world.person(who)
+    await person.clicks("Replace Token", message or await status(world, who, "Replace Token"))
+    await person.sees_view("What happened?")
+    await person.picks("loss", loss)
+    assert (await person.submits()).response_action == "close"
+
+
+async def opens_list(person: Person) -> View:
+    """The list of what this person asked for and holds."""
+    await person.runs("/tyk-key", "list")
+    return await person.sees_view(lambda view: LIST in reads(view) and "Looking up" not in reads(view))
+
+
+async def lists(person: Person, wanted: str) -> View:
+    """The list that is open, once it says so."""
+    return await person.sees_view(lambda view: LIST in reads(view) and wanted in reads(view))
+
+
+def labels(view: View | None) -> list[str]:
+    """The buttons of a modal, in the order of reading."""
+    blocks = view["blocks"] if view else []
+    elements = [one for block in blocks if block["type"] == "actions" for one in block["elements"]]
+    return [element["text"]["text"] for element in elements]
+
+
+async def is_told(person: Person, sentence: str, title: str = "Not done") -> None:
+    """A small modal says so, and is closed."""
+    assert sentence in reads(await person.sees_view(title))
+    await person.closes()
+
+
+async def in_thread(world: World, message: Message, wanted: str, who: str = "carol") -> Message:
+    """A reply under this message that says so."""
+    return await world.person(who).sees(
+        lambda one: one.is_reply and one.thread_ts == message.ts and wanted in one.shown,
+        channel=message.channel,
+        timeout=WITHIN,
+    )
+
+
+async def case(world: World, wanted: str, who: str = "carol") -> Message:
+    """The question to the approvers about what somebody holds, once it says so and has its buttons."""
+    return await world.person(who).sees(
+        lambda one: wanted in one.shown and "Revoke" in one.labels and "Approved by" in one.shown,
+        channel="approvals",
+        timeout=WITHIN,
+    )
+
+
+def with_bystander(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    """Erin reads the approvers' channel and may decide nothing."""
+    slack.workspace.add_user("erin")
+    slack.workspace.channel("approvals").members.append("U0ERIN")

@@ -60,7 +60,7 @@ async def _a_whole_life(world: World) -> str:
     await alice.clicks("I Have Saved It", message)
     await alice.sees_gone(message)
     await world.told("hidden")
-    world.pass_time(timedelta(days=7, seconds=1))
+    await world.pass_time(timedelta(days=7, seconds=1))
     await world.told("key deleted")
     return token
 
@@ -108,7 +108,7 @@ async def test_at_the_end_the_key_is_deleted_and_the_audit_says_so(tmp_path: Pat
         token = await world.token_of("carol")
         assert world.tyk.opens(token, "/test-api/")[0] == 200
         await world.told("sent")
-        world.pass_time(timedelta(seconds=21))
+        await world.pass_time(timedelta(seconds=21))
         await world.told("key deleted")
         (made,), (deleted,) = await of_event(world, "key created"), await of_event(world, "key deleted")
         assert deleted.details["key_hash"] == made.details["key_hash"]
@@ -117,7 +117,7 @@ async def test_at_the_end_the_key_is_deleted_and_the_audit_says_so(tmp_path: Pat
         (key,) = world.tyk.keys
         assert key.dead is not None
         ended = await status(world, "carol", "Ended on time")
-        assert ended.labels == []
+        assert ended.labels == ["Ask Again"]
         assert not [one for one in world.person("carol").dm() if token in everything(one)], "no token stays on show"
         assert world.slack.app_errors == []
 
@@ -190,8 +190,8 @@ async def test_the_holder_revokes_by_the_button(tmp_path: Path) -> None:
         await world.told("key deleted")
         assert world.tyk.opens(token, "/payments/")[0] == 403
         await alice.sees_gone(with_token)
-        assert (await becomes(alice, active, "Ended by <@U0ALICE>")).labels == []
-        await becomes(bob, shown, "Ended by <@U0ALICE>")
+        assert (await becomes(alice, active, "Ended by <@U0ALICE>")).labels == ["Ask Again"]
+        assert (await becomes(bob, shown, "Ended by <@U0ALICE>")).labels == []
         (revoked,) = await of_event(world, "revoked")
         assert revoked.actor is not None
         assert revoked.actor.user_id == alice.id
@@ -266,7 +266,7 @@ async def test_what_has_ended_is_still_answered_for(tmp_path: Path, command: Run
         await world.asks("carol", "test-api", lifetime="20")
         await world.token_of("carol")
         await world.told("sent")
-        world.pass_time(timedelta(seconds=21))
+        await world.pass_time(timedelta(seconds=21))
         await world.told("key deleted")
         (row,) = [json.loads(line) for line in await command("keys", "--since", "30d", "--format", "jsonl")]
         assert (row["person"], row["state"], row["keys"], row["approved_by"]) == ("U0CAROL", "ended", "", "rule")

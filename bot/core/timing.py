@@ -1,0 +1,73 @@
+"""When time decides: the end of a grant, whatever brings it, and what people are reminded of before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.core.model import Grant, GrantState, Record, RequestState, Ring
+
+DAY = timedelta(days=1)
+REMIND_BEFORE = DAY
+REMIND_FROM = 2 * DAY  # shorter grants end unannounced: their holder knows
+REVIEW_WITHIN = 14 * DAY
+LEAVER_GRACE = DAY
+UNREVIEWED = "Nobody confirmed within 14 days that it is still needed."
+LEFT_BEHIND = "Its holder has left, and nothing says what uses it."
+
+
+@dataclass(frozen=True)
+class End:
+    """When time ends a grant, and why, where that is not simply its own end."""
+
+    at: datetime
+    why: str = ""
+
+
+def end_of(record: Record) -> End | None:
+    """The end that comes first: the grant's own, a review that nobody answers, a holder who left a key without a use."""
+    grant = record.grant
+    if grant is None or grant.state is GrantState.ENDED:
+        return None
+    ends = [End(grant.until)] if grant.until is not None else []
+    if grant.review_at is not None:
+        ends.append(End((grant.asked_at or grant.review_at) + REVIEW_WITHIN, UNREVIEWED))
+    if grant.left_at is not None and not record.request.used_by.strip():
+        ends.append(End(grant.left_at + LEAVER_GRACE, LEFT_BEHIND))
+    return min(ends, key=lambda end: end.at, default=None)
+
+
+@dataclass(frozen=True)
+class Reminder:
+    at: datetime
+    topic: Ring
+
+
+def reminders(record: Record) -> tuple[Reminder, ...]:
+    """What people are still to be reminded of, the next first; who hears the last one need not hear those before."""
+    request, grant = record.request, record.grant
+    if request.state is RequestState.PENDING:
+        return _for_silent_approvers(record)
+    return tuple(_of_grant(grant)) if grant is not None and grant.state is GrantState.ACTIVE else ()
+
+
+def _of_grant(grant: Grant) -> Iterator[Reminder]:
+    if grant.review_at is not None and grant.asked_at is None:
+        yield Reminder(grant.review_at, Ring.RENEWAL)
+    elif grant.reminded_at is not None or grant.left_at is not None:
+        return
+    elif grant.asked_at is not None:
+        yield Reminder(grant.asked_at + REVIEW_WITHIN - REMIND_BEFORE, Ring.REVIEWING)
+    elif grant.until is not None and grant.until - grant.since >= REMIND_FROM:
+        yield Reminder(grant.until - REMIND_BEFORE, Ring.ENDING)
+
+
+def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:
+    """After a third of the time that a request stays open, and a day before it lapses."""
+    request = record.request
+    first = Reminder(request.created_at + (request.lapses_at - request.created_at) / 3, Ring.STILL_WAITING)
+    last = Reminder(request.lapses_at - REMIND_BEFORE, Ring.LAST_CHANCE)
+    wanted = [first, last] if last.at > first.at else [first]
+    told = [place for place, one in enumerate(wanted) if record.told(one.topic)]
+    return tuple(wanted[max(told) + 1 :] if told else wanted)

@@ -1,0 +1,88 @@
+"""What somebody asked for and holds, and what waits for their decision, as a modal. Pure; nothing is looked up here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from bot.core import timing
+from bot.core.model import Record, RequestState
+from bot.slack import messages, modals, text
+from bot.slack.text import Block, inert, mrkdwn, plain
+
+MAX_AWAITING = 15
+MAX_OWN = 25
+MAX_PAST = 5
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def loading() -> Block:
+    return _view([_section("Looking up your requests and keys…")])
+
+
+def view(
+    own: Sequence[Record], past: Sequence[Record], awaiting: Sequence[Record], *, command: str, help_channel: str
+) -> Block:
+    """Others' requests that wait for this person, then their own: those that wait, those that end soon, those that are over."""
+    blocks = _part("Waiting for you", [_asked_by(record) for record in awaiting[:MAX_AWAITING]], len(awaiting))
+    ordered = sorted(own, key=_urgency)
+    blocks += _part("Yours", [_own(record) for record in ordered[:MAX_OWN]], len(own))
+    blocks += _part("Over", [_own(record) for record in past[:MAX_PAST]], min(len(past), MAX_PAST))
+    if not blocks:
+        blocks = [_section("You have asked for nothing yet, and nothing waits for you.")]
+    said = f"{inert(command, 40)} asks for a token. Questions: {text.channel(help_channel)}."
+    return _view([*blocks, {"type": "context", "elements": [mrkdwn(said)]}])
+
+
+def _urgency(record: Record) -> tuple[bool, datetime, int]:
+    end = timing.end_of(record)
+    waits = record.request.state is RequestState.PENDING
+    return (not waits, end.at if end else _LAST, record.request.number)
+
+
+def _part(title: str, entries: list[list[Block]], count: int) -> list[Block]:
+    if not entries:
+        return []
+    blocks: list[Block] = [{"type": "header", "text": plain(title, 150)}]
+    for entry in entries:
+        blocks += entry
+    if count > len(entries):
+        blocks.append({"type": "context", "elements": [mrkdwn(f"And {count - len(entries):,} more.")]})
+    return blocks
+
+
+def _own(record: Record) -> list[Block]:
+    return _entry(record, [], messages.own_buttons(record))
+
+
+def _asked_by(record: Record) -> list[Block]:
+    who = [f"{text.person(record.request.requester)} asks for {text.duration(record.request.lifetime)}"]
+    return _entry(record, who, messages.card_buttons(record), reason=True)
+
+
+def _entry(record: Record, first: list[str], buttons: list[Block], *, reason: bool = False) -> list[Block]:
+    request = record.request
+    lines = [f"*{request.label}* · {messages.what(request)}", *first]
+    if request.used_by.strip():
+        lines.append(f"Used by: {inert(request.used_by, 80)}")
+    if reason and request.reason.strip():
+        lines.append(f"Reason: {inert(request.reason, 500)}")
+    lines += messages.state_lines(record, card=bool(first))
+    blocks = [_section("\n".join(lines))]
+    if buttons:
+        blocks.append({"type": "actions", "block_id": f"buttons:{request.id}", "elements": buttons})
+    return blocks
+
+
+def _section(said: str) -> Block:
+    return {"type": "section", "text": mrkdwn(said)}
+
+
+def _view(blocks: list[Block]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": modals.CALLBACK_HOLDINGS,
+        "title": plain("Requests and Keys", 24),
+        "close": plain("Close", 24),
+        "blocks": blocks,
+    }

@@ -1,0 +1,175 @@
+"""What somebody asked for and holds: in the order in which it matters, within Slack's limits, with what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import example, given
+
+from bot.core.model import Audience, Record, RequestId
+from bot.slack import holdings, modals, text
+from tests.slack.test_messages import Story, ends, held, without_end
+from tests.slack.test_modals import DAY, NASTY, NOW, check_view, nasty, rule, walk
+
+View = dict[str, Any]
+
+
+def view(own: Sequence[Record] = (), past: Sequence[Record] = (), awaiting: Sequence[Record] = ()) -> View:
+    return check_view(holdings.view(own, past, awaiting, command="/tyk-key", help_channel="C0HELP"))
+
+
+def numbered(record: Record, number: int) -> Record:
+    return replace(record, request=replace(record.request, number=number, id=RequestId(f"req{number}")))
+
+
+def marked(shown: View) -> list[str]:
+    """Each entry and what is said between them, from top to bottom."""
+    return [one["text"] for one in walk(shown["blocks"]) if one.get("type") == "mrkdwn"]
+
+
+def headings(shown: View) -> list[str]:
+    return [block["text"]["text"] for block in shown["blocks"] if block["type"] == "header"]
+
+
+def entries(shown: View) -> list[str]:
+    """The number at the head of each entry."""
+    sections = [block["text"]["text"] for block in shown["blocks"] if block["type"] == "section"]
+    return [said.split("*")[1] for said in sections]
+
+
+def buttons(shown: View) -> dict[str, list[str]]:
+    """The buttons under each entry, by its request."""
+    found = [block for block in shown["blocks"] if block["type"] == "actions"]
+    return {block["block_id"]: [one["text"]["text"] for one in block["elements"]] for block in found}
+
+
+def test_nothing_asked_and_nothing_waiting() -> None:
+    """One sentence, and the way to ask."""
+    assert headings(view()) == []
+    assert marked(view()) == [
+        "You have asked for nothing yet, and nothing waits for you.",
+        "/tyk-key asks for a token. Questions: <#C0HELP>.",
+    ]
+
+
+def test_what_waits_for_them_then_their_own_then_what_is_over() -> None:
+    """Each part under its heading; a part without entries has none."""
+    shown = view([numbered(held().record, 1)], [numbered(ends()["denied"], 2)], [numbered(Story().record, 3)])
+    assert headings(shown) == ["Waiting for you", "Yours", "Over"]
+    assert entries(shown) == ["R-3", "R-1", "R-2"]
+    assert headings(view(past=[ends()["denied"]])) == ["Over"]
+
+
+def test_what_waits_comes_first_and_then_what_ends_soon() -> None:
+    """Endless ones come last, in the order of their numbers; what has the end of a review or a leave counts with that."""
+    soon = Story(rule(lifetimes=(DAY,)))
+    soon.deliver()
+    unreviewed = Story(rule(lifetimes=(None,)))
+    unreviewed.deliver()
+    own = [
+        numbered(without_end().record, 1),
+        numbered(ends()["asked about"], 2),
+        numbered(held().record, 3),
+        numbered(Story().record, 4),
+        numbered(soon.record, 5),
+        numbered(Story().record, 6),
+        numbered(unreviewed.record, 0),
+    ]
+    assert entries(view(own)) == ["R-4", "R-6", "R-5", "R-3", "R-1", "R-2", "R-0"]
+
+
+def test_an_entry_says_what_its_message_says() -> None:
+    """Number, API, plan, for what, and the state in the reader's own zone."""
+    shown = view([held("checkout").record])
+    assert marked(shown)[0] == (
+        "*R-1042* · Payments (standard)\nUsed by: checkout\n"
+        f"Active until {text.date(NOW + timedelta(days=7))}.\n"
+        f"Approved by <@U0BOB> and <@U0ZOE>, {text.date(NOW)}."
+    )
+
+
+def test_what_waits_for_them_says_who_asks_and_why() -> None:
+    """Enough to decide on the spot, with the buttons of the card."""
+    shown = view(awaiting=[Story(reason="to <!here> *all*").record])
+    assert marked(shown)[0] == (
+        "*R-1042* · Payments (standard)\n<@U0ANN> asks for 7 days\nUsed by: nightly\n"
+        "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
+        f"Open until {text.date(NOW + timedelta(days=7))}, then it lapses."
+    )
+    assert buttons(shown) == {"buttons:req1": ["Approve", "Deny"]}
+
+
+def test_each_entry_has_the_buttons_for_what_can_be_done() -> None:
+    """As its own message has them, and each for its own request."""
+    states = ends()
+    own = [numbered(states[name], number) for number, name in enumerate(("pending", "delivered", "replacing"), start=1)]
+    past = [numbered(states[name], number) for number, name in enumerate(("denied", "ended"), start=4)]
+    shown = view(own, past)
+    assert buttons(shown) == {
+        "buttons:req1": ["Withdraw"],
+        "buttons:req2": ["Replace Token", "Revoke"],
+        "buttons:req3": ["Revoke"],
+        "buttons:req4": ["Ask Again"],
+        "buttons:req5": ["Ask Again"],
+    }
+    for block in shown["blocks"]:
+        if block["type"] == "actions":
+            assert {f"buttons:{one['value']}" for one in block["elements"]} == {block["block_id"]}
+
+
+def test_the_view_has_a_callback_of_its_own_and_sends_nothing() -> None:
+    """A click in it is known as one in the list."""
+    shown = view([held().record])
+    assert shown["callback_id"] == modals.CALLBACK_HOLDINGS
+    assert "submit" not in shown
+
+
+def test_more_than_fit_are_counted() -> None:
+    """The first of each part are shown, and of the rest how many they are; what is over is not counted."""
+    many = [numbered(held().record, number) for number in range(1, 51)]
+    waiting = [numbered(Story().record, number) for number in range(101, 151)]
+    over = [numbered(ends()["ended"], number) for number in range(201, 251)]
+    shown = view(many, over, waiting)
+    assert entries(shown) == [
+        *(f"R-{number}" for number in range(101, 101 + holdings.MAX_AWAITING)),
+        *(f"R-{number}" for number in range(1, 1 + holdings.MAX_OWN)),
+        *(f"R-{number}" for number in range(201, 201 + holdings.MAX_PAST)),
+    ]
+    said = [one for one in marked(shown) if "more" in one]
+    assert said == [f"And {50 - holdings.MAX_AWAITING} more.", f"And {50 - holdings.MAX_OWN} more."]
+
+
+def test_one_too_many_is_one_more() -> None:
+    """As many as fit need no count."""
+    full = [numbered(held().record, number) for number in range(holdings.MAX_OWN)]
+    assert "more." not in str(view(full))
+    assert "And 1 more." in str(view([*full, numbered(held().record, 99)]))
+
+
+def test_the_fullest_list_keeps_the_limits() -> None:
+    """A hundred blocks at most, whatever people typed and however many are named."""
+    crowd = Audience(users=frozenset(f"U{n:06}" for n in range(3000)))
+    story = Story(rule(title="T" * 3000, approvers=crowd), reason="&" * 3000, used_by="<" * 80)
+    own, past, waiting = ([numbered(story.record, start + number) for number in range(60)] for start in (0, 60, 120))
+    shown = view(own, past, waiting)
+    assert len(entries(shown)) == holdings.MAX_OWN + holdings.MAX_PAST + holdings.MAX_AWAITING
+    assert len(buttons(shown)) == len(entries(shown))
+
+
+@given(nasty(), nasty(), nasty())
+@example(NASTY[0], NASTY[1], NASTY[2])
+@example(NASTY[3], NASTY[4], NASTY[5])
+def test_whatever_was_typed_is_inert_in_the_list(reason: str, used_by: str, title: str) -> None:
+    """No text of theirs mentions, links or breaks anything, in their own list or in an approver's."""
+    record = Story(rule(title=title), reason=reason, used_by=used_by).record
+    view([numbered(record, 1)], [], [numbered(record, 2)])
+
+
+def test_the_loading_view_keeps_the_limits() -> None:
+    """What is seen while Slack is asked who this is."""
+    shown = holdings.loading()
+    assert shown["title"]["text"] == "Requests and Keys"
+    assert "Looking up" in shown["blocks"][0]["text"]["text"]

@@ -1,0 +1,149 @@
+"""A fault of the bot's own: whoever met it reads a fixed sentence with what to say in the help channel."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event
+
+from bot.sandbox.slack import Person
+from tests.story import (
+    another_token,
+    asked,
+    dies,
+    granted,
+    opens,
+    opens_form,
+    opens_list,
+    picks_api,
+    status,
+)
+from tests.world import World, living
+
+WRONG = re.compile(
+    r"Something went wrong here \(id [0-9a-f]{8}, R-1001\)\. Please try again, or ask in <#C0HELP>\.",
+)
+WRONG_IN_A_FORM = re.compile(
+    r"Something went wrong here \(id [0-9a-f]{8}(, R-1001)?\)\. Please try again, or ask in the help channel\."
+)
+
+
+@contextmanager
+def _database_fails(world: World) -> Iterator[None]:
+    """Nothing can be written; what is there can still be read."""
+
+    def full(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes", True):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    engine = world.running.store.engine.sync_engine
+    event.listen(engine, "begin", full)
+    try:
+        yield
+    finally:
+        event.remove(engine, "begin", full)
+
+
+async def _apology(person: Person, *, channel: str) -> None:
+    """The sentence is there for this person alone, with the request's number."""
+    message = await person.sees("Something went wrong here", channel=channel)
+    assert WRONG.fullmatch(message.text), message.text
+    assert message.ephemeral_to == person.id
+
+
+async def test_a_click_on_the_card_that_fails(tmp_path: Path) -> None:
+    """Bob's yes is not stored: he alone reads the id and the number, and pressing again approves."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await asked(world)
+        with _database_fails(world):
+            await bob.clicks("Approve", shown)
+            await _apology(bob, channel="approvals")
+        assert not [one for one in world.person("carol").messages("approvals") if "went wrong" in one.text]
+        assert "reviewed" not in await world.events()
+        await bob.clicks("Approve", shown)
+        assert opens(world, await world.token_of("alice"))
+        assert world.slack.app_errors == []
+
+
+async def test_a_click_in_the_direct_message_that_fails(tmp_path: Path) -> None:
+    """Alice's Revoke is not stored: she reads the id, the number and where to ask, and her token works on."""
+    async with living(tmp_path) as world:
+        alice, token = world.person("alice"), await granted(world)
+        active = await status(world, "alice", "Active until")
+        await world.running.worker.settle()
+        with _database_fails(world):
+            await alice.clicks("Revoke", active)
+            await _apology(alice, channel="dm")
+        assert opens(world, token)
+        await alice.clicks("Revoke", active)
+        await dies(world, token)
+        assert world.slack.app_errors == []
+
+
+async def test_a_click_in_the_list_that_fails(tmp_path: Path) -> None:
+    """There is no message to answer on: Alice finds the sentence in her direct message."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await asked(world)
+        await opens_list(alice)
+        with _database_fails(world):
+            await alice.clicks("Withdraw")
+            message = await alice.sees("Something went wrong here", channel="dm")
+        assert WRONG.fullmatch(message.text), message.text
+        await alice.clicks("Withdraw")
+        await world.told("withdrawn")
+        assert world.slack.app_errors == []
+
+
+async def test_a_form_that_fails_says_so_on_the_spot(tmp_path: Path) -> None:
+    """What Alice typed stays, with the id above it; sent again, it is one request."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        await alice.picks("plan", "standard")
+        await alice.types("reason", "to build the checkout")
+        with _database_fails(world):
+            outcome = await alice.submits()
+        assert WRONG_IN_A_FORM.fullmatch(outcome.errors["api"]), outcome.errors
+        assert (await alice.submits()).response_action == "update"
+        await alice.sees_view("R-1001")
+        assert (await world.events()).count("asked") == 1
+        assert world.slack.app_errors == []
+
+
+@pytest.mark.parametrize("form", ["deny", "revoke", "replace"])
+async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form: str) -> None:
+    """The form stays as it is, names the request in what it says, and can be sent again."""
+    async with living(tmp_path) as world:
+        field = "loss" if form == "replace" else "reason"
+        if form == "deny":
+            person, shown = world.person("bob"), await asked(world)
+            await person.clicks("Deny", shown)
+        elif form == "revoke":
+            token = await granted(world)
+            person = world.person("bob")
+            await person.clicks("Revoke", await person.sees("Active until", channel="approvals"))
+        else:
+            token = await granted(world)
+            person = world.person("alice")
+            await person.clicks("Replace Token", await status(world, "alice", "Replace Token"))
+        await person.sees_view(lambda view: view["submit"] is not None)
+        if field == "reason":
+            await person.types("reason", "not this week")
+        await world.running.worker.settle()
+        with _database_fails(world):
+            outcome = await person.submits()
+        said = outcome.errors[field]
+        assert WRONG_IN_A_FORM.fullmatch(said), outcome.errors
+        assert "R-1001" in said
+        assert (await person.submits()).response_action == "close"
+        await world.told({"deny": "denied", "revoke": "revoked", "replace": "replaced"}[form])
+        if form == "replace":
+            await another_token(world, "alice", token)
+        assert world.slack.app_errors == []
