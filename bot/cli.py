@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from bot.config_file import ConfigError
 from bot.core.faults import Fault
 from bot.core.model import Book, EffectState, Record
 from bot.operations import Operations
-from bot.playground import stay, stories
+from bot.playground import people, stay, stories
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import PreflightError, pin_proxy
 from bot.store.engine import DatabaseError
@@ -299,6 +299,12 @@ def _number(text: str) -> int:
     return int(found[1])
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"a port is a number up to 65535, not {text!r}")
+    return int(text)
+
+
 def _since(text: str | None) -> datetime | None:
     """`7d`, `12h` ago, or a date."""
     if text is None:
@@ -319,8 +325,10 @@ def _since(text: str | None) -> datetime | None:
 
 def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
     logs.configure("WARNING", "text")
-    work: Coroutine[Any, Any, int] = stories.play(arguments.play) if arguments.play else stay.stay(arguments.config)
-    return asyncio.run(work)
+    if arguments.play:
+        return asyncio.run(stories.play(arguments.play))
+    browser = not arguments.no_browser
+    return asyncio.run(stay.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
 
 
 # --- the words --------------------------------------------------------------------------------------------------------
@@ -383,6 +391,13 @@ def _parser() -> argparse.ArgumentParser:
         help="play a story without a person, the main one unless named, and say whether all of it was seen",
     )
     playing.add_argument("--config", type=Path, metavar="FILE", help="try this configuration")
+    playing.add_argument("--people", type=Path, metavar="FILE", help="who is there; see below")
+    playing.add_argument(
+        "--port", type=_port, metavar="N", help="where the page is, 0 for any; 8888 or the next unless given"
+    )
+    playing.add_argument("--no-browser", action="store_true", help="only print the page's address")
+    playing.formatter_class = argparse.RawDescriptionHelpFormatter
+    playing.epilog = f"A people file, such as people.yaml:\n\n{people.EXAMPLE}"
     listing = verb("apis", apis, "Print ready entries for config.yaml from the Dashboard.")
     takes_config(listing)
     listing.add_argument("--match", metavar="TEXT", help="only those whose name or path contains it")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot import config, manifest
-from bot.sandbox.world import World, world
+from bot.sandbox.world import CAST, CATALOGUE, Cast, Catalogue, World, world
 from bot.store.seal import new_key
 
 START_WITHIN = 30.0
@@ -110,11 +110,13 @@ class Place:
 
 
 @asynccontextmanager
-async def sandbox(own_config: Path | None = None) -> AsyncIterator[Place]:
+async def sandbox(
+    own_config: Path | None = None, *, cast: Cast = CAST, catalogue: Catalogue = CATALOGUE
+) -> AsyncIterator[Place]:
     """The bot is ready. All of it lives in a temporary folder that goes with it. Raises NotStarted, ConfigError."""
     with tempfile.TemporaryDirectory(prefix="tyk-key-bot-") as folder:
         clock = Clock()
-        async with world(sorted(manifest.SCOPES), clock=clock) as servers:
+        async with world(sorted(manifest.SCOPES), clock=clock, cast=cast, catalogue=catalogue) as servers:
             text = servers.config(own_config.read_text() if own_config else None)
             config.parse(text, str(own_config or "sandbox/config.yaml"))
             bot = BotProcess(servers, clock, text, Path(folder))

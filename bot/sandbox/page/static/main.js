@@ -1,0 +1,221 @@
+// The page: one person's Slack, and on request what happens underneath.
+
+import { blockNode } from "./blocks.js";
+import * as clock from "./clock.js";
+import { Composer } from "./composer.js";
+import { Keys } from "./keys.js";
+import { Modal } from "./modal.js";
+import { Room } from "./room.js";
+import { people, Reading, rooms } from "./sidebar.js";
+import { Stream } from "./stream.js";
+import { spelled, Switches } from "./switches.js";
+import { tabs } from "./tabs.js";
+import { Timeline } from "./timeline.js";
+
+const $ = (id) => document.getElementById(id);
+const NARROW = window.matchMedia("(max-width: 760px)");
+const address = new URL(window.location.href);
+const reading = new Reading();
+const chosen = new Map(); // person -> channel
+const drafts = new Map(); // person and channel -> what stands in the composer
+let reader = null;
+
+const stream = new Stream(onChange, onLine);
+const post = (path, told) => stream.post(path, told);
+const act = (name, told) => stream.act(name, told);
+const part = (name) => stream.parts[name];
+const names = () => ({ ...part("directory"), me: part("me"), commands: Object.keys(part("commands")) });
+
+const modal = new Modal(act, names);
+const room = new Room($("log"), act, names);
+const timeline = new Timeline($("timeline"));
+const keys = new Keys($("keys"), post);
+const switches = new Switches($("switches"), post);
+const composer = new Composer($("composer"), send, { commands: () => part("commands"), me: () => part("me") });
+const chooseTab = tabs($("under-tabs"));
+const chooseHomeTab = tabs($("home-tabs"), (tab) => tab.id === "tab-home" && act("open_home", { tab: "home" }));
+
+// --- who one is, and where ---
+
+function be(person) {
+  keep();
+  address.searchParams.delete("in");
+  stream.as(person);
+}
+
+function go(id) {
+  keep();
+  chosen.set(part("me").name, id);
+  address.searchParams.set("in", id);
+  window.history.replaceState(null, "", address);
+  document.body.classList.remove("menu-open");
+  $("menu").setAttribute("aria-expanded", "false");
+  chooseHomeTab("tab-messages", { focus: false });
+  draw();
+  restore();
+  if (!modal.dialog) composer.field.focus();
+}
+
+function restore() {
+  composer.field.value = (current() && drafts.get(`${part("me").name} ${current().id}`)) ?? "";
+  composer.grow();
+  composer.say("");
+}
+
+function keep() {
+  if (part("me") && current()) drafts.set(`${part("me").name} ${current().id}`, composer.field.value);
+}
+
+function current() {
+  const all = part("rooms") ?? [];
+  const wanted = chosen.get(part("me")?.name) ?? address.searchParams.get("in");
+  return all.find((one) => one.id === wanted) ?? all.find((one) => one.is_im) ?? all[0];
+}
+
+// Who is seen for the first time is looking at what their phone rang for last.
+function landing() {
+  const me = part("me");
+  if (chosen.has(me.name) || address.searchParams.get("in")) return;
+  const unseen = part("rooms").filter((one) => reading.unread(me, one, part(`room:${one.id}`)).rings);
+  const latest = unseen.sort((one, other) => Number(other.rung.at(-1)) - Number(one.rung.at(-1)))[0];
+  if (latest) chosen.set(me.name, latest.id);
+}
+
+// --- drawing ---
+
+function onChange(changed, isFirst) {
+  clock.set(part("me").tz, part("switches").ahead);
+  if (isFirst) {
+    timeline.clear();
+    landing();
+    address.searchParams.set("as", part("me").name);
+    window.history.replaceState(null, "", address);
+    document.title = `${part("me").real_name} · tyk-key-bot sandbox`;
+    if (part("me").name !== reader) restore(); // not where the line was only lost for a while
+    reader = part("me").name;
+  }
+  if (changed.has("timeline")) timeline.add(part("timeline"));
+  if (changed.has("keys")) keys.show(part("keys"));
+  if (changed.has("switches") || changed.has("objections")) drawStanding();
+  draw();
+  if (changed.has("views") || isFirst) modal.show(part("views"));
+}
+
+function draw() {
+  const me = part("me");
+  const here = current();
+  if (here) {
+    const messages = part(`room:${here.id}`) ?? [];
+    if (document.hasFocus() || !messages.length || reading.newest(me.id, here.id) === "0") {
+      reading.read(me.id, here.id, messages.at(-1)?.ts ?? "0");
+    }
+    $("where").textContent = here.is_im ? here.name : `# ${here.name}`;
+    $("about").textContent = about(here);
+    room.show(here, messages);
+    composer.at(here);
+    drawHome(here);
+  }
+  $("main").hidden = !here;
+  reading.rings.set(me.name, me.rings);
+  people($("people"), { all: part("people"), current: me.name, reading, choose: be });
+  rooms($("rooms"), { all: part("rooms"), current: here?.id, me, reading, messages: (id) => part(`room:${id}`) ?? [], choose: go });
+}
+
+function about(here) {
+  if (here.is_im) return "App";
+  const said = [`${here.members} members`];
+  if (here.is_shared) said.push("shared with another company");
+  if (here.is_archived) said.push("archived");
+  return said.join(", ");
+}
+
+function drawHome(here) {
+  const home = here.is_im ? part("home") : null;
+  $("home-tabs").hidden = !home;
+  if (!home) return;
+  const surface = {
+    isModal: false, names: names(), known: new Map(), read: () => null, write: () => {},
+    act: (name, slot, more) => act(name, { view: home.id, block: slot.block.block_id, action: slot.element.action_id, ...more }),
+  };
+  $("home").replaceChildren(...home.blocks.map((block) => blockNode(block, surface)));
+}
+
+function drawStanding() {
+  const state = part("switches");
+  switches.show(state);
+  const said = { running: state.silent ? "Bot: line silent" : "Bot running", starting: "Bot starting…", dead: "Bot dead" };
+  const faults = [state.tyk_away && "Tyk away", state.tyk_slow && "Tyk slow", state.limited && "Slack limits"].filter(Boolean);
+  $("standing").className = state.bot !== "running" || state.silent ? "standing bad" : faults.length ? "standing odd" : "standing";
+  $("standing-text").textContent = [said[state.bot], ...faults, state.ahead && `+${spelled(state.ahead)}`].filter(Boolean).join(" · ");
+  const objections = part("objections");
+  $("objections").hidden = !objections;
+  $("objections").textContent = objections;
+  $("objections").setAttribute("aria-label", `${objections} objections of Slack`);
+}
+
+function onLine(isUp) {
+  $("offline").hidden = isUp;
+}
+
+// --- doing ---
+
+async function send(text) {
+  const here = current();
+  if (!here) return "The sandbox has not answered yet.";
+  const [, command, rest] = /^(\/\S+)\s*([\s\S]*)$/.exec(text) ?? [];
+  const answer = command ? await act("run", { command, text: rest, room: here.id }) : await act("say", { text, room: here.id });
+  return answer.ok ? null : answer.why;
+}
+
+function under(isOpen) {
+  document.body.classList.toggle("under-open", isOpen);
+  $("under-toggle").setAttribute("aria-expanded", String(isOpen));
+  $("under").hidden = !isOpen;
+  if (isOpen) {
+    timeline.toEnd();
+    if (NARROW.matches) document.body.classList.remove("menu-open");
+  }
+  address.searchParams[isOpen ? "set" : "delete"]("under", "1");
+  window.history.replaceState(null, "", address);
+}
+
+function theme(wanted) {
+  if (wanted) document.documentElement.dataset.theme = wanted;
+  const isDark = wanted ? wanted === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
+  $("theme").setAttribute("aria-pressed", String(isDark));
+  if (wanted) window.localStorage.setItem("theme", wanted);
+}
+
+$("under-toggle").addEventListener("click", () => under($("under").hidden));
+$("under-close").addEventListener("click", () => (under(false), $("under-toggle").focus()));
+$("standing").addEventListener("click", () => (under(true), chooseTab("tab-switches")));
+$("theme").addEventListener("click", () => theme($("theme").getAttribute("aria-pressed") === "true" ? "light" : "dark"));
+$("menu").addEventListener("click", () => {
+  const isOpen = document.body.classList.toggle("menu-open");
+  $("menu").setAttribute("aria-expanded", String(isOpen));
+  if (isOpen) $("rooms").querySelector("button")?.focus();
+});
+$("beside").addEventListener("click", () => {
+  if (!part("people")) return;
+  const other = new URL(window.location.href);
+  other.search = "";
+  const all = part("people");
+  other.searchParams.set("as", all[(all.findIndex((one) => one.name === part("me").name) + 1) % all.length].name);
+  window.open(other, "_blank", `noopener,width=${Math.round(window.screen.availWidth / 2)},height=${window.screen.availHeight}`);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || modal.dialog) return;
+  if (document.body.classList.contains("menu-open")) $("menu").click();
+  else if (!$("under").hidden && $("under").contains(document.activeElement)) $("under-close").click();
+});
+$("log").addEventListener("click", (event) => {
+  const id = event.target.closest?.("[data-room]")?.dataset.room;
+  if (id && part("rooms") && part("rooms").some((one) => one.id === id)) go(id);
+});
+window.addEventListener("focus", () => part("me") && draw());
+setInterval(() => part("switches") && !$("under").hidden && switches.show(part("switches")), 1000);
+
+theme(window.localStorage.getItem("theme"));
+under(address.searchParams.has("under"));
+chooseTab("tab-timeline", { focus: false });
+stream.as(address.searchParams.get("as") ?? "");

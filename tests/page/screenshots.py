@@ -1,0 +1,83 @@
+"""`python -m tests.page.screenshots DIR` plays the main story on the page and keeps four pictures of it there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import structlog
+from playwright.async_api import expect
+
+from tests.page import NO_BROWSER, Window, chromium, staged
+
+SIZE = {"width": 1120, "height": 700}
+MOST = 120_000  # bytes: they stand in a README
+
+
+async def take(folder: Path) -> list[Path]:
+    """modal.png, card.png, dm.png, timeline.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as place:
+        async with staged(Path(place)) as scene:
+            window = await scene.window("alice", viewport=SIZE, color_scheme="light", reduced_motion="reduce")
+            await _ask(window)
+            modal = await _keep(window, folder / "modal.png")
+            await window.button("Ask for Token").click()
+            await expect(window.modal.get_by_role("heading", name="R-1001")).to_be_visible()
+            await window.modal.get_by_role("button", name="Close").last.click()
+            await window.be("bob")
+            await window.go("approvals")
+            await expect(window.button("Approve R-1001")).to_be_visible()
+            card = await _keep(window, folder / "card.png")
+            await window.button("Approve R-1001").click()
+            await expect(window.message("R-1001")).to_contain_text("Active until")
+            await window.be("alice")
+            await window.go("Key Bot")
+            await expect(window.message("your token for Payments")).to_be_visible()
+            dm = await _keep(window, folder / "dm.png")
+            await window.be("carol")
+            await window.go("audit")
+            await expect(window.page.locator("#log strong", has_text="sent").first).to_be_visible()
+            panel = await window.underneath("Timeline")
+            approving = panel.locator(".group", has_text="Bob Brown presses")
+            await expect(approving.locator(".line", has_text="deliver token")).to_contain_text("kept")
+            await approving.evaluate("(group) => group.scrollIntoView()")
+            timeline = await _keep(window, folder / "timeline.png", "#under")
+    return [modal, card, dm, timeline]
+
+
+async def _ask(window: Window) -> None:
+    await window.types("/tyk-key")
+    await window.picks("API", "Payments")
+    await window.modal.get_by_role("radio", name="standard").check()
+    await window.modal.get_by_role("textbox", name="Used by").fill("checkout")
+    await window.modal.get_by_role("textbox", name="Reason").fill("to test the new checkout")
+    await window.modal.locator(".body").evaluate("(body) => (body.scrollTop = 0)")
+
+
+async def _keep(window: Window, path: Path, part: str | None = None) -> Path:
+    """The whole page, or a part of it."""
+    await window.page.mouse.move(1, 1)
+    shown = window.page.locator(part) if part else window.page
+    await shown.screenshot(path=path, animations="disabled", caret="hide")
+    assert path.stat().st_size < MOST, f"{path} has {path.stat().st_size} bytes, more than {MOST}"
+    return path
+
+
+def main() -> int:
+    if chromium() is None or len(sys.argv) != 2:
+        sys.stderr.write(
+            f"{NO_BROWSER if chromium() is None else 'Say where to: python -m tests.page.screenshots DIR'}\n"
+        )
+        return 2
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    for path in asyncio.run(take(Path(sys.argv[1]))):
+        sys.stdout.write(f"{path}  {path.stat().st_size:,} bytes\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

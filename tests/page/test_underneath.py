@@ -1,0 +1,105 @@
+"""What happens underneath, as a person reads it, and that no token is anywhere but in the one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+from playwright.async_api import expect
+
+from tests.page import Scene, Window, as_json, staged
+
+
+async def _whole_story(scene: Scene) -> Window:
+    window = await scene.window("alice")
+    await window.asks("Payments")
+    await window.be("bob")
+    await window.go("approvals")
+    await window.button("Approve R-1001").click()
+    await window.be("alice")
+    await window.go("Key Bot")
+    await expect(window.message("your token for Payments")).to_be_visible()
+    return window
+
+
+async def test_the_timeline_tells_the_story_in_order(tmp_path: Path) -> None:
+    """A group for each thing a person did; in it the acknowledgement, Slack, Tyk, the audit and the promises."""
+    async with staged(tmp_path) as scene:
+        window = await _whole_story(scene)
+        timeline = await window.underneath("Timeline")
+        titles = timeline.locator(".group .title")
+        for title in (
+            "Alice Adams runs /tyk-key",
+            "Alice Adams presses “Ask for Token”",
+            "Bob Brown presses “Approve”",
+        ):
+            await expect(titles.filter(has_text=title)).to_have_count(1)
+        asking = timeline.locator(".group", has_text="Alice Adams runs /tyk-key")
+        await expect(asking.locator(".line", has_text="command /tyk-key")).to_contain_text("acknowledged")
+        await expect(asking.locator(".line", has_text="views.open “Request a Token”")).to_contain_text(" ms")
+        approving = timeline.locator(".group", has_text="Bob Brown presses “Approve”")
+        await expect(approving.locator(".line", has_text="POST /api/keys").first).to_contain_text("200")
+        await expect(approving.locator(".line", has_text="approved · by Bob Brown")).to_contain_text("R-1001")
+        await expect(approving.locator(".line", has_text="deliver token")).to_contain_text("kept")
+        await timeline.get_by_role("button", name="Tyk").click()
+        await expect(asking).to_be_hidden()
+        await expect(approving).to_be_visible()
+
+
+async def test_no_token_is_shown_but_in_the_one_message(tmp_path: Path) -> None:
+    """Every line of the timeline opened, the keys, another person's view: all of it without the token."""
+    async with staged(tmp_path) as scene:
+        window = await _whole_story(scene)
+        token = scene.tyk.keys[0].token
+        timeline = await window.underneath("Timeline")
+        lines = timeline.locator("details.line")
+        await expect(lines.filter(has_text="deliver token")).to_contain_text("kept")
+        for line in await lines.all():
+            await line.locator("summary").click()
+            await expect(line.locator("pre")).not_to_be_empty()
+        everything = await window.page.content()
+        for secret in (token, scene.tyk.credential, scene.slack.bot_token, scene.slack.app_token):
+            assert everything.count(secret) == (1 if secret == token else 0)
+        assert await window.message("your token for Payments").locator("pre").first.text_content() == token
+        updates = await lines.filter(has_text="chat.update → Alice Adams").all_text_contents()
+        assert any("••••••••" in update for update in updates), "where it went by, it is masked"
+        await window.be("bob")
+        await expect(window.page.locator("#where")).to_have_text("# approvals")
+        assert token not in await window.page.content()
+        assert token not in await _stream(scene, "carol")
+
+
+async def _stream(scene: Scene, name: str) -> str:
+    """The first event that this person's window gets: everything there is for them."""
+    async with aiohttp.ClientSession() as session, session.get(f"{scene.url}events?as={name}") as response:
+        return (await response.content.readuntil(b"\n\n")).decode()
+
+
+async def test_a_key_is_tried_without_its_token_leaving_the_server(tmp_path: Path) -> None:
+    """200 while it lives; the answer that the page gets names no token."""
+    async with staged(tmp_path) as scene:
+        window = await _whole_story(scene)
+        keys = await window.underneath("Keys")
+        await expect(keys.locator("section")).to_contain_text("R-1001")
+        async with window.page.expect_response("**/try") as answered:
+            await keys.get_by_role("button", name="Try it: GET /payments/").click()
+        await expect(keys.locator(".answer")).to_contain_text('200 {"method":"GET","path":"/payments/"')
+        assert scene.tyk.keys[0].token not in as_json(await (await answered.value).json())
+
+
+async def test_what_slack_objects_to_is_shown_with_the_pointer_to_the_field(tmp_path: Path) -> None:
+    """A block that Slack would refuse: the count beside the panel, and the line that says where."""
+    async with staged(tmp_path) as scene:
+        window = await scene.window("alice")
+        headers = {"Authorization": f"Bearer {scene.slack.bot_token}"}
+        wrong = {"channel": "C0HELP", "blocks": [{"type": "header", "text": {"type": "mrkdwn", "text": "*No*"}}]}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{scene.slack.url}chat.postMessage", json=wrong) as answer,
+        ):
+            assert (await answer.json())["error"] == "invalid_blocks"
+        await expect(window.page.locator("#objections")).to_have_text("1")
+        timeline = await window.underneath("Timeline")
+        await expect(timeline.locator(".line", has_text="Slack objects")).to_contain_text(
+            "[json-pointer:/blocks/0/text"
+        )
