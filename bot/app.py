@@ -17,7 +17,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import checks, metrics, web
-from bot.config import Config, Kind, changes, summary
+from bot.config import Config, changes, summary
+from bot.config_values import Kind
 from bot.core.model import AuditEvent, AuditLine, Book, EffectKind, EffectState, Promise, Workspace
 from bot.effects import sweep_leavers
 from bot.effects.hands import Hands

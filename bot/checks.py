@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from bot.config import Config, Kind, Mention
+from bot.config import Config, Mention
 from bot.config_file import Complaint
+from bot.config_values import Kind
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Audience, Book, Rule, Workspace

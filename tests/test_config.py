@@ -15,10 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import config, config_file
+from bot import config_check, config_file, config_values
 from bot.addresses import base_address
-from bot.config import Config, Kind, changes, duration, lifetime, load, parse, schema, spelled, summary
+from bot.config import Config, changes, load, parse, schema, summary
 from bot.config_file import MAX_BYTES, Complaint, ConfigError, did_you_mean
+from bot.config_values import Kind, duration, lifetime, spelled
 from bot.core.model import ApiRef, Audience, Limits, Plan
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
@@ -274,7 +275,7 @@ def test_missing_and_unknown(text: str, complaint: str) -> None:
     assert any(line.startswith(complaint) for line in complaints(text))
 
 
-@pytest.mark.parametrize("name", sorted(config.RESERVED))
+@pytest.mark.parametrize("name", sorted(config_check.RESERVED))
 @pytest.mark.parametrize("place", ["{0}: 1", "defaults: {{{0}: 1}}", "slack: {{{0}: 1}}", "apis: {{a: {{{0}: 1}}}}"])
 def test_reserved(name: str, place: str) -> None:
     """Names of later versions are refused as such, wherever they stand."""
@@ -411,7 +412,7 @@ apis: {one: {requesters: xoxb-hunter2, approvers: [xoxb-hunter2], versions: "htt
 )
 def test_who(text: str, kind: Kind, taken: str) -> None:
     """The forms in which somebody may be named; handles and addresses are compared in small letters."""
-    assert config.who(text) == config.Name(kind, taken)
+    assert config_values.who(text) == config_values.Name(kind, taken)
 
 
 @pytest.mark.parametrize(
@@ -432,7 +433,7 @@ def test_who(text: str, kind: Kind, taken: str) -> None:
 def test_wrong_who(text: str, hint: str) -> None:
     """A name in no known form is told with the form that was probably meant."""
     with pytest.raises(ValueError, match=re.escape(hint)):
-        config.who(text)
+        config_values.who(text)
 
 
 def test_who_is_text() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from bot import config_file
-from bot.config import Config, Kind, Mention
+from bot.config import Config, Mention
 from bot.config_file import Complaint, ConfigError, Document, Trail, did_you_mean
+from bot.config_values import Kind
 from bot.sandbox.world import PEOPLE, SHARED, Api, Cast, Catalogue, Group, Policy, Room, Someone
 
 EXAMPLE = """\
