@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, case, delete, exists, func, insert, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, and_, bindparam, case, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.core.model import (
@@ -149,10 +151,7 @@ class Transaction:
         return record
 
     async def _of(self, table: Any, request_id: str, order: str | None = None) -> Sequence[Any]:
-        query = select(table).where(table.c.request_id == request_id)
-        if order:
-            query = query.order_by(table.c[order])
-        return (await self._db.execute(query)).all()
+        return (await self._db.execute(_belonging(table, order), {"of": request_id})).all()
 
     async def find(self, number: int) -> Record | None:
         """The record people call by this number."""
@@ -236,7 +235,7 @@ class Transaction:
         return int(value)
 
     def _insert(self, table: Any) -> Any:
-        return sqlite.insert(table) if self._store.is_sqlite else postgresql.insert(table)
+        return _insert(table, sqlite=self._store.is_sqlite)
 
     # what was decided
 
@@ -282,9 +281,7 @@ class Transaction:
             await self._db.execute(delete(tables.messages).where(tables.messages.c.id.in_(gone)))
 
     async def _upsert(self, table: Any, row: Mapping[str, Any]) -> None:
-        keys = [column.name for column in table.primary_key]
-        changes = {name: value for name, value in row.items() if name not in keys}
-        await self._db.execute(self._insert(table).values(row).on_conflict_do_update(index_elements=keys, set_=changes))
+        await self._db.execute(_upserting(table, sqlite=self._store.is_sqlite), dict(row))
 
     # promises
 
@@ -295,37 +292,21 @@ class Transaction:
 
     async def _promise(self, promise: Promise, request_id: str | None, lane: str | None) -> None:
         """Open the effect, or bring an open one forward; one that was done, dropped or parked opens anew."""
-        table = tables.effects
-        statement = self._insert(table).values(
-            subject_id=promise.subject_id,
-            kind=promise.kind.value,
-            request_id=request_id,
-            lane=lane,
-            due_at=promise.due_at,
-            state=_OPEN,
-            epoch=0,
-            attempts=0,
-            bugs=0,
-            told=False,
-            again=False,
-            last_error="",
-        )
-        is_open = table.c.state == _OPEN
-        sooner = and_(is_open, table.c.due_at < statement.excluded.due_at)
-        await self._db.execute(
-            statement.on_conflict_do_update(
-                index_elements=["subject_id", "kind"],
-                set_={
-                    "state": _OPEN,
-                    "due_at": case((sooner, table.c.due_at), else_=statement.excluded.due_at),
-                    "lease_until": case((is_open, table.c.lease_until), else_=None),
-                    "attempts": case((is_open, table.c.attempts), else_=0),
-                    "bugs": case((is_open, table.c.bugs), else_=0),
-                    "told": case((is_open, table.c.told), else_=False),
-                    "first_failed_at": case((is_open, table.c.first_failed_at), else_=None),
-                },
-            )
-        )
+        row = {
+            "subject_id": promise.subject_id,
+            "kind": promise.kind.value,
+            "request_id": request_id,
+            "lane": lane,
+            "due_at": promise.due_at,
+            "state": _OPEN,
+            "epoch": 0,
+            "attempts": 0,
+            "bugs": 0,
+            "told": False,
+            "again": False,
+            "last_error": "",
+        }
+        await self._db.execute(_promising(sqlite=self._store.is_sqlite), row)
 
     async def _drop(self, kind: EffectKind, subject_id: str) -> None:
         """What nobody is at work on need not be done any more."""
@@ -340,7 +321,7 @@ class Transaction:
 
     def _due(self, kinds: Collection[EffectKind], busy_lanes: Collection[str]) -> Select[Any]:
         """Open, due, in nobody's hands, and nothing else of the same subject in anybody's hands."""
-        table, other = tables.effects, tables.effects.alias()
+        table, other = tables.effects, _OTHER
         return (
             select(table)
             .where(table.c.state == _OPEN, table.c.due_at <= self.now)
@@ -547,6 +528,50 @@ class Transaction:
     async def remember(self, name: str, value: Any) -> None:
         await self._upsert(tables.meta, {"name": name, "value": json.dumps(value)})
         self.wrote = True
+
+
+# Statements that are the same each time are made once: making one takes longer than running it.
+
+_OTHER = tables.effects.alias()
+
+
+def _insert(table: Any, *, sqlite: bool) -> Any:
+    return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
+
+
+@cache
+def _belonging(table: Any, order: str | None) -> Any:
+    """The rows of a table that belong to the request `of`."""
+    query = select(table).where(table.c.request_id == bindparam("of"))
+    return query.order_by(table.c[order]) if order else query
+
+
+@cache
+def _upserting(table: Any, *, sqlite: bool) -> Any:
+    statement = _insert(table, sqlite=sqlite)
+    keys = [column.name for column in table.primary_key]
+    changes = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+
+
+@cache
+def _promising(*, sqlite: bool) -> Any:
+    table = tables.effects
+    statement = _insert(table, sqlite=sqlite)
+    is_open = table.c.state == _OPEN
+    sooner = and_(is_open, table.c.due_at < statement.excluded.due_at)
+    return statement.on_conflict_do_update(
+        index_elements=["subject_id", "kind"],
+        set_={
+            "state": _OPEN,
+            "due_at": case((sooner, table.c.due_at), else_=statement.excluded.due_at),
+            "lease_until": case((is_open, table.c.lease_until), else_=None),
+            "attempts": case((is_open, table.c.attempts), else_=0),
+            "bugs": case((is_open, table.c.bugs), else_=0),
+            "told": case((is_open, table.c.told), else_=False),
+            "first_failed_at": case((is_open, table.c.first_failed_at), else_=None),
+        },
+    )
 
 
 def _lane(promise: Promise, record: Record) -> str | None:
