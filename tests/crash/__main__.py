@@ -19,6 +19,7 @@ import psycopg
 import structlog
 
 from tests.crash import interleavings, proofs, real
+from tests.crash.memory import IN_MEMORY
 from tests.crash.proofs import Tally
 from tests.crash.story import BadDay
 
@@ -66,15 +67,18 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         "a death at each pair of points, SQLite",
         [partial(proofs.every_pair, share, SHARES) for share in range(SHARES)],
     )
-    yield "an answer lost at each point and each pair", [partial(proofs.every_lost_answer, "sqlite://", pairs=True)]
-    yield "a death at each point, SQLite", [partial(proofs.every_death, "sqlite://")]
+    yield "an answer lost at each point and each pair", [partial(proofs.every_lost_answer, IN_MEMORY, pairs=True)]
+    yield "a death at each point, SQLite", [partial(proofs.every_death, IN_MEMORY)]
     yield (
         "the bad day: a death, an answer lost, at each point",
         [
-            partial(proofs.every_death, "sqlite://", BadDay),
-            partial(proofs.every_lost_answer, "sqlite://", pairs=False, kind=BadDay),
-            partial(proofs.every_death, new_database(), BadDay),
+            partial(proofs.every_death, IN_MEMORY, BadDay),
+            partial(proofs.every_lost_answer, IN_MEMORY, pairs=False, kind=BadDay),
         ],
+    )
+    yield (
+        "the bad day: a death at each fifth point, PostgreSQL",
+        [partial(proofs.every_death, new_database(), BadDay, 5)],
     )
     yield "a death at each point, PostgreSQL", [partial(proofs.every_death, new_database())]
     yield "an answer lost at each point, PostgreSQL", [partial(proofs.every_lost_answer, new_database(), pairs=False)]

@@ -249,7 +249,7 @@ def _told(outcome: Any) -> str:
 
 async def every_interleaving() -> Tally:
     """The number tried is the number of distinct states."""
-    engine = await fresh("sqlite://?check_same_thread=false")
+    engine = await fresh()
     async with engine.connect() as held:
         raw: sqlite3.Connection = (await held.get_raw_connection()).driver_connection._conn  # type: ignore[union-attr]  # aiosqlite's
     search = Search(engine, raw)

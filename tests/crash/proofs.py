@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.effects import issue_key
 from bot.store.engine import migrate, open_engine
+from tests.crash.memory import IN_MEMORY, open_direct
 from tests.crash.outside import Fates
 from tests.crash.story import Story, wipe
 
@@ -43,9 +44,10 @@ class Tally:
             self.survived += 1
 
 
-async def fresh(url: str = "sqlite://") -> AsyncEngine:
+async def fresh(url: str = IN_MEMORY) -> AsyncEngine:
+    """An empty database of this version."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    engine = open_engine(url)
+    engine = open_direct() if url == IN_MEMORY else open_engine(url)
     await migrate(engine)
     await wipe(engine)
     return engine
@@ -69,11 +71,11 @@ def answers(points: Sequence[str]) -> list[int]:
     return [number for number, name in enumerate(points) if name.startswith("after") and "commit" not in name]
 
 
-async def every_death(url: str, kind: type[Story] = Story) -> Tally:
-    """The process dies at each point once."""
+async def every_death(url: str, kind: type[Story] = Story, step: int = 1) -> Tally:
+    """The process dies at each `step`-th point once."""
     engine, tally = await fresh(url), Tally()
     points = (await told(engine, Fates(), kind=kind)).fates.passed
-    for number, name in enumerate(points):
+    for number, name in list(enumerate(points))[::step]:
         fates = Fates(deaths=frozenset({number}))
         await tally.run(f"death {number} {name}", lambda fates=fates: told(engine, fates, kind=kind))  # type: ignore[misc]  # bound now
     await engine.dispose()
@@ -118,7 +120,7 @@ async def every_pair(share: int, shares: int) -> Tally:
 
     What a death leaves is kept as a moment and taken up from there, so that no beginning is told twice.
     """
-    engine, tally = await fresh("sqlite://?check_same_thread=false"), Tally()
+    engine, tally = await fresh(), Tally()
     async with engine.connect() as held:
         raw: sqlite3.Connection = (await held.get_raw_connection()).driver_connection._conn  # type: ignore[union-attr]  # aiosqlite's
     firsts = await _moments(engine, raw, None)
@@ -191,4 +193,4 @@ async def obvious() -> Tally:
     """The control: "create, then record". Keys are made with their final end at once; dying in between must be seen."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(issue_key, "PROBATION", timedelta(days=3650))
-        return await every_death("sqlite://")
+        return await every_death(IN_MEMORY)

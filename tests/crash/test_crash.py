@@ -10,20 +10,17 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.store.engine import migrate, open_engine
+from tests.crash.memory import IN_MEMORY
 from tests.crash.outside import Fates
-from tests.crash.proofs import told
-from tests.crash.story import BadDay, wipe
+from tests.crash.proofs import fresh, told
+from tests.crash.story import BadDay
 
 QUICK = 5
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    engine = open_engine(url)
-    await migrate(engine)
-    await wipe(engine)
+    engine = await fresh(IN_MEMORY if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
     yield engine
     await engine.dispose()
 

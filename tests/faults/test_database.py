@@ -20,9 +20,9 @@ from bot.core.model import EffectState
 from bot.playground.reading import token_in
 from bot.store import tables
 from bot.store.engine import open_engine
-from bot.store.store import Store, Transaction
+from bot.store.store import Store
 from tests.log import Log, lines
-from tests.running import stored
+from tests.running import quiet
 from tests.story import card, opens_form, picks_api
 from tests.world import WITHIN, World, living
 
@@ -96,16 +96,6 @@ async def test_another_writer_holds_the_file(tmp_path: Path, log: Log) -> None:
         await saves_token(world)
         await ends_as_ever(world, token)
         assert len(lines(log, event="listener.late")) == 2
-
-
-async def quiet(world: World) -> None:
-    """Wait until nothing is due and nobody is at work."""
-
-    async def look(tx: Transaction) -> bool:
-        waiting = await tx.effects(EffectState.OPEN)
-        return all(effect.lease_until is None and effect.due_at > tx.now for effect in waiting)
-
-    await stored(world, look)
 
 
 async def test_every_connection_is_cut(tmp_path: Path, log: Log, postgres: str) -> None:

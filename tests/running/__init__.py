@@ -34,6 +34,16 @@ async def stored(world: World, look: Callable[[Transaction], Awaitable[T]]) -> T
             await moved.wait()
 
 
+async def quiet(world: World) -> None:
+    """Wait until nothing is due and nobody is at work."""
+
+    async def look(tx: Transaction) -> bool:
+        waiting = await tx.effects(EffectState.OPEN)
+        return all(effect.lease_until is None and effect.due_at > tx.now for effect in waiting)
+
+    await stored(world, look)
+
+
 async def failed(world: World, kind: EffectKind, attempts: int = 1) -> None:
     """Wait until the first such promise that is open has failed so many times."""
 

@@ -42,7 +42,7 @@ from bot.store.seal import new_key
 from bot.store.store import Store
 from bot.store.store import Transaction as Reading
 from tests.core.test_lifecycle import ALICE, DAY, PAYMENTS, Ids, person
-from tests.running import bot_in, empty_place, failed, verb
+from tests.running import bot_in, empty_place, failed, quiet, verb
 from tests.world import WITHIN, living
 
 T = TypeVar("T")
@@ -65,6 +65,39 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'bot.db'}"
     url: str = request.getfixturevalue("postgres")
     return url
+
+
+async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_url: str) -> None:
+    """What it stored is read by this version, and the message of its token is known for what it is."""
+    seal = new_key()
+    async with living(tmp_path, database_url=database_url, SEAL_KEYS=seal) as world:
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+        await quiet(world)
+    await _back_to_the_first(database_url)
+    async with living(tmp_path, database_url=database_url, SEAL_KEYS=seal) as world:
+        async with world.running.store.reading() as tx:
+            record = await tx.find(1001)
+        assert record is not None
+        assert record.grant is not None
+        assert record.grant.left_at is None
+        (key,) = record.keys
+        message = record.token_message(key.id)
+        assert message is not None
+        assert message.key_id is None
+
+
+async def _back_to_the_first(url: str) -> None:
+    """As the first version left the tables."""
+    added = [("grants", name) for name in ("review_at", "asked_at", "reminded_at", "left_at")] + [
+        ("messages", "key_id")
+    ]
+    engine = open_engine(url)
+    async with engine.begin() as connection:
+        for table, column in added:
+            await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    await engine.dispose()
 
 
 async def test_the_audit_is_for_ever(tmp_path: Path, database_url: str) -> None:
