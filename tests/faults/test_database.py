@@ -5,37 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-import pytest
 from psycopg import sql
 from sqlalchemy import event, func, select
-from sqlalchemy.engine import make_url
 
-from bot.core.model import EffectState
-from bot.playground.reading import token_in
 from bot.store import tables
 from bot.store.engine import open_engine
 from bot.store.store import Store
+from tests.faults import ends_as_ever, saves_token
 from tests.log import Log, lines
 from tests.running import quiet
 from tests.story import card, opens_form, picks_api
-from tests.world import WITHIN, World, living
-
-
-@pytest.fixture
-def postgres(postgres_url: str) -> Iterator[str]:
-    """A database of this test's own."""
-    name = f"faults_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+from tests.world import World, living
 
 
 def cut_off(url: str) -> int:
@@ -48,26 +32,6 @@ def cut_off(url: str) -> int:
         row = server.execute(query).fetchone()
     assert row is not None
     return int(row[0])
-
-
-async def saves_token(world: World) -> None:
-    """Alice presses the button once the bot knows that she has her token, and it is gone."""
-    alice = world.person("alice")
-    await world.told("sent")
-    message = await alice.sees(lambda one: token_in(one) is not None, channel="dm", timeout=WITHIN)
-    await alice.clicks("I Have Saved It", message)
-    await alice.sees_gone(message, timeout=WITHIN)
-
-
-async def ends_as_ever(world: World, token: str) -> None:
-    """One key, one row for each event, and nothing given up."""
-    await world.told("hidden")
-    events = sorted(await world.events())
-    assert events == sorted(["configured", "asked", "reviewed", "approved", "key created", "sent", "hidden"])
-    assert [entry.token for entry in world.tyk.usable_keys()] == [token]
-    async with world.running.store.reading() as tx:
-        assert await tx.effects(EffectState.PARKED) == ()
-    assert world.slack.app_errors == []
 
 
 async def test_another_writer_holds_the_file(tmp_path: Path, log: Log) -> None:
