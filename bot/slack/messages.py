@@ -248,8 +248,10 @@ def _shown_case(record: Record, message: Message) -> Body:
     elif not lives:
         lines = _granted(record, stuck=False)
     elif message.ring is Ring.LEFT:
-        lines = [_left_behind(record)]
-        buttons = [_revoke_for_others(record.request)]
+        lines, buttons = [_left_behind(record)], [_revoke_for_others(record.request)]
+        if not _addressed(record.request):  # a button that refuses everybody helps nobody
+            lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` ends it.")
+            buttons = []
     elif grant is not None and grant.asked_at is None:
         lines = [f"Yes. It is asked again {text.date(grant.review_at)}." if grant.review_at else "Yes."]
     else:

@@ -633,6 +633,16 @@ def test_a_case_says_what_is_true_of_it_now(topic: Ring, state: str, said: str, 
     assert buttons(shown) == offered
 
 
+def test_a_case_that_nobody_can_decide_says_who_can() -> None:
+    """Where the rule names no approvers there is no button that would refuse them all, but the operator's command."""
+    record = ends()["left in use"]
+    rule = replace(record.request.rule, approvals=0, approvers=Audience())
+    record = replace(record, request=replace(record.request, rule=rule))
+    shown = show(record, case(Ring.LEFT))
+    assert buttons(shown) == []
+    assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` ends it.")
+
+
 def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
     """The approvers are called and the holder is named; what was typed stands apart as plain text."""
     body = post(ends()["left in use"], case(Ring.LEFT))
