@@ -38,7 +38,7 @@ class BadDay:
         say("Slack", shown(view))
         await self._alice.clicks("Withdraw")
         await self._alice.sees_view("Withdrawn by")
-        say("Alice", "presses Withdraw: nobody will be asked for nothing")
+        say("Alice", "presses Withdraw: nobody need decide it")
         await self._alice.closes()
 
     async def _approvers_on_holiday(self) -> None:
