@@ -16,19 +16,19 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import checks, metrics, web
+from bot import metrics, online_check, web
 from bot.config import Config, changes, summary
-from bot.config_values import Kind
-from bot.core.model import AuditEvent, AuditLine, Book, EffectKind, EffectState, Promise, Workspace
+from bot.config.values import Kind
+from bot.core.model import AuditEvent, AuditLine, EffectKind, EffectState, Promise, Rulebook, Workspace
 from bot.effects import sweep_leavers
-from bot.effects.hands import Hands
+from bot.effects.ports import Ports
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.settings import Settings, proxy_for
 from bot.slack.client import Chat, new_session, pin_proxy, preflight, quiet_slack_logs, web_client
+from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
-from bot.slack.voice import Voice
 from bot.store.engine import migrate, open_engine, sole_worker
 from bot.store.seal import Seal
 from bot.store.store import Store
@@ -145,41 +145,41 @@ async def run(
         log.info("database.ready", engine=store.engine.dialect.name)
         keys_by = KeysBy(config.tyk.keys_by)
         dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies))
-        book = await checks.book_of(config, slack.directory)
-        await _tell_of_changes(store, book)
+        rulebook = await online_check.rulebook_of(config, slack.directory)
+        await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
 
         chat = Chat(slack.client)
-        voice = Voice(chat, slack.directory, slack.workspace, book, config.slack.help_channel)
-        worker = Worker(Hands(voice, Keys(dashboard, keys_by), Seal(settings.seal_keys), book, store), new_id)
+        delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
+        worker = Worker(Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), rulebook, store), new_id)
         bolt = _bolt(slack.client, settings)
         Listeners(
-            Operations(store, book, new_id),
+            Operations(store, rulebook, new_id),
             chat,
             slack.directory,
             slack.workspace,
             command=config.slack.command,
             help_channel=config.slack.help_channel,
         ).register(bolt)
-        line = Line(bolt, settings, proxy_for(settings.slack_api_url, proxies))
-        health = Health(store, line)
+        connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
+        health = Health(store, connection)
         handler = None if settings.socket_mode else _http_handler(bolt)
         port = await enter(
             web.serving(web.application(health.readiness, handler), settings.http_host, settings.http_port)
         )
         log.info("web.ready", port=port)
-        await line.open()
-        stack.push_async_callback(line.close)
+        await connection.open()
+        stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         working = asyncio.create_task(worker.run())
-        checking = asyncio.create_task(_warn(config, book, slack, dashboard))
-        log.info("bot.ready", apis=len(book.rules), digest=book.digest)
+        checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard))
+        log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
         try:
-            await _until_stopped(stop, line, working)
+            await _until_stopped(stop, connection, working)
         finally:
             checking.cancel()
-            await line.close()
+            await connection.close()
             await worker.stop(GRACE)
             working.cancel()
             await asyncio.gather(checking, working, return_exceptions=True)
@@ -218,7 +218,7 @@ def _http_handler(bolt: AsyncApp) -> web.Handler:
     return handle
 
 
-class Line:
+class SlackConnection:
     """Our connections to Slack: sockets in Socket Mode, nothing to hold open in HTTP mode."""
 
     def __init__(self, bolt: AsyncApp, settings: Settings, proxy: str | None) -> None:
@@ -246,12 +246,12 @@ class Line:
 class Health:
     """What /readyz says: the database, the line to Slack, and how much is parked."""
 
-    def __init__(self, store: Store, line: Line) -> None:
+    def __init__(self, store: Store, connection: SlackConnection) -> None:
         self._store = store
-        self._line = line
+        self._connection = connection
 
     async def readiness(self) -> Mapping[str, object]:
-        slack = await self._line.is_up()
+        slack = await self._connection.is_up()
         try:
             counts = await self.counts()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
@@ -270,7 +270,7 @@ class Health:
         return found
 
 
-async def _until_stopped(stop: asyncio.Event, line: Line, working: asyncio.Task[None]) -> None:
+async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: asyncio.Task[None]) -> None:
     """Watches the line and the event loop. The worker never ends by itself: where it does, so do we."""
     last_up, was_up = time.monotonic(), True
     while not stop.is_set():
@@ -283,7 +283,7 @@ async def _until_stopped(stop: asyncio.Event, line: Line, working: asyncio.Task[
         if not done:
             waiting.cancel()
             metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - TICK))
-        is_up = await line.is_up()
+        is_up = await connection.is_up()
         if is_up is not was_up:
             log.warning(
                 "slack.connected" if is_up else "slack.disconnected", after=round(time.monotonic() - last_up, 1)
@@ -295,15 +295,15 @@ async def _until_stopped(stop: asyncio.Event, line: Line, working: asyncio.Task[
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
 
 
-async def _tell_of_changes(store: Store, book: Book) -> None:
+async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
     """A configuration that differs from the last one is a line in the audit: who gained what must be seen."""
-    now = summary(book)
+    now = summary(rulebook)
     async with store.transaction() as tx:
         before = await tx.remembered(_CONFIGURED)
         if before != now:
             await tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
             await tx.remember(_CONFIGURED, now)
-            log.info("config.changed", digest=book.digest)
+            log.info("config.changed", digest=rulebook.digest)
 
 
 async def _promise_sweep(store: Store) -> None:
@@ -312,11 +312,11 @@ async def _promise_sweep(store: Store) -> None:
         await tx.promise(Promise(EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY, tx.now))
 
 
-async def _warn(config: Config, book: Book, slack: Slack, dashboard: Dashboard) -> None:
+async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
     """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
-    for complaint in await checks.slack_complaints(config, book, slack.directory, slack.workspace):
+    for complaint in await online_check.slack_complaints(config, rulebook, slack.directory, slack.workspace):
         log.warning("config.doubt", where=str(complaint))
-    for complaint in await checks.tyk_complaints(config, book, dashboard):
+    for complaint in await online_check.tyk_complaints(config, rulebook, dashboard):
         log.warning("config.doubt", where=str(complaint))
     if config.tyk.keys_by == "id":
         log.warning(

@@ -17,13 +17,12 @@ from typing import Any
 
 import yaml
 
-from bot import app, checks, config, logs, manifest, reports, settings, web
+from bot import app, config, logs, manifest, online_check, reports, settings, web
 from bot.config import Config
-from bot.config_file import ConfigError
+from bot.config.document import ConfigError
 from bot.core.faults import Fault
-from bot.core.model import Book, EffectState, Record
+from bot.core.model import EffectState, Record, Rulebook
 from bot.operations import Operations
-from bot.playground import people, stay, stories
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import PreflightError, pin_proxy
 from bot.store.engine import DatabaseError
@@ -31,6 +30,7 @@ from bot.store.seal import new_key
 from bot.store.store import Transaction
 from bot.tyk.dashboard import ApiDefinition, DashboardError, KeysBy
 
+STORIES = ("main", "bad-day")
 WRONG_INPUT = 2
 FAILED = 1
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def execute(argv: Sequence[str], environ: Any) -> int:  # noqa: PLR0911 - one return a way to end
     """Run one command. Returns its exit code; every complaint is on standard error."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(argv).parse_args(argv)
     try:
         return int(arguments.verb(arguments, environ) or 0)
     except (ConfigError, SettingsError, UsageError, PreflightError) as error:
@@ -114,9 +114,9 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> list[o
         dashboard = await stack.enter_async_context(
             app.connected_tyk(loaded.tyk.dashboard_url, keys_by, found, proxies)
         )
-        book = await checks.book_of(loaded, slack.directory)
-        at_slack = await checks.slack_complaints(loaded, book, slack.directory, slack.workspace)
-        return [*at_slack, *await checks.tyk_complaints(loaded, book, dashboard)]
+        rulebook = await online_check.rulebook_of(loaded, slack.directory)
+        at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
+        return [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
 
 
 # --- setting it up ----------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ async def _to_revoke(arguments: argparse.Namespace, environ: Any) -> list[Record
 
 async def _revoke(found: Sequence[Record], reason: str, environ: Any) -> int:
     async with app.opened_store(_database(environ)) as store:
-        operations = Operations(store, Book("", {}), app.new_id)
+        operations = Operations(store, Rulebook("", {}), app.new_id)
         outcomes = [await operations.revoke(record.request.id, None, reason) for record in found]
     return sum(outcome.refusal is None for outcome in outcomes)
 
@@ -324,11 +324,14 @@ def _since(text: str | None) -> datetime | None:
 
 
 def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
+    from bot.sandbox import run as here  # noqa: PLC0415 - `run` in production loads none of the fake servers
+    from bot.sandbox.demos import main_story as stories  # noqa: PLC0415 - as above
+
     logs.configure("WARNING", "text")
     if arguments.play:
         return asyncio.run(stories.play(arguments.play))
     browser = not arguments.no_browser
-    return asyncio.run(stay.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
+    return asyncio.run(here.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
 
 
 # --- the words --------------------------------------------------------------------------------------------------------
@@ -350,7 +353,7 @@ def _load(arguments: argparse.Namespace, environ: Any, *needs: Need) -> tuple[Co
     return loaded, found
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
@@ -387,7 +390,7 @@ def _parser() -> argparse.ArgumentParser:
         "--play",
         nargs="?",
         const="main",
-        choices=stories.STORIES,
+        choices=STORIES,
         help="play a story without a person, the main one unless named, and say whether all of it was seen",
     )
     playing.add_argument("--config", type=Path, metavar="FILE", help="try this configuration")
@@ -396,8 +399,11 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, metavar="N", help="where the page is, 0 for any; 8888 or the next unless given"
     )
     playing.add_argument("--no-browser", action="store_true", help="only print the page's address")
-    playing.formatter_class = argparse.RawDescriptionHelpFormatter
-    playing.epilog = f"A people file, such as people.yaml:\n\n{people.EXAMPLE}"
+    if "sandbox" in argv:
+        from bot.sandbox import people  # noqa: PLC0415 - `run` in production loads none of the fake servers
+
+        playing.formatter_class = argparse.RawDescriptionHelpFormatter
+        playing.epilog = f"A people file, such as people.yaml:\n\n{people.EXAMPLE}"
     listing = verb("apis", apis, "Print ready entries for config.yaml from the Dashboard.")
     takes_config(listing)
     listing.add_argument("--match", metavar="TEXT", help="only those whose name or path contains it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.config_values import Kind
+from bot.config.values import Kind
 
 if TYPE_CHECKING:
     from bot.config import Config

@@ -12,7 +12,6 @@ from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
     AuditEvent,
     AuditLine,
-    Book,
     GrantState,
     Identity,
     Lifetime,
@@ -22,6 +21,7 @@ from bot.core.model import (
     RequestId,
     RequestState,
     Rule,
+    Rulebook,
     Transition,
     Verdict,
 )
@@ -63,15 +63,15 @@ class Holdings:
 
 
 class Operations:
-    """`book` holds the rules in force; `new_id` makes ids nobody can guess."""
+    """`rulebook` holds the rules in force; `new_id` makes ids nobody can guess."""
 
-    def __init__(self, store: Store, book: Book, new_id: Callable[[], str]) -> None:
+    def __init__(self, store: Store, rulebook: Rulebook, new_id: Callable[[], str]) -> None:
         self.store = store
-        self.book = book
+        self.rulebook = rulebook
         self._new_id = new_id
 
     def rule(self, name: str) -> Rule | None:
-        return self.book.rules.get(name)
+        return self.rulebook.rules.get(name)
 
     async def submit(self, form: Submission, person: Person, approvers: frozenset[str]) -> Record:
         """A new request, or, where this form was accepted before, the record as it was stored then.
@@ -88,8 +88,8 @@ class Operations:
             plan = lifecycle.check_form(rule, form.plan, form.lifetime, form.reason)
             rules.check_reachable(rule, person.identity, approvers)
             asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
-            step = lifecycle.submit(asked, person, rule, self.book.digest, number, tx.now, self._new_id)
-            return await tx.apply(step)
+            transition = lifecycle.submit(asked, person, rule, self.rulebook.digest, number, tx.now, self._new_id)
+            return await tx.apply(transition)
 
     def _rule_for(self, form: Submission, person: Person) -> Rule:
         rule = self.rule(form.api)
@@ -210,7 +210,7 @@ class Operations:
         async with self.store.reading() as tx:
             mine = await tx.standing(who.identity)
             past = await tx.past(who.identity, PAST_SHOWN)
-            apis = [name for name, rule in self.book.rules.items() if rules.counted_by(rule.approvers, who)]
+            apis = [name for name, rule in self.rulebook.rules.items() if rules.counted_by(rule.approvers, who)]
             waiting = (await tx.records(await tx.waiting(apis, WAITING_SHOWN))).values()
         return Holdings(mine, past, tuple(record for record in waiting if self._awaits(record, who)))
 
@@ -233,7 +233,7 @@ class Operations:
             if settled is not None:
                 record = await tx.apply(settled)
             try:
-                step = decide(record, tx.now)
+                transition = decide(record, tx.now)
             except Refusal as refusal:
                 return Outcome(record, refusal)
-            return Outcome(await tx.apply(step))
+            return Outcome(await tx.apply(transition))

@@ -19,10 +19,10 @@ import structlog
 
 from bot import effects, metrics
 from bot.core import backoff, facts, lifecycle
-from bot.core.faults import Definite, Fault, Gone, Passing, Undeliverable
+from bot.core.faults import Fault, Gone, Permanent, Transient, Undeliverable
 from bot.core.model import Effect, EffectKind, EffectState, Record, Transition
 from bot.effects import post_audit, sweep_leavers
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction
 
@@ -38,7 +38,7 @@ LANE_PACE = 1.0
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Failure:
     """Why an act brought nothing back."""
 
     error: str
@@ -52,7 +52,7 @@ class Worker:
 
     def __init__(
         self,
-        hands: Hands,
+        ports: Ports,
         new_id: Callable[[], str],
         *,
         concurrent: int = CONCURRENT,
@@ -60,8 +60,8 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         spread: Callable[[], float] = random.random,
     ) -> None:
-        self.hands = hands
-        self.store: Store = hands.store
+        self.ports = ports
+        self.store: Store = ports.store
         self._new_id = new_id
         self._kinds = kinds
         self._clock = clock
@@ -111,7 +111,7 @@ class Worker:
             act.cancel()
         await asyncio.gather(*self._acts, return_exceptions=True)
 
-    async def settle(self) -> int:
+    async def drain(self) -> int:
         """Keep, one after the other, all that is due now; for tests and commands. Returns how many acts there were."""
         before = self.acted
         while (claim := await self.claim()) is not None:
@@ -167,7 +167,7 @@ class Worker:
         return None
 
     async def _take(self, tx: Transaction, candidate: Effect) -> Claim | None:
-        """Claim this one, unless its record is in other hands, it no longer matters, or somebody was faster."""
+        """Claim this one, unless its record is in other ports, it no longer matters, or somebody was faster."""
         record = None
         if candidate.request_id is not None:
             record = await tx.record(candidate.request_id, skip_locked=True)
@@ -200,8 +200,8 @@ class Worker:
             await tx.finish(effect, EffectState.DROPPED)
 
     async def _promise_with(self, tx: Transaction, record: Record, effect: Effect) -> Record:
-        step = lifecycle.claim(record, effect, tx.now, self._new_id)
-        return record if step is None else await tx.apply(step)
+        transition = lifecycle.claim(record, effect, tx.now, self._new_id)
+        return record if transition is None else await tx.apply(transition)
 
     def _free_kinds(self) -> frozenset[EffectKind]:
         now = self._clock()
@@ -225,36 +225,36 @@ class Worker:
             log.warning("effect.lease_lost", kind=kind.value, effect=claim.effect.id)
             metrics.EFFECTS.labels(kind.value, "lease_lost").inc()
             return
-        result = "failed" if isinstance(outcome, Trouble) else "done"
+        result = "failed" if isinstance(outcome, Failure) else "done"
         seconds = self._clock() - started
         metrics.EFFECTS.labels(kind.value, result).inc()
         metrics.EFFECT_SECONDS.labels(kind.value).observe(seconds)
         log.info("effect", result=result, kind=kind.value, ms=round(seconds * 1000), **_about(claim, outcome))
 
     async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
-        """What the act brought back, or the Trouble it ran into. No exception of an act leaves here."""
+        """What the act brought back, or the Failure it ran into. No exception of an act leaves here."""
         kind = claim.effect.kind
         perform = _WITHOUT_RECORD.get(kind) or effects.PERFORM[kind]
         try:
             async with asyncio.timeout(effects.deadline(kind).total_seconds()):
-                return await perform(claim, self.hands)
-        except Passing as fault:
-            return Trouble(fault.code, retry_after=fault.retry_after)
-        except (Definite, Gone, Undeliverable) as fault:
-            return Trouble(fault.code, definite=True)
+                return await perform(claim, self.ports)
+        except Transient as fault:
+            return Failure(fault.code, retry_after=fault.retry_after)
+        except (Permanent, Gone, Undeliverable) as fault:
+            return Failure(fault.code, definite=True)
         except Fault as fault:
-            return Trouble(fault.code)
+            return Failure(fault.code)
         except SealLost:
-            return Trouble("seal_key_lost", definite=True)
+            return Failure("seal_key_lost", definite=True)
         except TimeoutError:
-            return Trouble("deadline")
+            return Failure("deadline")
         except Exception as error:  # a fault of our own: it must neither stop the others nor be tried for ever
             log.exception("effect.bug", kind=kind.value, effect=claim.effect.id)
-            return Trouble(f"bug_{type(error).__name__}", bug=True)
+            return Failure(f"bug_{type(error).__name__}", bug=True)
 
     async def complete(self, claim: Claim, outcome: Any) -> None:
         """Store what came of it. Raises LeaseLost where the promise is in other hands by now, and then nothing is stored."""
-        if isinstance(outcome, Trouble):
+        if isinstance(outcome, Failure):
             await self._put_back(claim, outcome)
         elif claim.effect.kind is EffectKind.POST_AUDIT:
             await self._complete_audit(claim, outcome)
@@ -305,17 +305,17 @@ class Worker:
             for record, fact in news:
                 await tx.apply(self._observe(record, fact, tx))
 
-    async def _put_back(self, claim: Claim, trouble: Trouble) -> None:
+    async def _put_back(self, claim: Claim, failure: Failure) -> None:
         """Try again later, or park: what can never work, at once; what fails by our own fault, after a few tries."""
         effect = claim.effect
-        self._pause(effect.kind, trouble.retry_after)
+        self._pause(effect.kind, failure.retry_after)
         async with self.store.transaction() as tx:
             record = await self._locked(tx, claim) if claim.record is not None else None
-            bugs = effect.bugs + trouble.bug
-            parks = record is not None and (trouble.definite or bugs >= BUGS_ALLOWED)
+            bugs = effect.bugs + failure.bug
+            parks = record is not None and (failure.definite or bugs >= BUGS_ALLOWED)
             failed_at = effect.first_failed_at or tx.now
             late = record is not None and not effect.told and tx.now - failed_at >= TELL_AFTER
-            wait = backoff.delay(effect.attempts + 1, spread=self._spread(), retry_after=trouble.retry_after)
+            wait = backoff.delay(effect.attempts + 1, spread=self._spread(), retry_after=failure.retry_after)
             await tx.finish(
                 effect,
                 EffectState.PARKED if parks else EffectState.OPEN,
@@ -324,12 +324,12 @@ class Worker:
                 bugs=bugs,
                 first_failed_at=failed_at,
                 told=effect.told or late or parks,
-                last_error=trouble.error,
+                last_error=failure.error,
             )
             if record is not None and parks:
-                await tx.apply(self._observe(record, facts.Stuck(effect.kind, effect.id, trouble.error), tx))
+                await tx.apply(self._observe(record, facts.Stuck(effect.kind, effect.id, failure.error), tx))
             elif record is not None and late:
-                await tx.apply(self._observe(record, facts.Delayed(effect.kind, trouble.error), tx))
+                await tx.apply(self._observe(record, facts.Delayed(effect.kind, failure.error), tx))
 
     def _observe(self, record: Record, fact: facts.Fact, tx: Transaction) -> Transition:
         return lifecycle.observe(record, fact, tx.now, self._new_id)
@@ -351,7 +351,7 @@ class Worker:
                 await tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now)
 
 
-_WITHOUT_RECORD: dict[EffectKind, Callable[[Claim, Hands], Awaitable[Any]]] = {
+_WITHOUT_RECORD: dict[EffectKind, Callable[[Claim, Ports], Awaitable[Any]]] = {
     EffectKind.POST_AUDIT: post_audit.perform,
     EffectKind.SWEEP_LEAVERS: sweep_leavers.perform,
 }
@@ -362,7 +362,7 @@ def _about(claim: Claim, outcome: object) -> dict[str, object]:
     about: dict[str, object] = {"effect": claim.effect.id}
     if claim.record is not None:
         about["request"] = claim.record.request.label
-    if isinstance(outcome, Trouble):
+    if isinstance(outcome, Failure):
         about["error"] = outcome.error
     elif isinstance(outcome, facts.Fact):
         about["fact"] = type(outcome).__name__

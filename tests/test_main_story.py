@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.playground.reading import token_in
+from bot.sandbox.demos.reading import token_in
 from tests.world import living
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from bot import app, config, manifest, settings
 from bot.app import Running
-from bot.playground.reading import has_block, token_in
-from bot.sandbox.slack import LocalSlack, Person, SubmitOutcome
-from bot.sandbox.tyk import LocalTyk
-from bot.sandbox.world import world as sandbox_world
+from bot.local.slack import LocalSlack, Person, SubmitOutcome
+from bot.local.tyk import LocalTyk
+from bot.local.world import world as sandbox_world
+from bot.sandbox.demos.reading import has_block, token_in
 from bot.store.seal import new_key
 from bot.store.store import AuditEntry
 

@@ -1,11 +1,11 @@
 """What can go wrong at Slack or Tyk, told by what it means for the promise that met it.
 
 Fault
-├── Passing        may work later: tried again for as long as the promise matters
-│   └── Unknown    it may have happened; doing it again must be harmless
-├── Definite       will never work as it is: parked at once
-├── Undeliverable  the person can never be reached
-└── Gone           the thing acted upon does not exist
+├── Transient           may work later: tried again for as long as the promise matters
+│   └── OutcomeUnknown  it may have happened; doing it again must be harmless
+├── Permanent           will never work as it is: parked at once
+├── Undeliverable       the person can never be reached
+└── Gone                the thing acted upon does not exist
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class Fault(Exception):
         self.retry_after = retry_after
 
 
-class Passing(Fault):
+class Transient(Fault):
     """May work later. `retry_after`, in seconds, is what the other side asked for."""
 
 
-class Unknown(Passing):
+class OutcomeUnknown(Transient):
     """It may have happened: the answer was lost."""
 
 
-class Definite(Fault):
+class Permanent(Fault):
     """Will never work as it is."""
 
 

@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from bot.core import facts, rules, timing
+from bot.core.draft import Draft, NewId
 from bot.core.model import (
     AuditEvent,
     Effect,
@@ -41,12 +42,11 @@ from bot.core.model import (
     RequestId,
     RequestState,
     Review,
-    Ring,
     Rule,
+    Topic,
     Transition,
     Verdict,
 )
-from bot.core.step import NewId, Step
 
 PROBATION = timedelta(minutes=15)
 
@@ -96,8 +96,8 @@ def submit(
         created_at=now,
         lapses_at=now + rule.lapses_after,
     )
-    step = Step(Record(request), now, new_id)
-    step.say(
+    draft = Draft(Record(request), now, new_id)
+    draft.say(
         AuditEvent.ASKED,
         person.identity,
         person=person.identity.user_id,
@@ -106,13 +106,13 @@ def submit(
         used_by=asked.used_by,
         reason=asked.reason,
     )
-    step.post(MessageKind.STATUS, person.identity.user_id)
+    draft.post(MessageKind.STATUS, person.identity.user_id)
     if rule.approvals == 0:
-        step.approve(rule, None)
+        draft.approve(rule, None)
     else:
-        step.post(MessageKind.CARD, rule.approvals_channel)
-        step.promise_what_time_decides()
-    return step.done()
+        draft.post(MessageKind.CARD, rule.approvals_channel)
+        draft.promise_what_time_decides()
+    return draft.done()
 
 
 def review(
@@ -128,11 +128,11 @@ def review(
     if earlier is not None and verdict is Verdict.YES and by == earlier.counted_by:
         raise Refusal(f"You already said yes to {request.label}.", code="said_yes")
     mine = Review(reviewer.identity, verdict, by, now, reason)
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     others = tuple(one for one in record.reviews if one.reviewer != reviewer.identity)
-    step.record = replace(record, reviews=(*others, mine))
-    have = len(rules.yeses(step.record.reviews, rule, request.requester))
-    step.say(
+    draft.record = replace(record, reviews=(*others, mine))
+    have = len(rules.yeses(draft.record.reviews, rule, request.requester))
+    draft.say(
         AuditEvent.REVIEWED,
         reviewer.identity,
         verdict=verdict.value,
@@ -142,11 +142,11 @@ def review(
         need=rule.approvals,
     )
     if verdict is Verdict.NO:
-        step.decide(RequestState.DENIED, AuditEvent.DENIED, reviewer.identity, reason)
-        step.ring(Ring.DENIED)
+        draft.decide(RequestState.DENIED, AuditEvent.DENIED, reviewer.identity, reason)
+        draft.notify(Topic.DENIED)
     elif have >= rule.approvals:
-        step.approve(rule, reviewer.identity)
-    return step.done()
+        draft.approve(rule, reviewer.identity)
+    return draft.done()
 
 
 def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Transition:
@@ -155,9 +155,9 @@ def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Tra
         raise Refusal("Only the one who asked can withdraw.", code="not_requester")
     if record.request.state is not RequestState.PENDING:
         raise Refusal(decided_sentence(record.request), code="decided")
-    step = Step(record, now, new_id)
-    step.decide(RequestState.WITHDRAWN, AuditEvent.WITHDRAWN, who, "")
-    return step.done()
+    draft = Draft(record, now, new_id)
+    draft.decide(RequestState.WITHDRAWN, AuditEvent.WITHDRAWN, who, "")
+    return draft.done()
 
 
 def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewId) -> Transition:
@@ -167,11 +167,11 @@ def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewI
     key = record.key(key_id)
     if key is None or (key.shown_at is None and key.state is not KeyState.LIVE):
         raise Refusal("There is no such token on show.", code="no_token")
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     if key.hidden_at is None:
-        step.token_shown(key.id)
-        step.promise(EffectKind.HIDE_TOKEN, key.id, now)
-    return step.done()
+        draft.token_shown(key.id)
+        draft.promise(EffectKind.HIDE_TOKEN, key.id, now)
+    return draft.done()
 
 
 class Loss(StrEnum):
@@ -191,20 +191,20 @@ def replace_token(
     unseen = [key for key in record.keys if key.is_unseen]
     if unseen and (loss is Loss.LOST or len(unseen) == len(record.keys)):
         raise Refusal(f"A new token for {request.label} is on its way already.", code="under_way")
-    step = Step(record, now, new_id)
-    step.say(AuditEvent.REPLACED, person.identity, why=loss.value)
+    draft = Draft(record, now, new_id)
+    draft.say(AuditEvent.REPLACED, person.identity, why=loss.value)
     for key in record.keys:
         if key in unseen:
             continue
         if loss is Loss.LEAKED:
-            step.finish(key)
+            draft.finish(key)
         elif key.hidden_at is None:
-            step.promise(EffectKind.HIDE_TOKEN, key.id, now)
+            draft.promise(EffectKind.HIDE_TOKEN, key.id, now)
     if loss is Loss.LEAKED:
-        step.post(MessageKind.NOTE, request.rule.approvals_channel, Ring.LEAKED)
+        draft.post(MessageKind.REMINDER, request.rule.approvals_channel, Topic.LEAKED)
     if not unseen:
-        step.make_key()
-    return step.done()
+        draft.make_key()
+    return draft.done()
 
 
 def check_replaceable(record: Record, in_force: Rule | None, person: Person) -> None:
@@ -231,12 +231,12 @@ def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime
         raise Refusal(f"Nobody asks at the moment whether {request.label} is still needed.", code="decided")
     rule = rules.stricter(record, in_force)
     by = rules.reviewing_by(rule, request.requester, reviewer)
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     every = rule.review_every or request.rule.review_every
-    step.change_grant(review_at=now + every if every else None, asked_at=None, reminded_at=None)
-    step.say(AuditEvent.RENEWED, reviewer.identity, reviewer=reviewer.identity.user_id, counted_by=by)
-    step.promise_what_time_decides()
-    return step.done()
+    draft.change_grant(review_at=now + every if every else None, asked_at=None, reminded_at=None)
+    draft.say(AuditEvent.RENEWED, reviewer.identity, reviewer=reviewer.identity.user_id, counted_by=by)
+    draft.promise_what_time_decides()
+    return draft.done()
 
 
 def revoke(record: Record, who: Identity | None, why: str, now: datetime, new_id: NewId) -> Transition:
@@ -245,12 +245,12 @@ def revoke(record: Record, who: Identity | None, why: str, now: datetime, new_id
         raise Refusal(f"{record.request.label} was never granted.", code="no_grant")
     if record.grant.state is GrantState.ENDED:
         raise Refusal(f"{record.request.label} has ended already.", code="ended")
-    step = Step(record, now, new_id)
-    step.say(AuditEvent.REVOKED, who, why=why)
-    step.end(why, who)
+    draft = Draft(record, now, new_id)
+    draft.say(AuditEvent.REVOKED, who, why=why)
+    draft.end(why, who)
     if who != record.request.requester:
-        step.ring(Ring.ENDED)
-    return step.done()
+        draft.notify(Topic.ENDED)
+    return draft.done()
 
 
 def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
@@ -263,14 +263,14 @@ def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
 
 def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
     """The message that was clicked is shown afresh; a copy that an answer lost made is taken in as one more card."""
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     known = next((one for one in record.messages if (one.channel, one.ts) == (channel, ts)), None)
     if known is None:
         known = Message(MessageId(new_id()), MessageKind.CARD, channel, None, channel, ts, posted_at=now)
-        step.record = replace(record, messages=(*record.messages, known))
-    step.change_message(known.id, shown_version=0)
-    step.promise(EffectKind.SHOW_MESSAGE, known.id, now)
-    return step.done()
+        draft.record = replace(record, messages=(*record.messages, known))
+    draft.change_message(known.id, shown_version=0)
+    draft.promise(EffectKind.SHOW_MESSAGE, known.id, now)
+    return draft.done()
 
 
 # --- time decides -----------------------------------------------------------------------------------------------------
@@ -279,23 +279,23 @@ def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId)
 def settle(record: Record, now: datetime, new_id: NewId) -> Transition | None:
     """What time alone has decided: past `lapses_at` a request has lapsed, past its end a grant has ended, and people are
     reminded of either before. None if nothing."""
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     end, due = timing.end_of(record), [reminder for reminder in timing.reminders(record) if reminder.at <= now]
     if record.request.state is RequestState.PENDING and now >= record.request.lapses_at:
-        step.decide(RequestState.LAPSED, AuditEvent.LAPSED, None, "")
-        step.ring(Ring.LAPSED)
-    elif due and due[-1].topic is Ring.RENEWAL:
-        step.remind(Ring.RENEWAL)  # before its end is looked at: the 14 days begin when the question was asked
+        draft.decide(RequestState.LAPSED, AuditEvent.LAPSED, None, "")
+        draft.notify(Topic.LAPSED)
+    elif due and due[-1].topic is Topic.RENEWAL:
+        draft.remind(Topic.RENEWAL)  # before its end is looked at: the 14 days begin when the question was asked
     elif end is not None and now >= end.at:
-        step.say(AuditEvent.EXPIRED, None, **({"why": end.why} if end.why else {}))
-        step.end(end.why, None)
+        draft.say(AuditEvent.EXPIRED, None, **({"why": end.why} if end.why else {}))
+        draft.end(end.why, None)
         if end.why:
-            step.ring(Ring.ENDED)
+            draft.notify(Topic.ENDED)
     elif due:
-        step.remind(due[-1].topic)
+        draft.remind(due[-1].topic)
     else:
         return None
-    return step.done()
+    return draft.done()
 
 
 # --- promises: which still matter, and what claiming one brings with it -----------------------------------------------
@@ -335,12 +335,12 @@ def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one retu
 def _post_matters(record: Record, message: Message | None) -> bool:
     if message is None or message.is_posted:
         return False
-    if message.kind is MessageKind.CARD or message.ring in (Ring.STILL_WAITING, Ring.LAST_CHANCE):
+    if message.kind is MessageKind.CARD or message.topic in (Topic.STILL_WAITING, Topic.LAST_CHANCE):
         return record.request.state is RequestState.PENDING
-    if message.kind in (MessageKind.TOKEN, MessageKind.CASE) or message.ring in (Ring.ENDING, Ring.REVIEWING):
+    if message.kind in (MessageKind.TOKEN, MessageKind.QUESTION) or message.topic in (Topic.ENDING, Topic.REVIEWING):
         grant = record.grant
         lives = grant is not None and grant.state is not GrantState.ENDED
-        return lives and not (message.ring is Ring.REVIEWING and grant is not None and grant.asked_at is None)
+        return lives and not (message.topic is Topic.REVIEWING and grant is not None and grant.asked_at is None)
     return True
 
 
@@ -363,10 +363,10 @@ def claim(record: Record, effect: Effect, now: datetime, new_id: NewId) -> Trans
     """What claiming a promise promises in the same transaction: showing a token promises to hide it."""
     if effect.kind is not EffectKind.DELIVER_TOKEN:
         return None
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     hide_at = now + record.request.rule.hide_token_after
-    step.promise(EffectKind.HIDE_TOKEN, effect.subject_id, hide_at)
-    return step.done()
+    draft.promise(EffectKind.HIDE_TOKEN, effect.subject_id, hide_at)
+    return draft.done()
 
 
 def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -> None:
@@ -388,70 +388,70 @@ def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -
 
 def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> Transition:  # noqa: C901, PLR0912, PLR0915 - one case a fact
     """The record after an act, and what follows from it: issue, confirm, deliver are each promised by the one before."""
-    step = Step(record, now, new_id)
+    draft = Draft(record, now, new_id)
     match fact:
         case facts.MessagePosted():
-            step.posted(fact)
+            draft.posted(fact)
         case facts.MessageShown():
-            step.shown(fact)
+            draft.shown(fact)
         case facts.MessageGone():
-            step.message_gone(fact.message_id)
+            draft.message_gone(fact.message_id)
         case facts.KeyIssued():
-            step.issued(fact)
+            draft.issued(fact)
         case facts.KeyConfirmed():
-            step.confirmed(fact)
+            draft.confirmed(fact)
         case facts.KeyMissing():
-            step.missing(fact.key_id)
+            draft.missing(fact.key_id)
         case facts.KeyVerified():
-            step.change_key(fact.key_id, verified_at=now)
+            draft.change_key(fact.key_id, verified_at=now)
         case facts.KeyWrong() if (key := record.key(fact.key_id)) is None or key.id != record.keys[-1].id:
             if key is not None:  # it is being replaced: it goes, the grant goes on
-                step.finish(key)
+                draft.finish(key)
         case facts.KeyWrong():
-            step.say(AuditEvent.REVOKED, None, why=fact.why)
-            step.end(fact.why, None)
-            step.ring(Ring.ENDED)
+            draft.say(AuditEvent.REVOKED, None, why=fact.why)
+            draft.end(fact.why, None)
+            draft.notify(Topic.ENDED)
         case facts.TokenShown():
-            step.token_shown(fact.key_id)
+            draft.token_shown(fact.key_id)
         case facts.TokenHidden():
-            step.token_hidden(fact)
+            draft.token_hidden(fact)
         case facts.KeyDead():
-            step.dead(fact.key_id)
+            draft.dead(fact.key_id)
         case facts.Barred():
-            step.say(AuditEvent.REFUSED, None, person=record.request.requester.user_id, why=fact.why, step=fact.step)
-            step.end(fact.why, None)
-            step.ring(Ring.BARRED)
+            draft.say(AuditEvent.REFUSED, None, person=record.request.requester.user_id, why=fact.why, step=fact.step)
+            draft.end(fact.why, None)
+            draft.notify(Topic.BARRED)
         case facts.Unreachable() if not _awaits_delivery(record):
             pass  # what they hold they have: `Left` decides about that
         case facts.Unreachable():
-            step.say(AuditEvent.REVOKED, None, why=fact.why)
-            step.end(fact.why, None)
+            draft.say(AuditEvent.REVOKED, None, why=fact.why)
+            draft.end(fact.why, None)
         case facts.Stuck():
-            step.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id)
+            draft.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id)
             if fact.kind in AWAITED:
-                step.ring(Ring.STUCK)
-            step.alarm(Ring.STUCK)
-            step.touch()
+                draft.notify(Topic.STUCK)
+            draft.alert(Topic.STUCK)
+            draft.touch()
         case facts.Delayed():
-            step.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
+            draft.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
             if fact.kind in AWAITED:
-                step.ring(Ring.DELAYED)
+                draft.notify(Topic.DELAYED)
         case facts.Recovered():
-            step.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
-            step.alarm(Ring.RESUMED)
-            step.touch()
+            draft.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
+            draft.alert(Topic.RESUMED)
+            draft.touch()
         case facts.Left():
-            step.left(fact.why)
+            draft.left(fact.why)
         case facts.Returned():
             if record.grant is not None and record.grant.left_at is not None:
-                step.change_grant(left_at=None)
-                step.say(AuditEvent.RETURNED, None, person=record.request.requester.user_id)
-                step.promise_what_time_decides()
+                draft.change_grant(left_at=None)
+                draft.say(AuditEvent.RETURNED, None, person=record.request.requester.user_id)
+                draft.promise_what_time_decides()
         case facts.Due():
-            step.promise_what_time_decides()
+            draft.promise_what_time_decides()
         case _:
             assert_never(fact)
-    return step.done()
+    return draft.done()
 
 
 def _awaits_delivery(record: Record) -> bool:

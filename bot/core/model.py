@@ -132,7 +132,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Book:
+class Rulebook:
     """All rules in force, by entry name, and the digest of the configuration they came from."""
 
     digest: str
@@ -249,22 +249,22 @@ class Key:
 class MessageKind(StrEnum):
     """What a message shows.
 
-    `status` and `card` follow their request, `token` holds the token for a while, `ring` tells the requester something once,
-    `note` tells the approvers something once, under the card, `case` puts a question to them and follows the grant, and `alarm`
+    `card` and `status` follow their request, `token` holds the token for a while, `notice` tells the requester something once,
+    `reminder` tells the approvers something once, under the card, `question` asks the approvers and follows the grant, `alert`
     tells the help channel.
     """
 
     CARD = "card"
     STATUS = "status"
     TOKEN = "token"  # noqa: S105 - the kind's name
-    RING = "ring"
-    NOTE = "note"
-    CASE = "case"
-    ALARM = "alarm"
+    NOTICE = "notice"
+    REMINDER = "reminder"
+    QUESTION = "question"
+    ALERT = "alert"
 
 
-class Ring(StrEnum):
-    """Why a phone rings: the topics of rings, notes, cases and alarms."""
+class Topic(StrEnum):
+    """What a notice, a reminder, a question or an alert is about."""
 
     DENIED = "denied"
     LAPSED = "lapsed"
@@ -295,7 +295,7 @@ class Message:
     id: MessageId
     kind: MessageKind
     target: str
-    ring: Ring | None = None
+    topic: Topic | None = None
     channel: str | None = None
     ts: str | None = None
     shown_version: int = 0
@@ -333,9 +333,9 @@ class Record:
         """Whether a token is on its way to the holder."""
         return any(key.is_unseen for key in self.keys)
 
-    def told(self, topic: Ring) -> bool:
+    def told(self, topic: Topic) -> bool:
         """Whether somebody was, or is about to be, told of this."""
-        return any(message.ring is topic for message in self.messages)
+        return any(message.topic is topic for message in self.messages)
 
 
 # --- effects --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.model import Grant, GrantState, Record, RequestState, Ring
+from bot.core.model import Grant, GrantState, Record, RequestState, Topic
 
 DAY = timedelta(days=1)
 REMIND_BEFORE = DAY
@@ -41,7 +41,7 @@ def end_of(record: Record) -> End | None:
 @dataclass(frozen=True)
 class Reminder:
     at: datetime
-    topic: Ring
+    topic: Topic
 
 
 def reminders(record: Record) -> tuple[Reminder, ...]:
@@ -54,20 +54,20 @@ def reminders(record: Record) -> tuple[Reminder, ...]:
 
 def _of_grant(grant: Grant) -> Iterator[Reminder]:
     if grant.review_at is not None and grant.asked_at is None:
-        yield Reminder(grant.review_at, Ring.RENEWAL)
+        yield Reminder(grant.review_at, Topic.RENEWAL)
     elif grant.reminded_at is not None or grant.left_at is not None:
         return
     elif grant.asked_at is not None:
-        yield Reminder(grant.asked_at + REVIEW_WITHIN - REMIND_BEFORE, Ring.REVIEWING)
+        yield Reminder(grant.asked_at + REVIEW_WITHIN - REMIND_BEFORE, Topic.REVIEWING)
     elif grant.until is not None and grant.until - grant.since >= REMIND_FROM:
-        yield Reminder(grant.until - REMIND_BEFORE, Ring.ENDING)
+        yield Reminder(grant.until - REMIND_BEFORE, Topic.ENDING)
 
 
 def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:
     """After a third of the time that a request stays open, and a day before it lapses."""
     request = record.request
-    first = Reminder(request.created_at + (request.lapses_at - request.created_at) / 3, Ring.STILL_WAITING)
-    last = Reminder(request.lapses_at - REMIND_BEFORE, Ring.LAST_CHANCE)
+    first = Reminder(request.created_at + (request.lapses_at - request.created_at) / 3, Topic.STILL_WAITING)
+    last = Reminder(request.lapses_at - REMIND_BEFORE, Topic.LAST_CHANCE)
     wanted = [first, last] if last.at > first.at else [first]
     told = [place for place, one in enumerate(wanted) if record.told(one.topic)]
     return tuple(wanted[max(told) + 1 :] if told else wanted)

@@ -21,17 +21,17 @@ from bot.effects import (
     show_message,
     verify_key,
 )
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 
 SLACK_DEADLINE = timedelta(seconds=10)
 TYK_DEADLINE = timedelta(seconds=60)
 
 
-async def _time_decides(_claim: Claim, _hands: Hands) -> Fact:
+async def _time_decides(_claim: Claim, _hands: Ports) -> Fact:
     return Due()
 
 
-PERFORM: Mapping[EffectKind, Callable[[Claim, Hands], Awaitable[Fact]]] = {
+PERFORM: Mapping[EffectKind, Callable[[Claim, Ports], Awaitable[Fact]]] = {
     EffectKind.POST_MESSAGE: post_message.perform,
     EffectKind.SHOW_MESSAGE: show_message.perform,
     EffectKind.ISSUE_KEY: issue_key.perform,

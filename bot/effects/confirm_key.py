@@ -2,14 +2,14 @@
 
 from bot.core.facts import Fact, KeyConfirmed, KeyMissing
 from bot.core.faults import Gone
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 
 
-async def perform(claim: Claim, hands: Hands) -> Fact:
+async def perform(claim: Claim, ports: Ports) -> Fact:
     grant = claim.story.grant
     assert grant is not None, "a key belongs to a grant"
     try:
-        await hands.tyk.confirm(claim.story, claim.key, hands.name_of(claim.key))
+        await ports.tyk.confirm(claim.story, claim.key, ports.name_of(claim.key))
     except Gone:
         return KeyMissing(claim.key.id)
     return KeyConfirmed(claim.key.id, grant.until)

@@ -3,13 +3,13 @@
 from bot.core.facts import Fact, MessagePosted, Unreachable
 from bot.core.faults import Undeliverable
 from bot.core.model import MessageKind
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 
 
-async def perform(claim: Claim, hands: Hands) -> Fact:
+async def perform(claim: Claim, ports: Ports) -> Fact:
     message = claim.message
     try:
-        channel, ts = await hands.slack.post(claim.story, message)
+        channel, ts = await ports.slack.post(claim.story, message)
     except Undeliverable as fault:
         if message.kind is MessageKind.CARD:
             raise

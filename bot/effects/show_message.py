@@ -2,13 +2,13 @@
 
 from bot.core.facts import Fact, MessageGone, MessageShown
 from bot.core.faults import Gone
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 
 
-async def perform(claim: Claim, hands: Hands) -> Fact:
+async def perform(claim: Claim, ports: Ports) -> Fact:
     message = claim.message
     try:
-        await hands.slack.show(claim.story, message, stuck=claim.stuck, late=claim.late)
+        await ports.slack.show(claim.story, message, stuck=claim.stuck, late=claim.late)
     except Gone:
         return MessageGone(message.id)
     return MessageShown(message.id, claim.story.request.version)

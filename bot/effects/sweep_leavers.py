@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.core.model import Identity
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 
 BATCH = 10
 EVERYBODY = "everybody"
@@ -20,8 +20,8 @@ class Swept:
     upto: str
 
 
-async def perform(_claim: Claim, hands: Hands) -> Swept:
-    async with hands.store.reading() as tx:
+async def perform(_claim: Claim, ports: Ports) -> Swept:
+    async with ports.store.reading() as tx:
         people = await tx.people(await tx.remembered(SWEPT) or "", BATCH)
-    found = [(who, await hands.slack.why_left(who)) for who in people]
+    found = [(who, await ports.slack.why_left(who)) for who in people]
     return Swept(tuple(found), people[-1].user_id if len(people) == BATCH else "")

@@ -2,12 +2,12 @@
 
 from bot.core.facts import Fact, KeyVerified, KeyWrong
 from bot.core.faults import Gone
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 
 
-async def perform(claim: Claim, hands: Hands) -> Fact:
+async def perform(claim: Claim, ports: Ports) -> Fact:
     try:
-        difference = await hands.tyk.differs(claim.story, claim.key, hands.name_of(claim.key))
+        difference = await ports.tyk.differs(claim.story, claim.key, ports.name_of(claim.key))
     except Gone:
         difference = "Tyk does not know the key it has just confirmed"
     return KeyWrong(claim.key.id, difference) if difference else KeyVerified(claim.key.id)

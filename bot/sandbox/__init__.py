@@ -1,1 +1,1 @@
-"""A local Slack and a local Tyk, for a laptop without either. They speak the public protocols and know none of the bot."""
+"""The sandbox's verbs: the production bot, as a process of its own, between a local Slack and a local Tyk."""

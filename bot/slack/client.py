@@ -17,7 +17,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.faults import Definite, Fault, Gone, Passing, Undeliverable, Unknown
+from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import Workspace
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TIMEOUT = 8.0  # seconds for one exchange
 DEADLINE = 10.0  # seconds for all that one act takes
 
-# What Slack's error codes mean for a promise. A code that is in none of these tables is Passing: an operator can mend it
+# What Slack's error codes mean for a promise. A code that is in none of these tables is Transient: an operator can mend it
 # or it passes by itself, and what is tried again and told of loses nothing.
 _GONE = frozenset(
     {
@@ -133,7 +133,7 @@ class Answer(NamedTuple):
 async def call(
     client: AsyncWebClient, method: str, arguments: Mapping[str, Any], *, get: bool = False, within: float = TIMEOUT
 ) -> Answer:
-    """Asks once, `within` so many seconds; raises a Fault for all but `ok`. To whom only reads, Unknown is Passing."""
+    """Asks once, `within` so many seconds; raises a Fault for all but `ok`. To whom only reads, OutcomeUnknown is Transient."""
     given = {name: value for name, value in arguments.items() if value is not None}
     fault: Fault
     try:
@@ -145,22 +145,22 @@ async def call(
         data: Any = response.data
         if isinstance(data, dict):
             return Answer(data, response.headers)
-        fault = Unknown("unreadable", f"{method} got an answer that is not Slack's")
+        fault = OutcomeUnknown("unreadable", f"{method} got an answer that is not Slack's")
     except SlackApiError as error:
         fault = _refused(method, error.response, given)
     except TimeoutError as error:
         never_sent = isinstance(error, aiohttp.ConnectionTimeoutError)
         fault = (
-            Passing("unreachable", f"{method} found no way to Slack in time")
+            Transient("unreachable", f"{method} found no way to Slack in time")
             if never_sent
-            else Unknown("timeout", f"{method} had no answer in time")
+            else OutcomeUnknown("timeout", f"{method} had no answer in time")
         )
     except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-        fault = Passing("unreachable", f"{method} found no way to Slack: {type(error).__name__}")
+        fault = Transient("unreachable", f"{method} found no way to Slack: {type(error).__name__}")
     except (aiohttp.ClientError, OSError) as error:
-        fault = Unknown("connection_lost", f"{method} lost the connection: {type(error).__name__}")
+        fault = OutcomeUnknown("connection_lost", f"{method} lost the connection: {type(error).__name__}")
     except (AttributeError, UnicodeDecodeError):  # slack_sdk's, where a body is no JSON object
-        fault = Unknown("unreadable", f"{method} got an answer that is not Slack's")
+        fault = OutcomeUnknown("unreadable", f"{method} got an answer that is not Slack's")
     raise fault  # outside of the handlers, so that no __context__ leads to slack_sdk's error, which holds the request
 
 
@@ -173,15 +173,15 @@ def _refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
     if not isinstance(code, str) or not re.fullmatch(r"[a-z0-9_.\-]{1,64}", code):
         code = None
     if status == 429 or code in _RATE_LIMITED:
-        return Passing(
+        return Transient(
             "ratelimited", f"{method} is called too often", retry_after=_seconds(response.headers.get("Retry-After"))
         )
     if status >= 500:
-        return Unknown(f"http_{status}", f"{method} met a failing Slack")
+        return OutcomeUnknown(f"http_{status}", f"{method} met a failing Slack")
     if code is None:
         if status == 200:
-            return Unknown("unreadable", f"{method} got an answer that is not Slack's")
-        return Passing(f"http_{status}", f"{method} got an answer that is not Slack's")
+            return OutcomeUnknown("unreadable", f"{method} got an answer that is not Slack's")
+        return Transient(f"http_{status}", f"{method} got an answer that is not Slack's")
     complaints = _complaints(data, sent)
     text = f"{method}: {complaints}" if complaints else method
     if "trigger_id" in complaints and "expired" in complaints:  # how Slack says expired_trigger_id at times
@@ -189,10 +189,10 @@ def _refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
     kinds: tuple[tuple[frozenset[str], type[Fault]], ...] = (
         (_GONE, Gone),
         (_UNDELIVERABLE, Undeliverable),
-        (_UNKNOWN, Unknown),
-        (_DEFINITE, Definite),
+        (_UNKNOWN, OutcomeUnknown),
+        (_DEFINITE, Permanent),
     )
-    return next((kind for codes, kind in kinds if code in codes), Passing)(code, text)
+    return next((kind for codes, kind in kinds if code in codes), Transient)(code, text)
 
 
 def _seconds(header: str | None) -> float | None:
@@ -273,7 +273,7 @@ class Chat:
             raise
         place, ts = answer.get("channel"), answer.get("ts")
         if not (isinstance(place, str) and isinstance(ts, str) and place and ts):
-            raise Unknown("unreadable", "chat.postMessage did not say where the message is")
+            raise OutcomeUnknown("unreadable", "chat.postMessage did not say where the message is")
         return place, ts
 
     async def update(self, channel: str, ts: str, text: str, blocks: list[dict[str, Any]]) -> None:
@@ -306,7 +306,7 @@ class Chat:
         view: dict[str, Any],
         hash: str | None = None,  # noqa: A002 - Slack's name for it
     ) -> dict[str, Any]:
-        """Repaints a modal; Gone where it was closed, Definite `hash_conflict` where it is no more what `hash` says."""
+        """Repaints a modal; Gone where it was closed, Permanent `hash_conflict` where it is no more what `hash` says."""
         return _view(await self._call("views.update", {"view_id": view_id, "view": view, "hash": hash}))
 
     async def _direct_message(self, user_id: str, ends_at: float) -> str:
@@ -315,12 +315,12 @@ class Chat:
             return self._direct[user_id]
         try:
             answer = await self._call("conversations.open", {"users": user_id}, ends_at=ends_at)
-        except Unknown as fault:  # opening twice opens the same, and nothing is posted yet
-            raise Passing(fault.code, fault.text) from None
+        except OutcomeUnknown as fault:  # opening twice opens the same, and nothing is posted yet
+            raise Transient(fault.code, fault.text) from None
         opened = answer.get("channel")
         channel = opened.get("id") if isinstance(opened, dict) else None
         if not isinstance(channel, str) or not channel:
-            raise Passing("unreadable", "conversations.open did not say which channel")
+            raise Transient("unreadable", "conversations.open did not say which channel")
         self._direct[user_id] = channel
         if len(self._direct) > self._remembers:
             self._direct.popitem(last=False)
@@ -329,7 +329,7 @@ class Chat:
     async def _call(self, method: str, arguments: dict[str, Any], *, ends_at: float | None = None) -> dict[str, Any]:
         left = self._deadline if ends_at is None else ends_at - asyncio.get_running_loop().time()
         if left <= 0:
-            raise Passing("timeout", f"{method} was not called: no time was left")
+            raise Transient("timeout", f"{method} was not called: no time was left")
         return (await call(self._client, method, arguments, within=min(left, self._timeout))).data
 
 
@@ -340,7 +340,7 @@ def _message(channel: str, text: str, blocks: list[dict[str, Any]]) -> dict[str,
 def _view(answer: dict[str, Any]) -> dict[str, Any]:
     view = answer.get("view")
     if not isinstance(view, dict):
-        raise Unknown("unreadable", "Slack did not say which view it shows")
+        raise OutcomeUnknown("unreadable", "Slack did not say which view it shows")
     return view
 
 
@@ -361,7 +361,7 @@ class Preflight(NamedTuple):
 async def preflight(
     client: AsyncWebClient, app_token: str | None, needed: frozenset[str], *, within: float = TIMEOUT
 ) -> Preflight:
-    """Tries both tokens: Socket Mode with a bad one waits for ever. Passing where Slack cannot be asked just now."""
+    """Tries both tokens: Socket Mode with a bad one waits for ever. Transient where Slack cannot be asked just now."""
     _looks_right("SLACK_BOT_TOKEN", client.token or "", other="xapp-", wanted="the bot token (xoxb-...)")
     if app_token is not None:
         _looks_right("SLACK_APP_TOKEN", app_token, other="xoxb-", wanted="the app-level token (xapp-...)")
@@ -370,7 +370,7 @@ async def preflight(
     if not data.get("bot_id"):
         raise PreflightError("SLACK_BOT_TOKEN stands for a person; it needs the app's bot token (xoxb-...).")
     if not (isinstance(team_id, str) and isinstance(user_id, str) and team_id and user_id):
-        raise Passing("unreadable", "auth.test did not say who the bot is")
+        raise Transient("unreadable", "auth.test did not say who the bot is")
     said = headers.get("x-oauth-scopes")
     scopes = frozenset(scope.strip() for scope in (said or "").split(",") if scope.strip())
     if said is not None and (missing := sorted(needed - scopes)):
@@ -395,7 +395,7 @@ async def _try(client: AsyncWebClient, method: str, arguments: dict[str, Any], v
         return await call(client, method, arguments, within=within)
     except Fault as fault:
         code = fault.code
-        if (isinstance(fault, Unknown) and code != "unreadable") or code in {
+        if (isinstance(fault, OutcomeUnknown) and code != "unreadable") or code in {
             "ratelimited",
             "service_unavailable",
             "unreachable",

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from bot.core.faults import Fault, Passing
+from bot.core.faults import Fault, Transient
 from bot.core.members import SLACKBOT
 from bot.core.model import Audience, Identity, Person, Workspace
 from bot.slack.client import TIMEOUT, call
@@ -29,7 +29,7 @@ ASKINGS = 3  # how often a look-up begins again because an event overtook it
 PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 
 
-class CannotSay(Passing):
+class CannotSay(Transient):
     """Slack did not answer, or not in a way that can be relied on: a no where a person waits, a retry elsewhere."""
 
 
@@ -61,7 +61,7 @@ class _Kept(Generic[V]):
 
 
 @dataclass(eq=False)
-class _Flight(Generic[K, V]):
+class Lookup(Generic[K, V]):
     """A look-up under way. `overtaken` once an event says that its answer may be of before."""
 
     key: K
@@ -70,7 +70,7 @@ class _Flight(Generic[K, V]):
     overtaken: bool = False
 
 
-class _Shelf(Generic[K, V]):
+class Cache(Generic[K, V]):
     """Answers by key. An answer's age counts from when it was asked for."""
 
     def __init__(
@@ -81,8 +81,8 @@ class _Shelf(Generic[K, V]):
         self._fresh_for = fresh_for
         self._size = size
         self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
-        self._newest: dict[K, _Flight[K, V]] = {}
-        self._flights: set[_Flight[K, V]] = set()
+        self._newest: dict[K, Lookup[K, V]] = {}
+        self._flights: set[Lookup[K, V]] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -123,15 +123,15 @@ class _Shelf(Generic[K, V]):
     def _age(self, max_age: float | None) -> float:
         return self._fresh_for if max_age is None else min(max_age, self._fresh_for)
 
-    def _start(self, key: K) -> _Flight[K, V]:
-        flight = _Flight[K, V](key, self._clock())
+    def _start(self, key: K) -> Lookup[K, V]:
+        flight = Lookup[K, V](key, self._clock())
         self._newest[key] = flight
         self._flights.add(flight)
         flight.task = asyncio.create_task(self._fly(flight))
         flight.task.add_done_callback(lambda _: self._land(flight))
         return flight
 
-    async def _fly(self, flight: _Flight[K, V]) -> V | Fault:
+    async def _fly(self, flight: Lookup[K, V]) -> V | Fault:
         """A Fault is returned, not raised: each who waits raises their own, and nobody need wait at all."""
         try:
             value = await self._load(flight.key)
@@ -145,12 +145,12 @@ class _Shelf(Generic[K, V]):
                 self._kept.popitem(last=False)
         return value
 
-    def _land(self, flight: _Flight[K, V]) -> None:
+    def _land(self, flight: Lookup[K, V]) -> None:
         self._flights.discard(flight)
         if self._newest.get(flight.key) is flight:
             del self._newest[flight.key]
 
-    async def _outcome(self, flight: _Flight[K, V]) -> V | Fault:
+    async def _outcome(self, flight: Lookup[K, V]) -> V | Fault:
         """The look-up is everybody's: who stops waiting for it does not end it."""
         try:
             return await asyncio.shield(flight.task)
@@ -179,9 +179,9 @@ class Directory:
         self._workspace = workspace
         self._uses_groups = uses_groups
         self._within = within
-        self._people: _Shelf[str, Person] = _Shelf(self._look_up, clock, fresh_for=fresh_for, size=people)
-        self._groups: _Shelf[None, _Groups] = _Shelf(self._load_groups, clock, fresh_for=fresh_for, size=1)
-        self._channels: _Shelf[str, frozenset[str]] = _Shelf(self._list_members, clock, fresh_for=fresh_for, size=1000)
+        self._people: Cache[str, Person] = Cache(self._look_up, clock, fresh_for=fresh_for, size=people)
+        self._groups: Cache[None, _Groups] = Cache(self._load_groups, clock, fresh_for=fresh_for, size=1)
+        self._channels: Cache[str, frozenset[str]] = Cache(self._list_members, clock, fresh_for=fresh_for, size=1000)
 
     # --- people
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from bot.core import timing
 from bot.core.model import Record, RequestState
-from bot.slack import messages, modals, text
-from bot.slack.text import Block, inert, mrkdwn, plain
+from bot.slack import messages, modals, wording
+from bot.slack.wording import Block, inert, mrkdwn, plain
 
 MAX_AWAITING = 15
 MAX_OWN = 25
@@ -30,7 +30,7 @@ def view(
     blocks += _part("Over", [_own(record) for record in past[:MAX_PAST]], min(len(past), MAX_PAST))
     if not blocks:
         blocks = [_section("You have asked for nothing yet, and nothing waits for you.")]
-    said = f"{inert(command, 40)} asks for a token. Questions: {text.channel(help_channel)}."
+    said = f"{inert(command, 40)} asks for a token. Questions: {wording.channel(help_channel)}."
     return _view([*blocks, {"type": "context", "elements": [mrkdwn(said)]}])
 
 
@@ -56,7 +56,7 @@ def _own(record: Record) -> list[Block]:
 
 
 def _asked_by(record: Record) -> list[Block]:
-    who = [f"{text.person(record.request.requester)} asks for {text.duration(record.request.lifetime)}"]
+    who = [f"{wording.person(record.request.requester)} asks for {wording.duration(record.request.lifetime)}"]
     return _entry(record, who, messages.card_buttons(record), reason=True)
 
 

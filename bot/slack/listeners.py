@@ -32,7 +32,7 @@ from bot.core.model import (
     Workspace,
 )
 from bot.operations import Operations, Outcome, Submission
-from bot.slack import holdings, modals, text
+from bot.slack import holdings, modals, wording
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 
@@ -103,7 +103,7 @@ class Listeners:
         self._workspace = workspace
         self._command = command
         self._help_channel = help_channel
-        self._channels = rules.named_channels(operations.book.rules)
+        self._channels = rules.named_channels(operations.rulebook.rules)
         self._background: set[asyncio.Task[Any]] = set()
 
     def register(self, app: AsyncApp) -> None:
@@ -190,7 +190,7 @@ class Listeners:
     async def _first_view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
         """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
         refusal = members.refuse(person, self._workspace)
-        offered = () if refusal else rules.askable(self._operations.book.rules, person)
+        offered = () if refusal else rules.askable(self._operations.rulebook.rules, person)
         if refusal or not offered:
             why = refusal or self._nothing_for_you()
             await self._operations.refused(person.identity, None, why.text, "opening")
@@ -241,7 +241,7 @@ class Listeners:
         if (refusal := members.refuse(person, self._workspace)) is not None:
             await ack(text=refusal.text)
             return
-        offered = rules.askable(self._operations.book.rules, person)
+        offered = rules.askable(self._operations.rulebook.rules, person)
         standing = await self._operations.standing(person.identity)
         waiting = [record for record in standing if record.request.state is RequestState.PENDING]
         said, blocks = modals.help_text(
@@ -261,7 +261,7 @@ class Listeners:
         except Refusal as refusal:
             await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
             return
-        offered = rules.askable(self._operations.book.rules, person)
+        offered = rules.askable(self._operations.rulebook.rules, person)
         chosen = next((rule for rule in offered if rule.name == name), None)
         form = await self._form(person, request_id, offered, chosen)
         try:
@@ -279,7 +279,7 @@ class Listeners:
             except (Refusal, _TooLateError):
                 await ack(options=[])
                 return
-        offered = rules.askable(self._operations.book.rules, person)
+        offered = rules.askable(self._operations.rulebook.rules, person)
         await ack(options=modals.search(offered, body.get("value") or ""))
 
     async def on_request(self, ack: AsyncAck, body: Body) -> None:
@@ -614,7 +614,7 @@ class Listeners:
 
     def _went_wrong(self, fault: str, label: str = "", *, marked: bool = True) -> str:
         """The one sentence for a fault of ours; without `marked`, for where Slack draws no links."""
-        help_ = text.channel(self._help_channel) if marked else "the help channel"
+        help_ = wording.channel(self._help_channel) if marked else "the help channel"
         about = f", {label}" if label else ""
         return f"Something went wrong here (id {fault}{about}). Please try again, or ask in {help_}."
 
@@ -633,7 +633,7 @@ class Listeners:
                 await self._chat.ephemeral(where.channel, where.user_id, said)
                 return
         if where.user_id:
-            await self._chat.post(where.user_id, said, [{"type": "section", "text": text.mrkdwn(said)}])
+            await self._chat.post(where.user_id, said, [{"type": "section", "text": wording.mrkdwn(said)}])
 
 
 _DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
@@ -659,7 +659,7 @@ def decision_line(rule: Rule, requester: Identity) -> str:
     if rule.approvals == 0:
         return "Granted at once."
     noun = "approval" if rule.approvals == 1 else "approvals"
-    return f"Needs {rule.approvals} {noun} from {text.audience(rule.approvers, except_=requester)}."
+    return f"Needs {rule.approvals} {noun} from {wording.audience(rule.approvers, except_=requester)}."
 
 
 def _what_now(record: Record) -> str:
@@ -674,7 +674,7 @@ def _standing_note(record: Record) -> str:
         return f"You already asked, {label}: it is waiting."
     if grant.until is None:
         return f"You already hold one without an end ({label})."
-    return f"You already hold one until {text.date(grant.until)} ({label})."
+    return f"You already hold one until {wording.date(grant.until)} ({label})."
 
 
 def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:

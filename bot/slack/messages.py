@@ -26,10 +26,10 @@ from bot.core.model import (
     Record,
     Request,
     RequestState,
-    Ring,
+    Topic,
 )
-from bot.slack import modals, text
-from bot.slack.text import Block, inert, mrkdwn, plain
+from bot.slack import modals, wording
+from bot.slack.wording import Block, inert, mrkdwn, plain
 
 MAX_TEXT = 4000
 MAX_SECTION = 3000
@@ -61,57 +61,57 @@ def post(  # noqa: PLR0911 - one return a kind
             return _said(_headline(record.request))
         case MessageKind.TOKEN:
             return _said(f"{record.request.label} · token for {what(record.request)}")
-        case MessageKind.RING:
-            assert message.ring is not None, "a ring has its topic"
-            return _ring(record, message.ring, help_channel)
-        case MessageKind.NOTE:
-            return _note(record, message.ring, undecided)
-        case MessageKind.CASE:
-            return _case(record, message.ring)
-        case MessageKind.ALARM:
-            return _alarm(record.request, message.ring)
+        case MessageKind.NOTICE:
+            assert message.topic is not None, "a ring has its topic"
+            return _notice(record, message.topic, help_channel)
+        case MessageKind.REMINDER:
+            return _reminder(record, message.topic, undecided)
+        case MessageKind.QUESTION:
+            return _question(record, message.topic)
+        case MessageKind.ALERT:
+            return _alert(record.request, message.topic)
         case _:
             assert_never(message.kind)
 
 
-def _alarm(request: Request, ring: Ring | None) -> Body:
+def _alert(request: Request, topic: Topic | None) -> Body:
     """For those who run the bot."""
     subject = f"{request.label} ({what(request)}, for {inert(request.requester_name, 80)})"
-    if ring is Ring.RESUMED:
+    if topic is Topic.RESUMED:
         return _said(f"{subject} goes on again.")
     return _said(f"{subject} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
 
 
-def _note(record: Record, topic: Ring | None, undecided: Sequence[str]) -> Body:
+def _reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:
     """Under the card: for those who have not decided, or who should know."""
     request = record.request
     subject = f"{request.label}, {what(request)} for {inert(request.requester_name, 80)},"
-    if topic is Ring.LEAKED:
+    if topic is Topic.LEAKED:
         to = _addressed(request)
         said = f"{to}the token of {subject} leaked, says its holder, who asked for a new one. The old key is ended at once."
-        return _said(text.begun(said))
-    names = [text.person(user) for user in undecided[:MAX_NAMED]]
+        return _said(wording.begun(said))
+    names = [wording.person(user) for user in undecided[:MAX_NAMED]]
     names += [f"{len(undecided) - MAX_NAMED} more"] if len(undecided) > MAX_NAMED else []
-    to = f"{text.people(names)}: " if names else ""
+    to = f"{wording.people(names)}: " if names else ""
     return _said(
-        f"{to}{subject} has been waiting since {text.date(request.created_at)}. "
-        f"It lapses {text.date(request.lapses_at)} if nobody decides."
+        f"{to}{subject} has been waiting since {wording.date(request.created_at)}. "
+        f"It lapses {wording.date(request.lapses_at)} if nobody decides."
     )
 
 
-def _case(record: Record, topic: Ring | None) -> Body:
+def _question(record: Record, topic: Topic | None) -> Body:
     """A question to the approvers about what somebody holds."""
     request, grant = record.request, record.grant
     to, holder = _addressed(request), inert(request.requester_name, 80)
-    since = f" since {text.date(grant.since)}" if grant else ""
-    if topic is Ring.LEFT:
+    since = f" since {wording.date(grant.since)}" if grant else ""
+    if topic is Topic.LEFT:
         said = f"{to}{holder}, who has had access to {what(request)}{since} ({request.label}), has left."
     else:
         said = f"{to}{holder} has had access to {what(request)}{since} ({request.label}), without an end. Is it still needed?"
     blocks: list[Block] = [_section(said)]
     facts = {
         "Key": ", ".join(_hashes(record)) or "none",
-        "Approved by": text.people(_yeses(record)) if _yeses(record) else "The rule, without review",
+        "Approved by": wording.people(_yeses(record)) if _yeses(record) else "The rule, without review",
     }
     blocks.append({"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]})
     for name, typed in (("Used by", request.used_by), ("Reason", request.reason)):
@@ -124,7 +124,7 @@ def _addressed(request: Request) -> str:
     approvers = request.rule.approvers
     if not (approvers.groups or approvers.users):
         return ""
-    return f"{text.audience(approvers, except_=request.requester, last='and')}: "
+    return f"{wording.audience(approvers, except_=request.requester, last='and')}: "
 
 
 def _hashes(record: Record) -> list[str]:
@@ -132,45 +132,45 @@ def _hashes(record: Record) -> list[str]:
     return [f"`{inert(key.key_hash, 64)}`" for key in record.keys if key.key_hash and key.state is not KeyState.DEAD]
 
 
-def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: C901, PLR0911, PLR0912 - one case a topic
+def _notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C901, PLR0911, PLR0912 - one case a topic
     """One sentence, true for ever, and what a person gave as the reason."""
     request, grant = record.request, record.grant
     api, label = inert(request.rule.title, 150), request.label
-    help_ = text.channel(help_channel)
-    match ring:
-        case Ring.DENIED:
-            by = f" by {text.person(request.decided_by)}" if request.decided_by else ""
+    help_ = wording.channel(help_channel)
+    match topic:
+        case Topic.DENIED:
+            by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
             return _said(f"{label} ({api}) was denied{by}.", request.decision_reason)
-        case Ring.LAPSED:
-            open_for = text.duration(request.lapses_at - request.created_at)
+        case Topic.LAPSED:
+            open_for = wording.duration(request.lapses_at - request.created_at)
             said = _said(f"{label} ({api}) lapsed: nobody decided within {open_for}. If you still need it, ask again.")
             return _with_buttons(said, [_ask_again(request)])
-        case Ring.DELAYED:
+        case Topic.DELAYED:
             made = any(key.state is KeyState.LIVE for key in record.keys)
             why = "it is made, but I could not show it to you so far" if made else "Tyk has not given it to me so far"
             return _said(
                 f"Your token for {api} ({label}) is late: {why}. Nothing is lost. I keep trying, so do not ask again."
             )
-        case Ring.STUCK:
+        case Topic.STUCK:
             return _said(f"Your token for {api} got stuck. Please ask in {help_} and say {label}.")
-        case Ring.ARRIVED:
+        case Topic.ARRIVED:
             return _said(f"Your token for {api} has arrived in this conversation ({label}).")
-        case Ring.ENDED:
+        case Topic.ENDED:
             ended = _ended(grant) if grant else "ended."
             return _said(f"Your access to {api} ({label}) was {ended}", grant.end_reason if grant else "")
-        case Ring.BARRED:
+        case Topic.BARRED:
             return _said(
                 f"{label} ({api}) was ended: it would not be granted any more.", grant.end_reason if grant else ""
             )
-        case Ring.RESUMED:
+        case Topic.RESUMED:
             return _said(f"{label} ({api}) goes on again.")
-        case Ring.UNSEEN:
+        case Topic.UNSEEN:
             return _said(
                 f"I could not show you your token for {api} ({label}) in time, so it went unseen. Press Replace Token on the "
                 "message about your request, and a new one comes."
             )
-        case Ring.ENDING:
-            until = text.date(grant.until) if grant and grant.until else "tomorrow"
+        case Topic.ENDING:
+            until = wording.date(grant.until) if grant and grant.until else "tomorrow"
             used_by = (
                 f" What uses it ({inert(request.used_by, 80)}) stops working then." if request.used_by.strip() else ""
             )
@@ -179,17 +179,17 @@ def _ring(record: Record, ring: Ring, help_channel: str) -> Body:  # noqa: C901,
                 "the token you have works until its own end."
             )
             return _with_buttons(said, [_ask_again(request)])
-        case Ring.REVIEWING:
+        case Topic.REVIEWING:
             end = timing.end_of(record)
-            by = f" by {text.date(end.at)}" if end else ""
+            by = f" by {wording.date(end.at)}" if end else ""
             return _said(
                 f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
                 f"yes{by} it ends."
             )
-        case Ring.STILL_WAITING | Ring.LAST_CHANCE | Ring.LEAKED | Ring.LEFT | Ring.RENEWAL:
-            raise ValueError(f"{ring} is no topic of a ring")
+        case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL:
+            raise ValueError(f"{topic} is no topic of a notice")
         case _:
-            assert_never(ring)
+            assert_never(topic)
 
 
 def _with_buttons(body: Body, buttons: list[Block]) -> Body:
@@ -206,7 +206,7 @@ def _said(sentence: str, reason: str = "") -> Body:
     blocks = [_section(sentence)]
     if not reason.strip():
         return Body(sentence, blocks)
-    return Body(f"{sentence} Reason: {inert(reason, 600)}", [*blocks, _typed("Reason", text.without_markup(reason))])
+    return Body(f"{sentence} Reason: {inert(reason, 600)}", [*blocks, _typed("Reason", wording.without_markup(reason))])
 
 
 # --- the card and the status ------------------------------------------------------------------------------------------
@@ -214,8 +214,8 @@ def _said(sentence: str, reason: str = "") -> Body:
 
 def show(record: Record, message: Message, *, help_channel: str, stuck: bool, delayed: bool) -> Body:
     """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
-    if message.kind is MessageKind.CASE:
-        return _shown_case(record, message)
+    if message.kind is MessageKind.QUESTION:
+        return _shown_question(record, message)
     if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
         return post(record, message, help_channel=help_channel)
     card = message.kind is MessageKind.CARD
@@ -227,42 +227,42 @@ def show(record: Record, message: Message, *, help_channel: str, stuck: bool, de
     base = _card(record, addressed=pending) if card else _said(_headline(record.request))
     blocks = [*base.blocks, _section("\n".join(lines))]
     if why := _why(record):
-        blocks.append(_typed("Why", text.without_markup(why)))
+        blocks.append(_typed("Why", wording.without_markup(why)))
     buttons = card_buttons(record) if card else own_buttons(record)
     if buttons:
         blocks.append({"type": "actions", "block_id": "buttons", "elements": buttons})
     said = [base.text, *lines, *([f"Why: {inert(why, 600)}"] if why else [])]
     if card and pending:
         said.append("Approve or deny it in this message.")
-    return Body(text.cut("\n".join(said), MAX_TEXT), blocks)
+    return Body(wording.cut("\n".join(said), MAX_TEXT), blocks)
 
 
-def _shown_case(record: Record, message: Message) -> Body:
+def _shown_question(record: Record, message: Message) -> Body:
     """The question with what is true of it now, and what can be done while it is open."""
-    base, grant, end = _case(record, message.ring), record.grant, timing.end_of(record)
+    base, grant, end = _question(record, message.topic), record.grant, timing.end_of(record)
     lives = grant is not None and grant.state is not GrantState.ENDED
-    earlier = [one.id for one in record.messages if (one.kind, one.ring) == (message.kind, message.ring)][:-1]
+    earlier = [one.id for one in record.messages if (one.kind, one.topic) == (message.kind, message.topic)][:-1]
     buttons: list[Block] = []
     if lives and message.id in earlier:
         lines = ["This was asked again further down."]
     elif not lives:
         lines = _granted(record, stuck=False)
-    elif message.ring is Ring.LEFT:
+    elif message.topic is Topic.LEFT:
         lines, buttons = [_left_behind(record)], [_revoke_for_others(record.request)]
         if not _addressed(record.request):  # a button that refuses everybody helps nobody
             lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` ends it.")
             buttons = []
     elif grant is not None and grant.asked_at is None:
-        lines = [f"Yes. It is asked again {text.date(grant.review_at)}." if grant.review_at else "Yes."]
+        lines = [f"Yes. It is asked again {wording.date(grant.review_at)}." if grant.review_at else "Yes."]
     else:
-        lines = [f"Without a yes it ends {text.date(end.at)}."] if end else []
+        lines = [f"Without a yes it ends {wording.date(end.at)}."] if end else []
         keep = _button(
             "Keep It", modals.ACTION_RENEW, record.request.id, f"Keep {record.request.label}", style="primary"
         )
         buttons = [keep, _revoke_for_others(record.request)]
     if why := _why(record):
         lines.append(f"Why: {inert(why, 600)}")
-    body = Body(text.cut("\n".join([base.text, *lines]), MAX_TEXT), [*base.blocks, _section("\n".join(lines))])
+    body = Body(wording.cut("\n".join([base.text, *lines]), MAX_TEXT), [*base.blocks, _section("\n".join(lines))])
     return _with_buttons(body, buttons) if buttons else body
 
 
@@ -271,8 +271,8 @@ def _left_behind(record: Record) -> str:
     if grant is not None and grant.left_at is None:
         return "They are back, so it goes on."
     if end is not None and end.why == timing.LEFT_BEHIND:
-        return f"Nothing says what uses it, so it ends by itself {text.date(end.at)}."
-    goes_on = f"until {text.date(end.at)}" if end else "without an end"
+        return f"Nothing says what uses it, so it ends by itself {wording.date(end.at)}."
+    goes_on = f"until {wording.date(end.at)}" if end else "without an end"
     return f"It says what uses it, so it goes on {goes_on}. Revoke it if nothing needs it any more."
 
 
@@ -287,20 +287,20 @@ def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
     `asker`: their name where a mention would ring, as it does in a post; an edit rings nobody and mentions them.
     """
     request = record.request
-    asked = f"{asker or text.person(request.requester)} asked for {inert(request.rule.title, 150)}"
+    asked = f"{asker or wording.person(request.requester)} asked for {inert(request.rule.title, 150)}"
     if addressed:
-        asked = f"{text.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
+        asked = f"{wording.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
     facts = {
         "Plan": inert(request.plan.name, 150),
-        "Limits": text.begun(text.plan_limits(request.plan)),
-        "Lifetime": text.begun(text.duration(request.lifetime)),
+        "Limits": wording.begun(wording.plan_limits(request.plan)),
+        "Lifetime": wording.begun(wording.duration(request.lifetime)),
     }
     blocks: list[Block] = [
         {"type": "header", "text": plain(f"{request.label} · {request.rule.title}", 150)},
         _section(asked),
         {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
     ]
-    said = f"{asked} ({inert(request.plan.name, 150)}, {text.duration(request.lifetime)}): {request.label}"
+    said = f"{asked} ({inert(request.plan.name, 150)}, {wording.duration(request.lifetime)}): {request.label}"
     for name, typed in (("Used by", request.used_by), ("Reason", request.reason)):
         if typed.strip():
             blocks.append(_typed(name, typed))
@@ -311,11 +311,11 @@ def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
 def state_lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
     """What is true of the request now; `card`: told to those who decide."""
     request = record.request
-    at = text.date(request.decided_at or request.created_at)
-    by = f" by {text.person(request.decided_by)}" if request.decided_by else ""
+    at = wording.date(request.decided_at or request.created_at)
+    by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
     match request.state:
         case RequestState.PENDING:
-            until = f"Open until {text.date(request.lapses_at)}, then it lapses."
+            until = f"Open until {wording.date(request.lapses_at)}, then it lapses."
             return [_asked_for(request, card=card), *_so_far(record), until]
         case RequestState.APPROVED:
             return [*_granted(record, stuck=stuck), _approved(record, at)]
@@ -334,7 +334,7 @@ def _asked_for(request: Request, *, card: bool) -> str:
     needed = "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
     if card:
         return f"Needs {needed}."
-    return f"Waiting for {needed} from {text.audience(rule.approvers, except_=request.requester)}."
+    return f"Waiting for {needed} from {wording.audience(rule.approvers, except_=request.requester)}."
 
 
 def _so_far(record: Record) -> list[str]:
@@ -343,19 +343,19 @@ def _so_far(record: Record) -> list[str]:
     if not yeses:
         return []
     if len(yeses) < need:
-        return [f"{len(yeses)} of {need} so far: {text.people(yeses)}."]
-    return [f"{len(yeses)} so far: {text.people(yeses)}. The rule has become stricter and needs more."]
+        return [f"{len(yeses)} of {need} so far: {wording.people(yeses)}."]
+    return [f"{len(yeses)} so far: {wording.people(yeses)}. The rule has become stricter and needs more."]
 
 
 def _yeses(record: Record) -> list[str]:
     request = record.request
-    return [text.person(one.reviewer) for one in rules.yeses(record.reviews, request.rule, request.requester)]
+    return [wording.person(one.reviewer) for one in rules.yeses(record.reviews, request.rule, request.requester)]
 
 
 def _approved(record: Record, at: str) -> str:
     decided_by = record.request.decided_by
-    by = _yeses(record) or ([text.person(decided_by)] if decided_by else [])
-    return f"Approved by {text.people(by)}, {at}." if by else f"Granted at once, {at}: no approval was needed."
+    by = _yeses(record) or ([wording.person(decided_by)] if decided_by else [])
+    return f"Approved by {wording.people(by)}, {at}." if by else f"Granted at once, {at}: no approval was needed."
 
 
 def _granted(record: Record, *, stuck: bool) -> list[str]:
@@ -371,7 +371,7 @@ def _granted(record: Record, *, stuck: bool) -> list[str]:
             return [_active(record, grant), *anew]
         case GrantState.ENDED:
             ended = _ended(grant)
-            return [text.begun(ended)]
+            return [wording.begun(ended)]
         case _:
             assert_never(grant.state)
 
@@ -379,24 +379,26 @@ def _granted(record: Record, *, stuck: bool) -> list[str]:
 def _active(record: Record, grant: Grant) -> str:
     end = timing.end_of(record)
     if grant.until is not None:
-        return f"Active until {text.date(grant.until)}."
+        return f"Active until {wording.date(grant.until)}."
     if grant.asked_at is not None and end is not None:
-        return f"Active. Its approvers are asked whether it is still needed; without a yes it ends {text.date(end.at)}."
+        return (
+            f"Active. Its approvers are asked whether it is still needed; without a yes it ends {wording.date(end.at)}."
+        )
     if grant.review_at is not None:
-        return f"Active, no end. Whether it is still needed is asked {text.date(grant.review_at)}."
+        return f"Active, no end. Whether it is still needed is asked {wording.date(grant.review_at)}."
     return "Active, no end: a person has to end it."
 
 
 def _ended(grant: Grant) -> str:
-    at = f", {text.date(grant.ended_at)}" if grant.ended_at else ""
+    at = f", {wording.date(grant.ended_at)}" if grant.ended_at else ""
     if grant.ended_by is not None:
-        return f"ended by {text.person(grant.ended_by)}{at}."
+        return f"ended by {wording.person(grant.ended_by)}{at}."
     return f"ended{at}." if grant.end_reason else f"ended on time{at}."
 
 
 def _trouble(record: Record, help_channel: str, *, stuck: bool, delayed: bool) -> list[str]:
     if stuck:
-        return [f"Stuck: a person has to look. Ask in {text.channel(help_channel)} and say {record.request.label}."]
+        return [f"Stuck: a person has to look. Ask in {wording.channel(help_channel)} and say {record.request.label}."]
     return ["This takes longer than usual. Nothing is lost, I keep trying."] if delayed else []
 
 
@@ -461,10 +463,10 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
     facts = {
         "API": inert(rule.title, 150),
         "Plan": inert(request.plan.name, 150),
-        "Limits": text.begun(text.plan_limits(request.plan)),
-        "Works until": text.date(end) if end else "A person ends it",
+        "Limits": wording.begun(wording.plan_limits(request.plan)),
+        "Works until": wording.date(end) if end else "A person ends it",
     }
-    after = text.date(until) if until else f"after {text.duration(rule.hide_token_after)}"
+    after = wording.date(until) if until else f"after {wording.duration(rule.hide_token_after)}"
     goes = f"This message is deleted {after}, or as soon as you press the button. The token cannot be shown again."
     name = modals.ACTION_TOKEN_SAVED
     saved = _button("I Have Saved It", name, f"{request.id}:{key.id}", f"I have saved the token of {request.label}")
@@ -532,7 +534,7 @@ def audit(lines: Sequence[AuditRow]) -> tuple[Body, int]:
     blocks: list[str] = []
     room = MAX_TEXT
     for row in lines:
-        line = text.cut(f"{_line(row, _SLACK)} · {text.date(row.at)}", MAX_SECTION)
+        line = wording.cut(f"{_line(row, _SLACK)} · {wording.date(row.at)}", MAX_SECTION)
         room -= len(line) + 1
         if said and room < 0:
             break
@@ -559,8 +561,8 @@ class _Tongue:
     event: Callable[[str], str]
 
 
-_SLACK = _Tongue(text.person, text.date, inert, lambda event: f"*{event}*")
-_PLAIN = _Tongue(lambda user: f"@{text.one_line(user, 50)}", text.utc, text.one_line, str)
+_SLACK = _Tongue(wording.person, wording.date, inert, lambda event: f"*{event}*")
+_PLAIN = _Tongue(lambda user: f"@{wording.one_line(user, 50)}", wording.utc, wording.one_line, str)
 
 
 def _line(row: AuditRow, tongue: _Tongue) -> str:
@@ -657,7 +659,7 @@ class _Teller:
         value = self.details.get(key)
         if value is None or value == "":
             return ""
-        return f"{before}{self.tongue.said(text.without_markup(str(value)), limit)}"
+        return f"{before}{self.tongue.said(wording.without_markup(str(value)), limit)}"
 
     def names(self, key: str, before: str) -> str:
         value = self.details.get(key)
@@ -690,7 +692,7 @@ class _Teller:
         if value is None:
             return "no end"
         try:
-            return text.duration(timedelta(seconds=value))
+            return wording.duration(timedelta(seconds=value))
         except (TypeError, ValueError, OverflowError):
             return self.word("lifetime")
 
@@ -705,7 +707,7 @@ def what(request: Request) -> str:
 
 
 def _headline(request: Request) -> str:
-    return f"{request.label} · {what(request)}, {text.duration(request.lifetime)}"
+    return f"{request.label} · {what(request)}, {wording.duration(request.lifetime)}"
 
 
 def _section(said: str) -> Block:

@@ -14,8 +14,8 @@ from typing import Any
 
 from bot.core.lifecycle import Loss
 from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
-from bot.slack import text
-from bot.slack.text import Block, inert, mrkdwn, plain
+from bot.slack import wording
+from bot.slack.wording import Block, inert, mrkdwn, plain
 
 CALLBACK_REQUEST = "request"
 CALLBACK_DENY = "deny"
@@ -107,7 +107,7 @@ def loading(request_id: str) -> Block:
 def request_form(form: Form) -> Block:
     """The form, as far as an API is chosen. What was typed survives a change of API; plan and lifetime are asked anew."""
     if not form.rules:
-        said = f"There is no API you may ask for here. If there should be, ask in {text.channel(form.help_channel)}."
+        said = f"There is no API you may ask for here. If there should be, ask in {wording.channel(form.help_channel)}."
         return notice("Not available", said)
     chosen = form.chosen or (form.rules[0] if len(form.rules) == 1 else None)
     blocks = [_api_input(form.rules, chosen)]
@@ -153,13 +153,13 @@ def _link(url: str, label: str) -> str | None:
     """A link, if the address can stand in one."""
     if not url.startswith(("https://", "http://")) or any(one in url for one in "<>| \n") or len(url) > 1500:
         return None
-    return f"<{text.escape(url)}|{label}>"
+    return f"<{wording.escape(url)}|{label}>"
 
 
 def _plan_block(rule: Rule, picked: str | None) -> Block:
     if len(rule.plans) == 1:
         plan = rule.plans[0]
-        return _fixed("plan", rule, plan.name, f"*Limits:* {text.plan_limits(plan)}")
+        return _fixed("plan", rule, plan.name, f"*Limits:* {wording.plan_limits(plan)}")
     options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
     return _input(f"plan:{rule.name}", "Plan", _choice(ACTION_PLAN, options, picked))
 
@@ -167,9 +167,9 @@ def _plan_block(rule: Rule, picked: str | None) -> Block:
 def _lifetime_block(rule: Rule, picked: str | None) -> Block:
     values = [lifetime_value(lifetime) for lifetime in rule.lifetimes[:MAX_OPTIONS]]
     if len(values) == 1:
-        return _fixed("lifetime", rule, values[0], f"*Lifetime:* {text.duration(rule.lifetimes[0])}")
+        return _fixed("lifetime", rule, values[0], f"*Lifetime:* {wording.duration(rule.lifetimes[0])}")
     options = [
-        _option(text.begun(text.duration(lifetime)), value)
+        _option(wording.begun(wording.duration(lifetime)), value)
         for lifetime, value in zip(rule.lifetimes, values, strict=False)
     ]
     element = _choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
@@ -230,7 +230,7 @@ def _api_option(rule: Rule) -> Block:
 
 
 def _plan_option(plan: Plan) -> Block:
-    return _option(plan.name, plan.name) | {"description": plain(text.begun(text.plan_limits(plan)), 75)}
+    return _option(plan.name, plan.name) | {"description": plain(wording.begun(wording.plan_limits(plan)), 75)}
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ def accepted(record: Record, *, decision: str) -> Block:
         now = "Your token arrives in our DM in a moment."
     else:
         now = "Our DM says how it went."
-    asked = f"*{request.label}* · {inert(request.rule.title, 150)}, {text.duration(request.lifetime)}"
+    asked = f"*{request.label}* · {inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
     return notice(request.label, f"{asked}\n{now}")
 
 
@@ -357,7 +357,8 @@ def notice(title: str, said: str) -> Block:
 def deny_form(record: Record, channel: str | None = None, ts: str | None = None) -> Block:
     """A no needs a reason. `channel` and `ts` are those of the card that was clicked."""
     request = record.request
-    said = f"{text.person(request.requester)} asked for {inert(request.rule.title, 150)}, {text.duration(request.lifetime)}."
+    asked_for = f"{inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
+    said = f"{wording.person(request.requester)} asked for {asked_for}."
     metadata = {"request_id": request.id, "channel": channel, "ts": ts}
     return _view(
         f"Deny {request.label}",
@@ -379,7 +380,9 @@ def deny_form(record: Record, channel: str | None = None, ts: str | None = None)
 def revoke_form(record: Record) -> Block:
     """For somebody other than the holder, who is told who ended it and why."""
     request = record.request
-    said = f"The token of {text.person(request.requester)} for {inert(request.rule.title, 150)} stops working at once."
+    said = (
+        f"The token of {wording.person(request.requester)} for {inert(request.rule.title, 150)} stops working at once."
+    )
     return _view(
         f"Revoke {request.label}?",
         [
@@ -447,15 +450,15 @@ def help_text(
     if offered:
         names = [inert(rule.title, 75) for rule in offered[:20]]
         names += [f"{len(offered) - 20:,} more"] if len(offered) > 20 else []
-        lines += [f"{inert(command, 40)} asks for a token.", f"You may ask for {text.people(names, last='or')}."]
+        lines += [f"{inert(command, 40)} asks for a token.", f"You may ask for {wording.people(names, last='or')}."]
     else:
         lines.append("There is no API you may ask for here.")
     if waiting:
         numbers = [f"{one.request.label} ({inert(one.request.rule.title, 75)})" for one in waiting[:10]]
         numbers += [f"{len(waiting) - 10:,} more"] if len(waiting) > 10 else []
-        lines.append(f"Waiting for a decision: {text.people(numbers)}.")
-    lines += ["Your requests and tokens are in our DM.", f"Questions: {text.channel(help_channel)}."]
-    said = text.cut("\n".join(lines), 3000)
+        lines.append(f"Waiting for a decision: {wording.people(numbers)}.")
+    lines += ["Your requests and tokens are in our DM.", f"Questions: {wording.channel(help_channel)}."]
+    said = wording.cut("\n".join(lines), 3000)
     return said, [_section(said)]
 
 

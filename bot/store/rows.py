@@ -26,8 +26,8 @@ from bot.core.model import (
     RequestId,
     RequestState,
     Review,
-    Ring,
     Rule,
+    Topic,
     Verdict,
 )
 
@@ -178,7 +178,7 @@ def message_row(request_id: str, position: int, message: Message) -> dict[str, A
         "position": position,
         "kind": message.kind.value,
         "target": message.target,
-        "ring": message.ring.value if message.ring else None,
+        "topic": message.topic.value if message.topic else None,
         "channel": message.channel,
         "ts": message.ts,
         "shown_version": message.shown_version,
@@ -192,7 +192,7 @@ def message_of(row: Row[Any]) -> Message:
         id=MessageId(row.id),
         kind=MessageKind(row.kind),
         target=row.target,
-        ring=Ring(row.ring) if row.ring else None,
+        topic=Topic(row.topic) if row.topic else None,
         channel=row.channel,
         ts=row.ts,
         shown_version=row.shown_version,

@@ -320,7 +320,7 @@ class Transaction:
         )
 
     def _due(self, kinds: Collection[EffectKind], busy_lanes: Collection[str]) -> Select[Any]:
-        """Open, due, in nobody's hands, and nothing else of the same subject in anybody's hands."""
+        """Open, due, in nobody's ports, and nothing else of the same subject in anybody's hands."""
         table, other = tables.effects, _OTHER
         return (
             select(table)

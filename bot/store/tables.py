@@ -125,7 +125,7 @@ messages = Table(
     Column("position", Integer, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("target", String(32), nullable=False),
-    Column("ring", String(16)),
+    Column("topic", String(16)),
     Column("channel", String(32)),
     Column("ts", String(32)),
     Column("shown_version", Integer, nullable=False),

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from bot.core.facts import Issued
-from bot.core.faults import Definite, Gone, Passing, Unknown
+from bot.core.faults import Gone, Permanent, Transient
+from bot.core.faults import OutcomeUnknown as LostOutcome
 from bot.core.model import Key, Plan, Record
 from bot.tyk import session
 from bot.tyk.dashboard import (
@@ -39,12 +40,12 @@ class Keys:
         self.names_by_token = keys_by is KeysBy.ID
 
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
-        """Make a key that lives until `expires_at`. Raises Definite where the rule does not fit what Tyk has."""
+        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has."""
         async with told_by_meaning():
             await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
             created = await self._dashboard.create_key(session.session(record, key, expires_at, self._now()))
         if created.key_hash is None and not self.names_by_token:
-            raise Definite("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
+            raise Permanent("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
         return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
 
     async def confirm(self, record: Record, key: Key, name: str) -> None:
@@ -63,7 +64,7 @@ class Keys:
         async with told_by_meaning():
             await self._dashboard.delete_key(name)
             if await self._dashboard.read_key(name) is not None:
-                raise Passing("tyk_key_still_there")
+                raise Transient("tyk_key_still_there")
 
 
 class Catalogue:
@@ -77,15 +78,15 @@ class Catalogue:
         self._policies: tuple[float, dict[str, TykPolicy]] | None = None
 
     async def check(self, api_id: str, plan: Plan) -> None:
-        """Raises Definite for an unknown API or policy, or a policy that opens more than the plan lists."""
+        """Raises Permanent for an unknown API or policy, or a policy that opens more than the plan lists."""
         if await self.api(api_id) is None:
-            raise Definite("tyk_api_unknown", f"Tyk has no API {api_id}")
+            raise Permanent("tyk_api_unknown", f"Tyk has no API {api_id}")
         if plan.tyk_policies:
             listed = frozenset({api_id, *(api.api_id for api in plan.also_opens)})
             if policy_complaints(plan, listed, await self.policies()):
                 self._policies = None
             for complaint in policy_complaints(plan, listed, await self.policies()):
-                raise Definite("tyk_policy", complaint)
+                raise Permanent("tyk_policy", complaint)
 
     async def api(self, api_id: str) -> ApiDefinition | None:
         at, known = self._apis.get(api_id, (0.0, None))
@@ -129,9 +130,9 @@ async def told_by_meaning() -> AsyncIterator[None]:
     except KeyMissing as error:
         raise Gone(error.code, str(error)) from None
     except Rejected as error:
-        raise Definite(error.code, str(error)) from None
+        raise Permanent(error.code, str(error)) from None
     except OutcomeUnknown as error:
-        raise Unknown(error.code, str(error)) from None
+        raise LostOutcome(error.code, str(error)) from None
     except DashboardError as error:
         wait = error.retry_after if isinstance(error, Unavailable) else None
-        raise Passing(error.code, str(error), retry_after=wait) from None
+        raise Transient(error.code, str(error), retry_after=wait) from None

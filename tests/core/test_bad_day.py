@@ -30,8 +30,8 @@ from bot.core.model import (
     Refusal,
     RequestId,
     RequestState,
-    Ring,
     Rule,
+    Topic,
     Transition,
     Verdict,
 )
@@ -162,8 +162,8 @@ class Life:
         self.now += length
         self.works()
 
-    def topics(self, kind: MessageKind) -> list[Ring | None]:
-        return [message.ring for message in self.record.messages if message.kind is kind]
+    def topics(self, kind: MessageKind) -> list[Topic | None]:
+        return [message.topic for message in self.record.messages if message.kind is kind]
 
     def events(self, event: AuditEvent) -> list[AuditLine]:
         return [line for line in self.audit if line.event is event]
@@ -201,14 +201,14 @@ def test_silent_approvers_are_reminded_twice() -> None:
     """After a third of the time and a day before the end the card's channel is told, and each time the audit."""
     life = Life()
     life.passes(56 * HOUR - SECOND)
-    assert life.topics(MessageKind.NOTE) == []
+    assert life.topics(MessageKind.REMINDER) == []
     life.passes(SECOND)
-    assert life.topics(MessageKind.NOTE) == [Ring.STILL_WAITING]
+    assert life.topics(MessageKind.REMINDER) == [Topic.STILL_WAITING]
     assert life.last_message().target == PAYMENTS.approvals_channel
     life.passes(6 * DAY - 56 * HOUR - SECOND)
-    assert life.topics(MessageKind.NOTE) == [Ring.STILL_WAITING]
+    assert life.topics(MessageKind.REMINDER) == [Topic.STILL_WAITING]
     life.passes(SECOND)
-    assert life.topics(MessageKind.NOTE) == [Ring.STILL_WAITING, Ring.LAST_CHANCE]
+    assert life.topics(MessageKind.REMINDER) == [Topic.STILL_WAITING, Topic.LAST_CHANCE]
     life.passes(DAY)
     assert life.record.request.state is RequestState.LAPSED
     assert life.reminded() == ["still waiting", "last chance"]
@@ -218,7 +218,7 @@ def test_after_a_long_absence_one_reminder_is_enough() -> None:
     """The bot was off until an hour before the end: the last chance is told, and what was missed is not."""
     life = Life()
     life.is_away(7 * DAY - HOUR)
-    assert life.topics(MessageKind.NOTE) == [Ring.LAST_CHANCE]
+    assert life.topics(MessageKind.REMINDER) == [Topic.LAST_CHANCE]
     life.passes(HOUR - SECOND)
     assert life.reminded() == ["last chance"]
     assert timing.reminders(life.record) == ()
@@ -227,16 +227,16 @@ def test_after_a_long_absence_one_reminder_is_enough() -> None:
 @pytest.mark.parametrize(
     ("lapses_after", "topics"),
     [
-        (36 * HOUR, [Ring.STILL_WAITING]),
-        (36 * HOUR + SECOND, [Ring.STILL_WAITING, Ring.LAST_CHANCE]),
-        (HOUR, [Ring.STILL_WAITING]),
+        (36 * HOUR, [Topic.STILL_WAITING]),
+        (36 * HOUR + SECOND, [Topic.STILL_WAITING, Topic.LAST_CHANCE]),
+        (HOUR, [Topic.STILL_WAITING]),
     ],
 )
-def test_a_short_wait_has_no_last_chance(lapses_after: timedelta, topics: list[Ring]) -> None:
+def test_a_short_wait_has_no_last_chance(lapses_after: timedelta, topics: list[Topic]) -> None:
     """Where a day before the end comes no later than a third of the time, that day is not told of."""
     life = Life(replace(PAYMENTS, lapses_after=lapses_after))
     life.passes(lapses_after)
-    assert life.topics(MessageKind.NOTE) == topics
+    assert life.topics(MessageKind.REMINDER) == topics
     assert life.record.request.state is RequestState.LAPSED
 
 
@@ -246,7 +246,7 @@ def test_a_decision_ends_the_reminding() -> None:
     life.now += 56 * HOUR
     life.settle()
     note = life.last_message()
-    assert note.ring is Ring.STILL_WAITING
+    assert note.topic is Topic.STILL_WAITING
     life.says(BOB, Verdict.NO)
     assert (EffectKind.REMIND, "r") not in life.open
     life.works()
@@ -277,18 +277,18 @@ def test_what_woke_too_early_is_promised_again() -> None:
 
 @pytest.mark.parametrize(
     ("lifetime", "topics"),
-    [(2 * DAY - SECOND, []), (2 * DAY, [Ring.ENDING]), (7 * DAY, [Ring.ENDING]), (DAY, []), (None, [])],
+    [(2 * DAY - SECOND, []), (2 * DAY, [Topic.ENDING]), (7 * DAY, [Topic.ENDING]), (DAY, []), (None, [])],
 )
-def test_the_holder_hears_a_day_before_the_end(lifetime: Lifetime, topics: list[Ring]) -> None:
+def test_the_holder_hears_a_day_before_the_end(lifetime: Lifetime, topics: list[Topic]) -> None:
     """Of a grant of two days or more, once; who asked for less knows."""
     life = held(lifetime=lifetime)
     if lifetime is not None:
         life.passes(lifetime - DAY - SECOND)
-        assert life.topics(MessageKind.RING) == []
+        assert life.topics(MessageKind.NOTICE) == []
         life.passes(SECOND)
-    assert life.topics(MessageKind.RING) == topics
+    assert life.topics(MessageKind.NOTICE) == topics
     life.passes(DAY)
-    assert life.topics(MessageKind.RING) == topics
+    assert life.topics(MessageKind.NOTICE) == topics
     assert life.ended() == (lifetime is not None)
 
 
@@ -297,7 +297,7 @@ def test_a_bot_that_was_off_tells_of_no_end_that_is_past() -> None:
     life = held()
     life.is_away(8 * DAY)
     assert life.ended()
-    assert life.topics(MessageKind.RING) == []
+    assert life.topics(MessageKind.NOTICE) == []
 
 
 def test_an_end_that_was_told_too_late_is_not_told() -> None:
@@ -306,7 +306,7 @@ def test_an_end_that_was_told_too_late_is_not_told() -> None:
     life.now += 6 * DAY
     life.settle()
     ring = life.last_message()
-    assert ring.ring is Ring.ENDING
+    assert ring.topic is Topic.ENDING
     life.is_away(DAY)
     assert not next(one for one in life.record.messages if one.id == ring.id).is_posted
 
@@ -331,7 +331,7 @@ def test_a_lost_token_works_until_the_new_one_is_shown() -> None:
     assert life.record.token_message(new.id) != life.record.token_message(old.id)
     assert [line.details for line in life.events(AuditEvent.REPLACED)] == [{"why": "lost"}]
     assert len(life.events(AuditEvent.REVIEWED)) == 2
-    assert life.topics(MessageKind.NOTE) == []
+    assert life.topics(MessageKind.REMINDER) == []
 
 
 def test_a_leaked_token_stops_at_once() -> None:
@@ -340,8 +340,8 @@ def test_a_leaked_token_stops_at_once() -> None:
     old = life.record.keys[0]
     life.replaces(Loss.LEAKED)
     assert life.open[EffectKind.REVOKE_KEY, old.id] == life.now
-    assert life.topics(MessageKind.NOTE) == [Ring.LEAKED]
-    note = next(one for one in life.record.messages if one.ring is Ring.LEAKED)
+    assert life.topics(MessageKind.REMINDER) == [Topic.LEAKED]
+    note = next(one for one in life.record.messages if one.topic is Topic.LEAKED)
     assert note.target == PAYMENTS.approvals_channel
     life.works(but=frozenset({EffectKind.ISSUE_KEY}))
     assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.MAKING]
@@ -398,7 +398,7 @@ def test_a_token_that_could_not_be_shown_in_time() -> None:
     life.tries((EffectKind.DELIVER_TOKEN, first.id))
     life.now += DAY
     life.works(but=later)
-    assert life.topics(MessageKind.RING) == [Ring.UNSEEN]
+    assert life.topics(MessageKind.NOTICE) == [Topic.UNSEEN]
     assert (EffectKind.DELIVER_TOKEN, first.id) not in life.open
     assert life.events(AuditEvent.HIDDEN) == []
     life.replaces(Loss.LOST)
@@ -545,7 +545,7 @@ def test_a_key_without_a_use_dies_a_day_after_its_holder_left() -> None:
     life = held()
     life.passes(DAY)
     life.sees(GONE)
-    assert life.topics(MessageKind.CASE) == [Ring.LEFT]
+    assert life.topics(MessageKind.QUESTION) == [Topic.LEFT]
     assert life.last_message().target == PAYMENTS.approvals_channel
     life.passes(DAY - SECOND)
     assert not life.ended()
@@ -562,7 +562,7 @@ def test_a_key_that_says_what_uses_it_outlives_its_holder(lifetime: Lifetime) ->
     life.sees(GONE)
     life.passes(7 * DAY - SECOND)
     assert not life.ended()
-    assert life.topics(MessageKind.RING) == []
+    assert life.topics(MessageKind.NOTICE) == []
     life.passes(SECOND)
     assert life.ended() == (lifetime is not None)
     assert life.grant.end_reason == ""
@@ -581,7 +581,7 @@ def test_a_leaver_is_told_of_once() -> None:
     life = held()
     for _ in range(3):
         life.sees(GONE)
-    assert life.topics(MessageKind.CASE) == [Ring.LEFT]
+    assert life.topics(MessageKind.QUESTION) == [Topic.LEFT]
     assert len(life.events(AuditEvent.LEFT)) == 1
     ended = _ended()
     ended.sees(GONE)
@@ -599,7 +599,7 @@ def test_who_comes_back_keeps_what_they_hold() -> None:
     life.passes(5 * DAY)
     assert not life.ended()
     life.passes(2 * DAY)
-    assert life.topics(MessageKind.RING) == [Ring.ENDING]
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDING]
     assert (life.grant.state, life.grant.end_reason) == (GrantState.ENDED, "")
 
 
@@ -620,7 +620,7 @@ def test_who_leaves_again_after_a_return_is_told_of_again() -> None:
     life.sees(facts.Returned())
     life.passes(DAY)
     life.sees(GONE)
-    assert life.topics(MessageKind.CASE) == [Ring.LEFT, Ring.LEFT]
+    assert life.topics(MessageKind.QUESTION) == [Topic.LEFT, Topic.LEFT]
     life.passes(DAY - SECOND)
     assert not life.ended()
     life.passes(SECOND)
@@ -644,19 +644,19 @@ def test_approvers_are_asked_whether_it_is_still_needed() -> None:
     """When it is due they get the question, the holder hears of it, and Bob's yes puts it off for as long again."""
     life = held(REVIEWED, None, "checkout")
     life.passes(EVERY - SECOND)
-    assert life.topics(MessageKind.CASE) == []
+    assert life.topics(MessageKind.QUESTION) == []
     life.passes(SECOND)
-    assert life.topics(MessageKind.CASE) == [Ring.RENEWAL]
-    assert life.topics(MessageKind.RING) == [Ring.REVIEWING]
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING]
     assert timing.end_of(life.record) == timing.End(NOW + EVERY + 14 * DAY, UNREVIEWED)
     life.passes(DAY)
     life.renews()
     assert (life.grant.review_at, life.grant.asked_at) == (life.now + EVERY, None)
     assert [line.details for line in life.events(AuditEvent.RENEWED)] == [{"reviewer": "UBOB", "counted_by": "S0LEADS"}]
     life.passes(EVERY - SECOND)
-    assert life.topics(MessageKind.CASE) == [Ring.RENEWAL]
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
     life.passes(SECOND)
-    assert life.topics(MessageKind.CASE) == [Ring.RENEWAL, Ring.RENEWAL]
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL, Topic.RENEWAL]
     assert not life.ended()
     assert life.reminded() == ["renewal", "renewal"]
 
@@ -665,14 +665,14 @@ def test_without_a_yes_it_ends_and_the_holder_hears_on_the_way() -> None:
     """Alice is told when they are asked, a day before the end, and when it has ended."""
     life = held(REVIEWED, None, "checkout")
     life.passes(EVERY + 13 * DAY - SECOND)
-    assert life.topics(MessageKind.RING) == [Ring.REVIEWING]
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING]
     life.passes(SECOND)
-    assert life.topics(MessageKind.RING) == [Ring.REVIEWING, Ring.REVIEWING]
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING, Topic.REVIEWING]
     life.passes(DAY - SECOND)
     assert not life.ended()
     life.passes(SECOND)
     assert (life.grant.state, life.grant.end_reason) == (GrantState.ENDED, UNREVIEWED)
-    assert life.topics(MessageKind.RING) == [Ring.REVIEWING, Ring.REVIEWING, Ring.ENDED]
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING, Topic.REVIEWING, Topic.ENDED]
     assert life.record.keys[0].state is KeyState.DEAD
 
 
@@ -680,7 +680,7 @@ def test_a_bot_that_was_off_asks_before_it_ends_anything() -> None:
     """It was off for half a year: the fourteen days begin when the approvers are asked."""
     life = held(REVIEWED, None, "checkout")
     life.is_away(EVERY + 100 * DAY)
-    assert life.topics(MessageKind.CASE) == [Ring.RENEWAL]
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
     assert timing.end_of(life.record) == timing.End(life.now + 14 * DAY, UNREVIEWED)
     life.passes(14 * DAY - SECOND)
     assert not life.ended()
@@ -702,7 +702,7 @@ def test_a_case_follows_the_keys_it_names() -> None:
     """Alice replaces her token while the approvers are asked: the question is shown again, with the key that lives."""
     life = held(REVIEWED, None)
     life.passes(EVERY)
-    question = next(one for one in life.record.messages if one.kind is MessageKind.CASE)
+    question = next(one for one in life.record.messages if one.kind is MessageKind.QUESTION)
     life.replaces(Loss.LOST)
     life.works(but=frozenset({EffectKind.SHOW_MESSAGE}))
     assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.LIVE]
@@ -738,7 +738,7 @@ def test_a_rule_without_review_asks_nobody() -> None:
     life = held(replace(REVIEWED, review_every=None), None)
     life.passes(1000 * DAY)
     assert not life.ended()
-    assert life.topics(MessageKind.CASE) == life.topics(MessageKind.RING) == []
+    assert life.topics(MessageKind.QUESTION) == life.topics(MessageKind.NOTICE) == []
     assert timing.end_of(life.record) is None
 
 
@@ -747,7 +747,7 @@ def test_a_grant_with_an_end_of_its_own_is_not_asked_about() -> None:
     life = held(REVIEWED, 100 * DAY)
     assert life.grant.review_at is None
     life.passes(100 * DAY)
-    assert life.topics(MessageKind.CASE) == []
+    assert life.topics(MessageKind.QUESTION) == []
 
 
 @pytest.mark.parametrize(("used_by", "why"), [("", LEFT_BEHIND), ("checkout", UNREVIEWED)])

@@ -20,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.core.model import EffectKind, KeyState
 from bot.effects import TYK_DEADLINE
-from bot.effects.hands import Claim, Hands
+from bot.effects.ports import Claim, Ports
 from bot.store.seal import Seal
 from bot.store.store import LeaseLost
-from bot.worker import Trouble, Worker
+from bot.worker import Failure, Worker
 from tests.crash.outside import Fates
 from tests.crash.proofs import Tally, fresh
-from tests.crash.story import BOOK, PEOPLE, REQUEST, SEAL_KEY, Story
+from tests.crash.story import PEOPLE, REQUEST, RULEBOOK, SEAL_KEY, Story
 
 KINDS = frozenset(
     {
@@ -69,10 +69,10 @@ class Search:
         self.engine = engine
         self.raw = raw
         self.story = Story(engine, Fates(), names_by_token=False)
-        hands = Hands(self.story.slack, self.story.tyk, Seal([SEAL_KEY]), BOOK, self.story.store)
-        self.worker = Worker(hands, self.story._new_id, kinds=KINDS, clock=lambda: 0.0, spread=lambda: 0.0)
+        ports = Ports(self.story.slack, self.story.tyk, Seal([SEAL_KEY]), RULEBOOK, self.story.store)
+        self.worker = Worker(ports, self.story._new_id, kinds=KINDS, clock=lambda: 0.0, spread=lambda: 0.0)
         self.worker._busy_lanes = lambda: ()  # type: ignore[method-assign]  # lanes only pace, and time is a move here
-        self._poster = Worker(hands, self.story._new_id, kinds=frozenset({EffectKind.POST_MESSAGE}), clock=lambda: 0.0)
+        self._poster = Worker(ports, self.story._new_id, kinds=frozenset({EffectKind.POST_MESSAGE}), clock=lambda: 0.0)
         self._poster._busy_lanes = lambda: ()  # type: ignore[method-assign]  # as above
         self.tally = Tally()
 
@@ -100,11 +100,11 @@ class Search:
         story = self.story
         await story._ask()
         await story._approve("BOB")
-        await story.worker.settle()
+        await story.worker.drain()
         story.pass_time(timedelta(seconds=5))
-        await story.worker.settle()
+        await story.worker.drain()
         await story._approve("CAROL")
-        await self._poster.settle()
+        await self._poster.drain()
         return self._taken(replicas=(Replica(), Replica()), mishaps=MISHAPS, run_outs=LEASES_RUN_OUT, revoked=False)
 
     def _taken(self, **rest: Any) -> State:
@@ -149,7 +149,7 @@ class Search:
             outcome = await self.worker.act(replica.claim)
             found.append(self._with(state, number, Replica(replica.claim, outcome)))
             if state.mishaps:
-                lost = Replica(replica.claim, Trouble("answer_lost"))
+                lost = Replica(replica.claim, Failure("answer_lost"))
                 found.append(replace(self._with(state, number, lost), mishaps=state.mishaps - 1))
         else:
             with contextlib.suppress(LeaseLost):
@@ -199,14 +199,14 @@ class Search:
         messages = [(one.kind, one.ts) for one in record.messages]
         at_tyk = [(one.key_hash, one.deleted, self._lasts(one)) for one in self.story.tyk.keys]
         at_slack = [(one.ts, one.kind, one.token, one.deleted) for one in self.story.slack.messages]
-        hands = [
+        ports = [
             (
                 one.claim and (one.claim.effect.id, epochs[one.claim.effect.id] - one.claim.effect.epoch),
                 _told(one.outcome),
             )
             for one in state.replicas
         ]
-        rest = (state.mishaps, state.run_outs, state.revoked, sorted(map(str, hands)))
+        rest = (state.mishaps, state.run_outs, state.revoked, sorted(map(str, ports)))
         return str((effects, grant, keys, messages, at_tyk, at_slack, rest))
 
     def _lasts(self, key: Any) -> bool:

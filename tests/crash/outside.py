@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.facts import Issued
-from bot.core.faults import Gone, Unknown
-from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState, Ring
+from bot.core.faults import Gone, OutcomeUnknown
+from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState, Topic
 from bot.store.store import AuditEntry
 
 TEAM = "T0"
@@ -43,7 +43,7 @@ class Fates:
         if number in self.deaths:
             raise Died(name)
         if answer and number in self.lost:
-            raise Unknown("answer_lost", name)
+            raise OutcomeUnknown("answer_lost", name)
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Shown:
     token: str | None = None
     state: tuple[RequestState, GrantState | None] | None = None
     deleted: bool = False
-    ring: Ring | None = None
+    topic: Topic | None = None
 
     def __hash__(self) -> int:
         return hash((self.channel, self.ts))
@@ -74,7 +74,9 @@ class Slack:
 
     async def post(self, record: Record, message: Message) -> tuple[str, str]:
         self.fates.point(f"before post {message.kind}")
-        shown = Shown(f"D-{message.target}", str(next(self._ts)), message.kind, record.request.label, ring=message.ring)
+        shown = Shown(
+            f"D-{message.target}", str(next(self._ts)), message.kind, record.request.label, topic=message.topic
+        )
         self.messages.append(shown)
         self.fates.point(f"after post {message.kind}", answer=True)
         return shown.channel, shown.ts

@@ -19,9 +19,9 @@ from typing import Any
 from bot import app, config, manifest, settings, worker
 from bot.app import Running
 from bot.core.model import EffectState, GrantState, KeyState, RequestState
-from bot.playground.reading import has_block, token_in
-from bot.sandbox.slack import Message, NotPossible
-from bot.sandbox.world import World, world
+from bot.local.slack import Message, NotPossible
+from bot.local.world import World, world
+from bot.sandbox.demos.reading import has_block, token_in
 from bot.store.seal import new_key
 from tests.crash.proofs import Tally
 

@@ -20,7 +20,6 @@ from bot.core.model import (
     ApiRef,
     Audience,
     AuditEvent,
-    Book,
     EffectState,
     KeyState,
     Limits,
@@ -28,12 +27,13 @@ from bot.core.model import (
     Plan,
     Record,
     RequestId,
-    Ring,
     Rule,
+    Rulebook,
+    Topic,
     Verdict,
 )
 from bot.effects import TYK_DEADLINE
-from bot.effects.hands import Hands
+from bot.effects.ports import Ports
 from bot.operations import Operations, Submission
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
@@ -63,7 +63,7 @@ RULE = Rule(
     lapses_after=timedelta(days=7),
     hide_token_after=timedelta(days=1),
 )
-BOOK = Book("digest", {RULE.name: RULE})
+RULEBOOK = Rulebook("digest", {RULE.name: RULE})
 PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": person("CAROL", "S0LEADS")}
 TABLES = ("audit", "reviews", "grants", "keys", "messages", "effects", "requests", "counters", "meta")
 
@@ -88,7 +88,7 @@ class Story:
     `rings` are the topics that somebody must have been told of, `audit` what must have been written, creations apart.
     """
 
-    rings: ClassVar = {Ring.ENDING}
+    rings: ClassVar = {Topic.ENDING}
     audit: ClassVar = [
         AuditEvent.ASKED,
         AuditEvent.REVIEWED,
@@ -120,9 +120,9 @@ class Story:
     def start(self) -> None:
         self.store = MortalStore(self.engine, AUDIT, self.skew)
         self.store.fates = self.fates
-        self.operations = Operations(self.store, BOOK, self._new_id)
-        hands = Hands(self.slack, self.tyk, Seal([SEAL_KEY]), BOOK, self.store)
-        self.worker = Worker(hands, self._new_id, clock=lambda: self.skew.total_seconds(), spread=lambda: 0.0)  # noqa: PLW0108 - skew is replaced
+        self.operations = Operations(self.store, RULEBOOK, self._new_id)
+        ports = Ports(self.slack, self.tyk, Seal([SEAL_KEY]), RULEBOOK, self.store)
+        self.worker = Worker(ports, self._new_id, clock=lambda: self.skew.total_seconds(), spread=lambda: 0.0)  # noqa: PLW0108 - skew is replaced
 
     def _new_id(self) -> str:
         return f"id-{next(self._ids)}"
@@ -183,7 +183,7 @@ class Story:
         """Until nothing is open that falls due within the hour, deaths and waits included."""
         for _ in range(60):
             try:
-                acts = await self.worker.settle()
+                acts = await self.worker.drain()
             except Died:
                 self.restart()
                 continue
@@ -259,8 +259,8 @@ class Story:
             states = [shown.state for shown in self.slack.messages if shown.kind is kind]
             assert states.count(state) == 1, f"one {kind} follows its request"
             assert set(states) <= {state, None}
-        reached = {self.slack.find(one.channel, one.ts) for one in record.messages if one.ts and one.ring}
-        told = {shown.ring for shown in reached} - {Ring.ARRIVED, Ring.DELAYED}  # those come of the dying
+        reached = {self.slack.find(one.channel, one.ts) for one in record.messages if one.ts and one.topic}
+        told = {shown.topic for shown in reached} - {Topic.ARRIVED, Topic.DELAYED}  # those come of the dying
         assert told == self.rings, "each was told what they had to be told"
 
     async def _check_audit(self) -> None:
@@ -277,7 +277,7 @@ class Story:
 class BadDay(Story):
     """Nobody decides for days; the token is lost, then it leaks; its holder leaves; an approver revokes it."""
 
-    rings: ClassVar = {Ring.STILL_WAITING, Ring.LEAKED, Ring.LEFT, Ring.ENDED}
+    rings: ClassVar = {Topic.STILL_WAITING, Topic.LEAKED, Topic.LEFT, Topic.ENDED}
     audit: ClassVar = [
         AuditEvent.ASKED,
         AuditEvent.REMINDED,

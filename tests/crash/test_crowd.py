@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import literal, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.core.model import AuditEvent, EffectKind, EffectState, KeyState, MessageKind, RequestState, Ring, Verdict
+from bot.core.model import AuditEvent, EffectKind, EffectState, KeyState, MessageKind, RequestState, Topic, Verdict
 from bot.operations import Submission
 from bot.store import tables
 from bot.store.engine import migrate, open_engine
 from bot.store.store import LeaseLost
-from bot.worker import Trouble
+from bot.worker import Failure
 from tests.crash.outside import Fates, person
 from tests.crash.story import LIFETIME, PEOPLE, REQUEST, RULE, Story, wipe
 
@@ -100,16 +100,16 @@ async def test_a_bug_is_parked_after_five_tries(story: Story) -> None:
             story.pass_time(timedelta(seconds=30))
         elif claim.effect.kind is EffectKind.POST_MESSAGE and claim.message.kind is MessageKind.CARD:
             tries += 1
-            await story.worker.complete(claim, Trouble("bug_KeyError", bug=True))
+            await story.worker.complete(claim, Failure("bug_KeyError", bug=True))
         else:
             await story.worker.keep(claim)
     assert tries == 5
     await story._settle()
-    assert await alarms_in(story) == [Ring.STUCK]
+    assert await alarms_in(story) == [Topic.STUCK]
     async with story.store.transaction() as tx:
         await tx.reopen([effect.id for effect in await tx.effects(EffectState.PARKED)])
     await story._settle()
-    assert await alarms_in(story) == [Ring.STUCK, Ring.RESUMED]
+    assert await alarms_in(story) == [Topic.STUCK, Topic.RESUMED]
     assert not await parked_in(story)
 
 
@@ -118,8 +118,8 @@ async def parked_in(story: Story) -> bool:
         return bool(await tx.effects(EffectState.PARKED))
 
 
-async def alarms_in(story: Story) -> list[Ring | None]:
-    return [message.ring for message in (await story.record()).messages if message.kind is MessageKind.ALARM]
+async def alarms_in(story: Story) -> list[Topic | None]:
+    return [message.topic for message in (await story.record()).messages if message.kind is MessageKind.ALERT]
 
 
 async def test_kinds_of_another_version_are_left_alone(story: Story) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.core.model import EffectState
-from bot.playground.reading import token_in
-from bot.sandbox.slack import Message
+from bot.local.slack import Message
+from bot.sandbox.demos.reading import token_in
 from tests.story import everything
 from tests.world import WITHIN, World
 

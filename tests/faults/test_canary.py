@@ -14,9 +14,9 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 import pytest
 
-from bot.playground.stories import MainStory
-from bot.sandbox import world as sandbox
-from bot.sandbox.world import World as Place
+from bot.local import world as sandbox
+from bot.local.world import World as Place
+from bot.sandbox.demos.main_story import MainStory
 from bot.store.seal import new_key
 from tests.running import empty_place
 from tests.running.test_start import Process, process

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.playground.reading import token_in
+from bot.sandbox.demos.reading import token_in
 from tests.faults import ends_as_ever, saves_token
 from tests.log import Log, failures, lines
 from tests.story import becomes, card, denies, everything, heard, of_event, status

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
 
-from bot.playground.feed import following
-from bot.playground.stay import WORDS
-from bot.sandbox import page as sandbox_page
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
-from bot.sandbox.world import World as SandboxWorld
+from bot.local import page as sandbox_page
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
+from bot.local.world import World as SandboxWorld
+from bot.sandbox.feed import following
+from bot.sandbox.run import WORDS
 from tests.world import World, living
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")

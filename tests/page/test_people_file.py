@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bot import config
-from bot.config_file import ConfigError
-from bot.playground.people import EXAMPLE, cast_for, catalogue_of, load
-from bot.playground.place import sandbox
-from bot.sandbox.world import Cast
+from bot.config.document import ConfigError
+from bot.local.world import Cast
+from bot.sandbox.people import EXAMPLE, cast_for, catalogue_of, load
+from bot.sandbox.process import sandbox
 from tests.world import WITHIN
 
 REPOSITORY = Path(__file__).parents[2]

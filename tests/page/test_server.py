@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from bot.sandbox.page import Page, PortTakenError
-from bot.sandbox.slack import SCOPES
-from bot.sandbox.world import World, world
+from bot.local.page import Page, PortTakenError
+from bot.local.slack import SCOPES
+from bot.local.world import World, world
 
 
 class NoBot:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from bot import app, cli, config, manifest, settings
 from bot.app import Running
 from bot.core.model import EffectKind, EffectState
-from bot.sandbox.world import World as Place
-from bot.sandbox.world import world as sandbox_world
+from bot.local.world import World as Place
+from bot.local.world import world as sandbox_world
 from bot.store.seal import new_key
 from bot.store.store import Transaction
 from tests.world import WITHIN, World

@@ -21,11 +21,11 @@ import yaml
 from cryptography.fernet import Fernet
 
 from bot import cli, config
-from bot.config_file import ConfigError
+from bot.config.document import ConfigError
 from bot.core.model import AuditEvent, GrantState
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
 from bot.reports import AUDIT, KEYS
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
 from tests.running import verb
 from tests.story import asked
 from tests.world import World, living

@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 import aiohttp
 
 from bot import manifest
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.slack.delivery import sign
-from bot.sandbox.tyk import LocalTyk, Switches
-from bot.sandbox.world import CAST, CATALOGUE
-from bot.sandbox.world import World as Place
+from bot.local.slack import LocalSlack
+from bot.local.slack.delivery import sign
+from bot.local.tyk import LocalTyk, Switches
+from bot.local.world import CAST, CATALOGUE
+from bot.local.world import World as Place
 from bot.web import SLACK_PATH
 from tests.running import bot_in
 from tests.world import World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.core.model import EffectKind, EffectState
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
 from bot.store.seal import new_key
 from tests.world import living
 

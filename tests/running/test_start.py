@@ -20,12 +20,12 @@ import pytest
 
 from bot import app
 from bot.app import SocketLostError
-from bot.playground.reading import token_in
-from bot.playground.stories import MainStory
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
-from bot.sandbox.world import APP_TOKEN, BOT_TOKEN
-from bot.sandbox.world import World as Place
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
+from bot.local.world import APP_TOKEN, BOT_TOKEN
+from bot.local.world import World as Place
+from bot.sandbox.demos.main_story import MainStory
+from bot.sandbox.demos.reading import token_in
 from bot.store.seal import new_key
 from tests.running import empty_place
 from tests.world import WITHIN, World, living
@@ -120,7 +120,7 @@ SHIPPED = (Path(__file__).parents[2] / "config.yaml").read_text()
             id="unknown key",
         ),
         pytest.param(
-            lambda text: text.replace("    title: Ledger", "    title: Ledger\n    title: Book"),
+            lambda text: text.replace("    title: Ledger", "    title: Ledger\n    title: Rulebook"),
             r":\d+:\d+: `title` is given twice",
             id="duplicate key",
         ),

@@ -31,7 +31,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
-from bot.sandbox.world import World as Place
+from bot.local.world import World as Place
 from bot.store import tables
 from bot.store.engine import DatabaseError, migrate, open_engine
 from bot.store.seal import new_key
@@ -81,6 +81,9 @@ async def _back_to_the_first(url: str) -> None:
     async with engine.begin() as connection:
         for table, column in added:
             await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        await connection.execute(text("ALTER TABLE messages RENAME COLUMN topic TO ring"))
+        for kind, first in (("notice", "ring"), ("reminder", "note"), ("question", "case"), ("alert", "alarm")):
+            await connection.execute(text(f"UPDATE messages SET kind = '{first}' WHERE kind = '{kind}'"))  # noqa: S608 - words of our own
         await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     await engine.dispose()
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bot.core.model import EffectKind
-from bot.playground.reading import token_in
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
+from bot.sandbox.demos.reading import token_in
 from tests.log import Log, failures, lines
 from tests.running import failed, verb
 from tests.world import WITHIN, World, living

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.faults import Definite, Fault, Gone, Passing, Undeliverable, Unknown
+from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import Workspace
 from bot.slack.client import (
     Chat,
@@ -184,7 +184,7 @@ async def test_a_closed_direct_message_is_opened_anew(slack: LocalSlack, chat: C
     """Where a remembered direct message no longer takes posts, the next try asks Slack for it again."""
     await chat.post("U0ADA", "one", blocks())
     slack.fails("chat.postMessage", "is_archived")
-    with pytest.raises(Passing):
+    with pytest.raises(Transient):
         await chat.post("U0ADA", "two", blocks())
     slack.fails("conversations.open", "user_disabled")
     with pytest.raises(Undeliverable):
@@ -200,9 +200,9 @@ async def test_remembered_direct_messages_are_bounded(slack: LocalSlack, client:
 
 
 async def test_a_lost_answer_posts_once(slack: LocalSlack, chat: Chat) -> None:
-    """Where the answer is lost the post is not made a second time; it may have happened, so it is Unknown."""
+    """Where the answer is lost the post is not made a second time; it may have happened, so it is OutcomeUnknown."""
     slack.lost.add("chat.postMessage")
-    with pytest.raises(Unknown) as raised:
+    with pytest.raises(OutcomeUnknown) as raised:
         await chat.post("C0CARDS", "hello", blocks())
     assert raised.value.code == "connection_lost"
     assert len(slack.calls) == 1
@@ -212,7 +212,7 @@ async def test_a_lost_answer_on_a_used_connection_posts_once(slack: LocalSlack, 
     """A connection kept from an earlier call is no reason to post twice either."""
     await chat.update("C0CARDS", "1.1", "hello", blocks())
     slack.lost.add("chat.postMessage")
-    with pytest.raises(Unknown):
+    with pytest.raises(OutcomeUnknown):
         await chat.post("C0CARDS", "hello", blocks())
     assert len(slack.asked("chat.postMessage")) == 1
 
@@ -220,9 +220,9 @@ async def test_a_lost_answer_on_a_used_connection_posts_once(slack: LocalSlack, 
 async def test_a_lost_answer_before_the_post_is_passing(slack: LocalSlack, chat: Chat) -> None:
     """Losing the answer to opening a direct message is no doubt about the post: it was not made."""
     slack.lost.add("conversations.open")
-    with pytest.raises(Passing) as raised:
+    with pytest.raises(Transient) as raised:
         await chat.post("U0ADA", "hello", blocks())
-    assert type(raised.value) is Passing
+    assert type(raised.value) is Transient
     assert not slack.asked("chat.postMessage")
 
 
@@ -230,15 +230,15 @@ async def test_an_unreachable_slack_is_passing(unused_tcp_port: int) -> None:
     """Where no connection comes about nothing was sent, so it may be done again without a doubt."""
     async with new_session() as session:
         chat = Chat(web_client("xoxb-test", f"http://127.0.0.1:{unused_tcp_port}/api/", session, None))
-        with pytest.raises(Passing) as raised:
+        with pytest.raises(Transient) as raised:
             await chat.post("C0CARDS", "hello", blocks())
-    assert (type(raised.value), raised.value.code) == (Passing, "unreachable")
+    assert (type(raised.value), raised.value.code) == (Transient, "unreachable")
 
 
 async def test_no_answer_in_time_is_unknown(slack: LocalSlack, client: AsyncWebClient) -> None:
-    """A post without an answer before the deadline is Unknown and is not made again."""
+    """A post without an answer before the deadline is OutcomeUnknown and is not made again."""
     slack.answers["chat.postMessage"], _, go = hanging()
-    with pytest.raises(Unknown) as raised:
+    with pytest.raises(OutcomeUnknown) as raised:
         await Chat(client, deadline=0.1).post("C0CARDS", "hello", blocks())
     go.set()
     assert raised.value.code == "timeout"
@@ -248,10 +248,10 @@ async def test_no_answer_in_time_is_unknown(slack: LocalSlack, client: AsyncWebC
 async def test_the_deadline_is_for_the_whole_act(slack: LocalSlack, client: AsyncWebClient) -> None:
     """A direct message that does not open in time uses up the deadline, and it is certain that nothing was posted."""
     slack.answers["conversations.open"], _, go = hanging()
-    with pytest.raises(Passing) as raised:
+    with pytest.raises(Transient) as raised:
         await Chat(client, deadline=0.1).post("U0ADA", "hello", blocks())
     go.set()
-    assert (type(raised.value), raised.value.code) == (Passing, "timeout")
+    assert (type(raised.value), raised.value.code) == (Transient, "timeout")
     assert not slack.asked("chat.postMessage")
 
 
@@ -280,11 +280,11 @@ async def test_calls_share_their_connection(slack: LocalSlack, chat: Chat) -> No
 async def test_a_limit_says_how_long_to_wait(
     slack: LocalSlack, chat: Chat, header: str, expected: float | None
 ) -> None:
-    """A 429 is Passing, at once, with the seconds of its Retry-After."""
+    """A 429 is Transient, at once, with the seconds of its Retry-After."""
     slack.says("chat.postMessage", {"ok": False, "error": "ratelimited"}, status=429, Retry_After=header)
-    with pytest.raises(Passing) as raised:
+    with pytest.raises(Transient) as raised:
         await chat.post("C0CARDS", "hello", blocks())
-    assert (type(raised.value), raised.value.code) == (Passing, "ratelimited")
+    assert (type(raised.value), raised.value.code) == (Transient, "ratelimited")
     assert raised.value.retry_after == expected
     assert len(slack.calls) == 1
 
@@ -300,7 +300,7 @@ def test_a_wait_is_a_number_of_seconds_or_none(header: str | None) -> None:
 async def test_a_failing_slack_is_unknown(slack: LocalSlack, chat: Chat, status: int) -> None:
     """A 5xx says nothing about whether the post was made."""
     slack.says("chat.postMessage", {"ok": False, "error": "internal_error"}, status=status)
-    with pytest.raises(Unknown) as raised:
+    with pytest.raises(OutcomeUnknown) as raised:
         await chat.post("C0CARDS", "hello", blocks())
     assert raised.value.code == f"http_{status}"
 
@@ -328,7 +328,7 @@ async def test_an_answer_that_is_not_slacks_is_unknown(
         return web.Response(body=body.encode(), content_type=content_type)
 
     slack.answers["chat.postMessage"] = respond
-    with pytest.raises(Unknown) as raised:
+    with pytest.raises(OutcomeUnknown) as raised:
         await chat.post("C0CARDS", "hello", blocks())
     assert raised.value.code == "unreadable"
     assert body not in carried_by(raised.value)
@@ -342,38 +342,38 @@ async def test_a_gate_in_between_is_passing(slack: LocalSlack, chat: Chat, statu
         return web.Response(text="<html>no</html>", content_type="text/html", status=status)
 
     slack.answers["chat.postMessage"] = respond
-    with pytest.raises(Passing) as raised:
+    with pytest.raises(Transient) as raised:
         await chat.post("C0CARDS", "hello", blocks())
-    assert (type(raised.value), raised.value.code) == (Passing, f"http_{status}")
+    assert (type(raised.value), raised.value.code) == (Transient, f"http_{status}")
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("not_in_channel", Passing),
-        ("channel_not_found", Passing),
-        ("is_archived", Passing),
-        ("ratelimited", Passing),
-        ("rate_limited", Passing),
-        ("service_unavailable", Passing),
-        ("request_timeout", Passing),
-        ("invalid_auth", Passing),
-        ("not_authed", Passing),
-        ("token_revoked", Passing),
-        ("account_inactive", Passing),
-        ("missing_scope", Passing),
-        ("restricted_action", Passing),
-        ("messages_tab_disabled", Passing),
-        ("message_limit_exceeded", Passing),
-        ("an_error_of_tomorrow", Passing),
-        ("internal_error", Unknown),
-        ("fatal_error", Unknown),
-        ("invalid_blocks", Definite),
-        ("invalid_blocks_format", Definite),
-        ("msg_too_long", Definite),
-        ("msg_blocks_too_long", Definite),
-        ("invalid_arguments", Definite),
-        ("no_text", Definite),
+        ("not_in_channel", Transient),
+        ("channel_not_found", Transient),
+        ("is_archived", Transient),
+        ("ratelimited", Transient),
+        ("rate_limited", Transient),
+        ("service_unavailable", Transient),
+        ("request_timeout", Transient),
+        ("invalid_auth", Transient),
+        ("not_authed", Transient),
+        ("token_revoked", Transient),
+        ("account_inactive", Transient),
+        ("missing_scope", Transient),
+        ("restricted_action", Transient),
+        ("messages_tab_disabled", Transient),
+        ("message_limit_exceeded", Transient),
+        ("an_error_of_tomorrow", Transient),
+        ("internal_error", OutcomeUnknown),
+        ("fatal_error", OutcomeUnknown),
+        ("invalid_blocks", Permanent),
+        ("invalid_blocks_format", Permanent),
+        ("msg_too_long", Permanent),
+        ("msg_blocks_too_long", Permanent),
+        ("invalid_arguments", Permanent),
+        ("no_text", Permanent),
         ("user_disabled", Undeliverable),
         ("cannot_dm_bot", Undeliverable),
     ],
@@ -410,7 +410,7 @@ async def test_deleting_what_is_no_more_is_done(slack: LocalSlack, chat: Chat) -
     await chat.delete("D0ADA", "1.1")
     assert slack.asked("chat.delete") == [{"channel": "D0ADA", "ts": "1.1"}] * 2
     slack.fails("chat.delete", "cant_delete_message")
-    with pytest.raises(Definite):
+    with pytest.raises(Permanent):
         await chat.delete("D0ADA", "1.1")
 
 
@@ -458,7 +458,7 @@ async def test_a_trigger_that_is_used_up_is_gone(slack: LocalSlack, chat: Chat, 
         await chat.open_view("12.34.ab", VIEW)
 
 
-@pytest.mark.parametrize(("code", "kind"), [("not_found", Gone), ("hash_conflict", Definite)])
+@pytest.mark.parametrize(("code", "kind"), [("not_found", Gone), ("hash_conflict", Permanent)])
 async def test_a_modal_that_moved_on(slack: LocalSlack, chat: Chat, code: str, kind: type[Fault]) -> None:
     """A modal that was closed is Gone; one that changed meanwhile will not take this repaint."""
     slack.fails("views.update", code)
@@ -469,7 +469,7 @@ async def test_a_modal_that_moved_on(slack: LocalSlack, chat: Chat, code: str, k
 async def test_a_modal_that_slack_does_not_show_is_unknown(slack: LocalSlack, chat: Chat) -> None:
     """An answer without the view leaves open what the person sees."""
     slack.says("views.open", {"ok": True})
-    with pytest.raises(Unknown):
+    with pytest.raises(OutcomeUnknown):
         await chat.open_view("12.34.ab", VIEW)
 
 
@@ -510,7 +510,7 @@ async def test_a_complaint_says_where(slack: LocalSlack, chat: Chat) -> None:
     """What Slack says is wrong with blocks, and where, is in the Fault's text."""
     complaint = "[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"
     slack.fails("chat.postMessage", "invalid_blocks", errors=[complaint], response_metadata={"messages": [complaint]})
-    with pytest.raises(Definite) as raised:
+    with pytest.raises(Permanent) as raised:
         await chat.post("C0CARDS", "hello", blocks("characters must be less"))
     assert raised.value.text == f"chat.postMessage: {complaint}"
 
@@ -518,7 +518,7 @@ async def test_a_complaint_says_where(slack: LocalSlack, chat: Chat) -> None:
 async def test_a_missing_scope_is_named(slack: LocalSlack, chat: Chat) -> None:
     """Where a scope is missing the Fault's text says which."""
     slack.fails("chat.postMessage", "missing_scope", needed="chat:write", provided="commands")
-    with pytest.raises(Passing, match="needed chat:write"):
+    with pytest.raises(Transient, match="needed chat:write"):
         await chat.post("C0CARDS", "hello", blocks())
 
 
@@ -711,9 +711,9 @@ async def test_preflight_sees_swapped_tokens(slack: LocalSlack, bot: str, app: s
 async def test_preflight_leaves_a_passing_trouble_to_its_caller(
     slack: LocalSlack, client: AsyncWebClient, status: int
 ) -> None:
-    """A Slack that is down or busy says nothing about the tokens: Passing."""
+    """A Slack that is down or busy says nothing about the tokens: Transient."""
     slack.says("auth.test", {"ok": False, "error": "ratelimited"}, status=status)
-    with pytest.raises(Passing):
+    with pytest.raises(Transient):
         await preflight(client, "xapp-1", NEEDED)
 
 

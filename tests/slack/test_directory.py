@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from bot.core.faults import Passing
+from bot.core.faults import Transient
 from bot.core.model import Audience, Identity, Person, Workspace
 from bot.slack.client import new_session, web_client
 from bot.slack.directory import CannotSay, ChannelFacts, Directory
@@ -316,7 +316,7 @@ async def test_where_slack_cannot_say_nobody_is_anybody(
             slack.says(method, {"ok": True, "user": {"id": "U0EVE"}, "usergroups": [7], "members": [7]})
     with pytest.raises(CannotSay) as raised:
         await directory.person("U0ADA", channels=frozenset({"C1"}))
-    assert isinstance(raised.value, Passing)
+    assert isinstance(raised.value, Transient)
     assert directory.known("U0ADA", frozenset({"C1"})) is None
     slack.lost.clear()
     slack.answers[method] = working

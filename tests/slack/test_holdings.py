@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import example, given
 
 from bot.core.model import Audience, Record, RequestId
-from bot.slack import holdings, modals, text
+from bot.slack import holdings, modals, wording
 from tests.slack.test_messages import Story, ends, held, without_end
 from tests.slack.test_modals import DAY, NASTY, NOW, check_view, nasty, rule, walk
 
@@ -86,8 +86,8 @@ def test_an_entry_says_what_its_message_says() -> None:
     shown = view([held("checkout").record])
     assert marked(shown)[0] == (
         "*R-1042* · Payments (standard)\nUsed by: checkout\n"
-        f"Active until {text.date(NOW + timedelta(days=7))}.\n"
-        f"Approved by <@U0BOB> and <@U0ZOE>, {text.date(NOW)}."
+        f"Active until {wording.date(NOW + timedelta(days=7))}.\n"
+        f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."
     )
 
 
@@ -97,7 +97,7 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
     assert marked(shown)[0] == (
         "*R-1042* · Payments (standard)\n<@U0ANN> asks for 7 days\nUsed by: nightly\n"
         "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
-        f"Open until {text.date(NOW + timedelta(days=7))}, then it lapses."
+        f"Open until {wording.date(NOW + timedelta(days=7))}, then it lapses."
     )
     assert buttons(shown) == {"buttons:req1": ["Approve", "Deny"]}
 

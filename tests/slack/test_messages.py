@@ -30,12 +30,12 @@ from bot.core.model import (
     Person,
     Record,
     RequestState,
-    Ring,
     Rule,
+    Topic,
     Transition,
     Verdict,
 )
-from bot.slack import messages, modals, text
+from bot.slack import messages, modals, wording
 from tests.slack.test_modals import (
     ANN,
     BOB,
@@ -60,33 +60,41 @@ KEY = Key(KeyId("key1"), KeyState.LIVE)
 SECRET = "eyJvcmciOiI1ZjFjIiwiaWQiOiJzZWNyZXQifQ=="
 
 
-NOTES = (Ring.STILL_WAITING, Ring.LAST_CHANCE, Ring.LEAKED)
-CASES = (Ring.LEFT, Ring.RENEWAL)
-RINGS = tuple(topic for topic in Ring if topic not in (*NOTES, *CASES))
+NOTES = (Topic.STILL_WAITING, Topic.LAST_CHANCE, Topic.LEAKED)
+CASES = (Topic.LEFT, Topic.RENEWAL)
+RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES))
 EVERY = 90 * DAY
 REASON = "the nightly run"
 
 
-def ring(why: Ring) -> Message:
-    return Message(MessageId("m4"), MessageKind.RING, ANN.user_id, why)
+def ring(why: Topic) -> Message:
+    return Message(MessageId("m4"), MessageKind.NOTICE, ANN.user_id, why)
 
 
-def note(why: Ring) -> Message:
-    return Message(MessageId("m5"), MessageKind.NOTE, "C0APPR", why)
+def note(why: Topic) -> Message:
+    return Message(MessageId("m5"), MessageKind.REMINDER, "C0APPR", why)
 
 
-def case(why: Ring) -> Message:
-    return Message(MessageId("m6"), MessageKind.CASE, "C0APPR", why)
+def case(why: Topic) -> Message:
+    return Message(MessageId("m6"), MessageKind.QUESTION, "C0APPR", why)
 
 
-def alarm(why: Ring) -> Message:
-    return Message(MessageId("m7"), MessageKind.ALARM, "", why)
+def alarm(why: Topic) -> Message:
+    return Message(MessageId("m7"), MessageKind.ALERT, "", why)
 
 
 def possible(record: Record) -> list[Message]:
     """Every message that there can be; a case is about what was granted."""
     cases = map(case, CASES if record.grant else ())
-    return [CARD, STATUS, TOKEN, *map(ring, RINGS), *map(note, NOTES), *cases, *map(alarm, (Ring.STUCK, Ring.RESUMED))]
+    return [
+        CARD,
+        STATUS,
+        TOKEN,
+        *map(ring, RINGS),
+        *map(note, NOTES),
+        *cases,
+        *map(alarm, (Topic.STUCK, Topic.RESUMED)),
+    ]
 
 
 def check(body: messages.Body) -> messages.Body:
@@ -354,35 +362,41 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("pending", f"Needs 2 approvals.\nOpen until {text.date(NOW + timedelta(days=7))}, then it lapses."),
+        ("pending", f"Needs 2 approvals.\nOpen until {wording.date(NOW + timedelta(days=7))}, then it lapses."),
         ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nOpen until"),
-        ("issuing", f"The token is being made.\nApproved by <@U0BOB> and <@U0ZOE>, {text.date(NOW)}."),
-        ("active", f"Active until {text.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>,"),
-        ("denied", f"Denied by <@U0BOB>, {text.date(NOW)}.\nWhy: no need"),
-        ("withdrawn", f"Withdrawn by <@U0ANN>, {text.date(NOW)}."),
-        ("lapsed", f"Lapsed, {text.date(NOW + timedelta(days=8))}: nobody decided in time."),
-        ("ended", f"Ended on time, {text.date(NOW + timedelta(days=8))}."),
-        ("revoked", f"Ended by <@U0BOB>, {text.date(NOW)}."),
-        ("at once", f"Granted at once, {text.date(NOW)}: no approval was needed."),
-        ("delivered", f"Active until {text.date(NOW + timedelta(days=7))}.\nApproved by"),
-        ("replacing", f"Active until {text.date(NOW + timedelta(days=7))}.\nA new token is on its way.\nApproved by"),
-        ("without end", f"Active, no end. Whether it is still needed is asked {text.date(NOW + EVERY)}.\nApproved by"),
+        ("issuing", f"The token is being made.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."),
+        ("active", f"Active until {wording.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>,"),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need"),
+        ("withdrawn", f"Withdrawn by <@U0ANN>, {wording.date(NOW)}."),
+        ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time."),
+        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}."),
+        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}."),
+        ("at once", f"Granted at once, {wording.date(NOW)}: no approval was needed."),
+        ("delivered", f"Active until {wording.date(NOW + timedelta(days=7))}.\nApproved by"),
+        (
+            "replacing",
+            f"Active until {wording.date(NOW + timedelta(days=7))}.\nA new token is on its way.\nApproved by",
+        ),
+        (
+            "without end",
+            f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.\nApproved by",
+        ),
         (
             "asked about",
             (
                 "Active. Its approvers are asked whether it is still needed; without a yes it ends "
-                f"{text.date(NOW + EVERY + timedelta(days=14))}.\nApproved by"
+                f"{wording.date(NOW + EVERY + timedelta(days=14))}.\nApproved by"
             ),
         ),
-        ("renewed", f"Active, no end. Whether it is still needed is asked {text.date(NOW + EVERY + EVERY)}."),
+        ("renewed", f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY + EVERY)}."),
         (
             "unreviewed",
             (
-                f"Ended, {text.date(NOW + EVERY + timedelta(days=14))}.\n"
-                f"Approved by <@U0BOB> and <@U0ZOE>, {text.date(NOW)}.\nWhy: {timing.UNREVIEWED}"
+                f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\n"
+                f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.\nWhy: {timing.UNREVIEWED}"
             ),
         ),
-        ("gone", f"Withdrawn, {text.date(NOW)}: who asked may not use the bot any more."),
+        ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
     ],
 )
 def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
@@ -429,14 +443,14 @@ def _barred(story: Story) -> Record:
 @pytest.mark.parametrize(
     ("why", "record", "said"),
     [
-        (Ring.DENIED, lambda: ends("no")["denied"], "R-1042 (Payments) was denied by <@U0BOB>. Reason: no"),
+        (Topic.DENIED, lambda: ends("no")["denied"], "R-1042 (Payments) was denied by <@U0BOB>. Reason: no"),
         (
-            Ring.LAPSED,
+            Topic.LAPSED,
             lambda: ends()["lapsed"],
             "R-1042 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.",
         ),
         (
-            Ring.DELAYED,
+            Topic.DELAYED,
             lambda: ends()["issuing"],
             (
                 "Your token for Payments (R-1042) is late: Tyk has not given it to me so far. Nothing is lost. "
@@ -444,7 +458,7 @@ def _barred(story: Story) -> Record:
             ),
         ),
         (
-            Ring.DELAYED,
+            Topic.DELAYED,
             lambda: ends()["active"],
             (
                 "Your token for Payments (R-1042) is late: it is made, but I could not show it to you so far. "
@@ -452,64 +466,64 @@ def _barred(story: Story) -> Record:
             ),
         ),
         (
-            Ring.STUCK,
+            Topic.STUCK,
             lambda: ends()["issuing"],
             "Your token for Payments got stuck. Please ask in <#C0HELP> and say R-1042.",
         ),
         (
-            Ring.ARRIVED,
+            Topic.ARRIVED,
             lambda: ends()["active"],
             "Your token for Payments has arrived in this conversation (R-1042).",
         ),
         (
-            Ring.ENDED,
+            Topic.ENDED,
             lambda: ends("left the team")["revoked"],
-            f"Your access to Payments (R-1042) was ended by <@U0BOB>, {text.date(NOW)}. Reason: left the team",
+            f"Your access to Payments (R-1042) was ended by <@U0BOB>, {wording.date(NOW)}. Reason: left the team",
         ),
         (
-            Ring.ENDED,
+            Topic.ENDED,
             lambda: ends()["unreviewed"],
             (
-                f"Your access to Payments (R-1042) was ended, {text.date(NOW + EVERY + timedelta(days=14))}. "
+                f"Your access to Payments (R-1042) was ended, {wording.date(NOW + EVERY + timedelta(days=14))}. "
                 f"Reason: {timing.UNREVIEWED}"
             ),
         ),
         (
-            Ring.ENDING,
+            Topic.ENDING,
             lambda: ends()["delivered"],
             (
-                f"Your access to Payments (R-1042) was granted until {text.date(NOW + timedelta(days=7))}. What uses it "
+                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. What uses it "
                 "(nightly) stops working then. If you need it for longer, ask again now: the token you have works until its "
                 "own end."
             ),
         ),
         (
-            Ring.ENDING,
+            Topic.ENDING,
             lambda: ends()["left"],
             (
-                f"Your access to Payments (R-1042) was granted until {text.date(NOW + timedelta(days=7))}. If you need it for "
+                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. If you need it for "
                 "longer, ask again now: the token you have works until its own end."
             ),
         ),
         (
-            Ring.REVIEWING,
+            Topic.REVIEWING,
             lambda: ends()["asked about"],
             (
                 "Your access to Payments (R-1042) has no end, so its approvers are asked whether it is still needed. Without a "
-                f"yes by {text.date(NOW + EVERY + timedelta(days=14))} it ends."
+                f"yes by {wording.date(NOW + EVERY + timedelta(days=14))} it ends."
             ),
         ),
         (
-            Ring.UNSEEN,
+            Topic.UNSEEN,
             lambda: ends()["unseen"],
             (
                 "I could not show you your token for Payments (R-1042) in time, so it went unseen. Press Replace Token on the "
                 "message about your request, and a new one comes."
             ),
         ),
-        (Ring.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
+        (Topic.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
         (
-            Ring.BARRED,
+            Topic.BARRED,
             lambda: _barred(Story()),
             (
                 "R-1042 (Payments) was ended: it would not be granted any more. "
@@ -518,23 +532,23 @@ def _barred(story: Story) -> Record:
         ),
     ],
 )
-def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Ring, record: Callable[[], Record], said: str) -> None:
+def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Topic, record: Callable[[], Record], said: str) -> None:
     """New messages are few, so each is worth the noise."""
     assert post(record(), ring(why)).text == said
 
 
 @pytest.mark.parametrize("why", [*NOTES, *CASES])
-def test_what_is_told_to_approvers_rings_no_holder(why: Ring) -> None:
+def test_what_is_told_to_approvers_rings_no_holder(why: Topic) -> None:
     """A topic of theirs has no words for the one who holds the token."""
-    with pytest.raises(ValueError, match="no topic of a ring"):
+    with pytest.raises(ValueError, match="no topic of a notice"):
         post(ends()["active"], ring(why))
 
 
 @pytest.mark.parametrize(
     ("why", "state", "offered"),
-    [(Ring.LAPSED, "lapsed", ["Ask Again"]), (Ring.ENDING, "delivered", ["Ask Again"]), (Ring.ENDED, "revoked", [])],
+    [(Topic.LAPSED, "lapsed", ["Ask Again"]), (Topic.ENDING, "delivered", ["Ask Again"]), (Topic.ENDED, "revoked", [])],
 )
-def test_a_ring_offers_to_ask_again_where_that_helps(why: Ring, state: str, offered: list[str]) -> None:
+def test_a_ring_offers_to_ask_again_where_that_helps(why: Topic, state: str, offered: list[str]) -> None:
     """The button opens a form, which is true at any time; it says which request it is filled in from."""
     body = post(ends()[state], ring(why))
     found = [one for one in walk(body.blocks) if one.get("type") == "button"]
@@ -545,13 +559,13 @@ def test_a_ring_offers_to_ask_again_where_that_helps(why: Ring, state: str, offe
 # --- what approvers are told and asked --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("why", [Ring.STILL_WAITING, Ring.LAST_CHANCE])
-def test_a_reminder_calls_those_who_have_not_decided(why: Ring) -> None:
+@pytest.mark.parametrize("why", [Topic.STILL_WAITING, Topic.LAST_CHANCE])
+def test_a_reminder_calls_those_who_have_not_decided(why: Topic) -> None:
     """By name, with what waits and until when; the requester is named without being called."""
     body = post(Story().record, note(why), undecided=("U0BOB", "U0ZOE"))
     assert body.text == (
         "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
-        f"{text.date(NOW)}. It lapses {text.date(NOW + timedelta(days=7))} if nobody decides."
+        f"{wording.date(NOW)}. It lapses {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
     assert buttons(body) == []
 
@@ -559,70 +573,70 @@ def test_a_reminder_calls_those_who_have_not_decided(why: Ring) -> None:
 def test_a_reminder_counts_those_it_cannot_name() -> None:
     """Fifty are called; where there is nobody left to call, nobody is."""
     crowd = tuple(f"U{number:04}" for number in range(500))
-    said = post(Story().record, note(Ring.STILL_WAITING), undecided=crowd).text
+    said = post(Story().record, note(Topic.STILL_WAITING), undecided=crowd).text
     assert said.count("<@") == messages.MAX_NAMED
     assert "<@U0049> and 450 more: R-1042" in said
-    assert post(Story().record, note(Ring.STILL_WAITING)).text.startswith(
+    assert post(Story().record, note(Topic.STILL_WAITING)).text.startswith(
         "R-1042, Payments (standard) for Somebody, has"
     )
 
 
 def test_approvers_are_told_of_a_leak() -> None:
     """The group is called, never the holder, and the sentence is true whatever comes later."""
-    said = post(ends()["replacing"], note(Ring.LEAKED)).text
+    said = post(ends()["replacing"], note(Topic.LEAKED)).text
     assert said == (
         "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
         "who asked for a new one. The old key is ended at once."
     )
     alone = Story(rule(approvals=0, approvers=Audience())).record
-    assert post(alone, note(Ring.LEAKED)).text.startswith("The token of R-1042")
+    assert post(alone, note(Topic.LEAKED)).text.startswith("The token of R-1042")
 
 
 @pytest.mark.parametrize(
     ("topic", "state", "said", "offered"),
     [
         (
-            Ring.LEFT,
+            Topic.LEFT,
             "left",
-            f"Nothing says what uses it, so it ends by itself {text.date(NOW + timedelta(days=1))}.",
+            f"Nothing says what uses it, so it ends by itself {wording.date(NOW + timedelta(days=1))}.",
             ["Revoke"],
         ),
         (
-            Ring.LEFT,
+            Topic.LEFT,
             "left in use",
             (
-                f"It says what uses it, so it goes on until {text.date(NOW + timedelta(days=7))}. "
+                f"It says what uses it, so it goes on until {wording.date(NOW + timedelta(days=7))}. "
                 "Revoke it if nothing needs it any more."
             ),
             ["Revoke"],
         ),
         (
-            Ring.LEFT,
+            Topic.LEFT,
             "left without end",
             (
-                f"It says what uses it, so it goes on until {text.date(NOW + EVERY + timedelta(days=14))}. "
+                f"It says what uses it, so it goes on until {wording.date(NOW + EVERY + timedelta(days=14))}. "
                 "Revoke it if nothing needs it any more."
             ),
             ["Revoke"],
         ),
-        (Ring.LEFT, "back", "They are back, so it goes on.", ["Revoke"]),
-        (Ring.LEFT, "revoked", f"Ended by <@U0BOB>, {text.date(NOW)}.\nWhy: no need", []),
+        (Topic.LEFT, "back", "They are back, so it goes on.", ["Revoke"]),
+        (Topic.LEFT, "revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need", []),
         (
-            Ring.RENEWAL,
+            Topic.RENEWAL,
             "asked about",
-            f"Without a yes it ends {text.date(NOW + EVERY + timedelta(days=14))}.",
+            f"Without a yes it ends {wording.date(NOW + EVERY + timedelta(days=14))}.",
             ["Keep It", "Revoke"],
         ),
-        (Ring.RENEWAL, "renewed", f"Yes. It is asked again {text.date(NOW + EVERY + EVERY)}.", []),
+        (Topic.RENEWAL, "renewed", f"Yes. It is asked again {wording.date(NOW + EVERY + EVERY)}.", []),
         (
-            Ring.RENEWAL,
+            Topic.RENEWAL,
             "unreviewed",
-            f"Ended, {text.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
+            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
             [],
         ),
     ],
 )
-def test_a_case_says_what_is_true_of_it_now(topic: Ring, state: str, said: str, offered: list[str]) -> None:
+def test_a_case_says_what_is_true_of_it_now(topic: Topic, state: str, said: str, offered: list[str]) -> None:
     """The question stands, and below it what became of it and what can still be done."""
     record = ends()[state]
     posted, shown = post(record, case(topic)), show(record, case(topic))
@@ -638,23 +652,23 @@ def test_a_case_that_nobody_can_decide_says_who_can() -> None:
     record = ends()["left in use"]
     rule = replace(record.request.rule, approvals=0, approvers=Audience())
     record = replace(record, request=replace(record.request, rule=rule))
-    shown = show(record, case(Ring.LEFT))
+    shown = show(record, case(Topic.LEFT))
     assert buttons(shown) == []
     assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` ends it.")
 
 
 def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
     """The approvers are called and the holder is named; what was typed stands apart as plain text."""
-    body = post(ends()["left in use"], case(Ring.LEFT))
+    body = post(ends()["left in use"], case(Topic.LEFT))
     assert body.text == (
         "<!subteam^S0LEADS> and <@U0BOB>: Somebody, who has had access to Payments (standard) since "
-        f"{text.date(NOW)} (R-1042), has left."
+        f"{wording.date(NOW)} (R-1042), has left."
     )
     fields = [one["text"] for block in body.blocks for one in block.get("fields", [])]
     assert fields == ["*Key*\n`cafe`", "*Approved by*\n<@U0BOB> and <@U0ZOE>"]
     typed = [block["text"]["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
     assert typed == ["Used by: nightly", "Reason: no need"]
-    asked = post(ends()["asked about"], case(Ring.RENEWAL))
+    asked = post(ends()["asked about"], case(Topic.RENEWAL))
     assert asked.text.endswith("(R-1042), without an end. Is it still needed?")
 
 
@@ -663,17 +677,19 @@ def test_a_case_names_no_key_that_is_dead() -> None:
     story = held()
     old, new = story.record.keys[0].id, story.replace_token(lifecycle.Loss.LEAKED).keys[1].id
     story.see(facts.KeyIssued(new, "beef", b"sealed", NOW + lifecycle.PROBATION))
-    both = post(story.record, case(Ring.LEFT))
+    both = post(story.record, case(Topic.LEFT))
     assert "`cafe`, `beef`" in json.dumps(both.blocks)
     story.see(facts.KeyDead(old))
-    assert "*Key*\\n`beef`" in json.dumps(post(story.record, case(Ring.LEFT)).blocks)
+    assert "*Key*\\n`beef`" in json.dumps(post(story.record, case(Topic.LEFT)).blocks)
     story.see(facts.KeyDead(new))
-    assert "*Key*\\nnone" in json.dumps(post(story.record, case(Ring.LEFT)).blocks)
+    assert "*Key*\\nnone" in json.dumps(post(story.record, case(Topic.LEFT)).blocks)
 
 
 def test_keeping_it_is_the_answer_that_stands_out() -> None:
     """Revoke opens the form that asks why; both say which request they are for."""
-    found = [one for one in walk(show(ends()["asked about"], case(Ring.RENEWAL)).blocks) if one.get("type") == "button"]
+    found = [
+        one for one in walk(show(ends()["asked about"], case(Topic.RENEWAL)).blocks) if one.get("type") == "button"
+    ]
     assert [(one["action_id"], one["style"], one["value"]) for one in found] == [
         (modals.ACTION_RENEW, "primary", "req1"),
         (modals.ACTION_REVOKE_ASK, "danger", "req1"),
@@ -684,8 +700,8 @@ def test_the_help_channel_hears_what_to_do() -> None:
     """Once that it is stuck, once that it goes on."""
     subject = "R-1042 (Payments (standard), for Somebody)"
     stuck = "got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again."
-    assert post(Story().record, alarm(Ring.STUCK)).text == f"{subject} {stuck}"
-    assert post(Story().record, alarm(Ring.RESUMED)).text == f"{subject} goes on again."
+    assert post(Story().record, alarm(Topic.STUCK)).text == f"{subject} {stuck}"
+    assert post(Story().record, alarm(Topic.RESUMED)).text == f"{subject} goes on again."
 
 
 # --- the token --------------------------------------------------------------------------------------------------------
@@ -706,7 +722,7 @@ def test_the_token_message_says_how_to_use_it_and_when_it_goes() -> None:
     body = messages.token(ends()["active"], KEY, SECRET, NOW + timedelta(days=1))
     assert messages.curl(Story().record) == 'curl -H "Authorization: $TOKEN" https://gw.example.com/payments/'
     assert messages.curl(Story().record) in [one.get("text") for one in walk(body.blocks)]
-    assert f"This message is deleted {text.date(NOW + timedelta(days=1))}" in body.text
+    assert f"This message is deleted {wording.date(NOW + timedelta(days=1))}" in body.text
     (button,) = (one for one in walk(body.blocks) if one.get("type") == "button")
     assert (button["action_id"], button["value"]) == (modals.ACTION_TOKEN_SAVED, "req1:key1")
     assert "deleted after 1 day" in messages.token(ends()["active"], KEY, SECRET).text

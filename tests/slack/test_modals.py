@@ -31,7 +31,7 @@ from bot.core.model import (
     RequestState,
     Rule,
 )
-from bot.slack import modals, text
+from bot.slack import modals, wording
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ANN = Identity("T1", "U0ANN")
@@ -305,7 +305,7 @@ def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, 
 @example("00000<&0_00", 17)
 def test_inert_is_escaped_first_and_cut_afterwards(typed: str, limit: int) -> None:
     """It is within the limit, on one line, with no entity in half and no mark that could format."""
-    said = text.inert(typed, limit)
+    said = wording.inert(typed, limit)
     assert len(said) <= limit
     assert "\n" not in said
     assert not re.search(r"[<>`\x00\x1b\u202e]", said)
@@ -315,7 +315,7 @@ def test_inert_is_escaped_first_and_cut_afterwards(typed: str, limit: int) -> No
 
 def test_names_with_marks_inside_stay_as_they_are() -> None:
     """What Slack would not format is not touched: people search for it."""
-    assert text.inert("my_service_name 10:30 a*b R&D", 100) == "my_service_name 10:30 a*b R&amp;D"
+    assert wording.inert("my_service_name 10:30 a*b R&D", 100) == "my_service_name 10:30 a*b R&amp;D"
 
 
 def test_one_rule_is_preselected() -> None:
@@ -543,7 +543,7 @@ def test_what_is_no_longer_on_offer_is_asked_anew() -> None:
 
 def test_a_lost_click_is_told_in_a_modal_that_asks_nothing() -> None:
     """With the date and the names still alive."""
-    sentence = f"R-1042 was approved by <@U0BOB>, {text.date(NOW)}."
+    sentence = f"R-1042 was approved by <@U0BOB>, {wording.date(NOW)}."
     view = check_view(modals.notice("Already decided", sentence))
     assert view["blocks"][0]["text"]["text"] == sentence
     assert "submit" not in view
@@ -580,19 +580,21 @@ def test_help_says_what_this_person_can_do() -> None:
 )
 def test_limits_read_as_words(limits: Limits, said: str) -> None:
     """Calls per time."""
-    assert text.limits(limits) == said
+    assert wording.limits(limits) == said
 
 
 def test_limits_of_a_tyk_policy_are_not_ours_to_tell() -> None:
     """It replaces what the key asked for."""
-    assert text.plan_limits(GOLD) == "limits set by its Tyk policy"
+    assert wording.plan_limits(GOLD) == "limits set by its Tyk policy"
 
 
 def test_an_audience_is_counted_where_it_is_too_long() -> None:
     """And leaves out the one who asks."""
     crowd = Audience(users=frozenset(f"U{n:05}" for n in range(500)) | {ANN.user_id})
-    said = text.audience(crowd, ANN, limit=200)
+    said = wording.audience(crowd, ANN, limit=200)
     assert len(said) <= 200
     assert said.endswith(" more")
-    assert text.audience(rule().approvers, ANN) == "<!subteam^S0LEADS> or <@U0BOB>"
-    assert text.audience(Audience(everyone=True, channels=frozenset({"C1"}))) == "everyone here or the members of <#C1>"
+    assert wording.audience(rule().approvers, ANN) == "<!subteam^S0LEADS> or <@U0BOB>"
+    assert (
+        wording.audience(Audience(everyone=True, channels=frozenset({"C1"}))) == "everyone here or the members of <#C1>"
+    )

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.lifecycle import PROBATION
-from bot.playground.reading import has_block, token_in
-from bot.sandbox.slack import LocalSlack, Message, Person
-from bot.sandbox.slack.workspace import texts_in
-from bot.sandbox.tyk import LocalTyk
+from bot.local.slack import LocalSlack, Message, Person
+from bot.local.slack.workspace import texts_in
+from bot.local.tyk import LocalTyk
+from bot.sandbox.demos.reading import has_block, token_in
 from bot.store.store import AuditEntry
 from tests.world import WITHIN, World
 

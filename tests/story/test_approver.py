@@ -7,8 +7,8 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from bot.sandbox.slack import LocalSlack, Message, Person
-from bot.sandbox.tyk import LocalTyk
+from bot.local.slack import LocalSlack, Message, Person
+from bot.local.tyk import LocalTyk
 from tests.story import REASON, becomes, card, denies, everything, heard, of_event, reads, status
 from tests.world import WITHIN, World, living
 

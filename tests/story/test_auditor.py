@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bot import cli
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
 from bot.store.seal import new_key
 from tests.story import becomes, card, denies, everything, heard, of_event, status
 from tests.world import World, living

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event
 
-from bot.sandbox.slack import Person
+from bot.local.slack import Person
 from tests.story import (
     another_token,
     asked,
@@ -75,7 +75,7 @@ async def test_a_click_in_the_direct_message_that_fails(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         alice, token = world.person("alice"), await granted(world)
         active = await status(world, "alice", "Active until")
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         with _database_fails(world):
             await alice.clicks("Revoke", active)
             await _apology(alice, channel="dm")
@@ -136,7 +136,7 @@ async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form
         await person.sees_view(lambda view: view["submit"] is not None)
         if field == "reason":
             await person.types("reason", "not this week")
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         with _database_fails(world):
             outcome = await person.submits()
         said = outcome.errors[field]

@@ -40,7 +40,7 @@ async def _sweeps(world: World) -> None:
         world.running.directory.forget_person(user_id)
     async with world.running.store.transaction() as tx:
         await tx.promise(Promise(EffectKind.SWEEP_LEAVERS, EVERYBODY, tx.now))
-    await world.running.worker.settle()
+    await world.running.worker.drain()
 
 
 async def _deactivated_by_event(world: World) -> None:
@@ -149,7 +149,7 @@ async def test_a_key_that_says_nothing_dies_after_a_day(tmp_path: Path) -> None:
         await _deactivated_by_event(world)
         shown = await case(world, "Nothing says what uses it, so it ends by itself <!date^")
         await world.pass_time(DAY - HOUR)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert opens(world, token)
         await world.pass_time(HOUR)
         await dies(world, token)
@@ -236,7 +236,7 @@ async def test_a_sweep_finds_who_came_back_before_the_key_ends(tmp_path: Path) -
         await world.pass_time(DAY - timedelta(minutes=5))
         await becomes(world.person("bob"), shown, "They are back, so it goes on.")
         await world.pass_time(HOUR)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert opens(world, token)
         assert world.slack.app_errors == []
 
@@ -256,7 +256,7 @@ async def test_who_leaves_twice_is_asked_about_twice(tmp_path: Path) -> None:
             lambda one: one.ts != first.ts and "Nothing says what uses it" in one.shown, channel="approvals"
         )
         await world.pass_time(DAY - HOUR)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert opens(world, token)
         await world.pass_time(HOUR)
         await dies(world, token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from bot.playground.reading import has_block
+from bot.sandbox.demos.reading import has_block
 from tests.story import (
     another_token,
     asked,

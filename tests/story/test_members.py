@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.tyk import LocalTyk
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
 from bot.slack.listeners import CANNOT_SAY
 from tests.story import REASON, becomes, card, heard, of_event, opens_form, picks_api, reads, status
 from tests.world import World, living

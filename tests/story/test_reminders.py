@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.reading import has_block
-from bot.sandbox.slack import Message
+from bot.local.slack import Message
+from bot.sandbox.demos.reading import has_block
 from tests.story import another_token, asked, becomes, denies, granted, in_thread, of_event, opens, rung_by, status
 from tests.world import World, living
 
@@ -19,7 +19,7 @@ SECONDS_1_DAY, SECONDS_7_DAYS, SECONDS_30_DAYS = "86400", "604800", "2592000"
 
 async def _settled(world: World) -> None:
     """Everything that is due has been done."""
-    await world.running.worker.settle()
+    await world.running.worker.drain()
 
 
 async def _reminded(world: World) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.model import EffectKind
-from bot.playground.reading import token_in
+from bot.sandbox.demos.reading import token_in
 from tests.running import failed
 from tests.story import (
     another_token,

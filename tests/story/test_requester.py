@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bot.playground.reading import has_block, token_in
-from bot.sandbox.slack.client import INCOMPLETE
-from bot.sandbox.slack.journal import Entry
+from bot.local.slack.client import INCOMPLETE
+from bot.local.slack.journal import Entry
+from bot.sandbox.demos.reading import has_block, token_in
 from tests.story import (
     REASON,
     becomes,
@@ -365,7 +365,7 @@ async def test_what_nobody_decided_lapses_and_rings(tmp_path: Path) -> None:
         await world.asks("alice", "payments", plan="standard")
         shown = await card(world)
         await world.pass_time(timedelta(days=7) - timedelta(minutes=1))
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         note = await bob.sees("R-1001, Payments (standard) for alice, has been waiting since", channel="approvals")
         assert (note.labels, shown.labels) == ([], ["Approve", "Deny"])
         await world.pass_time(timedelta(minutes=1) + SOON)
@@ -447,7 +447,7 @@ async def test_the_token_is_hidden_by_time(tmp_path: Path) -> None:
         message = await carol.sees(lambda one: token_in(one) == token, channel="dm")
         await world.told("sent")
         await world.pass_time(timedelta(hours=23))
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert not message.deleted
         await world.pass_time(timedelta(hours=1) + SOON)
         await carol.sees_gone(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from bot.sandbox.slack import Message, Person
+from bot.local.slack import Message, Person
 from tests.story import (
     asked,
     becomes,
@@ -83,7 +83,7 @@ async def test_the_holder_revokes_while_the_token_is_being_made(tmp_path: Path) 
         await alice.clicks("Revoke", making)
         await becomes(alice, making, "Ended by <@U0ALICE>")
         world.tyk.faults.clear()
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert world.tyk.usable_keys() == []
         assert "sent" not in await world.events()
         assert world.slack.app_errors == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from bot.sandbox.slack import Message
+from bot.local.slack import Message
 from tests.story import asked, becomes, case, dies, granted, is_told, of_event, opens, revokes, rung_by, status
 from tests.story import with_bystander as bystander
 from tests.world import World, living
@@ -48,7 +48,7 @@ async def test_when_it_is_due_the_approvers_are_asked_and_the_holder_is_told(tmp
         alice = world.person("alice")
         token = await granted(world, lifetime="never", used_by="checkout")
         await world.pass_time(90 * DAY - HOUR)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert not [one for one in world.person("carol").messages("approvals") if NEEDED in one.shown]
         await world.pass_time(HOUR)
         shown = await case(world, NEEDED)
@@ -81,7 +81,7 @@ async def test_a_yes_keeps_it_until_it_is_asked_again(tmp_path: Path) -> None:
         assert renewed.details == {"reviewer": bob.id, "counted_by": "S0LEADS"}
         await world.told("renewed")
         await world.pass_time(20 * DAY)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert opens(world, token)
         await world.pass_time(70 * DAY)
         again = await world.person("carol").sees(
@@ -97,7 +97,7 @@ async def test_without_a_yes_it_ends_after_fourteen_days(tmp_path: Path) -> None
         alice = world.person("alice")
         token, shown = await _question(world)
         await world.pass_time(13 * DAY - HOUR)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert _times_told(world) == 1
         await world.pass_time(2 * HOUR)
         await alice.sees(lambda _: _times_told(world) == 2, channel="dm")
@@ -125,7 +125,7 @@ async def test_a_bot_that_slept_through_it_asks_first(tmp_path: Path) -> None:
         await world.pass_time(200 * DAY)
         await case(world, NEEDED)
         await world.pass_time(13 * DAY)
-        await world.running.worker.settle()
+        await world.running.worker.drain()
         assert opens(world, token)
         await world.pass_time(DAY + HOUR)
         await dies(world, token)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from bot.sandbox.tyk import LocalTyk
+from bot.local.tyk import LocalTyk
 from bot.tyk import dashboard as module
 from bot.tyk.dashboard import (
     ApiDefinition,

@@ -1,0 +1,335 @@
+"""The sections of `config.yaml` judged together, every complaint in plain words and with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from bot.config.document import Document, Trail, did_you_mean
+from bot.config.sections import (
+    NAME,
+    SINGLE_PLAN,
+    ApiSection,
+    File,
+    LimitsSection,
+    PlanSection,
+    Section,
+    SlackSection,
+    Terms,
+    TykSection,
+    laid_over,
+)
+from bot.config.values import Kind, Name, shown
+
+RESERVED = frozenset(
+    {
+        "admins",
+        "auditors",
+        "delivery",
+        "rotation_overlap",
+        "max_active",
+        "remind_approvers_after",
+        "offboarding_grace",
+    }
+)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+_SECTIONS: dict[tuple[str, ...], type[Section]] = {
+    (): File,
+    ("tyk",): TykSection,
+    ("slack",): SlackSection,
+    ("defaults",): Terms,
+    ("defaults", "limits"): LimitsSection,
+    ("apis", "*"): ApiSection,
+    ("apis", "*", "limits"): LimitsSection,
+    ("apis", "*", "plans", "*"): PlanSection,
+    ("apis", "*", "plans", "*", "limits"): LimitsSection,
+}
+
+# What stands in for a faulty required value while the rest of its entry is judged.
+_STAND_INS: dict[str, Any] = {"api_id": "-", "requesters": ["everyone"]}
+
+
+class Check:
+    """One pass over a document. A faulty value is complained of and set aside, so that the others are judged all the same."""
+
+    def __init__(self, document: Document) -> None:
+        self.complaints = list(document.complaints)
+        self._document = document
+        self._defaults = Terms()
+        self._faulty_defaults: set[str] = set()
+        self._by_api_id: dict[str, str] = {}
+
+    def file(self) -> File | None:
+        """The whole file, or None where there is a complaint."""
+        data = self._document.data
+        for key in data.keys() - File.model_fields.keys():
+            self._at_key((key,), self._unknown((key,)))
+        tyk = self._required("tyk", TykSection)
+        slack = self._required("slack", SlackSection)
+        if data.get("defaults") is not None:
+            self._defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
+            self._approver_names(("defaults", "approvers"), self._defaults.approvers)
+        apis = self._apis()
+        if self.complaints or tyk is None or slack is None:
+            return None
+        return File.model_construct(tyk=tyk, slack=slack, defaults=self._defaults, apis=apis)
+
+    def _required(self, key: str, section: type[SectionT]) -> SectionT | None:
+        if key not in self._document.data:
+            self._at_key((), self._missing((key,)))
+        elif (value := self._document.data[key]) is not None:
+            try:
+                return section.model_validate(value)
+            except ValidationError as error:
+                self._translate((key,), error)
+        return None
+
+    def _lenient(self, trail: Trail, section: type[SectionT], stand_ins: dict[str, Any]) -> tuple[SectionT, set[str]]:
+        """The section without its faulty keys, and which those were."""
+        data = self._data(trail)
+        try:
+            return section.model_validate(data), set()
+        except ValidationError as error:
+            faulty = self._translate(trail, error)
+        if not isinstance(data, dict):
+            return section.model_validate(stand_ins), set(section.model_fields)
+        kept = {key: value for key, value in data.items() if key not in faulty}
+        return section.model_validate(stand_ins | kept), faulty | (stand_ins.keys() - kept.keys())
+
+    def _apis(self) -> dict[str, ApiSection]:
+        entries = self._document.data.get("apis")
+        if "apis" not in self._document.data:
+            self._at_key((), self._missing(("apis",)))
+        elif isinstance(entries, dict) and entries:
+            return {name: self._api(name) for name, value in entries.items() if value is not None}
+        elif entries is not None:
+            self._at_value(("apis",), f"`apis` needs entries, each `name: ...`, got {shown(entries or None)}")
+        return {}
+
+    def _api(self, name: str) -> ApiSection:
+        trail: Trail = ("apis", name)
+        self._entry_name(trail)
+        api, faulty = self._lenient(trail, ApiSection, _STAND_INS)
+        if "api_id" not in faulty:
+            self._unique(trail, api)
+        self._approver_names((*trail, "approvers"), api.approvers or ())
+        self._enough_approvers(name, api, faulty)
+        self._reviewed(name, api, faulty)
+        if isinstance(self._data((*trail, "plans")), dict):
+            self._plans(trail)
+        return api
+
+    def _unique(self, trail: Trail, api: ApiSection) -> None:
+        name = str(trail[-1])
+        first = self._by_api_id.setdefault(api.api_id, name)
+        if first != name:
+            place = self._document.key(("apis", first))
+            self._at_value((*trail, "api_id"), f"`api_id` is that of `{first}` (line {place.line}): one API, one entry")
+
+    def _entry_name(self, trail: Trail) -> None:
+        if not re.fullmatch(NAME, str(trail[-1])):
+            what = "an API's entry" if len(trail) == 2 else "a plan"
+            self._at_key(trail, f"{what} needs a name of up to 75 small letters, digits and -, got {shown(trail[-1])}")
+
+    def _approver_names(self, trail: Trail, names: Iterable[Name]) -> None:
+        for index, name in enumerate(names):
+            if name.kind in (Kind.EVERYONE, Kind.CHANNEL):
+                what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
+                self._at_value((*trail, index), f"`approvers` cannot hold {what}: name user groups or people")
+
+    # --- can the yeses be reached? ---
+
+    def _enough_approvers(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+        inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
+        if faulty & {"approvals", "approvers"} or self._faulty_defaults & inherited:
+            return
+        terms = laid_over(self._defaults, api)
+        needed = _count(terms.approvals, "approval")
+        if text := _too_few(terms.approvals, terms.approvers):
+            self._blame(name, inherited, f"needs {needed}{text}")
+        elif "requesters" not in faulty and _left_to_themselves(terms.approvals, terms.approvers, api.requesters):
+            text = f"`{name}` needs {needed} by others than the requester, more than its approvers can give"
+            self._at_key(("apis", name, "requesters"), text)
+
+    def _reviewed(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+        """A token without an end needs people who are asked about it again and again."""
+        keys = ("lifetimes", "review_every", "approvers")
+        inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
+        if faulty & set(keys) or self._faulty_defaults & inherited:
+            return
+        terms = laid_over(self._defaults, api)
+        if None not in terms.lifetimes:
+            if api.review_every is not None:
+                self._at_key(("apis", name, "review_every"), "`review_every` is for the lifetime never: leave it out")
+        elif terms.review_every is None:
+            text = "offers the lifetime never: add `review_every`, such as 90d, and its approvers are asked that often"
+            self._blame(name, inherited, text, ("lifetimes",))
+        elif not terms.approvers:
+            text = "offers the lifetime never: name `approvers`, who are asked whether the token is still needed"
+            self._blame(name, inherited, text, ("lifetimes",))
+
+    def _blame(
+        self, name: str, inherited: set[str], text: str, keys: tuple[str, ...] = ("approvers", "approvals")
+    ) -> None:
+        """Complains at the API's own key if it has one, else once at `defaults`, else at the API."""
+        own: list[Trail] = [("apis", name, key) for key in keys if key not in inherited]
+        given = self._document.data.get("defaults") or {}
+        shared: list[Trail] = [("defaults", key) for key in keys if key in given]
+        trail = [*own, *shared, ("apis", name)][0]
+        self._at_key(trail, f"{'an API that says nothing else' if trail[0] == 'defaults' else f'`{name}`'} {text}")
+
+    # --- plans ---
+
+    def _plans(self, trail: Trail) -> None:
+        plans = self._data((*trail, "plans"))
+        if not 1 <= len(plans) <= 100:
+            self._at_key((*trail, "plans"), f"`plans` needs between 1 and 100 plans, has {len(plans)}")
+        if "limits" in self._data(trail):
+            self._at_key(
+                (*trail, "limits"), "`limits` is short for a single plan: beside `plans`, put it into each plan"
+            )
+        for name, plan in plans.items():
+            at: Trail = (*trail, "plans", name)
+            self._entry_name(at)
+            if isinstance(plan, dict):
+                self._plan(at, plan)
+
+    def _plan(self, trail: Trail, plan: dict[str, Any]) -> None:
+        if "limits" in plan and "tyk_policies" in plan:
+            self._at_key(
+                (*trail, "limits"), "`limits` beside `tyk_policies` has no effect, a policy brings its own: keep one"
+            )
+        if "also_opens" in plan and "tyk_policies" not in plan:
+            self._at_key(
+                (*trail, "also_opens"), "`also_opens` tells what `tyk_policies` open besides; this plan has none"
+            )
+        others = plan.get("also_opens")
+        for index, other in enumerate(others if isinstance(others, list) else []):
+            if isinstance(other, str):
+                self._opened((*trail, "also_opens", index), other)
+
+    def _opened(self, trail: Trail, other: str) -> None:
+        entries = self._document.data["apis"]
+        if other == trail[1]:
+            self._at_value(trail, f"`also_opens` names its own entry {other}: leave it out")
+        elif other not in entries:
+            hint = _hint(did_you_mean(other, entries) if len(self.complaints) < 100 else None)
+            self._at_value(trail, f"`also_opens` names {shown(other)}, which is no entry of `apis`{hint}")
+
+    # --- complaints ---
+
+    def _translate(self, trail: Trail, errors: ValidationError) -> set[str]:
+        """Complains of each error in plain words; returns the section's own keys that are at fault."""
+        faulty: set[str] = set()
+        for error in errors.errors(include_url=False):
+            at: Trail = (*trail, *error["loc"])
+            faulty.update(str(step) for step in error["loc"][:1])
+            if error["type"] == "missing":
+                self._at_key(at[:-1], self._missing(at))
+            elif error["type"] == "extra_forbidden":
+                self._at_key(at, self._unknown(at))
+            elif error["input"] is not None:  # of a missing value the document has complained
+                self._at_value(at, f"`{_label(at)}` {_sentence(dict(error))}")
+        return faulty
+
+    def _missing(self, trail: Trail) -> str:
+        section = _section(trail[:-1])
+        about = section.model_fields[str(trail[-1])].description if section else None
+        return f"{_owner(trail)} lacks `{trail[-1]}`" + (f": {about}" if about else "")
+
+    def _unknown(self, trail: Trail) -> str:
+        key = str(trail[-1])
+        if key in RESERVED:
+            return f"`{key}` is reserved for a later version: leave it out"
+        section = _section(trail[:-1])
+        if section is ApiSection and key in ("tyk_policies", "also_opens"):
+            return f"`{key}` belongs to a plan, as in `plans: {{{SINGLE_PLAN}: {{{key}: [...]}}}}`"
+        known = list(section.model_fields) if section else []
+        hint = _hint(did_you_mean(key, known)) or f": it may have {', '.join(known)}"
+        return f"{_owner(trail)} has no setting `{key}`{hint}"
+
+    def _at_key(self, trail: Trail, text: str) -> None:
+        self.complaints.append(self._document.key(trail).complaint(text))
+
+    def _at_value(self, trail: Trail, text: str) -> None:
+        self.complaints.append(self._document.place(trail).complaint(text))
+
+    def _data(self, trail: Trail) -> Any:
+        data: Any = self._document.data
+        for step in trail:
+            data = data.get(step) if isinstance(data, dict) else None
+        return data
+
+
+def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
+    """Why so many yeses can never come together, as far as the file alone can tell: a group's members it cannot."""
+    if approvals and not approvers:
+        return (
+            " and has no approvers: name some, or write `approvals: 0` to grant at once "
+            "(an empty list never means anybody)"
+        )
+    people = len(set(approvers))
+    if _only_people(approvers) and people < approvals:
+        return f", but its approvers are {_count(people, 'person', 'people')}"
+    return ""
+
+
+def _left_to_themselves(approvals: int, approvers: tuple[Name, ...], requesters: tuple[Name, ...]) -> bool:
+    """Whether nobody who may ask can get enough yeses, because nobody approves their own request."""
+    if not (_only_people(approvers) and _only_people(requesters)):
+        return False
+    return all(len(set(approvers) - {name}) < approvals for name in requesters)
+
+
+def _only_people(names: Iterable[Name]) -> bool:
+    return all(name.kind in (Kind.USER, Kind.EMAIL) for name in names)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
+
+
+def _hint(option: str | None) -> str:
+    return f"; did you mean `{option}`?" if option else ""
+
+
+def _section(trail: Trail) -> type[Section] | None:
+    shape = tuple("*" if place in (1, 3) and trail[0] == "apis" else str(step) for place, step in enumerate(trail))
+    return _SECTIONS.get(shape)
+
+
+def _label(trail: Trail) -> str:
+    return next((step for step in reversed(trail) if isinstance(step, str)), "the file")
+
+
+def _owner(trail: Trail) -> str:
+    return f"`{_label(trail[:-1])}`" if trail[:-1] else "the file"
+
+
+_SENTENCES = {
+    "int_type": "needs a whole number, got {got}",
+    "int_from_float": "needs a whole number, got {got}",
+    "greater_than_equal": "must be at least {ge}, got {got}",
+    "less_than_equal": "must be at most {le}, got {got}",
+    "literal_error": "needs {expected}, got {got}",
+    "model_type": "needs `key: value` lines of its own, got {got}",
+    "dict_type": "needs `key: value` lines of its own, got {got}",
+}
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """What pydantic found, in words for a person."""
+    found, context = error["input"], error.get("ctx", {})
+    if error["type"] == "value_error":
+        return str(context["error"])
+    if error["type"] == "string_type":
+        return f"needs text, got {shown(found)}" + ("" if isinstance(found, list | dict) else ": put quotes around it")
+    if "expected" in context:
+        context = {"expected": context["expected"].replace("'", "")}
+    return _SENTENCES.get(error["type"], "cannot be {got}").format(**context, got=shown(found))

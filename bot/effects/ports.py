@@ -1,0 +1,122 @@
+"""What a promise is kept with: the two small protocols through which the outside world is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.core.facts import Issued
+from bot.core.model import Effect, Identity, Key, Message, Person, Record, Rulebook
+from bot.store.store import AuditEntry, Store
+
+
+class Slack(Protocol):
+    """Every method raises a `bot.core.faults.Fault`, told by what it means, and nothing else."""
+
+    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+        """Post what cannot become false. Returns the channel and ts."""
+        ...
+
+    async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
+        """Edit the message so that it shows the record as it is."""
+        ...
+
+    async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
+        """Put the token into the message that announced it; it says that it goes at `until`."""
+        ...
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Delete a message; one that is gone already counts as deleted."""
+        ...
+
+    async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
+        """Post as many of the leading entries as fit one message. Returns how many."""
+        ...
+
+    async def why_left(self, who: Identity) -> str | None:
+        """Why somebody may not use the bot any more, in words for others; None where they may."""
+        ...
+
+    async def person(self, record: Record) -> Person:
+        """What Slack says of the requester now. Raises Refusal where they may not use the bot at all."""
+        ...
+
+
+class Tyk(Protocol):
+    """A key is named to Tyk by its token or by its hash; `names_by_token` says which, and so what must be kept."""
+
+    names_by_token: bool
+
+    async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
+        """Make a key on probation. Raises Definite where Tyk's own data forbid it."""
+        ...
+
+    async def confirm(self, record: Record, key: Key, name: str) -> None:
+        """Give the key its final expiry and the plan's Tyk policies. Raises Gone where Tyk does not know it."""
+        ...
+
+    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+        """What Tyk holds compared with what was granted: None where they agree. Raises Gone."""
+        ...
+
+    async def revoke(self, name: str) -> None:
+        """Delete the key and see that it is gone."""
+        ...
+
+
+class Sealer(Protocol):
+    def close(self, token: str) -> bytes: ...
+
+    def open(self, sealed: bytes) -> str: ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything an effect may touch."""
+
+    slack: Slack
+    tyk: Tyk
+    seal: Sealer
+    rulebook: Rulebook
+    store: Store
+
+    def name_of(self, key: Key) -> str:
+        """What this key is called at Tyk."""
+        if not self.tyk.names_by_token:
+            assert key.key_hash is not None, "a key that was recorded has its hash"
+            return key.key_hash
+        return self.token_of(key)
+
+    def token_of(self, key: Key) -> str:
+        assert key.sealed is not None, "the token is kept for as long as it is needed"
+        return self.seal.open(key.sealed)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A promise in hand: the effect under its new epoch, the record as it stood when it was claimed."""
+
+    effect: Effect
+    record: Record | None
+    now: datetime
+    stuck: bool = False
+    late: bool = False
+
+    @property
+    def story(self) -> Record:
+        assert self.record is not None, "this effect belongs to a request"
+        return self.record
+
+    @property
+    def key(self) -> Key:
+        key = self.story.key(self.effect.subject_id)
+        assert key is not None, "this effect's subject is a key"
+        return key
+
+    @property
+    def message(self) -> Message:
+        message = self.story.message(self.effect.subject_id)
+        assert message is not None, "this effect's subject is a message"
+        return message

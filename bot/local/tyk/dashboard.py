@@ -1,0 +1,252 @@
+"""The Dashboard's API: keys, APIs and policies, in Tyk's own words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from bot.local.tyk.state import Api, KeyEntry, Policy, RefusedError, Session, State, page_of
+
+_NUMBERS = ("allowance", "rate", "per", "expires", "quota_max", "quota_renews", "quota_remaining", "quota_renewal_rate")
+_WANTED = {*_NUMBERS, "access_rights", "meta_data"}
+_NO_KEY = "Could not retrieve key detail."
+_INVALID = "User/Key object validation failed, most likely malformed input."
+
+
+class _AnsweredError(Exception):
+    """The answer is clear before the end of a handler."""
+
+    def __init__(self, response: web.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Dashboard:
+    def __init__(self, state: State, credential: str) -> None:
+        self._state = state
+        self.credential = credential
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/api/keys", self._guarded(self.create)),
+            web.get("/api/keys/detailed", self._guarded(self.list_keys)),
+            web.post("/api/keys/{name}", self._guarded(self.create_chosen)),
+            web.get("/api/keys/{name}", self._guarded(self.read)),
+            web.put("/api/keys/{name}", self._guarded(self.update)),
+            web.delete("/api/keys/{name}", self._guarded(self.delete)),
+            web.get("/api/apis", self._guarded(self.list_apis)),
+            web.get("/api/apis/{api_id}", self._guarded(self.read_api)),
+            web.get("/api/portal/policies", self._guarded(self.list_policies)),
+        ]
+
+    # --- keys ---
+
+    async def create(self, request: web.Request) -> web.Response:
+        return self._made(self._state.create(await self._session(request, _nothing())))
+
+    async def create_chosen(self, request: web.Request) -> web.Response:
+        session = await self._session(request, _nothing())
+        return self._made(self._state.create_chosen(request.match_info["name"], session))
+
+    async def read(self, request: web.Request) -> web.Response:
+        entry = self._named(request)
+        return _error(404, _NO_KEY) if entry is None else web.json_response(self._key_data(entry, request))
+
+    async def update(self, request: web.Request) -> web.Response:
+        self._check_naming(request, allowed=self._state.switches.enable_update_key_by_hash)
+        session = await self._session(request, _error(400, _INVALID))
+        entry = self._named(request)
+        if entry is None:
+            return _error(404, _NO_KEY)
+        self._state.replace(entry, session, suppress_reset=bool(request.query.get("suppress_reset")))
+        if self._state.switches.gateway_answers:
+            return web.json_response({"Status": "OK", "Message": "Key updated", "Meta": ""})
+        return web.json_response(self._key_data(entry, request))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        self._check_naming(request, allowed=self._state.switches.enable_delete_key_by_hash)
+        entry = self._named(request)
+        if entry is None:
+            return _error(400, "Failed to remove the key")
+        self._state.delete(entry)
+        return web.json_response({"Status": "OK", "Message": "Key deleted successfully.", "Meta": None})
+
+    async def list_keys(self, request: web.Request) -> web.Response:
+        switches = self._state.switches
+        if switches.hash_keys and not switches.enable_hashed_keys_listing:
+            return _error(404, "Could not retrieve keys.")
+        living = [entry for entry in self._state.keys if entry.dead is None]
+        listed, pages = page_of(living, _page(request), switches.page_size)
+        return web.json_response({"keys": [self._listed_key(entry) for entry in listed], "pages": pages})
+
+    # --- APIs and policies ---
+
+    async def list_apis(self, request: web.Request) -> web.Response:
+        number = _page(request)
+        if number < 0 and self._state.switches.refuse_all_pages:
+            return _error(400, "Could not retrieve APIs.")
+        listed, pages = page_of(list(self._state.apis.values()), number, self._state.switches.page_size)
+        return web.json_response({"apis": [_wrapped(api, self._state.org_id) for api in listed], "pages": pages})
+
+    async def read_api(self, request: web.Request) -> web.Response:
+        api = self._state.apis.get(request.match_info["api_id"])
+        if api is None:
+            return _error(400, "Could not retrieve API detail")
+        return web.json_response(_wrapped(api, self._state.org_id))
+
+    async def list_policies(self, request: web.Request) -> web.Response:
+        policies = list(self._state.policies.values())
+        listed, pages = page_of(policies, _page(request), self._state.switches.page_size)
+        return web.json_response({"Data": [_listed_policy(one, self._state.org_id) for one in listed], "Pages": pages})
+
+    # --- what all share ---
+
+    def _guarded(
+        self, handler: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def guarded(request: web.Request) -> web.Response:
+            if request.headers.get("authorization") != self.credential:
+                return _error(401, "Not authorised")
+            try:
+                return await handler(request)
+            except _AnsweredError as answered:
+                return answered.response
+            except RefusedError as refused:
+                return _error(refused.status, f"Failed to save new session object to Tyk: {refused.message}")
+
+        return guarded
+
+    async def _session(self, request: web.Request, when_incomplete: web.Response) -> Session:
+        """The session that was sent, as far as the Dashboard looks at it before it asks the Gateway."""
+        session = await _json(request)
+        if session is None:
+            raise _AnsweredError(_error(403, "Request body malformed."))
+        if not session.keys() >= _WANTED:
+            raise _AnsweredError(when_incomplete)
+        if not _is_well_formed(session):
+            raise _AnsweredError(_error(400, _INVALID))
+        if self._state.switches.refuse_unknown_apis and not session["access_rights"].keys() <= self._state.apis.keys():
+            raise _AnsweredError(_error(403, "User does not have permission to add API to key Access Rights!"))
+        return session
+
+    def _check_naming(self, request: web.Request, *, allowed: bool) -> None:
+        """A key may be changed by its hash where that is switched on."""
+        if not _by_hash(request):
+            return
+        if not self._state.switches.hash_keys:
+            raise _AnsweredError(_error(400, "Key requested by hash but key hashing is not enabled"))
+        if not allowed:
+            raise _AnsweredError(_error(400, "Keys cannot be changed by their hash."))
+
+    def _named(self, request: web.Request) -> KeyEntry | None:
+        return self._state.find(request.match_info["name"], hashed=_by_hash(request))
+
+    def _made(self, entry: KeyEntry) -> web.Response:
+        answer: dict[str, Any]
+        if self._state.switches.gateway_answers:
+            answer = {"action": "create", "key": entry.token, "status": "ok"}
+        else:
+            answer = {"api_model": {}, "key_id": entry.token, "data": self._state.shown(entry)}
+        if self._state.switches.hash_keys:
+            answer["key_hash"] = entry.hash
+        return web.json_response(answer)
+
+    def _key_data(self, entry: KeyEntry, request: web.Request) -> dict[str, Any]:
+        data = {"api_model": {}, "key_id": request.match_info["name"], "data": self._state.shown(entry)}
+        return data | ({"key_hash": entry.hash} if self._state.switches.hash_keys else {})
+
+    def _listed_key(self, entry: KeyEntry) -> dict[str, Any]:
+        name = {"key_hash": entry.hash} if self._state.switches.hash_keys else {"key_id": entry.token}
+        return {"api_model": {}, "data": self._state.shown(entry), **name}
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"Status": "Error", "Message": message, "Meta": None}, status=status)
+
+
+def _nothing() -> web.Response:
+    """What a real one answers to an incomplete object."""
+    return web.Response()
+
+
+def _by_hash(request: web.Request) -> bool:
+    return bool(request.query.get("hashed"))
+
+
+def _page(request: web.Request) -> int:
+    try:
+        return int(request.query.get("p", "1"))
+    except ValueError:
+        return 1
+
+
+async def _json(request: web.Request) -> Session | None:
+    try:
+        body = json.loads(await request.text())
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_well_formed(session: Mapping[str, Any]) -> bool:
+    rights = session["access_rights"]
+    numbers = all(isinstance(session[name], int | float) and not isinstance(session[name], bool) for name in _NUMBERS)
+    return (
+        numbers
+        and isinstance(session["meta_data"], dict)
+        and isinstance(rights, dict)
+        and all(
+            isinstance(right, dict) and {"api_id", "api_name", "versions"} <= right.keys() for right in rights.values()
+        )
+    )
+
+
+def _wrapped(api: Api, org_id: str) -> dict[str, Any]:
+    wrapper: dict[str, Any] = {
+        "api_model": {},
+        "api_definition": {
+            "api_id": api.api_id,
+            "name": api.name,
+            "org_id": org_id,
+            "active": api.active,
+            "is_oas": api.oas,
+            "auth": {"auth_header_name": api.auth_header},
+            "auth_configs": {"authToken": {"auth_header_name": api.auth_header}},
+            "proxy": {"listen_path": api.listen_path, "strip_listen_path": True},
+            "version_data": {
+                "not_versioned": api.versions == ("Default",),
+                "versions": {name: {"name": name} for name in api.versions},
+            },
+        },
+        "hook_references": [],
+        "user_owners": [],
+        "user_group_owners": [],
+        "is_site": False,
+    }
+    return wrapper | ({"oas": _oas(api)} if api.oas else {})
+
+
+def _oas(api: Api) -> dict[str, Any]:
+    scheme = {"authToken": {"enabled": True, "header": {"enabled": True, "name": api.auth_header}}}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": api.name, "version": "1.0.0"},
+        "paths": {},
+        "components": {"securitySchemes": {"authToken": {"type": "apiKey", "in": "header", "name": api.auth_header}}},
+        "x-tyk-api-gateway": {
+            "info": {"id": api.api_id, "name": api.name, "state": {"active": api.active}},
+            "server": {
+                "listenPath": {"value": api.listen_path, "strip": True},
+                "authentication": {"enabled": True, "securitySchemes": scheme},
+            },
+        },
+    }
+
+
+def _listed_policy(policy: Policy, org_id: str) -> dict[str, Any]:
+    listed = asdict(policy) | {"_id": policy.id.encode().hex()[:24], "org_id": org_id, "tags": list(policy.tags)}
+    return {name: 0 if value is None else value for name, value in listed.items()}

@@ -1,0 +1,180 @@
+"""Does the configuration fit the real Slack and the real Tyk? Every complaint says where in the file, what, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from bot.config import Config, Mention
+from bot.config.document import Complaint
+from bot.config.values import Kind
+from bot.core import members
+from bot.core.faults import Fault
+from bot.core.model import Audience, Rule, Rulebook, Workspace
+from bot.slack.directory import ChannelFacts, Directory
+from bot.tyk.dashboard import ApiDefinition, Dashboard, DashboardError, TykPolicy
+from bot.tyk.keys import policy_complaints
+
+T = TypeVar("T")
+AT_ONCE = 8
+
+
+async def rulebook_of(config: Config, directory: Directory) -> Rulebook:
+    """The rules in force, with every handle and e-mail address looked up. Raises ConfigError, or a Fault of Slack's."""
+    mentions = config.mentions()
+    handles = {mention.text for mention in mentions if mention.kind is Kind.GROUP_HANDLE}
+    emails = {mention.text for mention in mentions if mention.kind is Kind.EMAIL}
+    return config.rulebook(await directory.resolve(handles, emails))
+
+
+async def slack_complaints(
+    config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
+) -> tuple[Complaint, ...]:
+    """Each channel (exists, the bot is in it, not shared with another company), group and person, and each rule's yeses."""
+
+    async def look(mention: Mention) -> Complaint | None:
+        try:
+            why = await _mention_trouble(mention, directory, workspace)
+        except Fault as fault:
+            why = f"Slack cannot say whether this is right ({fault.code})."
+        return mention.where.complaint(f"{mention.text}: {why}") if why else None
+
+    found = await _each(look, [one for one in config.mentions() if one.kind not in (Kind.GROUP_HANDLE, Kind.EMAIL)])
+    unreachable = [one async for one in _unreachable(config, rulebook, directory, workspace)]
+    silent = [one async for one in _silent_approvers(config, rulebook, directory, workspace)]
+    return tuple(sorted({*found, *unreachable, *silent}))
+
+
+async def _silent_approvers(
+    config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
+) -> AsyncIterator[Complaint]:
+    """Approvers who would never press a button: gone, or not in the channel where the card is. Each is named once."""
+    told: set[tuple[str, str]] = set()
+    seen: set[tuple[Audience, str]] = set()
+    for rule in rulebook.rules.values():
+        audience = (rule.approvers, rule.approvals_channel)
+        if not (rule.approvals or None in rule.lifetimes) or audience in seen:
+            continue
+        seen.add(audience)
+        try:
+            there = await directory.members_of(Audience(channels=frozenset({rule.approvals_channel})))
+            named = sorted(await directory.members_of(rule.approvers))
+            people = [await directory.person(user_id) for user_id in named]
+        except Fault:
+            continue  # the mention itself has been complained of
+        for person in people:
+            user_id = person.identity.user_id
+            if (user_id, rule.approvals_channel) in told:
+                continue
+            told.add((user_id, rule.approvals_channel))
+            if (why := members.why_left(person, workspace)) is not None:
+                yield _at(
+                    config, _approvers_of(config, rule), f"{user_id} may approve for {rule.name}, but cannot: {why}"
+                )
+            elif user_id not in there:
+                said = (
+                    f"{user_id} may approve for {rule.name}, but is not in {rule.approvals_channel}, where it is asked."
+                )
+                yield _at(config, _approvers_of(config, rule), said)
+
+
+def _approvers_of(config: Config, rule: Rule) -> tuple[str, ...]:
+    """Where the file names them."""
+    return ("apis", rule.name, "approvers") if config.apis[rule.name].approvers else ("defaults", "approvers")
+
+
+async def _mention_trouble(mention: Mention, directory: Directory, workspace: Workspace) -> str | None:
+    match mention.kind:
+        case Kind.CHANNEL:
+            return _channel_trouble(await directory.channel(mention.text))
+        case Kind.USER:
+            refusal = members.refuse(await directory.person(mention.text), workspace)
+            return f"this person may not use the bot. {refusal.text}" if refusal else None
+        case Kind.GROUP:
+            known = await directory.group_members(mention.text)
+            return None if known else "Slack knows no such user group with members in it."
+        case _:
+            return None
+
+
+def _channel_trouble(channel: ChannelFacts | None) -> str | None:
+    if channel is None:
+        return "Slack knows no such channel, or the bot cannot see it. Invite the bot to it."
+    if channel.is_archived:
+        return "this channel is archived."
+    if channel.is_shared_outside:
+        return "this channel is shared with another company, whose people would see it. Choose another."
+    if not channel.is_member:
+        return f"the bot is not in #{channel.name}. Invite it there."
+    return None
+
+
+async def _unreachable(
+    config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
+) -> AsyncIterator[Complaint]:
+    """Rules whose approvers are fewer than the yeses they need; equal audiences are counted once."""
+    counted: dict[Audience, int] = {}
+    reviewed = [rule for rule in rulebook.rules.values() if rule.approvals]
+    for rule in sorted(
+        reviewed, key=lambda rule: -rule.approvals
+    ):  # the first of an audience counts for those after it
+        if rule.approvers not in counted:
+            try:
+                counted[rule.approvers] = await _able(rule, directory, workspace)
+            except Fault:
+                continue  # the mention itself has been complained of
+        if counted.get(rule.approvers, rule.approvals) < rule.approvals:
+            yield _at(config, ("apis", rule.name, "approvals"), f"{rule.name} needs {rule.approvals} approvals, but only "
+                      f"{counted[rule.approvers]} of its approvers can give one.")  # fmt: skip
+
+
+async def _able(rule: Rule, directory: Directory, workspace: Workspace) -> int:
+    able = 0
+    for user_id in await directory.members_of(rule.approvers):
+        able += members.refuse(await directory.person(user_id), workspace) is None
+        if able >= rule.approvals:
+            break
+    return able
+
+
+async def tyk_complaints(config: Config, rulebook: Rulebook, dashboard: Dashboard) -> tuple[Complaint, ...]:
+    """APIs and policies that Tyk does not know, and policies that open more than their plan lists."""
+    try:
+        apis = {api.api_id: api for api in await dashboard.apis()}
+        needs_policies = any(plan.tyk_policies for rule in rulebook.rules.values() for plan in rule.plans)
+        policies = {policy.id: policy for policy in await dashboard.policies()} if needs_policies else {}
+    except DashboardError as error:
+        return (_at(config, ("tyk", "dashboard_url"), f"Tyk cannot say what it has ({error.code})."),)
+    return tuple(one for rule in rulebook.rules.values() for one in _rule_complaints(config, rule, apis, policies))
+
+
+def _rule_complaints(
+    config: Config, rule: Rule, apis: dict[str, ApiDefinition], policies: dict[str, TykPolicy]
+) -> Iterable[Complaint]:
+    api = apis.get(rule.api.api_id)
+    if api is None:
+        yield _at(
+            config, ("apis", rule.name, "api_id"), f"Tyk has no API {rule.api.api_id}: no key will be made for it."
+        )
+    elif not api.active:
+        yield _at(config, ("apis", rule.name, "api_id"), f"Tyk's API {api.name} is not active.")
+    for plan in rule.plans:
+        listed = frozenset({rule.api.api_id, *(other.api_id for other in plan.also_opens)})
+        for said in policy_complaints(plan, listed, policies):
+            yield _at(config, ("apis", rule.name, "plans", plan.name), f"{said} No key will be made for this plan.")
+
+
+def _at(config: Config, trail: tuple[str, ...], text: str) -> Complaint:
+    return config.place(trail).complaint(text)
+
+
+async def _each(look: Callable[[Mention], Awaitable[T | None]], mentions: list[Mention]) -> list[T]:
+    """Every mention looked up, a few at a time: Slack's limits are for all of us."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(mention: Mention) -> T | None:
+        async with slots:
+            return await look(mention)
+
+    return [found for found in await asyncio.gather(*map(one, mentions)) if found is not None]

@@ -1,0 +1,45 @@
+"""The bot as a process whose time can be moved: `python -m bot.sandbox.child CONFIG`, told on standard input.
+
+Each line there is the number of seconds by which its time is ahead of the clock; the first comes before it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from bot import app, config, logs, settings
+from bot.app import Running
+
+
+async def _run(path: Path) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    told = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
+    running: asyncio.Future[Running] = loop.create_future()
+    following = asyncio.create_task(_follow(told, running))
+    found = settings.load(os.environ)
+    logs.configure(found.log_level, found.log_format)
+    try:
+        await app.run(config.load(path), found, os.environ, stop, running.set_result)
+    finally:
+        following.cancel()
+
+
+async def _follow(told: asyncio.StreamReader, running: asyncio.Future[Running]) -> None:
+    bot = await running
+    async for line in told:
+        bot.store.skew = timedelta(seconds=float(line))
+        bot.directory.forget_groups()
+        bot.worker.wake()
+        print("moved", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(Path(sys.argv[1])))

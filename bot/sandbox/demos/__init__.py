@@ -1,0 +1,1 @@
+"""The stories that `sandbox --play` plays, told by five people."""

@@ -1,0 +1,36 @@
+"""Messages and views of the local Slack, as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bot.local.slack import Message
+
+
+def reading(text: str) -> str:
+    """Dates, mentions and emphasis without their markup."""
+    text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
+    text = re.sub(r"<!subteam\^S0([A-Z]+)>", lambda found: f"@{found[1].lower()}", text)
+    text = re.sub(r"<@U0([A-Z]+)>", lambda found: f"@{found[1].capitalize()}", text)
+    text = re.sub(r"<#C0([A-Z]+)>", lambda found: f"#{found[1].lower()}", text)
+    return text.replace("*", "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def shown(view: dict[str, Any]) -> str:
+    return reading("\n".join(block["text"]["text"] for block in view["blocks"] if "text" in block))
+
+
+def has_block(view: dict[str, Any], block_id: str) -> bool:
+    return any(block.get("block_id") == block_id for block in view["blocks"])
+
+
+def token_in(message: Message) -> str | None:
+    """What stands alone in a preformatted block, unless it is the `curl` line."""
+    for block in message.blocks:
+        for part in block.get("elements", ()):
+            if part["type"] == "rich_text_preformatted":
+                text = "".join(one.get("text", "") for one in part["elements"])
+                if not text.startswith("curl"):
+                    return text
+    return None

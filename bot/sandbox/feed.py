@@ -1,0 +1,152 @@
+"""The bot's own side for the sandbox's page: its audit and its promises, read from its database and told as plain lines.
+
+Nothing is written, and nothing of the bot is asked: it may be dead, and what it left behind is what one wants to see then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.core.model import Effect, EffectState
+from bot.local.slack.journal import Changes
+from bot.slack import messages
+from bot.slack.delivery import audit_row
+from bot.store.engine import open_engine
+from bot.store.store import AuditEntry, Store
+
+Line = dict[str, Any]
+EVERY = 0.3  # seconds between two looks; effects move without anything being seen outside
+SOON = 5.0  # seconds within which what is promised counts as happening now
+_STATES = {EffectState.DONE: "ok", EffectState.DROPPED: "ok", EffectState.PARKED: "error"}
+
+
+@dataclass
+class _Seen:
+    effect: Effect
+    round: int = 1
+
+
+class Feed:
+    """`tell` is given each new or changed line; `name` turns a person's id into their name; `clock` is the world's."""
+
+    def __init__(
+        self, store: Store, tell: Callable[[Line], None], name: Callable[[str], str], clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._tell = tell
+        self._name = name
+        self._clock = clock
+        self._audited = 0
+        self._seen: dict[int, _Seen] = {}
+        self._labels: dict[str, str] = {}
+
+    async def follow(self, changes: Changes) -> None:
+        """Looks after every change, at least every EVERY seconds, until it is cancelled."""
+        while True:
+            version = changes.version
+            with suppress(SQLAlchemyError):  # a bot that is just being killed may hold the file
+                await self.look()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changes.moved(version), EVERY)
+            await asyncio.sleep(EVERY / 3)
+
+    async def look(self) -> None:
+        async with self._store.reading() as tx:
+            rows = await tx.audit_after(self._audited, 200)
+            effects = [one for state in EffectState for one in await tx.effects(state)]
+            for request_id in {one.request_id for one in effects if one.request_id} - self._labels.keys():
+                record = await tx.record(request_id)
+                self._labels[request_id] = record.request.label if record else ""
+        for row in rows:
+            self._audited = row.number
+            self._tell(self._audit(row))
+        for effect in sorted(effects, key=lambda one: one.id):
+            self._effect(effect)
+
+    def _audit(self, row: AuditEntry) -> Line:
+        shown = audit_row(row)
+        sentence = messages.audit_sentence(shown).split(" · ")
+        said = " · ".join(part for part in sentence[1:] if part not in (shown.request_label, row.api))
+        for user in {one.user_id for one in (row.person, row.actor) if one is not None}:
+            said = said.replace(f"@{user}", self._name(user))
+        details = {"number": row.number, "event": row.event.value, "api": row.api, **row.details}
+        return {
+            "id": f"audit:{row.number}",
+            "at": row.at.timestamp(),
+            "source": f"audit #{row.number}",
+            "what": said,
+            "label": shown.request_label or "",
+            "details": details,
+        }
+
+    def _effect(self, effect: Effect) -> None:
+        """One line for each time it is promised, which follows it until it is kept."""
+        seen = self._seen.get(effect.id)
+        if seen is not None and seen.effect == effect:
+            return
+        if seen is None:
+            seen = self._seen[effect.id] = _Seen(effect)
+        elif seen.effect.state is not EffectState.OPEN and effect.epoch + effect.attempts > 0:
+            seen.round += 1
+        seen.effect = effect
+        self._tell(
+            {
+                "id": f"effect:{effect.id}:{seen.round}",
+                "source": "promise",
+                "what": effect.kind.value.replace("_", " "),
+                "at": min(effect.due_at.timestamp(), self._clock()),
+                "label": self._labels.get(effect.request_id or "", ""),
+                **_standing(effect, self._clock()),
+                "details": _details(effect),
+            }
+        )
+
+
+def _standing(effect: Effect, now: float) -> Line:
+    if effect.state is not EffectState.OPEN:
+        note = {EffectState.DONE: "kept", EffectState.DROPPED: "not needed any more"}.get(effect.state)
+        return {"state": _STATES[effect.state], "note": note or f"parked: {effect.last_error}"}
+    if effect.last_error:
+        return {"state": "warn", "note": f"{effect.last_error}, tried {effect.attempts} times, goes on"}
+    if effect.due_at.timestamp() > now + SOON:
+        return {"state": "wait", "note": "for", "due": effect.due_at.timestamp()}
+    return {"state": "wait", "note": "at work" if effect.lease_until else "promised"}
+
+
+def _details(effect: Effect) -> Line:
+    return {
+        "effect": effect.id,
+        "subject": effect.subject_id,
+        "due": effect.due_at.isoformat(),
+        "state": effect.state.value,
+        "attempts": effect.attempts,
+        "claims": effect.epoch,
+        "last_error": effect.last_error,
+    }
+
+
+@asynccontextmanager
+async def following(
+    database_url: str,
+    tell: Callable[[Line], None],
+    name: Callable[[str], str],
+    changes: Changes,
+    clock: Callable[[], float],
+) -> AsyncIterator[Feed]:
+    """A feed that runs until the end of the block. The database is there: the bot has been ready once."""
+    store = Store(open_engine(database_url))
+    feed = Feed(store, tell, name, clock)
+    task = asyncio.create_task(feed.follow(changes))
+    try:
+        yield feed
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await store.close()

@@ -1,0 +1,71 @@
+"""`tyk-key-bot sandbox`: the world stays, with a page to be people on, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+
+from bot import config
+from bot.local.page import Page, PortTakenError
+from bot.local.world import CAST, CATALOGUE, CONFIG, Cast, Catalogue
+from bot.sandbox.feed import following
+from bot.sandbox.people import cast_for, catalogue_of
+from bot.sandbox.process import NotStarted, sandbox
+
+WORDS = {"": "ask for a token", "list": "what you hold, and what waits", "help": "what you can do here"}
+
+
+async def stay(
+    own_config: Path | None, people: Path | None = None, *, port: int | None = None, browser: bool = True
+) -> int:
+    """Until Ctrl-C, and then 0; 1 where it could not begin. Raises ConfigError."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    scene = _scene(own_config, people)
+    try:
+        await _open(scene, own_config, stop, port=port, browser=browser)
+    except (NotStarted, PortTakenError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _open(
+    scene: tuple[str, Cast, Catalogue], own_config: Path | None, stop: asyncio.Event, *, port: int | None, browser: bool
+) -> None:
+    command, cast, catalogue = scene
+    async with sandbox(own_config, cast=cast, catalogue=catalogue) as place:
+        slack, users = place.world.slack, place.world.slack.workspace.users
+
+        def name(user_id: str) -> str:
+            return users[user_id].real_name if user_id in users else user_id
+
+        page = Page(place.world, place.bot, {command: WORDS}, port=port)
+        async with page, following(place.bot.database_url, page.tell, name, slack.changes, slack.clock):
+            print(f"Page       {page.url}")
+            print(f"Slack      {slack.url}")
+            print(f"Dashboard  {place.world.tyk.dashboard_url}")
+            print(f"Gateway    {place.world.tyk.gateway_url}")
+            print(f"The bot is ready; its log is {place.bot.log}. Ctrl-C ends it all.", flush=True)
+            if browser and _has_screen():
+                await asyncio.to_thread(webbrowser.open, page.url)
+            await stop.wait()
+
+
+def _scene(own_config: Path | None, people: Path | None) -> tuple[str, Cast, Catalogue]:
+    """The command, who is there and what Tyk has."""
+    if own_config is not None:
+        loaded = config.load(own_config)
+        return loaded.slack.command, cast_for(loaded, people), catalogue_of(loaded)
+    loaded = config.parse(CONFIG.read_text().replace("GATEWAY", "http://127.0.0.1"))
+    return loaded.slack.command, cast_for(loaded, people) if people else CAST, CATALOGUE
+
+
+def _has_screen() -> bool:
+    """Without one, `webbrowser` would start a browser in the terminal."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,124 @@
+"""What the effects say in Slack: the messages of `messages`, through the client of `client`, to people that `directory` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bot.core import members, rules
+from bot.core.faults import Fault
+from bot.core.model import (
+    AuditEvent,
+    Identity,
+    Key,
+    Message,
+    MessageKind,
+    Person,
+    Record,
+    Rulebook,
+    Topic,
+    Verdict,
+    Workspace,
+)
+from bot.slack import messages
+from bot.slack.client import Chat
+from bot.slack.directory import Directory
+
+_NO_THREAD = frozenset({"cannot_reply_to_message", "thread_locked", "thread_not_found"})
+"""Where nothing can be said under the card any more, it is said in the channel."""
+
+
+class Entry(Protocol):
+    """A row of the audit, as it stands in the store."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def event(self) -> AuditEvent: ...
+    @property
+    def request_number(self) -> int | None: ...
+    @property
+    def api(self) -> str | None: ...
+    @property
+    def actor(self) -> Identity | None: ...
+    @property
+    def details(self) -> dict[str, object]: ...
+
+
+class Delivery:
+    def __init__(
+        self, chat: Chat, directory: Directory, workspace: Workspace, rulebook: Rulebook, help_channel: str
+    ) -> None:
+        self._chat = chat
+        self._directory = directory
+        self._workspace = workspace
+        self._channels = rules.named_channels(rulebook.rules)
+        self._help_channel = help_channel
+
+    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+        reminds = message.topic in (Topic.STILL_WAITING, Topic.LAST_CHANCE)
+        undecided = await self._undecided(record) if reminds else ()
+        body = messages.post(record, message, help_channel=self._help_channel, undecided=undecided)
+        target, thread = message.target or self._help_channel, _thread(record, message)
+        try:
+            return await self._chat.post(target, body.text, body.blocks, thread_ts=thread)
+        except Fault as fault:
+            if thread is None or fault.code not in _NO_THREAD:
+                raise
+        return await self._chat.post(target, body.text, body.blocks)
+
+    async def _undecided(self, record: Record) -> list[str]:
+        """The approvers who could decide and have not, the requester left out. Of very many only the first are looked up."""
+        yes = {one.reviewer.user_id for one in record.reviews if one.verdict is Verdict.YES}
+        named = await self._directory.members_of(record.request.rule.approvers)
+        left = sorted(named - yes - {record.request.requester.user_id})
+        able = [user for user in left[: messages.MAX_NAMED] if await self._may_decide(user)]
+        return [*able, *left[messages.MAX_NAMED :]]
+
+    async def _may_decide(self, user_id: str) -> bool:
+        return members.refuse(await self._directory.person(user_id), self._workspace) is None
+
+    async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
+        assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact
+        body = messages.show(record, message, help_channel=self._help_channel, stuck=stuck, delayed=late)
+        await self._chat.update(message.channel, message.ts, body.text, body.blocks)
+
+    async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
+        assert message.channel is not None and message.ts is not None, "it was announced"  # noqa: PT018 - one fact
+        body = messages.token(record, key, token, until)
+        await self._chat.update(message.channel, message.ts, body.text, body.blocks)
+
+    async def delete(self, channel: str, ts: str) -> None:
+        await self._chat.delete(channel, ts)
+
+    async def post_audit(self, channel: str, entries: Sequence[Entry]) -> int:
+        body, count = messages.audit([audit_row(entry) for entry in entries])
+        await self._chat.post(channel, body.text, body.blocks)
+        return count
+
+    async def why_left(self, who: Identity) -> str | None:
+        return members.why_left(await self._directory.person(who.user_id), self._workspace)
+
+    async def person(self, record: Record) -> Person:
+        """Raises Refusal where they may not use the bot at all, CannotSay where Slack cannot say."""
+        channels = self._channels & record.request.rule.requesters.channels
+        person = await self._directory.person(record.request.requester.user_id, channels=channels)
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            raise refusal
+        return person
+
+
+def _thread(record: Record, message: Message) -> str | None:
+    """A note stands under the card, if there is one."""
+    if message.kind is not MessageKind.REMINDER:
+        return None
+    cards = (one for one in record.messages if one.kind is MessageKind.CARD and one.target == message.target)
+    return next((card.ts for card in cards if card.ts), None)
+
+
+def audit_row(entry: Entry) -> messages.AuditRow:
+    label = None if entry.request_number is None else f"R-{entry.request_number}"
+    return messages.AuditRow(entry.number, entry.at, entry.event, label, entry.actor, entry.api, dict(entry.details))
