@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -19,7 +19,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import metrics, online_check, web
 from bot.config import Config, changes, summary
 from bot.config.values import Kind
-from bot.core.model import AuditEvent, AuditLine, EffectKind, EffectState, Promise, Rulebook, Workspace
+from bot.core.in_force import InForce
+from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import sweep_leavers
 from bot.effects.ports import Ports
 from bot.manifest import scopes
@@ -31,7 +32,8 @@ from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
 from bot.store.engine import migrate, open_engine, sole_worker
 from bot.store.seal import Seal
-from bot.store.store import Store
+from bot.store.store import Store, Transaction, User
+from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
 from bot.worker import Worker
@@ -94,14 +96,26 @@ async def connected_tyk(
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, audit_channel: str | None = None) -> AsyncIterator[Store]:
-    """The database, brought to this version. Raises DatabaseError."""
-    store = Store(open_engine(settings.database_url), audit_channel)
+async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[Store]:
+    """The database, brought to this version; transactions run in threads. Raises DatabaseError."""
+    engine = open_engine(settings.database_url, connections=CONNECTIONS)
+    store = Store(engine, audit_channel, threads=Threads())
     try:
-        await migrate(store.engine)
+        await asyncio.to_thread(migrate, engine)
         yield store
     finally:
         await store.close()
+
+
+@contextmanager
+def command_store(settings: Settings) -> Iterator[Store]:
+    """The database for one command, brought to this version. Raises DatabaseError."""
+    store = Store(open_engine(settings.database_url))
+    try:
+        migrate(store.engine)
+        yield store
+    finally:
+        store.engine.dispose()
 
 
 @dataclass(frozen=True)
@@ -138,23 +152,24 @@ async def run(
         )
         store = await enter(opened_store(settings, config.slack.audit_channel))
         if store.is_sqlite:
-            async with store.transaction() as tx:
-                await tx.void_leases()
+            await store.write(lambda tx: tx.void_leases())
         if restored:
             await _park_restored(store)
         log.info("database.ready", engine=store.engine.dialect.name)
         keys_by = KeysBy(config.tyk.keys_by)
         dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies))
-        rulebook = await online_check.rulebook_of(config, slack.directory)
+        in_force = InForce(await online_check.rulebook_of(config, slack.directory))
+        rulebook = in_force.current
         await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
 
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
-        worker = Worker(Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), rulebook, store), new_id)
+        ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
+        worker = Worker(store, ports, new_id)
         bolt = _bolt(slack.client, settings)
         Listeners(
-            Operations(store, rulebook, new_id),
+            Operations(store, in_force, new_id),
             chat,
             slack.directory,
             slack.workspace,
@@ -188,9 +203,14 @@ async def run(
 
 async def _park_restored(store: Store) -> None:
     """After a restore nobody can tell what Tyk and the requesters already have: a person decides, request by request."""
-    async with store.transaction() as tx:
-        parked = await tx.park((EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN), "restored")
-        records = await tx.records({effect.request_id for effect in parked if effect.request_id})
+    kinds = (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN)
+
+    def work(tx: Transaction) -> tuple[tuple[Effect, ...], dict[str, Record]]:
+        parked = tx.park(kinds, "restored")
+        records = tx.records({effect.request_id for effect in parked if effect.request_id})
+        return parked, {record.request.id: record for record in records}
+
+    parked, records = await store.write(work)
     for effect in parked:
         request = records[effect.request_id].request if effect.request_id in records else None
         log.warning(
@@ -244,7 +264,7 @@ class SlackConnection:
 
 
 class Health:
-    """What /readyz says: the database, the line to Slack, and how much is parked."""
+    """What /readyz says: the database, the connection to Slack, and how much is due or parked."""
 
     def __init__(self, store: Store, connection: SlackConnection) -> None:
         self._store = store
@@ -253,21 +273,12 @@ class Health:
     async def readiness(self) -> Mapping[str, object]:
         slack = await self._connection.is_up()
         try:
-            counts = await self.counts()
+            backlog = await self._store.read(lambda tx: tx.backlog(), User.READINESS)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
             return {"ready": False, "slack": slack, "database": False, "why": type(error).__name__}
-        return {"ready": slack, "slack": slack, "database": True, **counts}
-
-    async def counts(self) -> dict[str, int]:
-        async with self._store.reading() as tx:
-            counts = await tx.counts()
-        found = {
-            state.value: sum(number for (_, its_state), number in counts.items() if its_state == state.value)
-            for state in (EffectState.OPEN, EffectState.PARKED)
-        }
-        for state, number in found.items():
-            metrics.OPEN_EFFECTS.labels(state).set(number)
-        return found
+        for state, number in backlog.items():
+            metrics.EFFECTS_WAITING.labels(state).set(number)
+        return {"ready": slack, "slack": slack, "database": True, **backlog}
 
 
 async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: asyncio.Task[None]) -> None:
@@ -298,18 +309,21 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
 async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
     """A configuration that differs from the last one is a line in the audit: who gained what must be seen."""
     now = summary(rulebook)
-    async with store.transaction() as tx:
-        before = await tx.remembered(_CONFIGURED)
+
+    def work(tx: Transaction) -> None:
+        before = tx.remembered(_CONFIGURED)
         if before != now:
-            await tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
-            await tx.remember(_CONFIGURED, now)
+            tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
+            tx.remember(_CONFIGURED, now)
             log.info("config.changed", digest=rulebook.digest)
+
+    await store.write(work)
 
 
 async def _promise_sweep(store: Store) -> None:
     """Who left while the bot was away is found now, others within a day."""
-    async with store.transaction() as tx:
-        await tx.promise(Promise(EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY, tx.now))
+    sweep, everybody = EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY
+    await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
 
 
 async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:

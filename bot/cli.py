@@ -9,8 +9,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,16 @@ from bot import app, config, logs, manifest, online_check, reports, settings, we
 from bot.config import Config
 from bot.config.document import ConfigError
 from bot.core.faults import Fault
-from bot.core.model import EffectState, Record, Rulebook
+from bot.core.in_force import InForce
+from bot.core.model import Effect, EffectState, Rulebook
 from bot.operations import Operations
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import PreflightError, pin_proxy
+from bot.store import ledger
 from bot.store.engine import DatabaseError
+from bot.store.ledger import Filter, Holding
 from bot.store.seal import new_key
-from bot.store.store import Transaction
+from bot.store.transaction import Transaction
 from bot.tyk.dashboard import ApiDefinition, DashboardError, KeysBy
 
 STORIES = ("main", "bad-day")
@@ -186,49 +190,41 @@ def schema(_arguments: argparse.Namespace, _environ: Any) -> int:
 
 
 def keys(arguments: argparse.Namespace, environ: Any) -> int:
-    async def work(tx: Transaction) -> None:
-        held = await tx.holdings(since=_since(arguments.since), api=arguments.api, person=arguments.person)
+    with _reading(environ) as tx:
+        held = ledger.holdings(tx, _filter(arguments))
         _print(map(reports.key_row, held), reports.KEYS, arguments.format)
-
-    return _reading(environ, work)
+    return 0
 
 
 def audit(arguments: argparse.Namespace, environ: Any) -> int:
-    async def work(tx: Transaction) -> None:
+    with _reading(environ) as tx:
         trail = tx.audit_trail(since=_since(arguments.since), api=arguments.api, person=arguments.person)
-        _print([reports.audit_row(entry) async for entry in trail], reports.AUDIT, arguments.format)
-
-    return _reading(environ, work)
+        _print(map(reports.audit_row, trail), reports.AUDIT, arguments.format)
+    return 0
 
 
 def requests(arguments: argparse.Namespace, environ: Any) -> int:
     """What waits and what is stuck, with the ids that `retry` takes."""
-
-    async def work(tx: Transaction) -> None:
-        parked = await tx.effects(EffectState.PARKED)
-        ids = {effect.request_id for effect in parked if effect.request_id} | set(await tx.waiting())
-        rows = [
-            reports.request_row(record, [effect for effect in parked if effect.request_id == record.request.id])
-            for record in (await tx.records(ids)).values()
-        ]
-        _print(rows, reports.REQUESTS, arguments.format)
-
-    return _reading(environ, work)
+    with _reading(environ) as tx:
+        parked: dict[str | None, list[Effect]] = {}
+        for effect in tx.effects(EffectState.PARKED):
+            parked.setdefault(effect.request_id, []).append(effect)
+        ids = dict.fromkeys([*(one for one in parked if one), *tx.waiting()])
+        rows = [reports.request_row(record, parked.get(record.request.id, ())) for record in tx.records(ids)]
+    _print(rows, reports.REQUESTS, arguments.format)
+    return 0
 
 
 def retry(arguments: argparse.Namespace, environ: Any) -> int:
-    async def work() -> int:
-        async with app.opened_store(_database(environ)) as store, store.transaction() as tx:
-            parked = [effect.id for effect in await tx.effects(EffectState.PARKED)]
-            chosen = parked if arguments.all else [number for number in parked if number in arguments.ids]
-            if not chosen:
-                raise UsageError("Nothing parked has such an id: `tyk-key-bot requests` shows what is parked.")
-            await tx.reopen(chosen)
-            return len(chosen)
-
     if not arguments.all and not arguments.ids:
         raise UsageError("Say which: `tyk-key-bot retry ID ...`, or --all.")
-    print(f"Taken up again: {asyncio.run(work())}.")
+    with app.command_store(_database(environ)) as store, store.transaction() as tx:
+        parked = [effect.id for effect in tx.effects(EffectState.PARKED)]
+        chosen = parked if arguments.all else [number for number in parked if number in arguments.ids]
+        if not chosen:
+            raise UsageError("Nothing parked has such an id: `tyk-key-bot requests` shows what is parked.")
+        tx.reopen(chosen)
+    print(f"Taken up again: {len(chosen)}.")
     return 0
 
 
@@ -239,7 +235,9 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
     arguments.number = arguments.number or arguments.id
     if not (arguments.number or arguments.person or arguments.api):
         raise UsageError("Say what to end: a number such as R-1042, --person or --api.")
-    found = asyncio.run(_to_revoke(arguments, environ))
+    wanted = replace(_filter(arguments), number=_number(arguments.number) if arguments.number else None, living=True)
+    with _reading(environ) as tx:
+        found = list(ledger.holdings(tx, wanted))
     if not found:
         print("Nothing that lives matches.")
         return 0
@@ -259,28 +257,21 @@ def _says_yes(question: str) -> bool:
         raise UsageError("Nobody is there to say yes, so nothing was done: --yes does not ask.") from None
 
 
-async def _to_revoke(arguments: argparse.Namespace, environ: Any) -> list[Record]:
-    number = _number(arguments.number) if arguments.number else None
-    async with app.opened_store(_database(environ)) as store, store.reading() as tx:
-        held = await tx.holdings(since=_since(arguments.since), api=arguments.api, person=arguments.person)
-    alive = [record for record in held if record.grant and record.grant.state.value != "ended"]
-    return [record for record in alive if number in (None, record.request.number)]
-
-
-async def _revoke(found: Sequence[Record], reason: str, environ: Any) -> int:
-    async with app.opened_store(_database(environ)) as store:
-        operations = Operations(store, Rulebook("", {}), app.new_id)
-        outcomes = [await operations.revoke(record.request.id, None, reason) for record in found]
+async def _revoke(found: Sequence[Holding], reason: str, environ: Any) -> int:
+    with app.command_store(_database(environ)) as store:
+        operations = Operations(store, InForce(Rulebook("", {})), app.new_id)
+        outcomes = [await operations.revoke(held.request_id, None, reason) for held in found]
     return sum(outcome.refusal is None for outcome in outcomes)
 
 
-def _reading(environ: Any, work: Any) -> int:
-    async def read() -> None:
-        async with app.opened_store(_database(environ)) as store, store.reading() as tx:
-            await work(tx)
+@contextmanager
+def _reading(environ: Any) -> Iterator[Transaction]:
+    with app.command_store(_database(environ)) as store, store.reading() as tx:
+        yield tx
 
-    asyncio.run(read())
-    return 0
+
+def _filter(arguments: argparse.Namespace) -> Filter:
+    return Filter(since=_since(arguments.since), api=arguments.api, person=arguments.person)
 
 
 def _database(environ: Mapping[str, str]) -> Settings:

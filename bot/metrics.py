@@ -18,5 +18,7 @@ ANSWER_SECONDS = Histogram(
     ["kind"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3),
 )
-OPEN_EFFECTS = Gauge("tyk_key_bot_open_effects", "Promises not yet kept, by state.", ["state"])
+EFFECTS_WAITING = Gauge(
+    "tyk_key_bot_effects_waiting", "Promises that are due or parked, counted to a thousand, by state.", ["state"]
+)
 LOOP_LAG = Gauge("tyk_key_bot_loop_lag_seconds", "How late the event loop came back to a timer.")

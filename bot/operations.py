@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.core import lifecycle, rules
 from bot.core.facts import Left, Returned
+from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
     AuditEvent,
@@ -26,6 +27,7 @@ from bot.core.model import (
     Verdict,
 )
 from bot.store.store import Store
+from bot.store.transaction import Transaction
 
 PAST_SHOWN = 5
 WAITING_SHOWN = 50
@@ -55,41 +57,52 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Holdings:
-    """One person's own requests and keys that stand, those that are over, and the requests of others that wait for them."""
+    """One person's own requests and keys that stand, those that are over, and the requests of others that wait for them.
+
+    `more`: there are requests that wait beyond those that were looked at.
+    """
 
     standing: tuple[Record, ...]
     past: tuple[Record, ...]
     awaiting: tuple[Record, ...]
+    more: bool = False
 
 
 class Operations:
-    """`rulebook` holds the rules in force; `new_id` makes ids nobody can guess."""
+    """`in_force` holds the rules; `new_id` makes ids nobody can guess."""
 
-    def __init__(self, store: Store, rulebook: Rulebook, new_id: Callable[[], str]) -> None:
+    def __init__(self, store: Store, in_force: InForce, new_id: Callable[[], str]) -> None:
         self.store = store
-        self.rulebook = rulebook
+        self.in_force = in_force
         self._new_id = new_id
 
+    @property
+    def rulebook(self) -> Rulebook:
+        return self.in_force.current
+
     def rule(self, name: str) -> Rule | None:
-        return self.rulebook.rules.get(name)
+        return self.in_force.rule(name)
 
     async def submit(self, form: Submission, person: Person, approvers: frozenset[str]) -> Record:
         """A new request, or, where this form was accepted before, the record as it was stored then.
 
         `approvers` are those who may decide under the rule, as Slack knows them. Raises Refusal with its field.
         """
-        async with self.store.transaction() as tx:
-            number = await tx.next_number()
-            already = await tx.record(form.request_id)
+
+        def work(tx: Transaction) -> Record:
+            number = tx.next_number()  # first: whoever holds it submits alone, and sees what was submitted before
+            already = tx.record(form.request_id)
             if already is not None:
-                await tx.rollback()
+                tx.rollback()
                 return already
             rule = self._rule_for(form, person)
             plan = lifecycle.check_form(rule, form.plan, form.lifetime, form.reason)
             rules.check_reachable(rule, person.identity, approvers)
             asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
-            transition = lifecycle.submit(asked, person, rule, self.rulebook.digest, number, tx.now, self._new_id)
-            return await tx.apply(transition)
+            digest = self.rulebook.digest
+            return tx.apply(lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id))
+
+        return await self.store.write(work)
 
     def _rule_for(self, form: Submission, person: Person) -> Rule:
         rule = self.rule(form.api)
@@ -164,55 +177,61 @@ class Operations:
 
     async def membership(self, who: Identity, why_left: str | None) -> None:
         """What becomes of somebody's requests and keys: `why_left` is why they may not use the bot any more, None if they may."""
-        async with self.store.reading() as tx:
-            affected = await tx.standing(who, limit=None, left=why_left is None)
+        affected = await self.store.read(lambda tx: tx.standing(who, limit=None, left=why_left is None))
+        fact = Left(why_left) if why_left else Returned()
+
+        def decide(record: Record, now: datetime) -> Transition:
+            return lifecycle.observe(record, fact, now, self._new_id)
+
         for standing in affected:
-            fact = Left(why_left) if why_left else Returned()
-
-            def decide(record: Record, now: datetime, fact: Left | Returned = fact) -> Transition:
-                return lifecycle.observe(record, fact, now, self._new_id)
-
             await self._change(standing.request.id, decide)
 
     async def has_left(self, who: Identity) -> bool:
         """Whether somebody who holds something was found to have left."""
-        async with self.store.reading() as tx:
-            return bool(await tx.standing(who, limit=1, left=True))
+        return bool(await self.store.read(lambda tx: tx.standing(who, limit=1, left=True)))
 
     async def repaint(self, request_id: str, channel: str, ts: str) -> None:
         """Show the record once more on the message that was clicked, even on a copy that nobody remembers."""
-        async with self.store.transaction() as tx:
-            record = await tx.record(request_id)
+
+        def work(tx: Transaction) -> None:
+            record = tx.record(request_id)
             if record is not None:
-                await tx.apply(lifecycle.repaint(record, channel, ts, tx.now, self._new_id))
+                tx.apply(lifecycle.repaint(record, channel, ts, tx.now, self._new_id))
+
+        await self.store.write(work)
 
     async def refused(self, who: Identity, api: str | None, why: str, step: str, request_id: str | None = None) -> None:
         """Somebody was told no: the audit hears of it, with the request where there is one."""
-        async with self.store.transaction() as tx:
-            record = await tx.record(request_id) if request_id else None
+
+        def work(tx: Transaction) -> None:
+            record = tx.record(request_id) if request_id else None
             line = AuditLine(AuditEvent.REFUSED, who, {"person": who.user_id, "why": why, "step": step})
-            await tx.audit(line, record, api=api)
+            tx.audit(line, record, api=api)
+
+        await self.store.write(work)
 
     async def look(self, request_id: str) -> Record:
         """The record as it stands. Raises Refusal where there is none: an old or foreign message."""
-        async with self.store.reading() as tx:
-            record = await tx.record(request_id)
+        record = await self.store.read(lambda tx: tx.record(request_id))
         if record is None:
             raise Refusal(UNKNOWN, code="unknown")
         return record
 
     async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
-        async with self.store.reading() as tx:
-            return await tx.standing(who, api)
+        return await self.store.read(lambda tx: tx.standing(who, api))
 
     async def holdings(self, who: Person) -> Holdings:
         """What this person asked for and holds, and what waits for their decision."""
-        async with self.store.reading() as tx:
-            mine = await tx.standing(who.identity)
-            past = await tx.past(who.identity, PAST_SHOWN)
-            apis = [name for name, rule in self.rulebook.rules.items() if rules.counted_by(rule.approvers, who)]
-            waiting = (await tx.records(await tx.waiting(apis, WAITING_SHOWN))).values()
-        return Holdings(mine, past, tuple(record for record in waiting if self._awaits(record, who)))
+        named = self.rulebook.rules.items()
+        apis = [name for name, rule in named if rules.counted_by(rule.approvers, who)]
+
+        def work(tx: Transaction) -> Holdings:
+            waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))
+            awaiting = tuple(record for record in waiting[:WAITING_SHOWN] if self._awaits(record, who))
+            mine, past = tx.standing(who.identity), tx.past(who.identity, PAST_SHOWN)
+            return Holdings(mine, past, awaiting, more=len(waiting) > WAITING_SHOWN)
+
+        return await self.store.read(work)
 
     def _awaits(self, record: Record, who: Person) -> bool:
         """Whether this person could say yes and has not."""
@@ -225,15 +244,18 @@ class Operations:
 
     async def _change(self, request_id: str, decide: Callable[[Record, datetime], Transition]) -> Outcome:
         """Settle what time has decided, then decide. What was settled is stored even where the decision is a no."""
-        async with self.store.transaction() as tx:
-            record = await tx.record(request_id)
+
+        def work(tx: Transaction) -> Outcome:
+            record = tx.record(request_id)
             if record is None:
                 raise Refusal(UNKNOWN, code="unknown")
             settled = lifecycle.settle(record, tx.now, self._new_id)
             if settled is not None:
-                record = await tx.apply(settled)
+                record = tx.apply(settled)
             try:
                 transition = decide(record, tx.now)
             except Refusal as refusal:
                 return Outcome(record, refusal)
-            return Outcome(await tx.apply(transition))
+            return Outcome(tx.apply(transition))
+
+        return await self.store.write(work)

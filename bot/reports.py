@@ -5,38 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
-from bot.core.model import Effect, GrantState, KeyState, Record, Verdict
-from bot.store.store import AuditEntry
+from bot.core.model import Effect, Record
+from bot.store.ledger import Holding
+from bot.store.transaction import AuditEntry
 
 KEYS = ("request", "api", "plan", "person", "name", "used_by", "state", "since", "until", "keys", "approved_by", "rule")
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
+MEASURED = 500
 REQUESTS = ("request", "api", "person", "state", "asked", "stuck")
 
 Row = Mapping[str, Any]
 
 
-def key_row(record: Record) -> Row:
-    """A grant: who holds what until when, by whose yes, under which rule of which configuration."""
-    request, grant = record.request, record.grant
-    assert grant is not None, "only what was granted is held"
-    yeses = [review for review in record.reviews if review.verdict is Verdict.YES]
+def key_row(held: Holding) -> Row:
     return {
-        "request": request.label,
-        "api": request.rule.name,
-        "plan": request.plan.name,
-        "person": request.requester.user_id,
-        "name": request.requester_name,
-        "used_by": request.used_by,
-        "state": grant.state.value,
-        "since": _moment(grant.since),
-        "until": _moment(grant.ended_at if grant.state is GrantState.ENDED else grant.until) or "never",
-        "keys": " ".join(key.key_hash for key in record.keys if key.key_hash and key.state is not KeyState.DEAD),
-        "approved_by": " ".join(f"{yes.reviewer.user_id}({yes.counted_by})" for yes in yeses) or "rule",
-        "rule": f"{request.rule.name}@{request.digest}",
+        "request": f"R-{held.number}",
+        "api": held.api,
+        "plan": held.plan,
+        "person": held.user_id,
+        "name": held.name,
+        "used_by": held.used_by,
+        "state": held.state.value,
+        "since": _moment(held.since),
+        "until": _moment(held.until) or "never",
+        "keys": " ".join(held.key_hashes),
+        "approved_by": " ".join(f"{who}({by})" for who, by in held.approvals) or "rule",
+        "rule": f"{held.api}@{held.digest}",
     }
 
 
@@ -64,24 +63,22 @@ def request_row(record: Record, parked: Sequence[Effect]) -> Row:
     }
 
 
-def render(rows: Iterable[Row], columns: Sequence[str], how: str) -> Iterable[str]:
-    """Lines of the report; `how` is `table`, `csv` or `jsonl`. A table measures its columns first, the others stream."""
+def render(rows: Iterable[Row], columns: Sequence[str], how: str) -> Iterator[str]:
+    """Lines of the report, one after the other as the rows come; `how` is `table`, `csv` or `jsonl`."""
     if how == "jsonl":
         return (json.dumps({name: row[name] for name in columns}, ensure_ascii=False) for row in rows)
     flat = ([_flat(row[name]) for name in columns] for row in rows)
     if how == "csv":
-        return (_csv_line(cells) for cells in _headed(columns, flat))
-    return _table(list(_headed([name.replace("_", " ").upper() for name in columns], flat)))
+        return (_csv_line(cells) for cells in chain([columns], flat))
+    return _table(chain([[name.replace("_", " ").upper() for name in columns]], flat))
 
 
-def _headed(head: Sequence[str], rows: Iterable[list[str]]) -> Iterable[Sequence[str]]:
-    yield head
-    yield from rows
-
-
-def _table(rows: list[Sequence[str]]) -> Iterable[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
+def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Columns as wide as the first rows need; a later cell that is longer takes the room it needs."""
+    rows = iter(rows)
+    first = list(islice(rows, MEASURED))
+    widths = [max(len(row[column]) for row in first) for column in range(len(first[0]))]
+    for row in chain(first, rows):
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 

@@ -18,7 +18,7 @@ from bot.local.tyk import LocalTyk
 from bot.local.world import world as sandbox_world
 from bot.sandbox.demos.reading import has_block, token_in
 from bot.store.seal import new_key
-from bot.store.store import AuditEntry
+from bot.store.transaction import AuditEntry
 
 WITHIN = 60.0
 
@@ -49,8 +49,8 @@ class World:
         self.running.worker.wake()
 
     async def trail(self) -> list[AuditEntry]:
-        async with self.running.store.reading() as tx:
-            return [entry async for entry in tx.audit_trail()]
+        with self.running.store.reading() as tx:
+            return list(tx.audit_trail())
 
     async def events(self) -> list[str]:
         return [entry.event.value for entry in await self.trail()]

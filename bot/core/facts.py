@@ -22,6 +22,7 @@ class MessagePosted:
     message_id: MessageId
     channel: str
     ts: str
+    version: int = 0
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,10 @@ class Review:
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for. `rule` is the rule of that moment: the least that is needed, whatever comes later."""
+    """What a person asked for. `rule` is the rule of that moment: the least that is needed, whatever comes later.
+
+    `version` rises where messages would say something else; `revision` is another with everything that is stored of the record.
+    """
 
     id: RequestId
     number: int
@@ -200,6 +203,7 @@ class Request:
     decided_by: Identity | None = None
     decision_reason: str = ""
     version: int = 1
+    revision: int = field(default=0, compare=False)
 
     @property
     def label(self) -> str:
@@ -380,7 +384,8 @@ class Effect:
     """A promise as it stands in the table.
 
     `epoch` rises with every claim, and only the last claim may complete. `bugs` counts the failures that were our own fault,
-    `told` whether people know that it is late, `again` that it is to be kept once more (an edit whose claimer vanished).
+    `told` whether people know that it is late, `again` that it is to be kept once more (an edit whose claimer vanished). `lane`
+    is the channel whose pace it keeps.
     """
 
     id: int
@@ -397,6 +402,7 @@ class Effect:
     told: bool = False
     first_failed_at: datetime | None = None
     last_error: str = ""
+    lane: str | None = None
 
 
 class AuditEvent(StrEnum):

@@ -1,53 +1,87 @@
-"""The promises, one file each. Every one is safe to keep twice; `worker` sees to it that it is kept at least once.
+"""The outbox: promises to act on the outside world, one file each, and one registry of how each is kept.
 
-`lapse_request`, `end_grant` and `remind` have no file: time itself decides them, in `core.lifecycle.settle`, when their hour
-has come.
+Every act is safe to do twice; `worker` sees to it that it is done at least once. `lapse_request`, `end_grant` and `remind` have
+no file: time itself decides them, in `core.lifecycle.settle`, when their hour has come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
+from typing import Any
 
+from bot.core.draft import NewId
 from bot.core.facts import Due, Fact
-from bot.core.model import EffectKind
+from bot.core.model import Effect, EffectKind
 from bot.effects import (
     confirm_key,
     deliver_token,
     hide_token,
     issue_key,
+    post_audit,
     post_message,
     revoke_key,
     show_message,
+    sweep_leavers,
     verify_key,
 )
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.completion import observe
+from bot.effects.ports import Ports
+from bot.store.transaction import Transaction
 
-SLACK_DEADLINE = timedelta(seconds=10)
+SLACK_DEADLINE = show_message.DEADLINE
 TYK_DEADLINE = timedelta(seconds=60)
 
 
-async def _time_decides(_claim: Claim, _hands: Ports) -> Fact:
+class Place(Enum):
+    """Where an act acts: each takes only so many at a time."""
+
+    TYK = "tyk"
+    SLACK = "slack"
+    HERE = "here"
+
+
+@dataclass(frozen=True)
+class Act:
+    """How a promise is kept.
+
+    `find` asks the database, when it is claimed, for what the act needs. `perform` acts, and may take `deadline` in all; its
+    lease is twice that. `complete` stores what it brought back. `method` is Slack's name for what is called, where its limit is
+    shared with other acts or other requests.
+    """
+
+    perform: Callable[[Claim, Ports], Awaitable[Any]]
+    place: Place
+    complete: Callable[[Transaction, Claim, Any, NewId], None] = observe
+    find: Callable[[Transaction, Effect], Any] | None = None
+    method: str = ""
+
+    @property
+    def deadline(self) -> timedelta:
+        return TYK_DEADLINE if self.place is Place.TYK else SLACK_DEADLINE
+
+
+async def _time_decides(_claim: Claim, _ports: Ports) -> Fact:
     return Due()
 
 
-PERFORM: Mapping[EffectKind, Callable[[Claim, Ports], Awaitable[Fact]]] = {
-    EffectKind.POST_MESSAGE: post_message.perform,
-    EffectKind.SHOW_MESSAGE: show_message.perform,
-    EffectKind.ISSUE_KEY: issue_key.perform,
-    EffectKind.CONFIRM_KEY: confirm_key.perform,
-    EffectKind.VERIFY_KEY: verify_key.perform,
-    EffectKind.DELIVER_TOKEN: deliver_token.perform,
-    EffectKind.HIDE_TOKEN: hide_token.perform,
-    EffectKind.REVOKE_KEY: revoke_key.perform,
-    EffectKind.LAPSE_REQUEST: _time_decides,
-    EffectKind.END_GRANT: _time_decides,
-    EffectKind.REMIND: _time_decides,
+_TIME = Act(_time_decides, Place.HERE)
+
+ACTS: Mapping[EffectKind, Act] = {
+    EffectKind.POST_MESSAGE: Act(post_message.perform, Place.SLACK),
+    EffectKind.SHOW_MESSAGE: Act(show_message.perform, Place.SLACK, show_message.complete, method="chat.update"),
+    EffectKind.ISSUE_KEY: Act(issue_key.perform, Place.TYK),
+    EffectKind.CONFIRM_KEY: Act(confirm_key.perform, Place.TYK),
+    EffectKind.VERIFY_KEY: Act(verify_key.perform, Place.TYK),
+    EffectKind.DELIVER_TOKEN: Act(deliver_token.perform, Place.SLACK, method="chat.update"),
+    EffectKind.HIDE_TOKEN: Act(hide_token.perform, Place.SLACK, method="chat.delete"),
+    EffectKind.REVOKE_KEY: Act(revoke_key.perform, Place.TYK),
+    EffectKind.POST_AUDIT: Act(post_audit.perform, Place.SLACK, post_audit.complete, post_audit.find),
+    EffectKind.SWEEP_LEAVERS: Act(sweep_leavers.perform, Place.SLACK, sweep_leavers.complete, sweep_leavers.find),
+    EffectKind.LAPSE_REQUEST: _TIME,
+    EffectKind.END_GRANT: _TIME,
+    EffectKind.REMIND: _TIME,
 }
-
-AT_TYK = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.VERIFY_KEY, EffectKind.REVOKE_KEY})
-
-
-def deadline(kind: EffectKind) -> timedelta:
-    """How long an act may take in all; its lease is twice that."""
-    return TYK_DEADLINE if kind in AT_TYK else SLACK_DEADLINE

@@ -2,7 +2,8 @@
 
 from bot.core.facts import Fact, MessageGone, TokenShown, Unreachable
 from bot.core.faults import Gone, Undeliverable
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
 from bot.effects.recheck import barred
 
 

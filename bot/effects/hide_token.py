@@ -2,7 +2,8 @@
 
 from bot.core.facts import Fact, TokenHidden
 from bot.core.model import MessageKind
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:

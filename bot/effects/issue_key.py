@@ -2,7 +2,8 @@
 
 from bot.core.facts import Fact, KeyIssued
 from bot.core.lifecycle import PROBATION
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
 from bot.effects.recheck import barred
 
 

@@ -1,4 +1,4 @@
-"""What a promise is kept with: the two small protocols through which the outside world is reached."""
+"""The two small protocols through which effects reach the outside world."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.facts import Issued
-from bot.core.model import Effect, Identity, Key, Message, Person, Record, Rulebook
-from bot.store.store import AuditEntry, Store
+from bot.core.in_force import InForce
+from bot.core.model import Identity, Key, Message, Person, Record
+from bot.store.transaction import AuditEntry
 
 
-class Slack(Protocol):
+class SlackPort(Protocol):
     """Every method raises a `bot.core.faults.Fault`, told by what it means, and nothing else."""
 
     async def post(self, record: Record, message: Message) -> tuple[str, str]:
@@ -44,7 +45,7 @@ class Slack(Protocol):
         ...
 
 
-class Tyk(Protocol):
+class TykPort(Protocol):
     """A key is named to Tyk by its token or by its hash; `names_by_token` says which, and so what must be kept."""
 
     names_by_token: bool
@@ -74,13 +75,12 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything an effect may touch."""
+    """Everything an effect may touch while it acts."""
 
-    slack: Slack
-    tyk: Tyk
+    slack: SlackPort
+    tyk: TykPort
     seal: Sealer
-    rulebook: Rulebook
-    store: Store
+    in_force: InForce
 
     def name_of(self, key: Key) -> str:
         """What this key is called at Tyk."""
@@ -92,31 +92,3 @@ class Ports:
     def token_of(self, key: Key) -> str:
         assert key.sealed is not None, "the token is kept for as long as it is needed"
         return self.seal.open(key.sealed)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A promise in hand: the effect under its new epoch, the record as it stood when it was claimed."""
-
-    effect: Effect
-    record: Record | None
-    now: datetime
-    stuck: bool = False
-    late: bool = False
-
-    @property
-    def story(self) -> Record:
-        assert self.record is not None, "this effect belongs to a request"
-        return self.record
-
-    @property
-    def key(self) -> Key:
-        key = self.story.key(self.effect.subject_id)
-        assert key is not None, "this effect's subject is a key"
-        return key
-
-    @property
-    def message(self) -> Message:
-        message = self.story.message(self.effect.subject_id)
-        assert message is not None, "this effect's subject is a message"
-        return message

@@ -3,7 +3,8 @@
 from bot.core.facts import Fact, MessagePosted, Unreachable
 from bot.core.faults import Undeliverable
 from bot.core.model import MessageKind
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
@@ -14,4 +15,4 @@ async def perform(claim: Claim, ports: Ports) -> Fact:
         if message.kind is MessageKind.CARD:
             raise
         return Unreachable(fault.code)
-    return MessagePosted(message.id, channel, ts)
+    return MessagePosted(message.id, channel, ts, claim.story.request.version)

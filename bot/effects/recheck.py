@@ -3,7 +3,8 @@
 from bot.core import lifecycle
 from bot.core.facts import Barred
 from bot.core.model import Refusal
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
 
 
 async def barred(claim: Claim, ports: Ports, step: str) -> Barred | None:
@@ -11,7 +12,7 @@ async def barred(claim: Claim, ports: Ports, step: str) -> Barred | None:
     record = claim.story
     try:
         person = await ports.slack.person(record)
-        lifecycle.check_still_allowed(record, ports.rulebook.rules.get(record.request.rule.name), person)
+        lifecycle.check_still_allowed(record, ports.in_force.rule(record.request.rule.name), person)
     except Refusal as refusal:
         return Barred(step, refusal.text)
     return None

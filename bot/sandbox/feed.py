@@ -18,7 +18,8 @@ from bot.local.slack.journal import Changes
 from bot.slack import messages
 from bot.slack.delivery import audit_row
 from bot.store.engine import open_engine
-from bot.store.store import AuditEntry, Store
+from bot.store.store import Store
+from bot.store.transaction import AuditEntry
 
 Line = dict[str, Any]
 EVERY = 0.3  # seconds between two looks; effects move without anything being seen outside
@@ -57,17 +58,19 @@ class Feed:
             await asyncio.sleep(EVERY / 3)
 
     async def look(self) -> None:
-        async with self._store.reading() as tx:
-            rows = await tx.audit_after(self._audited, 200)
-            effects = [one for state in EffectState for one in await tx.effects(state)]
-            for request_id in {one.request_id for one in effects if one.request_id} - self._labels.keys():
-                record = await tx.record(request_id)
-                self._labels[request_id] = record.request.label if record else ""
+        rows, effects = await asyncio.to_thread(self._read)
         for row in rows:
             self._audited = row.number
             self._tell(self._audit(row))
         for effect in sorted(effects, key=lambda one: one.id):
             self._effect(effect)
+
+    def _read(self) -> tuple[tuple[AuditEntry, ...], list[Effect]]:
+        with self._store.reading() as tx:
+            effects = [one for state in EffectState for one in tx.effects(state)]
+            unknown = {one.request_id for one in effects if one.request_id} - self._labels.keys()
+            self._labels |= {record.request.id: record.request.label for record in tx.records(unknown)}
+            return tx.audit_after(self._audited, 200), effects
 
     def _audit(self, row: AuditEntry) -> Line:
         shown = audit_row(row)
@@ -149,4 +152,4 @@ async def following(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await store.close()
+        store.engine.dispose()

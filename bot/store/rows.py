@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -22,6 +24,7 @@ from bot.core.model import (
     Message,
     MessageId,
     MessageKind,
+    Record,
     Request,
     RequestId,
     RequestState,
@@ -42,7 +45,49 @@ def _lifetime(seconds: int | None) -> Lifetime:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def request_row(request: Request) -> dict[str, Any]:
+def record_of(
+    row: Any, reviews: Iterable[Any], grants: Iterable[Any], keys: Iterable[Any], messages: Iterable[Any]
+) -> Record:
+    """A record from its request's row and the rows that belong to it, each in order."""
+    return Record(
+        request=request_of(row),
+        reviews=tuple(map(review_of, reviews)),
+        grant=next(map(grant_of, grants), None),
+        keys=tuple(map(key_of, keys)),
+        messages=tuple(map(message_of, messages)),
+    )
+
+
+def by_request(found: Iterable[Any]) -> dict[str, list[Any]]:
+    """Rows under the id of the request that they belong to, their order kept."""
+    groups: dict[str, list[Any]] = {}
+    for row in found:
+        groups.setdefault(row.request_id, []).append(row)
+    return groups
+
+
+@lru_cache(maxsize=1000)
+def _rule(stored: str) -> Rule:
+    return _RULE.validate_json(stored)
+
+
+@lru_cache(maxsize=1000)
+def _stored(rule: Rule) -> str:
+    return _RULE.dump_json(rule).decode()
+
+
+_FIXED = ("id", "number", "rule", "created_at")
+
+
+def request_row(request: Request, *, again: bool = False) -> dict[str, Any]:
+    """`again`: what can change of one that is stored already, as `statements.updating_request` takes it."""
+    row = _request_row(request)
+    if not again:
+        return row | {"rule": _stored(request.rule)}
+    return {"of": request.id} | {f"new_{name}": value for name, value in row.items() if name not in _FIXED}
+
+
+def _request_row(request: Request) -> dict[str, Any]:
     return {
         "id": request.id,
         "number": request.number,
@@ -50,7 +95,6 @@ def request_row(request: Request) -> dict[str, Any]:
         "user_id": request.requester.user_id,
         "requester_name": request.requester_name,
         "api": request.rule.name,
-        "rule": _RULE.dump_json(request.rule).decode(),
         "digest": request.digest,
         "plan": request.plan.name,
         "lifetime": None if request.lifetime is None else int(request.lifetime.total_seconds()),
@@ -64,11 +108,12 @@ def request_row(request: Request) -> dict[str, Any]:
         "decided_user": request.decided_by.user_id if request.decided_by else None,
         "decision_reason": request.decision_reason,
         "version": request.version,
+        "revision": request.revision,
     }
 
 
 def request_of(row: Row[Any]) -> Request:
-    rule = _RULE.validate_json(row.rule)
+    rule = _rule(row.rule)
     plan = rule.plan(row.plan)
     assert plan is not None, "a request's plan is one of its own rule's"
     return Request(
@@ -89,6 +134,7 @@ def request_of(row: Row[Any]) -> Request:
         decided_by=_identity(row.decided_team, row.decided_user),
         decision_reason=row.decision_reason,
         version=row.version,
+        revision=row.revision,
     )
 
 
@@ -217,4 +263,5 @@ def effect_of(row: Row[Any]) -> Effect:
         told=row.told,
         first_failed_at=row.first_failed_at,
         last_error=row.last_error,
+        lane=row.lane,
     )

@@ -69,8 +69,10 @@ requests = Table(
     Column("decided_user", String(32)),
     Column("decision_reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
+Index("requests_by_state", requests.c.state, requests.c.number)
 
 reviews = Table(
     "reviews",
@@ -100,6 +102,7 @@ grants = Table(
     Column("reminded_at", Moment),
     Column("left_at", Moment),
 )
+Index("grants_by_state", grants.c.state, grants.c.since)
 
 keys = Table(
     "keys",
@@ -143,6 +146,7 @@ effects = Table(
     Column("kind", String(24), nullable=False),
     Column("request_id", ForeignKey("requests.id"), index=True),
     Column("lane", String(32)),
+    Column("urgency", Integer, nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("state", String(8), nullable=False),
     Column("lease_until", Moment),
@@ -155,7 +159,15 @@ effects = Table(
     Column("last_error", Text, nullable=False),
     UniqueConstraint("subject_id", "kind", name="effects_once"),
 )
-Index("effects_due", effects.c.state, effects.c.due_at)
+# Partial: what is done or waits for its hour costs nothing to find what is due, late, parked or at work.
+for name, columns, condition in (
+    ("effects_due", ("urgency", "due_at"), effects.c.state == "open"),
+    ("effects_at_work", ("lease_until", "subject_id"), effects.c.lease_until.is_not(None)),
+    ("effects_failing", ("first_failed_at",), (effects.c.state == "open") & effects.c.first_failed_at.is_not(None)),
+    ("effects_parked", ("id",), effects.c.state == "parked"),
+    ("effects_over", ("due_at",), effects.c.state.in_(("done", "dropped"))),
+):
+    Index(name, *(effects.c[column] for column in columns), sqlite_where=condition, postgresql_where=condition)
 
 audit = Table(
     "audit",

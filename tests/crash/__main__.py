@@ -19,7 +19,6 @@ import psycopg
 import structlog
 
 from tests.crash import interleavings, proofs, real
-from tests.crash.memory import IN_MEMORY
 from tests.crash.proofs import Tally
 from tests.crash.story import BadDay
 
@@ -67,13 +66,16 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         "a death at each pair of points, SQLite",
         [partial(proofs.every_pair, share, SHARES) for share in range(SHARES)],
     )
-    yield "an answer lost at each point and each pair", [partial(proofs.every_lost_answer, IN_MEMORY, pairs=True)]
-    yield "a death at each point, SQLite", [partial(proofs.every_death, IN_MEMORY)]
+    yield (
+        "an answer lost at each point and each pair",
+        [partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=True)],
+    )
+    yield "a death at each point, SQLite", [partial(proofs.every_death, proofs.IN_MEMORY)]
     yield (
         "the bad day: a death, an answer lost, at each point",
         [
-            partial(proofs.every_death, IN_MEMORY, BadDay),
-            partial(proofs.every_lost_answer, IN_MEMORY, pairs=False, kind=BadDay),
+            partial(proofs.every_death, proofs.IN_MEMORY, BadDay),
+            partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=BadDay),
         ],
     )
     yield (
@@ -83,6 +85,7 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
     yield "a death at each point, PostgreSQL", [partial(proofs.every_death, new_database())]
     yield "an answer lost at each point, PostgreSQL", [partial(proofs.every_lost_answer, new_database(), pairs=False)]
     yield "two replicas, distinct states", [interleavings.every_interleaving]
+    yield "a replica frozen in a transaction", [partial(real.frozen, *on_postgres("frozen"))]
     yield (
         "SIGTERM under load",
         [partial(real.gentle, *place("term-sqlite")), partial(real.gentle, *on_postgres("term-postgres"))],

@@ -15,17 +15,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Engine, text
 
+from bot.core.in_force import InForce
 from bot.core.model import EffectKind, KeyState
 from bot.effects import TYK_DEADLINE
-from bot.effects.ports import Claim, Ports
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
 from bot.store.seal import Seal
-from bot.store.store import LeaseLost
+from bot.store.transaction import LeaseLost
 from bot.worker import Failure, Worker
-from tests.crash.outside import Fates
-from tests.crash.proofs import Tally, fresh
+from tests.crash.outside import Fates, Unpaced
+from tests.crash.proofs import Tally, connection_of, fresh
 from tests.crash.story import PEOPLE, REQUEST, RULEBOOK, SEAL_KEY, Story
 
 KINDS = frozenset(
@@ -65,16 +66,19 @@ class State:
 
 
 class Search:
-    def __init__(self, engine: AsyncEngine, raw: sqlite3.Connection) -> None:
+    def __init__(self, engine: Engine, raw: sqlite3.Connection) -> None:
         self.engine = engine
         self.raw = raw
         self.story = Story(engine, Fates(), names_by_token=False)
-        ports = Ports(self.story.slack, self.story.tyk, Seal([SEAL_KEY]), RULEBOOK, self.story.store)
-        self.worker = Worker(ports, self.story._new_id, kinds=KINDS, clock=lambda: 0.0, spread=lambda: 0.0)
-        self.worker._busy_lanes = lambda: ()  # type: ignore[method-assign]  # lanes only pace, and time is a move here
-        self._poster = Worker(ports, self.story._new_id, kinds=frozenset({EffectKind.POST_MESSAGE}), clock=lambda: 0.0)
-        self._poster._busy_lanes = lambda: ()  # type: ignore[method-assign]  # as above
+        in_force = InForce(RULEBOOK)
+        ports = Ports(self.story.slack, self.story.tyk, Seal([SEAL_KEY]), in_force)
+        self.worker = self._worker(ports, KINDS)
+        self._poster = self._worker(ports, frozenset({EffectKind.POST_MESSAGE}))
         self.tally = Tally()
+
+    def _worker(self, ports: Ports, kinds: frozenset[EffectKind]) -> Worker:
+        store, new_id = self.story.store, self.story._new_id
+        return Worker(store, ports, new_id, kinds=kinds, clock=_still, spread=_still, pace=Unpaced(_still))
 
     async def run(self) -> int:
         """Visit every state. Returns how many there are."""
@@ -98,13 +102,16 @@ class Search:
 
     async def _first(self) -> State:
         story = self.story
+        story.store.keeper = story.worker
         await story._ask()
         await story._approve("BOB")
         await story.worker.drain()
         story.pass_time(timedelta(seconds=5))
         await story.worker.drain()
+        story.store.keeper = self._poster
         await story._approve("CAROL")
         await self._poster.drain()
+        story.store.keeper = self.worker
         return self._taken(replicas=(Replica(), Replica()), mishaps=MISHAPS, run_outs=LEASES_RUN_OUT, revoked=False)
 
     def _taken(self, **rest: Any) -> State:
@@ -127,7 +134,9 @@ class Search:
             found += await self._replica_moves(state, number)
         if not state.revoked:
             self._restore(state)
+            self.story.store.keeper = None  # by a command: neither replica has in hand what it promises
             outcome = await self.story.operations.revoke(REQUEST, PEOPLE["BOB"], "mistake")
+            self.story.store.keeper = self.worker
             assert outcome.refusal is None
             found.append(self._next(state, revoked=True))
         if state.run_outs and any(replica.claim for replica in state.replicas):
@@ -154,10 +163,16 @@ class Search:
         else:
             with contextlib.suppress(LeaseLost):
                 await self.worker.complete(replica.claim, replica.outcome)
-            found.append(self._with(state, number, Replica()))
+            found.append(self._with(state, number, self._next_in_hand()))
         if state.mishaps:
             found.append(self._vanished(state, number))
         return found
+
+    def _next_in_hand(self) -> Replica:
+        """What the replica claimed while it completed: of one key, one thing at a time."""
+        claims = self.worker._take_in_hand()
+        assert len(claims) <= 1, claims
+        return Replica(claims[0]) if claims else Replica()
 
     def _vanished(self, state: State, number: int) -> State:
         self._restore(state)
@@ -181,16 +196,16 @@ class Search:
     async def _key(self, state: State) -> Any:
         """Ids, epochs and clocks leave no trace but in how they compare."""
         self._restore(state)
-        async with self.story.store.reading() as tx:
-            now, db = tx.now, tx._db
-            rows = (await db.execute(text("SELECT id, kind, state, lease_until, due_at, epoch FROM effects"))).all()
+        with self.story.store.reading() as tx:
+            now, found = tx.now, text("SELECT id, kind, state, lease_until, due_at, epoch FROM effects")
+            rows = tx.connection.execute(found).all()
             ms = now.timestamp() * 1000
             effects = [
                 (row.id, row.kind, row.state, bool(row.lease_until and row.lease_until > ms), row.due_at > ms + 30_000)
                 for row in rows
             ]
             epochs = {row.id: row.epoch for row in rows}
-            record = await tx.record(REQUEST)
+            record = tx.record(REQUEST)
         assert record is not None
         grant = record.grant.state if record.grant else None
         keys = [
@@ -249,10 +264,13 @@ def _told(outcome: Any) -> str:
 
 async def every_interleaving() -> Tally:
     """The number tried is the number of distinct states."""
-    engine = await fresh()
-    async with engine.connect() as held:
-        raw: sqlite3.Connection = (await held.get_raw_connection()).driver_connection._conn  # type: ignore[union-attr]  # aiosqlite's
-    search = Search(engine, raw)
+    engine = fresh()
+    search = Search(engine, connection_of(engine))
     await search.run()
-    await engine.dispose()
+    engine.dispose()
     return search.tally
+
+
+def _still() -> float:
+    """Time is a move here, and nothing is left to chance."""
+    return 0.0

@@ -7,14 +7,27 @@ Every act passes two fault points, before and after, through `Fates`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.facts import Issued
 from bot.core.faults import Gone, OutcomeUnknown
-from bot.core.model import GrantState, Identity, Key, Message, MessageKind, Person, Record, RequestState, Topic
-from bot.store.store import AuditEntry
+from bot.core.model import (
+    Effect,
+    EffectKind,
+    GrantState,
+    Identity,
+    Key,
+    Message,
+    MessageKind,
+    Person,
+    Record,
+    RequestState,
+    Topic,
+)
+from bot.pace import Pace
+from bot.store.transaction import AuditEntry
 
 TEAM = "T0"
 
@@ -44,6 +57,19 @@ class Fates:
             raise Died(name)
         if answer and number in self.lost:
             raise OutcomeUnknown("answer_lost", name)
+
+
+class Unpaced(Pace):
+    """Nothing has to wait for room: a proof tries everything that can be claimed."""
+
+    def take(self, effect: Effect) -> bool:
+        return True
+
+    def kinds(self, wanted: Collection[EffectKind]) -> frozenset[EffectKind]:
+        return frozenset(wanted)
+
+    def busy_lanes(self) -> tuple[str, ...]:
+        return ()
 
 
 @dataclass

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Engine
 
 from bot.effects import issue_key
 from bot.store.engine import migrate, open_engine
-from tests.crash.memory import IN_MEMORY, open_direct
 from tests.crash.outside import Fates
 from tests.crash.story import Story, wipe
+
+IN_MEMORY = "sqlite://"
 
 
 @dataclass
@@ -44,17 +45,25 @@ class Tally:
             self.survived += 1
 
 
-async def fresh(url: str = IN_MEMORY) -> AsyncEngine:
+def fresh(url: str = IN_MEMORY) -> Engine:
     """An empty database of this version."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    engine = open_direct() if url == IN_MEMORY else open_engine(url)
-    await migrate(engine)
-    await wipe(engine)
+    engine = open_engine(url)
+    migrate(engine)
+    wipe(engine)
     return engine
 
 
-async def told(engine: AsyncEngine, fates: Fates, *, names_by_token: bool = False, kind: type[Story] = Story) -> Story:
-    await wipe(engine)
+def connection_of(engine: Engine) -> sqlite3.Connection:
+    """The one connection to a database in memory."""
+    with engine.connect() as held:
+        raw = held.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection), "a database in memory is SQLite's"
+    return raw
+
+
+async def told(engine: Engine, fates: Fates, *, names_by_token: bool = False, kind: type[Story] = Story) -> Story:
+    wipe(engine)
     story = kind(engine, fates, names_by_token=names_by_token)
     await story.tell()
     await story.check_after_the_end()
@@ -73,18 +82,18 @@ def answers(points: Sequence[str]) -> list[int]:
 
 async def every_death(url: str, kind: type[Story] = Story, step: int = 1) -> Tally:
     """The process dies at each `step`-th point once."""
-    engine, tally = await fresh(url), Tally()
+    engine, tally = fresh(url), Tally()
     points = (await told(engine, Fates(), kind=kind)).fates.passed
     for number, name in list(enumerate(points))[::step]:
         fates = Fates(deaths=frozenset({number}))
         await tally.run(f"death {number} {name}", lambda fates=fates: told(engine, fates, kind=kind))  # type: ignore[misc]  # bound now
-    await engine.dispose()
+    engine.dispose()
     return tally
 
 
 async def every_lost_answer(url: str, *, pairs: bool, kind: type[Story] = Story) -> Tally:
     """The answer is lost at each point once, and at each pair of points."""
-    engine, tally = await fresh(url), Tally()
+    engine, tally = fresh(url), Tally()
     numbers = answers((await told(engine, Fates(), kind=kind)).fates.passed)
     sets = [frozenset({number}) for number in numbers]
     if pairs:
@@ -92,7 +101,7 @@ async def every_lost_answer(url: str, *, pairs: bool, kind: type[Story] = Story)
         sets = _that_strike(sets, numbers)
     for lost in sets:
         await tally.run(f"lost {sorted(lost)}", lambda lost=lost: told(engine, Fates(lost=lost), kind=kind))  # type: ignore[misc]  # bound now
-    await engine.dispose()
+    engine.dispose()
     return tally
 
 
@@ -120,9 +129,8 @@ async def every_pair(share: int, shares: int) -> Tally:
 
     What a death leaves is kept as a moment and taken up from there, so that no beginning is told twice.
     """
-    engine, tally = await fresh(), Tally()
-    async with engine.connect() as held:
-        raw: sqlite3.Connection = (await held.get_raw_connection()).driver_connection._conn  # type: ignore[union-attr]  # aiosqlite's
+    engine, tally = fresh(), Tally()
+    raw = connection_of(engine)
     firsts = await _moments(engine, raw, None)
     for number, moment in enumerate(firsts):
         if number % shares != share:
@@ -135,15 +143,15 @@ async def every_pair(share: int, shares: int) -> Tally:
             continue
         for later, second in enumerate(seconds):
             await tally.run(f"pair {number}+{later}", lambda second=second: _taken_up(engine, raw, second))  # type: ignore[misc]  # bound now
-    await engine.dispose()
+    engine.dispose()
     return tally
 
 
-async def _moments(engine: AsyncEngine, raw: sqlite3.Connection, start: Moment | None) -> list[Moment]:
+async def _moments(engine: Engine, raw: sqlite3.Connection, start: Moment | None) -> list[Moment]:
     """Tell the story, from `start` where there is one, and keep what a death at each point would leave."""
     moments: list[Moment] = []
     if start is None:
-        await wipe(engine)
+        wipe(engine)
     story = Story(engine, Fates(), names_by_token=False)
     if start is not None:
         _restore(story, raw, start)
@@ -158,7 +166,7 @@ async def _moments(engine: AsyncEngine, raw: sqlite3.Connection, start: Moment |
     return moments
 
 
-async def _taken_up(engine: AsyncEngine, raw: sqlite3.Connection, moment: Moment) -> None:
+async def _taken_up(engine: Engine, raw: sqlite3.Connection, moment: Moment) -> None:
     story = Story(engine, Fates(), names_by_token=False)
     _restore(story, raw, moment)
     await story.tell()

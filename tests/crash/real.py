@@ -16,12 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot import app, config, manifest, settings, worker
+from sqlalchemy import select
+
+from bot import app, config, manifest, pace, settings
 from bot.app import Running
 from bot.core.model import EffectState, GrantState, KeyState, RequestState
 from bot.local.slack import Message, NotPossible
 from bot.local.world import World, world
 from bot.sandbox.demos.reading import has_block, token_in
+from bot.store import tables
 from bot.store.seal import new_key
 from tests.crash.proofs import Tally
 
@@ -30,6 +33,8 @@ SETTLE_WITHIN = 90.0
 AFTER_ALL_LEASES = timedelta(minutes=3)
 PAST_PROBATION = timedelta(minutes=16)
 PACE = 0.15
+FROZEN_WITHIN = 60.0
+FROZEN_FOR_OTHERS = 30.0
 
 
 class Stage:
@@ -47,14 +52,14 @@ class Stage:
         self.started = 0
 
     @asynccontextmanager
-    async def bot(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def bot(self, module: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
         """One process, ready; killed at the end if it still lives."""
         self.started += 1
         log = self.folder / f"bot-{self.started}.log"
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", self.module, "run", "--config", str(self.config),
+                sys.executable, "-m", module or self.module, "run", "--config", str(self.config),
                 env=kept | self.environ, stdout=output, stderr=output,
             )  # fmt: skip
         try:
@@ -100,6 +105,12 @@ class Stage:
                     self.promised.add(person.view["title"]["text"])
                     return
 
+    async def insists(self, who: str, api: str) -> None:
+        """Asks until a number was promised."""
+        had = len(self.promised)
+        while len(self.promised) == had:
+            await self._asks(who, api)
+
     async def _approves(self, who: str) -> None:
         person = self.place.slack.person(who)
         while True:
@@ -115,7 +126,7 @@ class Stage:
             app.run(loaded, settings.load(self.environ), dict(self.environ), stop, ready.set_result)
         )
         running: Running = await ready
-        worker.LANE_PACE = 0.0  # this Slack counts no messages a second: nobody need wait for it
+        pace.LANE_PACE = 1000.0  # this Slack counts no messages a second: nobody need wait for it
         later.append(AFTER_ALL_LEASES)
         running.store.skew = AFTER_ALL_LEASES
         try:
@@ -131,8 +142,8 @@ class Stage:
         deadline = time.monotonic() + SETTLE_WITHIN
         while time.monotonic() < deadline:
             running.worker.wake()
-            async with running.store.reading() as tx:
-                open_effects = await tx.effects(EffectState.OPEN)
+            with running.store.reading() as tx:
+                open_effects = tx.effects(EffectState.OPEN)
                 if not [effect for effect in open_effects if effect.due_at < tx.now + timedelta(minutes=5)]:
                     return
             await asyncio.sleep(0.2)
@@ -155,10 +166,10 @@ class Stage:
             for message in self.place.slack.person(name).dm()
             if token_in(message)
         ]
-        async with running.store.reading() as tx:
-            records = await tx.holdings()
-            entries = [entry async for entry in tx.audit_trail()]
-            parked = await tx.effects(EffectState.PARKED)
+        with running.store.reading() as tx:
+            records = tx.records(tx.connection.execute(select(tables.grants.c.request_id)).scalars().all())
+            entries = list(tx.audit_trail())
+            parked = tx.effects(EffectState.PARKED)
         assert not parked, parked
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "the audit is gapless"
         assert self.promised <= {record.request.label for record in records}, "a promised number is unknown"
@@ -232,10 +243,40 @@ async def gentle(database_url: str, folder: Path) -> Tally:
                 one.cancel()
             await asyncio.gather(*people, return_exceptions=True)
         tally.tried += 1
-        async with app.opened_store(settings.load(stage.environ)) as store, store.reading() as tx:
-            leased = [one for one in await tx.effects(EffectState.OPEN) if one.lease_until and one.lease_until > tx.now]
+        with app.command_store(settings.load(stage.environ)) as store, store.reading() as tx:
+            leased = [one for one in tx.effects(EffectState.OPEN) if one.lease_until and one.lease_until > tx.now]
         if code == 0 and not leased:
             tally.survived += 1
         else:
             tally.failures.append(f"exit code {code}, {len(leased)} leases left")
+    return tally
+
+
+async def frozen(database_url: str, folder: Path) -> Tally:
+    """One replica stands still inside a transaction, locks in hand; what people ask of the other is done all the same.
+
+    The frozen one is let go in the end, and what it was about to store is not stored.
+    """
+    marker, later = folder / "freeze", [timedelta()]
+    async with world(sorted(manifest.SCOPES), rate_limits=False) as place:
+        place.tyk._state.clock = lambda: time.time() + sum(length.total_seconds() for length in later)
+        stage = Stage(place, folder, database_url, "bot", 1)
+        stage.environ["FREEZE_FILE"] = str(marker)
+        async with stage.bot("tests.crash.frozen") as still, stage.bot():
+            await place.slack.connected(4)
+            marker.touch()
+            async with asyncio.timeout(FROZEN_WITHIN):
+                while marker.exists():
+                    await stage._asks("alice", "test-api")
+            started = time.monotonic()
+            await stage.insists("dave", "test-api")
+            await place.slack.person("dave").sees(
+                lambda one: token_in(one) is not None, channel="dm", timeout=SETTLE_WITHIN
+            )
+            waited = time.monotonic() - started
+            still.send_signal(signal.SIGCONT)
+        tally = await stage.settle(later)
+    if waited > FROZEN_FOR_OTHERS:
+        tally.survived = 0
+        tally.failures.append(f"the other replica kept people waiting for {waited:.0f} s")
     return tally

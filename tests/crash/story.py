@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, Engine, text
 
+from bot.core.in_force import InForce
 from bot.core.lifecycle import Loss
 from bot.core.model import (
     ApiRef,
@@ -73,9 +73,9 @@ class MortalStore(Store):
 
     fates: Fates
 
-    async def _commit(self, connection: AsyncConnection) -> None:
+    def _commit(self, connection: Connection) -> None:
         self.fates.point("before commit")
-        await super()._commit(connection)
+        super()._commit(connection)
         self.fates.point("after commit")
 
 
@@ -106,7 +106,7 @@ class Story:
         """The events, those that may come in either order put into one."""
         return events
 
-    def __init__(self, engine: AsyncEngine, fates: Fates, *, names_by_token: bool) -> None:
+    def __init__(self, engine: Engine, fates: Fates, *, names_by_token: bool) -> None:
         self.engine = engine
         self.fates = fates
         self.skew = timedelta()
@@ -120,9 +120,13 @@ class Story:
     def start(self) -> None:
         self.store = MortalStore(self.engine, AUDIT, self.skew)
         self.store.fates = self.fates
-        self.operations = Operations(self.store, RULEBOOK, self._new_id)
-        ports = Ports(self.slack, self.tyk, Seal([SEAL_KEY]), RULEBOOK, self.store)
-        self.worker = Worker(ports, self._new_id, clock=lambda: self.skew.total_seconds(), spread=lambda: 0.0)  # noqa: PLW0108 - skew is replaced
+        in_force = InForce(RULEBOOK)
+        self.operations = Operations(self.store, in_force, self._new_id)
+        ports = Ports(self.slack, self.tyk, Seal([SEAL_KEY]), in_force)
+        self.worker = Worker(self.store, ports, self._new_id, clock=self._seconds, spread=lambda: 0.0)
+
+    def _seconds(self) -> float:
+        return self.skew.total_seconds()
 
     def _new_id(self) -> str:
         return f"id-{next(self._ids)}"
@@ -195,10 +199,8 @@ class Story:
         raise AssertionError("the story never settles")
 
     async def _soon(self) -> bool:
-        async with self.store.reading() as tx:
-            due = [
-                effect for effect in await tx.effects(EffectState.OPEN) if effect.due_at < tx.now + timedelta(minutes=5)
-            ]
+        with self.store.reading() as tx:
+            due = [effect for effect in tx.effects(EffectState.OPEN) if effect.due_at < tx.now + timedelta(minutes=5)]
         return bool(due)
 
     def restart(self) -> None:
@@ -219,8 +221,8 @@ class Story:
         await self.operations.hide(REQUEST, key.id, PEOPLE["ALICE"])
 
     async def record(self) -> Record:
-        async with self.store.reading() as tx:
-            record = await tx.record(REQUEST)
+        with self.store.reading() as tx:
+            record = tx.record(REQUEST)
         assert record is not None
         return record
 
@@ -248,9 +250,9 @@ class Story:
         assert all(key.state is KeyState.DEAD and key.sealed is None for key in record.keys), "nothing stays sealed"
         self._check_messages(record)
         await self._check_audit()
-        async with self.store.reading() as tx:
-            assert not await tx.effects(EffectState.OPEN), "nothing is left to do"
-            assert not await tx.effects(EffectState.PARKED), "nothing is stuck"
+        with self.store.reading() as tx:
+            assert not tx.effects(EffectState.OPEN), "nothing is left to do"
+            assert not tx.effects(EffectState.PARKED), "nothing is stuck"
 
     def _check_messages(self, record: Record) -> None:
         """No message says what the database does not; one made twice by a lost answer says nothing that can be false."""
@@ -264,8 +266,8 @@ class Story:
         assert told == self.rings, "each was told what they had to be told"
 
     async def _check_audit(self) -> None:
-        async with self.store.reading() as tx:
-            entries = [entry async for entry in tx.audit_trail()]
+        with self.store.reading() as tx:
+            entries = list(tx.audit_trail())
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "gapless and in order"
         events = [entry.event for entry in entries]
         once = [event for event in events if event is not AuditEvent.KEY_CREATED]
@@ -349,20 +351,20 @@ class BadDay(Story):
         assert outcome.refusal is None or outcome.refusal.code == "ended", outcome.refusal
 
 
-async def wipe(engine: AsyncEngine) -> None:
+def wipe(engine: Engine) -> None:
     """An empty database again. The audit's own guard is taken off for it: only a test may."""
-    async with engine.begin() as connection:
+    with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             guard = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-            triggers = (await connection.execute(text(guard))).all()
+            triggers = connection.execute(text(guard)).all()
             for name, _ in triggers:
-                await connection.execute(text(f"DROP TRIGGER {name}"))
+                connection.execute(text(f"DROP TRIGGER {name}"))
             for table in TABLES:
-                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
+                connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
             for _, sql in triggers:
-                await connection.execute(text(sql))
+                connection.execute(text(sql))
         else:
-            await connection.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
+            connection.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
             for table in TABLES:
-                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
-            await connection.execute(text("ALTER TABLE audit ENABLE TRIGGER ALL"))
+                connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
+            connection.execute(text("ALTER TABLE audit ENABLE TRIGGER ALL"))

@@ -8,24 +8,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Engine
 
-from tests.crash.memory import IN_MEMORY
 from tests.crash.outside import Fates
-from tests.crash.proofs import fresh, told
+from tests.crash.proofs import IN_MEMORY, fresh, told
 from tests.crash.story import BadDay
 
 QUICK = 5
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
-    engine = await fresh(IN_MEMORY if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    engine = fresh(IN_MEMORY if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
     yield engine
-    await engine.dispose()
+    engine.dispose()
 
 
-async def test_the_story_without_a_fault(engine: AsyncEngine) -> None:
+async def test_the_story_without_a_fault(engine: Engine) -> None:
     """Undisturbed, one key is made, shown once, hidden, ended, and everything is said once."""
     story = await told(engine, Fates())
     assert len(story.tyk.keys) == 1
@@ -33,7 +32,7 @@ async def test_the_story_without_a_fault(engine: AsyncEngine) -> None:
     assert story.slack.audit == sorted(set(story.slack.audit))
 
 
-async def test_a_death_at_every_fifth_point(engine: AsyncEngine) -> None:
+async def test_a_death_at_every_fifth_point(engine: Engine) -> None:
     """The process dies before or after a commit or an act; the next one finishes the story."""
     points = len((await told(engine, Fates())).fates.passed)
     for number in range(0, points, QUICK):
@@ -41,7 +40,7 @@ async def test_a_death_at_every_fifth_point(engine: AsyncEngine) -> None:
         assert story.deaths == 1, story.fates.passed[number]
 
 
-async def test_every_answer_lost_once(engine: AsyncEngine) -> None:
+async def test_every_answer_lost_once(engine: Engine) -> None:
     """The act was done and nobody heard of it: it is done again, and nothing is there twice that counts."""
     points = (await told(engine, Fates())).fates.passed
     acts = [number for number, name in enumerate(points) if name.startswith("after") and "commit" not in name]
@@ -50,13 +49,13 @@ async def test_every_answer_lost_once(engine: AsyncEngine) -> None:
         await told(engine, Fates(lost=frozenset({number})), names_by_token=number % 2 == 0)
 
 
-async def test_the_bad_day_without_a_fault(engine: AsyncEngine) -> None:
+async def test_the_bad_day_without_a_fault(engine: Engine) -> None:
     """Lost, then leaked: three keys in all, one at a time on show, and none is left when the holder's last is revoked."""
     story = await told(engine, Fates(), kind=BadDay)
     assert [key.deleted for key in story.tyk.keys] == [True, True, True]
 
 
-async def test_the_bad_day_with_a_death_or_a_lost_answer_here_and_there(engine: AsyncEngine) -> None:
+async def test_the_bad_day_with_a_death_or_a_lost_answer_here_and_there(engine: Engine) -> None:
     """Whatever dies or goes unheard while a token is replaced, the day ends with the same keys and the same words."""
     points = (await told(engine, Fates(), kind=BadDay)).fates.passed
     for number in range(0, len(points), 6 * QUICK):

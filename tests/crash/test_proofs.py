@@ -38,15 +38,22 @@ async def test_sigterm_under_load(tmp_path: Path) -> None:
     assert tally.failures == []
 
 
+async def test_a_replica_frozen_in_a_transaction(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """It stands still with its locks in hand, and within half a minute the other goes on."""
+    tally = await real.frozen(_database("postgres", tmp_path, request), tmp_path)
+    assert tally.failures == []
+    assert tally.tried == tally.survived > 0
+
+
 async def test_the_control_fails_at_a_lost_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one creates, then records: a key made with its final end at once is one too many when its answer is lost."""
-    engine = await fresh()
+    engine = fresh()
     story = await told(engine, Fates())
     issued = [number for number in answers(story.fates.passed) if story.fates.passed[number] == "after issue"]
     monkeypatch.setattr(issue_key, "PROBATION", 520 * LIFETIME)
     with pytest.raises(AssertionError, match="the key that lasts is the one that was shown"):
         await told(engine, Fates(deaths=frozenset(issued)))
-    await engine.dispose()
+    engine.dispose()
 
 
 async def test_the_control_fails_at_real_deaths(tmp_path: Path) -> None:

@@ -20,17 +20,17 @@ async def saves_token(world: World) -> None:
     await alice.sees_gone(message, timeout=WITHIN)
 
 
-async def ends_as_ever(world: World, token: str) -> None:
-    """One key that opens, one row for each event, told in order, and nothing given up."""
+async def ends_as_ever(world: World, token: str, *besides: str) -> None:
+    """One key that opens, one row for each event (and `besides`), told in order, and nothing given up."""
     await world.told("hidden")
     trail = await world.trail()
-    assert sorted(entry.event.value for entry in trail) == sorted(STORY)
+    assert sorted(entry.event.value for entry in trail) == sorted([*STORY, *besides])
     assert [entry.number for entry in trail] == list(range(1, len(trail) + 1))
     assert [entry.token for entry in world.tyk.usable_keys()] == [token]
     assert world.tyk.opens(token, "/payments/")[0] == 200
     assert not any(token in everything(one) for one in world.person("alice").messages())
-    async with world.running.store.reading() as tx:
-        assert await tx.effects(EffectState.PARKED) == ()
+    with world.running.store.reading() as tx:
+        assert tx.effects(EffectState.PARKED) == ()
     told = [number for one in world.person("carol").messages("audit") for number in numbers(one)]
     assert list(dict.fromkeys(told)) == sorted(set(told)) == list(range(1, len(trail) + 1))
     assert world.slack.app_errors == []

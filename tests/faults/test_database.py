@@ -111,7 +111,7 @@ async def test_now_is_the_databases(postgres: str) -> None:
     stores = [Store(open_engine(postgres)) for _ in range(2)]
     try:
         for store in stores:
-            async with store.transaction() as tx:
+            with store.transaction() as tx:
                 ahead = tx.now - datetime.now(UTC)
             assert timedelta(minutes=59) < ahead < timedelta(minutes=61)
     finally:
@@ -137,7 +137,7 @@ async def test_the_disk_is_full(tmp_path: Path, log: Log) -> None:
             most = "1" if full[0] else "1073741823"
             connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")  # type: ignore[attr-defined]  # the event's type
 
-        event.listen(engine.sync_engine, "begin", limit)
+        event.listen(engine, "begin", limit)
         outcome = await alice.submits()
         assert outcome.response_action == "errors"
         told = re.fullmatch(
@@ -157,10 +157,9 @@ async def test_the_disk_is_full(tmp_path: Path, log: Log) -> None:
 
 async def counted(world: World) -> dict[str, int]:
     """How many rows each table has."""
-    async with world.running.store.engine.connect() as connection:
-        await connection.execution_options(writes=False)
+    with world.running.store.engine.connect().execution_options(writes=False) as connection:
         return {
-            table.name: int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+            table.name: int((connection.execute(select(func.count()).select_from(table))).scalar_one())
             for table in tables.metadata.sorted_tables
             if table is not tables.counters
         }

@@ -305,5 +305,5 @@ async def test_no_message_for_eleven_minutes(tmp_path: Path, log: Log) -> None:
         await world.person("bob").clicks("Approve", await card(world))
         token = await world.token_of("alice")
         await saves_token(world)
-        await ends_as_ever(world, token)
+        await ends_as_ever(world, token, *2 * ["delayed", "recovered"])  # the card and the status
         assert set(failures(log, "post_message")) == {"http_503"}

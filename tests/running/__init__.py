@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,22 +14,20 @@ from bot.core.model import EffectKind, EffectState
 from bot.local.world import World as Place
 from bot.local.world import world as sandbox_world
 from bot.store.seal import new_key
-from bot.store.store import Transaction
+from bot.store.transaction import Transaction
 from tests.world import WITHIN, World
 
 T = TypeVar("T")
 
 
-async def stored(world: World, look: Callable[[Transaction], Awaitable[T]]) -> T:
+async def stored(world: World, look: Callable[[Transaction], T]) -> T:
     """What `look` finds in the database, once it finds something; asked again after every commit of the bot's."""
     store, moved = world.running.store, asyncio.Event()
-    store.on_commit(moved.set)
+    store.on_commit(lambda _: moved.set())
     async with asyncio.timeout(WITHIN):
         while True:
             moved.clear()
-            async with store.reading() as tx:
-                found = await look(tx)
-            if found:
+            if found := await store.read(look):
                 return found
             await moved.wait()
 
@@ -37,8 +35,8 @@ async def stored(world: World, look: Callable[[Transaction], Awaitable[T]]) -> T
 async def quiet(world: World) -> None:
     """Wait until nothing is due and nobody is at work."""
 
-    async def look(tx: Transaction) -> bool:
-        waiting = await tx.effects(EffectState.OPEN)
+    def look(tx: Transaction) -> bool:
+        waiting = tx.effects(EffectState.OPEN)
         return all(effect.lease_until is None and effect.due_at > tx.now for effect in waiting)
 
     await stored(world, look)
@@ -47,8 +45,8 @@ async def quiet(world: World) -> None:
 async def failed(world: World, kind: EffectKind, attempts: int = 1) -> None:
     """Wait until the first such promise that is open has failed so many times."""
 
-    async def look(tx: Transaction) -> bool:
-        return any(effect.kind is kind and effect.attempts >= attempts for effect in await tx.effects(EffectState.OPEN))
+    def look(tx: Transaction) -> bool:
+        return any(effect.kind is kind and effect.attempts >= attempts for effect in tx.effects(EffectState.OPEN))
 
     await stored(world, look)
 

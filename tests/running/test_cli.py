@@ -22,10 +22,12 @@ from cryptography.fernet import Fernet
 
 from bot import cli, config
 from bot.config.document import ConfigError
-from bot.core.model import AuditEvent, GrantState
+from bot.core.model import AuditEvent
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.reports import AUDIT, KEYS
+from bot.store import ledger
+from bot.store.ledger import Filter
 from tests.running import verb
 from tests.story import asked
 from tests.world import World, living
@@ -251,9 +253,8 @@ async def three_grants(folder: Path) -> AsyncIterator[World]:
 
 async def living_requests(world: World) -> list[str]:
     """The numbers of what has not ended, the first first."""
-    async with world.running.store.reading() as tx:
-        held = await tx.holdings(since=None, api=None, person=None)
-    return sorted(one.request.label for one in held if one.grant and one.grant.state is not GrantState.ENDED)
+    with world.running.store.reading() as tx:
+        return sorted(f"R-{held.number}" for held in ledger.holdings(tx, Filter(living=True)))
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ async def test_open_keys_wait_for_a_person(tmp_path: Path) -> None:
         await world.told("approved")
     async with living(tmp_path, restored=True, SEAL_KEYS=seal) as world:
         store = world.running.store
-        async with store.reading() as tx:
-            parked = await tx.effects(EffectState.PARKED)
+        with store.reading() as tx:
+            parked = tx.effects(EffectState.PARKED)
         assert [(effect.kind, effect.last_error) for effect in parked] == [(EffectKind.ISSUE_KEY, "restored")]
         assert world.tyk.keys == []
-        async with store.transaction() as tx:
-            await tx.reopen([effect.id for effect in parked])
+        with store.transaction() as tx:
+            tx.reopen([effect.id for effect in parked])
         await world.told("recovered")
         assert len(world.tyk.usable_keys()) == 1

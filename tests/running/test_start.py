@@ -328,7 +328,8 @@ async def test_check_online_of_what_fits(tmp_path: Path) -> None:
 
 async def get(world: World, path: str) -> tuple[int, str]:
     url = f"http://127.0.0.1:{world.running.port}{path}"
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
+    waits = aiohttp.ClientTimeout(total=5)  # a connection that is made just while the server closes is never answered
+    async with aiohttp.ClientSession(timeout=waits) as session, session.get(url) as response:
         return response.status, await response.text()
 
 
@@ -345,7 +346,7 @@ async def _lose_slack(folder: Path) -> None:
         world.slack.faults.next("apps.connections.open", status=500, times=None)
         await world.slack.sockets.disconnect("drop")
         seen = []
-        with suppress(aiohttp.ClientError):
+        with suppress(aiohttp.ClientError, TimeoutError):
             while True:
                 seen.append(await get(world, "/readyz"))
         assert {status for status, _ in seen} == {200, 503}
@@ -371,13 +372,13 @@ async def test_health_and_metrics(tmp_path: Path) -> None:
     """Alive, ready, how much is parked; and the numbers name nobody and no API."""
     async with living(tmp_path) as world:
         assert await get(world, "/healthz") == (200, '{"ok": true}')
-        assert 'tyk_key_bot_open_effects{state="parked"} 0.0' in (await get(world, "/metrics"))[1]
+        assert 'tyk_key_bot_effects_waiting{state="parked"} 0.0' in (await get(world, "/metrics"))[1]
         status, text = await get(world, "/readyz")
         assert (status, json.loads(text)["ready"], json.loads(text)["parked"]) == (200, True, 0)
         world.tyk.faults.next("POST /api/keys", status=400)
         await world.asks("alice", "test-api", reason="because-of-this")
         await world.told("stuck")
-        assert 'tyk_key_bot_open_effects{state="parked"} 1.0' in (await get(world, "/metrics"))[1]
+        assert 'tyk_key_bot_effects_waiting{state="parked"} 1.0' in (await get(world, "/metrics"))[1]
         status, text = await get(world, "/readyz")
         assert (status, json.loads(text)["ready"], json.loads(text)["parked"]) == (200, True, 1)
         await world.asks("alice", "test-api", reason="because-of-that")
@@ -393,11 +394,11 @@ async def test_a_database_that_is_gone(tmp_path: Path) -> None:
     """Not ready, said with 503, and nothing else is."""
     async with living(tmp_path) as world:
         engine = world.running.store.engine
-        async with engine.begin() as connection:
-            await connection.exec_driver_sql("ALTER TABLE effects RENAME TO elsewhere")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE effects RENAME TO elsewhere")
         status, text = await get(world, "/readyz")
-        async with engine.begin() as connection:
-            await connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO effects")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO effects")
         assert (status, json.loads(text)["ready"], json.loads(text)["database"]) == (503, False, False)
         assert "elsewhere" not in text
         assert (await get(world, "/readyz"))[0] == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ from bot.store import tables
 from bot.store.engine import DatabaseError, migrate, open_engine
 from bot.store.seal import new_key
 from bot.store.store import Store
-from bot.store.store import Transaction as Reading
+from bot.store.transaction import Transaction as Reading
 from tests.core.test_lifecycle import ALICE, DAY, PAYMENTS, Ids, person
 from tests.running import bot_in, empty_place, failed, quiet, verb
 from tests.world import WITHIN, living
@@ -61,8 +61,8 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
         await quiet(world)
     await _back_to_the_first(database_url)
     async with living(tmp_path, database_url=database_url, SEAL_KEYS=seal) as world:
-        async with world.running.store.reading() as tx:
-            record = await tx.find(1001)
+        with world.running.store.reading() as tx:
+            record = tx.numbered(1001)
         assert record is not None
         assert record.grant is not None
         assert record.grant.left_at is None
@@ -74,18 +74,22 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
 
 async def _back_to_the_first(url: str) -> None:
     """As the first version left the tables."""
-    added = [("grants", name) for name in ("review_at", "asked_at", "reminded_at", "left_at")] + [
-        ("messages", "key_id")
-    ]
+    added = [("grants", name) for name in ("review_at", "asked_at", "reminded_at", "left_at")]
+    added += [("messages", "key_id"), ("requests", "revision"), ("effects", "urgency")]
+    indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
+    later = [name for name in indexes if name and name.startswith(("effects_", "requests_by_state", "grants_"))]
     engine = open_engine(url)
-    async with engine.begin() as connection:
+    with engine.begin() as connection:
+        for name in later:
+            connection.execute(text(f"DROP INDEX {name}"))
+        connection.execute(text("CREATE INDEX effects_due ON effects (state, due_at)"))
         for table, column in added:
-            await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        await connection.execute(text("ALTER TABLE messages RENAME COLUMN topic TO ring"))
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        connection.execute(text("ALTER TABLE messages RENAME COLUMN topic TO ring"))
         for kind, first in (("notice", "ring"), ("reminder", "note"), ("question", "case"), ("alert", "alarm")):
-            await connection.execute(text(f"UPDATE messages SET kind = '{first}' WHERE kind = '{kind}'"))  # noqa: S608 - words of our own
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    await engine.dispose()
+            connection.execute(text(f"UPDATE messages SET kind = '{first}' WHERE kind = '{kind}'"))  # noqa: S608 - words of our own
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
 
 
 async def test_the_audit_is_for_ever(tmp_path: Path, database_url: str) -> None:
@@ -101,18 +105,16 @@ async def test_the_audit_is_for_ever(tmp_path: Path, database_url: str) -> None:
             "DELETE FROM audit WHERE number = 2",
             "INSERT OR REPLACE INTO audit (number, at, event, details) SELECT number, at, 'asked', '{}' FROM audit",
         ):
-            with pytest.raises(DBAPIError):
-                async with world.running.store.engine.begin() as connection:
-                    await connection.execute(text(statement))
+            with pytest.raises(DBAPIError), world.running.store.engine.begin() as connection:
+                connection.execute(text(statement))
         assert await world.trail() == before
 
 
 async def test_the_audit_cannot_be_emptied_on_postgresql(tmp_path: Path, postgres: str) -> None:
     """TRUNCATE is refused too."""
     async with living(tmp_path, database_url=postgres) as world:
-        with pytest.raises(DBAPIError):
-            async with world.running.store.engine.begin() as connection:
-                await connection.execute(text("TRUNCATE audit"))
+        with pytest.raises(DBAPIError), world.running.store.engine.begin() as connection:
+            connection.execute(text("TRUNCATE audit"))
         assert await world.events() == ["configured"]
 
 
@@ -128,40 +130,39 @@ class Shelf:
 
     async def asks(self, who: Person, api: str = "payments") -> Record:
         rule = replace(PAYMENTS, name=api, approvals=1, approvers=Audience(users=frozenset({"UBOB"})))
-        async with self.store.transaction() as tx:
-            number = await tx.next_number()
+        with self.store.transaction() as tx:
+            number = tx.next_number()
             form = Asked(RequestId(f"{api}-{number}"), rule.plans[0], 7 * DAY, "", "because")
-            return await tx.apply(lifecycle.submit(form, who, rule, "digest", number, tx.now, self.ids))
+            return tx.apply(lifecycle.submit(form, who, rule, "digest", number, tx.now, self.ids))
 
     async def holds(self, who: Person, api: str = "payments") -> Record:
         record = await self.asks(who, api)
-        async with self.store.transaction() as tx:
-            await tx.record(record.request.id)
+        with self.store.transaction() as tx:
+            tx.record(record.request.id)
             step = lifecycle.review(record, record.request.rule, person("bob"), Verdict.YES, "", tx.now, self.ids)
-            return await tx.apply(step)
+            return tx.apply(step)
 
     async def loses(self, record: Record) -> Record:
         """The grant is revoked."""
-        async with self.store.transaction() as tx:
-            await tx.record(record.request.id)
-            return await tx.apply(lifecycle.revoke(record, None, "why", tx.now, self.ids))
+        with self.store.transaction() as tx:
+            tx.record(record.request.id)
+            return tx.apply(lifecycle.revoke(record, None, "why", tx.now, self.ids))
 
     async def learns(self, record: Record, fact: facts.Fact) -> Record:
-        async with self.store.transaction() as tx:
-            await tx.record(record.request.id)
-            return await tx.apply(lifecycle.observe(record, fact, tx.now, self.ids))
+        with self.store.transaction() as tx:
+            tx.record(record.request.id)
+            return tx.apply(lifecycle.observe(record, fact, tx.now, self.ids))
 
-    async def finds(self, look: Callable[[Reading], Awaitable[T]]) -> T:
-        async with self.store.reading() as tx:
-            return await look(tx)
+    async def finds(self, look: Callable[[Reading], T]) -> T:
+        return await self.store.read(look)
 
 
 @pytest.fixture
 async def shelf(database_url: str) -> AsyncIterator[Shelf]:
     engine = open_engine(database_url)
-    await migrate(engine)
+    migrate(engine)
     yield Shelf(Store(engine))
-    await engine.dispose()
+    engine.dispose()
 
 
 def numbers(records: tuple[Record, ...]) -> list[int]:
@@ -220,8 +221,8 @@ async def test_people_are_found_some_at_a_time(shelf: Shelf) -> None:
         found: list[Identity] = []
         for _ in range(len(everybody) // size + 1):
             after = found[-1].user_id if found else ""
-            async with shelf.store.reading() as tx:
-                page = await tx.people(after, size)
+            with shelf.store.reading() as tx:
+                page = tx.people(after, size)
             assert len(page) <= size
             found += page
         assert found == everybody
@@ -244,9 +245,9 @@ async def test_a_bad_day_is_stored_as_it_was_decided(shelf: Shelf) -> None:
     assert record.grant is not None
     at = tables.from_ms(1_795_000_000_123)
     record = replace(record, grant=replace(record.grant, review_at=at, asked_at=at + DAY, reminded_at=at + 2 * DAY))
-    async with shelf.store.transaction() as tx:
-        await tx.record(record.request.id)
-        await tx.apply(Transition(record))
+    with shelf.store.transaction() as tx:
+        tx.record(record.request.id)
+        tx.apply(Transition(record))
     stored = await shelf.finds(lambda tx: tx.record(record.request.id))
     assert stored == record
     assert record.grant is not None

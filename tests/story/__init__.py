@@ -14,7 +14,7 @@ from bot.local.slack import LocalSlack, Message, Person
 from bot.local.slack.workspace import texts_in
 from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import has_block, token_in
-from bot.store.store import AuditEntry
+from bot.store.transaction import AuditEntry
 from tests.world import WITHIN, World
 
 View = dict[str, Any]

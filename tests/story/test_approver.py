@@ -307,7 +307,7 @@ async def test_a_slow_slack_and_a_slow_database_together_are_answered_in_time(tm
         world.slack.workspace.change_user("bob", status_text="back at my desk")
         await heard(world)
         world.slack.faults.next("users.info", latency=1.5, when=lambda args: bool(args["user"] == bob.id))
-        async with world.running.store.transaction():  # somebody else is writing
+        with world.running.store.transaction():  # somebody else is writing
             outcome = await bob.submits()
         assert outcome.ack_ms is not None
         assert outcome.ack_ms < 3000

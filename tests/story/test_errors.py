@@ -41,7 +41,7 @@ def _database_fails(world: World) -> Iterator[None]:
         if connection.get_execution_options().get("writes", True):
             raise sqlite3.OperationalError("database or disk is full")
 
-    engine = world.running.store.engine.sync_engine
+    engine = world.running.store.engine
     event.listen(engine, "begin", full)
     try:
         yield

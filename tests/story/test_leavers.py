@@ -38,8 +38,8 @@ async def _sweeps(world: World) -> None:
     """The daily sweep comes now."""
     for user_id in world.slack.workspace.users:
         world.running.directory.forget_person(user_id)
-    async with world.running.store.transaction() as tx:
-        await tx.promise(Promise(EffectKind.SWEEP_LEAVERS, EVERYBODY, tx.now))
+    with world.running.store.transaction() as tx:
+        tx.promise(Promise(EffectKind.SWEEP_LEAVERS, EVERYBODY, tx.now))
     await world.running.worker.drain()
 
 

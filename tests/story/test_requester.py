@@ -288,7 +288,7 @@ async def test_a_form_whose_answer_was_lost_can_be_sent_again(tmp_path: Path) ->
         await picks_api(alice, "payments")
         await alice.picks("plan", "standard")
         await alice.types("reason", REASON)
-        async with world.running.store.transaction():  # somebody else is writing, for longer than Slack waits
+        with world.running.store.transaction():  # somebody else is writing, for longer than Slack waits
             outcome = await alice.submits()
             assert outcome.ack_ms is not None
             assert outcome.ack_ms < 3000

@@ -1,0 +1,42 @@
+"""A promise in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.core.model import Effect, Key, Message, Record
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The effect under its new epoch, and the record as it stood when it was claimed, at `now`.
+
+    `found` is what the act asked the database for when it was claimed. `stuck` and `late`: whether some promise of the request
+    is parked, and whether people know that one is late.
+    """
+
+    effect: Effect
+    record: Record | None
+    now: datetime
+    stuck: bool = False
+    late: bool = False
+    found: Any = None
+
+    @property
+    def story(self) -> Record:
+        assert self.record is not None, "this effect belongs to a request"
+        return self.record
+
+    @property
+    def key(self) -> Key:
+        key = self.story.key(self.effect.subject_id)
+        assert key is not None, "this effect's subject is a key"
+        return key
+
+    @property
+    def message(self) -> Message:
+        message = self.story.message(self.effect.subject_id)
+        assert message is not None, "this effect's subject is a message"
+        return message

@@ -1,0 +1,140 @@
+"""Statements that are the same each time, made once: making one takes longer than running it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, Table, Update, and_, bindparam, case, exists, or_, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from bot.core.model import EffectState
+from bot.store import tables
+
+AT_ONCE = 500
+PARTS = (tables.reviews, tables.grants, tables.keys, tables.messages)
+"""What belongs to a request, in the order that `rows.record_of` takes it."""
+
+_ORDER = {tables.reviews: "at", tables.keys: "position", tables.messages: "position"}
+_OPEN, _DROPPED, _PARKED = (state.value for state in (EffectState.OPEN, EffectState.DROPPED, EffectState.PARKED))
+_OTHER = tables.effects.alias()
+
+
+def inserting(table: Table, *, sqlite: bool) -> Any:
+    return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
+
+
+@cache
+def request(*, locks: bool, skip_locked: bool) -> Select[Any]:
+    """The request `of`."""
+    query = select(tables.requests).where(tables.requests.c.id == bindparam("of"))
+    return query.with_for_update(skip_locked=skip_locked) if locks else query
+
+
+@cache
+def some_requests(*, locks: bool) -> Select[Any]:
+    """The requests `of`, locked in one order by everybody."""
+    table = tables.requests
+    query = select(table).where(table.c.id.in_(bindparam("of", expanding=True))).order_by(table.c.id)
+    return query.with_for_update() if locks else query
+
+
+@cache
+def belonging(table: Table) -> Select[Any]:
+    """The rows of a table that belong to the requests `of`."""
+    query = select(table).where(table.c.request_id.in_(bindparam("of", expanding=True)))
+    return query.order_by(table.c[_ORDER[table]]) if table in _ORDER else query
+
+
+@cache
+def updating_request() -> Update:
+    """Everything of the request `of` that can change."""
+    table = tables.requests
+    fixed = ("id", "number", "rule", "created_at")
+    values: dict[str, Any] = {
+        column.name: bindparam(f"new_{column.name}") for column in table.c if column.name not in fixed
+    }
+    return update(table).where(table.c.id == bindparam("of")).values(values)
+
+
+@cache
+def upserting(table: Table, *, sqlite: bool) -> Any:
+    statement = inserting(table, sqlite=sqlite)
+    keys = [column.name for column in table.primary_key]
+    changes = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+
+
+@cache
+def raising() -> Any:
+    """The counter `of`, `many` higher."""
+    table = tables.counters
+    raised = update(table).where(table.c.name == bindparam("of")).values(value=table.c.value + bindparam("many"))
+    return raised.returning(table.c.value)
+
+
+@cache
+def promising(*, sqlite: bool) -> Any:
+    table = tables.effects
+    statement = inserting(table, sqlite=sqlite)
+    is_open = table.c.state == _OPEN
+    sooner = and_(is_open, table.c.due_at < statement.excluded.due_at)
+    return statement.on_conflict_do_update(
+        index_elements=["subject_id", "kind"],
+        set_={
+            "state": _OPEN,
+            "due_at": case((sooner, table.c.due_at), else_=statement.excluded.due_at),
+            "urgency": statement.excluded.urgency,
+            "lease_until": case((is_open, table.c.lease_until), else_=None),
+            "attempts": case((is_open, table.c.attempts), else_=0),
+            "bugs": case((is_open, table.c.bugs), else_=0),
+            "told": case((is_open, table.c.told), else_=False),
+            "first_failed_at": case((is_open, table.c.first_failed_at), else_=None),
+        },
+    ).returning(*table.c)
+
+
+@cache
+def dropping() -> Update:
+    """Whatever of these `kinds` about this `subject` is parked, or open and in nobody's hands."""
+    table = tables.effects
+    free = or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now", type_=table.c.lease_until.type))
+    return (
+        update(table)
+        .where(table.c.subject_id == bindparam("subject"), table.c.kind.in_(bindparam("kinds", expanding=True)))
+        .where(or_(table.c.state == _PARKED, and_(table.c.state == _OPEN, free)))
+        .values(state=_DROPPED, lease_until=None)
+    )
+
+
+@cache
+def leasing() -> Any:
+    """Claims the `effect` whose epoch is still `old`, where nobody is at work on it or on its `subject`."""
+    table, moment = tables.effects, tables.effects.c.lease_until.type
+    now = bindparam("now", type_=moment)
+    busy = exists().where(
+        _OTHER.c.subject_id == bindparam("subject"), _OTHER.c.id != bindparam("effect"), _OTHER.c.lease_until > now
+    )
+    return (
+        update(table)
+        .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("old"), table.c.state == _OPEN)
+        .where(or_(table.c.lease_until.is_(None), table.c.lease_until <= now), ~busy)
+        .values(
+            epoch=table.c.epoch + 1,
+            lease_until=bindparam("until", type_=moment),
+            again=bindparam("once_more", type_=table.c.again.type),
+        )
+        .returning(table.c.epoch)
+    )
+
+
+@cache
+def finishing() -> Update:
+    """Ends the claim of the `effect` under the epoch `claimed`."""
+    table = tables.effects
+    return (
+        update(table)
+        .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("claimed"), table.c.state == _OPEN)
+        .values(state=bindparam("becomes"), lease_until=None, last_error="")
+    )

@@ -1,0 +1,595 @@
+"""What can be asked and stored inside one transaction. Nothing in here decides.
+
+Reading a record locks it until the transaction ends, so what was decided on is what is written.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, case, delete, exists, func, insert, or_, select, update
+
+from bot.core.model import (
+    AuditEvent,
+    AuditLine,
+    Effect,
+    EffectKind,
+    EffectState,
+    GrantState,
+    Identity,
+    Message,
+    Promise,
+    Record,
+    RequestId,
+    RequestState,
+    Transition,
+)
+from bot.core.urgency import Urgency, urgency
+from bot.store import rows, statements, tables
+
+FIRST_NUMBER = 1001
+AUDIT_GATHERS = timedelta(seconds=1)
+"""How long an audit line waits for others, to stand in the channel in one message with them."""
+
+_OPEN, _DONE, _DROPPED, _PARKED = (
+    state.value for state in (EffectState.OPEN, EffectState.DONE, EffectState.DROPPED, EffectState.PARKED)
+)
+_LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
+_COUNTED = 1000
+_OTHER = tables.effects.alias()
+
+
+class LeaseLost(Exception):
+    """Somebody else has claimed this effect since: nothing of what this claim brought back may be stored."""
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """A row of the audit, as it stands for ever."""
+
+    number: int
+    at: datetime
+    event: AuditEvent
+    request_number: int | None
+    api: str | None
+    person: Identity | None
+    actor: Identity | None
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is to do: the urgencies of what is due, and whether something has been failing for long untold."""
+
+    due: tuple[Urgency, ...]
+    late: bool
+
+
+class Transaction:
+    """`now` is the database's time when the transaction began. `promised` are the effects that it opened, by id."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        now: datetime,
+        *,
+        sqlite: bool,
+        locks: bool = True,
+        audit_channel: str | None = None,
+        known: Mapping[str, Record] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.now = now
+        self.promised: dict[int, Effect] = {}
+        self.wrote = False
+        self.undone = False
+        self._sqlite = sqlite
+        self._locks = locks and not sqlite
+        self._audit_channel = audit_channel
+        self._known = known or {}
+        self._loaded: dict[str, Record] = {}
+
+    def rollback(self) -> None:
+        """Store nothing of it after all."""
+        self.connection.rollback()
+        self.promised.clear()
+        self.wrote, self.undone = False, True
+
+    def left(self) -> tuple[Effect, ...]:
+        """What was promised here and nobody took in hand."""
+        return tuple(self.promised.values())
+
+    # --- records ---
+
+    def record(self, request_id: str, *, skip_locked: bool = False) -> Record | None:
+        """The whole record, locked until the transaction ends; None if there is none (or, skipping, it is locked).
+
+        Where it is known, and nothing was stored of it since, no more than its revision is looked at.
+        """
+        row = self.connection.execute(
+            statements.request(locks=self._locks, skip_locked=skip_locked), {"of": request_id}
+        ).one_or_none()
+        if row is None:
+            return None
+        known = self._known.get(request_id)
+        if known is not None and known.request.revision == row.revision:
+            record = known
+        else:
+            record = rows.record_of(row, *(self._of(table, request_id) for table in statements.PARTS))
+        self._loaded[request_id] = record
+        return record
+
+    def _of(self, table: Table, request_id: str) -> Sequence[Any]:
+        return self.connection.execute(statements.belonging(table), {"of": [request_id]}).all()
+
+    def records(self, ids: Collection[str]) -> tuple[Record, ...]:
+        """The records with these ids, in the order of the ids, and as few statements for many as for one."""
+        found: dict[str, Record] = {}
+        wanted = list(ids)
+        for start in range(0, len(wanted), statements.AT_ONCE):
+            some = wanted[start : start + statements.AT_ONCE]
+            requests = self.connection.execute(statements.some_requests(locks=self._locks), {"of": some}).all()
+            parts = [
+                rows.by_request(self.connection.execute(statements.belonging(table), {"of": some}).all())
+                for table in statements.PARTS
+            ]
+            for row in requests:
+                found[row.id] = rows.record_of(row, *(part.get(row.id, ()) for part in parts))
+        self._loaded |= found
+        return tuple(found[one] for one in wanted if one in found)
+
+    @property
+    def loaded(self) -> Mapping[str, Record]:
+        """The records as this transaction read or wrote them last."""
+        return self._loaded
+
+    def numbered(self, number: int) -> Record | None:
+        """The record people call by this number."""
+        query = select(tables.requests.c.id).where(tables.requests.c.number == number)
+        request_id = self.connection.execute(query).scalar_one_or_none()
+        return self.record(request_id) if request_id else None
+
+    def standing(
+        self, who: Identity, api: str | None = None, *, limit: int | None = 50, left: bool = False
+    ) -> tuple[Record, ...]:
+        """This person's requests that wait and grants that run, of one API or of all, the newest first.
+
+        `left`: only grants whose holder was found to have left.
+        """
+        requests, grants = tables.requests, tables.grants
+        query = self._of_person(who).where(
+            or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES))
+        )
+        if api is not None:
+            query = query.where(requests.c.api == api)
+        if left:
+            query = query.where(grants.c.left_at.is_not(None))
+        return self.records(self.connection.execute(query.limit(limit)).scalars().all())
+
+    def past(self, who: Identity, limit: int) -> tuple[Record, ...]:
+        """This person's last requests that came to nothing and grants that ended, the newest first."""
+        requests, grants = tables.requests, tables.grants
+        query = (
+            self._of_person(who)
+            .where(requests.c.state != RequestState.PENDING.value)
+            .where(or_(grants.c.state.is_(None), grants.c.state == GrantState.ENDED.value))
+        )
+        return self.records(self.connection.execute(query.limit(limit)).scalars().all())
+
+    @staticmethod
+    def _of_person(who: Identity) -> Select[Any]:
+        requests, grants = tables.requests, tables.grants
+        return (
+            select(requests.c.id)
+            .outerjoin(grants, grants.c.request_id == requests.c.id)
+            .where(requests.c.team_id == who.team_id, requests.c.user_id == who.user_id)
+            .order_by(requests.c.number.desc())
+        )
+
+    def people(self, after: str, limit: int) -> tuple[Identity, ...]:
+        """Those with requests that wait or grants that run, in the order of their user ids, from behind `after`."""
+        requests, grants = tables.requests, tables.grants
+        query = (
+            select(requests.c.user_id, requests.c.team_id)
+            .distinct()
+            .outerjoin(grants, grants.c.request_id == requests.c.id)
+            .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES)))
+            .where(requests.c.user_id > after)
+            .order_by(requests.c.user_id, requests.c.team_id)
+            .limit(limit)
+        )
+        return tuple(Identity(row.team_id, row.user_id) for row in self.connection.execute(query).all())
+
+    def waiting(self, apis: Collection[str] | None = None, limit: int | None = None) -> tuple[str, ...]:
+        """The ids of the requests that wait for a decision, the oldest first."""
+        query = select(tables.requests.c.id).where(tables.requests.c.state == RequestState.PENDING.value)
+        if apis is not None:
+            query = query.where(tables.requests.c.api.in_(apis))
+        return tuple(self.connection.execute(query.order_by(tables.requests.c.number).limit(limit)).scalars().all())
+
+    def next_number(self) -> int:
+        """The next request's number. Holding it, no other request can be submitted until this transaction ends."""
+        return self._count("requests", FIRST_NUMBER, 1)
+
+    def _count(self, name: str, first: int, many: int) -> int:
+        """Raise a counter by so many; returns its value from there on."""
+        raised = {"of": name, "many": many}
+        value = self.connection.execute(statements.raising(), raised).scalar_one_or_none()
+        if value is None:
+            begun = statements.inserting(tables.counters, sqlite=self._sqlite).on_conflict_do_nothing()
+            self.connection.execute(begun, {"name": name, "value": first - 1})
+            value = self.connection.execute(statements.raising(), raised).scalar_one()
+        return int(value)
+
+    # --- what was decided ---
+
+    def apply(self, transition: Transition) -> Record:
+        """Store the record, its promises and what the audit says of it."""
+        record = self._write(transition.record)
+        request_id = record.request.id
+        self._drop(transition.drops)
+        promises = {(one.subject_id, one.kind): one for one in sorted(transition.promises, key=_latest_first)}
+        effects = [_effect_row(one, request_id, record.message(one.subject_id)) for one in promises.values()]
+        self._append(transition.audit, record, None)
+        if transition.audit:
+            effects += self._audit_promise()
+        self._promise(effects)
+        self._loaded[request_id] = record
+        self.wrote = True
+        return record
+
+    def _write(self, record: Record) -> Record:
+        """Only what differs from what was read."""
+        request_id, before = record.request.id, self._loaded.get(record.request.id)
+        if before is not None and before == record:
+            return record
+        record = replace(record, request=replace(record.request, revision=_revision()))
+        if before is None:
+            self.connection.execute(insert(tables.requests), rows.request_row(record.request))
+        else:
+            self.connection.execute(statements.updating_request(), rows.request_row(record.request, again=True))
+        reviews = set(record.reviews) - set(before.reviews if before else ())
+        self._upsert(tables.reviews, [rows.review_row(request_id, one) for one in reviews])
+        if record.grant is not None and (before is None or before.grant != record.grant):
+            self._upsert(tables.grants, [rows.grant_row(request_id, record.grant)])
+        old_keys = before.keys if before else ()
+        keys = [rows.key_row(request_id, place, key) for place, key in enumerate(record.keys) if key not in old_keys]
+        self._upsert(tables.keys, keys)
+        self._write_messages(request_id, before.messages if before else (), record.messages)
+        return record
+
+    def _write_messages(self, request_id: str, old: tuple[Message, ...], new: tuple[Message, ...]) -> None:
+        changed = [rows.message_row(request_id, place, one) for place, one in enumerate(new) if one not in old]
+        self._upsert(tables.messages, changed)
+        if gone := {message.id for message in old} - {message.id for message in new}:
+            self.connection.execute(delete(tables.messages).where(tables.messages.c.id.in_(gone)))
+
+    def _upsert(self, table: Table, changed: Sequence[Mapping[str, Any]]) -> None:
+        if changed:
+            self.connection.execute(statements.upserting(table, sqlite=self._sqlite), changed)
+
+    # --- promises ---
+
+    def promise(self, promise: Promise) -> None:
+        """A promise that belongs to no request."""
+        self._promise([_effect_row(promise, None, None)])
+        self.wrote = True
+
+    def _promise(self, effects: Sequence[Mapping[str, Any]]) -> None:
+        """Open the effects, or bring open ones forward; one that was done, dropped or parked opens anew."""
+        if effects:
+            opened = self.connection.execute(statements.promising(sqlite=self._sqlite), effects)
+            self.promised |= {row.id: rows.effect_of(row) for row in opened}
+
+    def _audit_promise(self) -> list[dict[str, Any]]:
+        channel = self._audit_channel
+        if not channel:
+            return []
+        row = _effect_row(Promise(EffectKind.POST_AUDIT, channel, self.now + AUDIT_GATHERS), None, None)
+        return [row | {"lane": channel}]
+
+    def _drop(self, drops: Iterable[tuple[EffectKind, str]]) -> None:
+        """What nobody is at work on need not be done any more."""
+        by_subject: dict[str, list[str]] = {}
+        for kind, subject_id in drops:
+            by_subject.setdefault(subject_id, []).append(kind.value)
+        for subject_id, kinds in by_subject.items():
+            self.connection.execute(statements.dropping(), {"subject": subject_id, "kinds": kinds, "now": self.now})
+
+    def due(
+        self, urgencies: Collection[Urgency], kinds: Collection[EffectKind], busy_lanes: Collection[str], most: int
+    ) -> Iterator[Effect]:
+        """Effects that could be claimed now, the most urgent first and of equal ones the longest due; `most` of each urgency.
+
+        Nobody has them in hand, nor anything else of the same subject.
+        """
+        table = tables.effects
+        at_work = select(_OTHER.c.subject_id).where(_OTHER.c.lease_until > self.now)
+        for one in urgencies:
+            query = (
+                select(table)
+                .where(table.c.state == _OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
+                .where(table.c.kind.in_([kind.value for kind in kinds]), table.c.subject_id.not_in(at_work))
+                .where(or_(table.c.lane.is_(None), table.c.lane.not_in(busy_lanes)))
+                .order_by(table.c.due_at, table.c.id)
+                .limit(most)
+            )
+            yield from map(rows.effect_of, self.connection.execute(query).all())
+
+    def still_due(self, effect: Effect) -> Effect | None:
+        """The effect as it stands now that its record is locked, if it can still be claimed. SQLite has but one writer."""
+        if not self._locks:
+            return effect
+        table = tables.effects
+        query = select(table).where(table.c.id == effect.id, table.c.state == _OPEN, table.c.due_at <= self.now)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else rows.effect_of(row)
+
+    def lease(self, effect: Effect, length: timedelta, *, again: bool) -> int | None:
+        """Claim it: the new epoch, or None where somebody else was faster, or is at work on the same subject."""
+        claimed = {
+            "effect": effect.id,
+            "old": effect.epoch,
+            "subject": effect.subject_id,
+            "now": self.now,
+            "until": self.now + length,
+            "once_more": again,
+        }
+        epoch: int | None = self.connection.execute(statements.leasing(), claimed).scalar_one_or_none()
+        self.wrote = self.wrote or epoch is not None
+        return epoch
+
+    def finish(self, effect: Effect, state: EffectState, **values: Any) -> None:
+        """End this claim. Raises LeaseLost where the effect was claimed again, or ended, since."""
+        if values:
+            table = tables.effects
+            ending = (
+                update(table)
+                .where(table.c.id == effect.id, table.c.epoch == effect.epoch, table.c.state == _OPEN)
+                .values(state=state.value, lease_until=None, **values)
+            )
+            ended = self.connection.execute(ending)
+        else:
+            named = {"effect": effect.id, "claimed": effect.epoch, "becomes": state.value}
+            ended = self.connection.execute(statements.finishing(), named)
+        if ended.rowcount != 1:
+            raise LeaseLost(effect.kind.value)
+        self.wrote = True
+
+    def reopen(self, effect_ids: Collection[int]) -> int:
+        """Take parked effects up again."""
+        table = tables.effects
+        changed = self.connection.execute(
+            update(table)
+            .where(table.c.id.in_(effect_ids), table.c.state == _PARKED)
+            .values(state=_OPEN, due_at=self.now, lease_until=None, attempts=0, bugs=0)
+        )
+        self.wrote = True
+        return int(changed.rowcount)
+
+    def park(self, kinds: Collection[EffectKind], why: str) -> tuple[Effect, ...]:
+        """Put open effects of these kinds aside until a person decides. Returns them."""
+        parked = tuple(effect for effect in self.effects(EffectState.OPEN) if effect.kind in kinds)
+        self.connection.execute(
+            update(tables.effects)
+            .where(tables.effects.c.id.in_([effect.id for effect in parked]))
+            .values(state=_PARKED, lease_until=None, told=True, last_error=why)
+        )
+        self.wrote = True
+        return parked
+
+    def void_leases(self) -> None:
+        """For the one worker of a SQLite file that has just got the lock: nobody else can be at work."""
+        table = tables.effects
+        self.connection.execute(
+            update(table).where(table.c.state == _OPEN, table.c.lease_until > self.now).values(lease_until=self.now)
+        )
+        self.wrote = True
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Delete what was kept or dropped and fell due before that time; how many rows went.
+
+        The newest row stays whatever it is: SQLite would give its number again, and a late claimer might take the one for the
+        other.
+        """
+        table = tables.effects
+        newest = select(func.max(table.c.id)).scalar_subquery()
+        over = table.c.state.in_((_DONE, _DROPPED))
+        old = select(table.c.id).where(over, table.c.due_at < before, table.c.id < newest).limit(limit)
+        gone = self.connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
+        self.wrote = True
+        return gone
+
+    def late(self, since: datetime, limit: int) -> tuple[Effect, ...]:
+        """Open effects of requests that have been failing since then or longer, of which nobody was told."""
+        table = tables.effects
+        query = (
+            select(table)
+            .where(table.c.state == _OPEN, table.c.first_failed_at <= since, table.c.told.is_(False))
+            .where(table.c.request_id.is_not(None), table.c.kind.in_([kind.value for kind in EffectKind]))
+            .order_by(table.c.first_failed_at)
+            .limit(limit)
+        )
+        return tuple(map(rows.effect_of, self.connection.execute(query).all()))
+
+    def tell(self, effect: Effect) -> bool:
+        """Note that people know of its lateness; False where it was noted, or the effect ended, since."""
+        table = tables.effects
+        told = (
+            update(table)
+            .where(table.c.id == effect.id, table.c.state == _OPEN, table.c.told.is_(False))
+            .values(told=True)
+        )
+        return self.connection.execute(told).rowcount == 1
+
+    def effects(self, state: EffectState, request_id: str | None = None) -> tuple[Effect, ...]:
+        """Those of the kinds that this version knows: a newer one beside it may have promised others."""
+        known = [kind.value for kind in EffectKind]
+        query = select(tables.effects).where(tables.effects.c.state == state.value, tables.effects.c.kind.in_(known))
+        query = query.order_by(tables.effects.c.id)
+        if request_id is not None:
+            query = query.where(tables.effects.c.request_id == request_id)
+        return tuple(map(rows.effect_of, self.connection.execute(query).all()))
+
+    def trouble(self, request_id: RequestId) -> tuple[bool, bool]:
+        """Whether some promise of this request is parked, and whether people were told that one is late."""
+        table = tables.effects
+        query = select(
+            func.coalesce(func.sum(case((table.c.state == _PARKED, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((and_(table.c.state == _OPEN, table.c.told), 1), else_=0)), 0),
+        ).where(table.c.request_id == request_id)
+        parked, late = self.connection.execute(query).one()
+        return parked > 0, late > 0
+
+    def anything(self, kinds: Collection[EffectKind], failing_since: datetime) -> Found:
+        """What there is to claim or to tell, without looking at any of it."""
+        table = tables.effects
+        known = table.c.kind.in_([kind.value for kind in kinds])
+        free = or_(table.c.lease_until.is_(None), table.c.lease_until <= self.now)
+        due = [
+            exists().where(
+                table.c.state == _OPEN, table.c.urgency == one.value, table.c.due_at <= self.now, known, free
+            )
+            for one in Urgency
+        ]
+        late = exists().where(
+            table.c.state == _OPEN,
+            table.c.first_failed_at <= failing_since,
+            table.c.told.is_(False),
+            table.c.request_id.is_not(None),
+        )
+        *is_due, is_late = self.connection.execute(select(*due, late)).one()
+        return Found(tuple(one for one, there in zip(Urgency, is_due, strict=True) if there), bool(is_late))
+
+    def backlog(self) -> dict[str, int]:
+        """How many effects are due, and how many are parked; each counted to a thousand, by an index alone."""
+        table = tables.effects
+        due = [
+            select(table.c.id)
+            .where(table.c.state == _OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
+            .limit(_COUNTED)
+            .subquery()
+            for one in Urgency
+        ]
+        parked = select(table.c.id).where(table.c.state == _PARKED).limit(_COUNTED).subquery()
+        counts = [select(func.count()).select_from(one).scalar_subquery() for one in (*due, parked)]
+        *ready, put_aside = self.connection.execute(select(*counts)).one()
+        return {"due": min(sum(ready), _COUNTED), "parked": put_aside}
+
+    # --- the audit ---
+
+    def audit(self, line: AuditLine, record: Record | None, *, api: str | None = None) -> None:
+        """Append one row, numbered without a gap, and promise that the channel hears of it."""
+        self._append((line,), record, api)
+        self._promise(self._audit_promise())
+        self.wrote = True
+
+    def _append(self, lines: Sequence[AuditLine], record: Record | None, api: str | None) -> None:
+        if not lines:
+            return
+        request = record.request if record else None
+        first = self._count("audit", 1, len(lines)) - len(lines) + 1
+        self.connection.execute(
+            insert(tables.audit),
+            [
+                {
+                    "number": number,
+                    "at": self.now,
+                    "event": line.event.value,
+                    "request_id": request.id if request else None,
+                    "request_number": request.number if request else None,
+                    "api": request.rule.name if request else api,
+                    "person_team": request.requester.team_id if request else None,
+                    "person_user": request.requester.user_id if request else None,
+                    "actor_team": line.actor.team_id if line.actor else None,
+                    "actor_user": line.actor.user_id if line.actor else None,
+                    "details": json.dumps(line.details, ensure_ascii=False),
+                }
+                for number, line in enumerate(lines, first)
+            ],
+        )
+
+    def audit_after(self, number: int, limit: int) -> tuple[AuditEntry, ...]:
+        table = tables.audit
+        query = select(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
+        return tuple(map(entry_of, self.connection.execute(query).all()))
+
+    def audit_trail(
+        self, *, since: datetime | None = None, api: str | None = None, person: str | None = None
+    ) -> Iterator[AuditEntry]:
+        """Rows in order, as many as there are, without holding them all in memory."""
+        table = tables.audit
+        query = select(table).order_by(table.c.number)
+        if since is not None:
+            query = query.where(table.c.at >= since)
+        if api is not None:
+            query = query.where(table.c.api == api)
+        if person is not None:
+            query = query.where(or_(table.c.person_user == person, table.c.actor_user == person))
+        with self.connection.execution_options(yield_per=1000).execute(query) as found:
+            yield from map(entry_of, found)
+
+    def cursor(self, channel: str) -> int:
+        query = select(tables.counters.c.value).where(tables.counters.c.name == f"posted:{channel}")
+        return self.connection.execute(query).scalar_one_or_none() or 0
+
+    def move_cursor(self, channel: str, upto: int) -> None:
+        """Rows up to this number are in the channel. Where more are waiting, they are promised."""
+        self._upsert(tables.counters, [{"name": f"posted:{channel}", "value": upto}])
+        waiting = select(func.max(tables.audit.c.number))
+        if (self.connection.execute(waiting).scalar_one_or_none() or 0) > upto:
+            row = _effect_row(Promise(EffectKind.POST_AUDIT, channel, self.now), None, None)
+            self._promise([row | {"lane": channel}])
+        self.wrote = True
+
+    # --- what is remembered between runs ---
+
+    def remembered(self, name: str) -> Any:
+        query = select(tables.meta.c.value).where(tables.meta.c.name == name)
+        value = self.connection.execute(query).scalar_one_or_none()
+        return None if value is None else json.loads(value)
+
+    def remember(self, name: str, value: Any) -> None:
+        self._upsert(tables.meta, [{"name": name, "value": json.dumps(value)}])
+        self.wrote = True
+
+
+def _revision() -> int:
+    """A number that the record has not had: not even in a database that was restored to an earlier time."""
+    return secrets.randbits(31)
+
+
+def _latest_first(promise: Promise) -> float:
+    """Of two promises of the same, the one that is due sooner comes last, and so counts."""
+    return -promise.due_at.timestamp()
+
+
+def _effect_row(promise: Promise, request_id: str | None, message: Message | None) -> dict[str, Any]:
+    """A post keeps the pace of the channel it goes to."""
+    return {
+        "subject_id": promise.subject_id,
+        "kind": promise.kind.value,
+        "request_id": request_id,
+        "lane": message.target if message and promise.kind is EffectKind.POST_MESSAGE else None,
+        "urgency": urgency(promise.kind, message).value,
+        "due_at": promise.due_at,
+        "state": _OPEN,
+        "epoch": 0,
+        "attempts": 0,
+        "bugs": 0,
+        "told": False,
+        "again": False,
+        "last_error": "",
+    }
+
+
+def entry_of(row: Any) -> AuditEntry:
+    person = Identity(row.person_team, row.person_user) if row.person_user else None
+    actor = Identity(row.actor_team, row.actor_user) if row.actor_user else None
+    details = json.loads(row.details)
+    return AuditEntry(row.number, row.at, AuditEvent(row.event), row.request_number, row.api, person, actor, details)
