@@ -19,4 +19,5 @@ ANSWER_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3),
 )
 OPEN_EFFECTS = Gauge("tyk_key_bot_open_effects", "Promises not yet kept, by state.", ["state"])
+REJECTED_REQUESTS = Counter("tyk_key_bot_rejected_requests_total", "HTTP requests that got no further.", ["reason"])
 LOOP_LAG = Gauge("tyk_key_bot_loop_lag_seconds", "How late the event loop came back to a timer.")
