@@ -30,8 +30,7 @@ SLACK_PATH = "/slack/events"
 MAX_BODY = 1 << 20
 PATIENCE = 5.0  # seconds from the connection to the last byte of its request
 MAX_UNFINISHED = 512  # above three times the backlog, so that a crowd of honest requests never crowds itself out
-MAX_HELD = 64 << 20  # bytes of all bodies that are not whole yet
-LINGER = 2.0  # seconds to read on after a no, so that the no arrives
+MAX_HELD = 16 << 20  # bytes of all bodies that are not whole yet
 LOG_EVERY = 60.0
 
 
@@ -142,12 +141,14 @@ async def read_body(request: web.Request) -> bytes:
             if len(body) > MAX_BODY:
                 raise Rejected(Rejection.TOO_LARGE)
             unfinished.grow(request.protocol, len(chunk))
+        unfinished.finish(request.protocol)
+        return bytes(body)
     except _CLIENTS_FAULTS:
         raise Rejected(Rejection.MALFORMED) from None
     except ConnectionError:
         raise Rejected(Rejection.UNFINISHED) from None
-    unfinished.finish(request.protocol)
-    return bytes(body)
+    finally:
+        body.clear()  # an error holds this frame until the garbage collector comes by
 
 
 # --- connections ----------------------------------------------------------------------------------------------------
@@ -164,11 +165,12 @@ class _Unfinished:
         self._rejections = rejections
         self._patience = patience
         self._held: dict[web.RequestHandler, int | None] = {}  # None: the head is not whole yet
+        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._total = 0
 
     def begin(self, protocol: web.RequestHandler) -> None:
         self._held[protocol] = None
-        asyncio.get_running_loop().call_later(self._patience, self._close, protocol)
+        self._timers[protocol] = asyncio.get_running_loop().call_later(self._patience, self._close, protocol)
         self._make_room()
 
     def grow(self, protocol: web.RequestHandler, size: int) -> None:
@@ -178,7 +180,9 @@ class _Unfinished:
             self._make_room()
 
     def finish(self, protocol: web.RequestHandler) -> None:
-        self._total -= self._held.pop(protocol, None) or 0
+        if protocol in self._held:
+            self._total -= self._held.pop(protocol) or 0
+            self._timers.pop(protocol).cancel()
 
     def _make_room(self) -> None:
         while len(self._held) > MAX_UNFINISHED or self._total > MAX_HELD:
@@ -253,9 +257,7 @@ async def serving(
     """Serve until the block ends; yields the port in use, which port 0 leaves to the system. Raises PortError."""
     unfinished = _Unfinished(rejections, patience)
     app = _application(routes, rejections, unfinished)
-    runner = web.AppRunner(
-        app, access_log=None, logger=_server_log(rejections), lingering_time=LINGER, auto_decompress=False
-    )
+    runner = web.AppRunner(app, access_log=None, logger=_server_log(rejections), auto_decompress=False)
     await runner.setup()
     web_server = runner.server
     assert web_server is not None, "a runner that is set up has a server"

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web as aiohttp_web
+from aiohttp import web_protocol
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from prometheus_client import CollectorRegistry, Counter
 
 from bot import web
@@ -51,43 +53,43 @@ async def server(handler: web.Handler | None = None, *, patience: float = web.PA
         yield made
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        # the request line
-        b"\r\n\r\nhello\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET\n\n",
-        request(HOST, line=b"STEAL /slack/events HTTP/1.1"),
-        request(HOST, line=b"POST /slack/events HTTP/9.9"),
-        request(HOST, line=b"POST http://[::1 HTTP/1.1"),
-        request(HOST, line=b"POST /" + b"a" * 20_000 + b" HTTP/1.1"),
-        # the headers
-        request(),
-        request(HOST, b"no colon"),
-        request(HOST, b": no name"),
-        request(HOST, b"Blank : before the colon"),
-        request(HOST, b"Nul: \0"),
-        request(HOST, b"Folded: a\r\n b"),
-        request(HOST, b"Long: " + b"a" * 20_000),
-        request(HOST, *(b"H%d: a" % number for number in range(500))),
-        # the length
-        request(HOST, length(b"-1")),
-        request(HOST, length(b"+3"), body=b"a=b"),
-        request(HOST, length(b"three"), body=b"a=b"),
-        request(HOST, length(b"9" * 40), body=b"a=b"),
-        request(HOST, length(3), length(3), body=b"a=b"),
-        request(HOST, length(3), length(4), body=b"a=b"),
-        request(HOST, length(3), CHUNKED, body=b"3\r\na=b\r\n0\r\n\r\n"),
-        # the chunks
-        request(HOST, b"Transfer-Encoding: gzip", body=b"a=b"),
-        request(HOST, CHUNKED, body=b"three\r\na=b\r\n0\r\n\r\n"),
-        request(HOST, CHUNKED, body=b"-3\r\na=b\r\n0\r\n\r\n"),
-        request(HOST, CHUNKED, body=b"ffffffffffffffffff\r\na=b"),
-        request(HOST, CHUNKED, body=b"3\r\na=b and more\r\n0\r\n\r\n"),
-    ],
-)
+MALFORMED = [
+    # the request line
+    b"\r\n\r\nhello\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"GET\n\n",
+    request(HOST, line=b"STEAL /slack/events HTTP/1.1"),
+    request(HOST, line=b"POST /slack/events HTTP/9.9"),
+    request(HOST, line=b"POST http://[::1 HTTP/1.1"),
+    request(HOST, line=b"POST /" + b"a" * 20_000 + b" HTTP/1.1"),
+    # the headers
+    request(),
+    request(HOST, b"no colon"),
+    request(HOST, b": no name"),
+    request(HOST, b"Blank : before the colon"),
+    request(HOST, b"Nul: \0"),
+    request(HOST, b"Folded: a\r\n b"),
+    request(HOST, b"Long: " + b"a" * 20_000),
+    request(HOST, *(b"H%d: a" % number for number in range(500))),
+    # the length
+    request(HOST, length(b"-1")),
+    request(HOST, length(b"+3"), body=b"a=b"),
+    request(HOST, length(b"three"), body=b"a=b"),
+    request(HOST, length(b"9" * 40), body=b"a=b"),
+    request(HOST, length(3), length(3), body=b"a=b"),
+    request(HOST, length(3), length(4), body=b"a=b"),
+    request(HOST, length(3), CHUNKED, body=b"3\r\na=b\r\n0\r\n\r\n"),
+    # the chunks
+    request(HOST, b"Transfer-Encoding: gzip", body=b"a=b"),
+    request(HOST, CHUNKED, body=b"three\r\na=b\r\n0\r\n\r\n"),
+    request(HOST, CHUNKED, body=b"-3\r\na=b\r\n0\r\n\r\n"),
+    request(HOST, CHUNKED, body=b"ffffffffffffffffff\r\na=b"),
+    request(HOST, CHUNKED, body=b"3\r\na=b and more\r\n0\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("sent", MALFORMED)
 async def test_what_is_no_http(sent: bytes, log: Log, caplog: pytest.LogCaptureFixture) -> None:
     """The answer is 400, the log has one line without a traceback, and nobody has seen a body."""
     caplog.set_level(logging.DEBUG)
@@ -99,8 +101,29 @@ async def test_what_is_no_http(sent: bytes, log: Log, caplog: pytest.LogCaptureF
     assert [record for record in caplog.records if record.name != "asyncio"] == []
 
 
-async def test_a_chunk_that_goes_wrong_later(log: Log) -> None:
-    """A body that began well and is malformed further on is one that never comes whole."""
+@pytest.mark.parametrize("sent", MALFORMED)
+async def test_what_is_no_http_without_a_compiled_parser(
+    sent: bytes, log: Log, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser of aiohttp that needs no wheel lets more pass, but no body and no traceback."""
+    monkeypatch.setattr(web_protocol, "HttpRequestParser", HttpRequestParserPy)
+    caplog.set_level(logging.DEBUG)
+    async with server(patience=SHORT) as door:
+        await send(door.port, sent)
+        assert door.bodies in ([], [b""])
+        assert sum(door.rejected().values()) + len(door.bodies) == 1
+    assert not [line for line in log if line["event"] != "web.rejected"]
+    assert [record for record in caplog.records if record.name != "asyncio"] == []
+
+
+@pytest.mark.parametrize(
+    ("parser", "answer", "reason"), [(HttpRequestParser, 0, "unfinished"), (HttpRequestParserPy, 400, "malformed")]
+)
+async def test_a_chunk_that_goes_wrong_later(
+    parser: type[object], answer: int, reason: str, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that began well and is malformed further on is refused, or dropped as one that never comes whole."""
+    monkeypatch.setattr(web_protocol, "HttpRequestParser", parser)
     begun = asyncio.Event()
 
     async def handle(asked: aiohttp_web.Request) -> aiohttp_web.Response:
@@ -112,9 +135,9 @@ async def test_a_chunk_that_goes_wrong_later(log: Log) -> None:
         writer.write(request(HOST, CHUNKED, body=b"3\r\na=b\r\n"))
         await begun.wait()
         writer.write(b"three\r\n")
-        assert await rest(reader) == b""
-        assert door.rejected() == {"unfinished": 1}
-    assert [line["reason"] for line in log] == ["unfinished"]
+        assert status(await rest(reader)) == answer
+        assert list(door.rejected()) == [reason]
+    assert [line["reason"] for line in log] == [reason]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +218,24 @@ async def test_half_sent(part: bytes, log: Log) -> None:
     assert len(lines(log, event="web.rejected", reason="unfinished")) == len(log) == 1
 
 
+async def test_an_answer_and_then_time() -> None:
+    """Who was answered is not counted a second time when patience ends."""
+    async with server(patience=SHORT) as door:
+        assert status(await send(door.port, b"hello\r\n\r\n")) == 400
+        assert status(await send(door.port, request(HOST, line=b"GET / HTTP/1.1"))) == 404
+        assert await send(door.port, b"POST /sl") == b""
+        assert door.rejected() == {"malformed": 1, "path": 1, "unfinished": 1}
+
+
+async def test_a_crowd() -> None:
+    """Three hundred who send at the same moment are all answered: nobody honest makes room."""
+    one = request(HOST, length(3), body=b"a=b")
+    async with server() as door:
+        answers = await asyncio.gather(*(send(door.port, one) for _ in range(300)))
+        assert {status(answer) for answer in answers} == {200}
+        assert door.rejected() == {}
+
+
 async def test_a_client_that_drips() -> None:
     """A byte now and then buys no time."""
     async with server(patience=SHORT) as door, connected(door.port) as (reader, writer):
@@ -255,18 +296,20 @@ async def test_many_half_sent_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not any(reader.at_eof() for reader, _ in crowd[1:])
 
 
-async def test_a_slow_answer() -> None:
+@pytest.mark.parametrize("sent", [request(HOST), request(HOST, length(3), body=b"a=b")])
+async def test_a_slow_answer(sent: bytes) -> None:
     """Patience is for who sends, not for who answers."""
     go = asyncio.Event()
 
     async def handle(asked: aiohttp_web.Request) -> aiohttp_web.Response:
-        await web.read_body(asked)
+        if asked.can_read_body:
+            await web.read_body(asked)
         asyncio.get_running_loop().call_later(3 * SHORT, go.set)
         await go.wait()
         return aiohttp_web.Response()
 
     async with server(handle, patience=SHORT) as door:
-        assert status(await send(door.port, request(HOST, length(3), body=b"a=b"))) == 200
+        assert status(await send(door.port, sent)) == 200
         assert door.rejected() == {}
 
 
@@ -288,13 +331,13 @@ def test_a_flood_in_the_log(log: Log) -> None:
     """Each reason has its line a minute, which says how many went without one; the metric counts all."""
     now, registry = [0.0], CollectorRegistry()
     rejections = Rejections(Counter("rejected", "-", ["reason"], registry=registry), clock=lambda: now[0])
-    for second in range(0, 120, 2):
+    for second in range(0, 180, 2):
         now[0] = second
         rejections.add(Rejection.STALE)
         rejections.add(Rejection.PATH)
     for reason in ("stale", "path"):
-        assert [line["unlogged"] for line in lines(log, reason=reason)] == [0, 29]
-        assert registry.get_sample_value("rejected_total", {"reason": reason}) == 60
+        assert [line["unlogged"] for line in lines(log, reason=reason)] == [0, 29, 29]
+        assert registry.get_sample_value("rejected_total", {"reason": reason}) == 90
     assert {line["log_level"] for line in lines(log, reason="path")} == {"info"}
     assert all("clock" in line["what"] and line["log_level"] == "warning" for line in lines(log, reason="stale"))
 

@@ -9,8 +9,9 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web as aiohttp_web
 from multidict import MultiMapping
@@ -25,6 +26,8 @@ TOLERANCE = 300  # seconds, as Slack recommends
 _CONTENT_TYPE = re.compile(
     r'(application/(?:json|x-www-form-urlencoded))\s*(?:;\s*charset="?utf-8"?\s*)?', re.IGNORECASE
 )
+_OBJECTS = ("event", "view")
+_OBJECTS_OR_NULL = ("channel", "container", "message", "user")
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,17 @@ def verified(dispatch: Dispatch, secret: str, clock: Callable[[], float] = time.
 
 def _understood(body: bytes, kind: str) -> AsyncBoltRequest:
     try:
-        return AsyncBoltRequest(body=body.decode(), headers={"content-type": kind})
+        request = AsyncBoltRequest(body=body.decode(), headers={"content-type": kind})
     except Exception:  # noqa: BLE001 - Bolt looks into the body while it reads it, so it can fail in any way
         raise Rejected(Rejection.MALFORMED) from None
+    if not _has_the_shape(request.body):
+        raise Rejected(Rejection.MALFORMED)
+    return request
+
+
+def _has_the_shape(body: Mapping[str, Any]) -> bool:
+    """Whether what Bolt and the listeners look into without a further question is what it has to be."""
+    actions = body.get("actions", [{}])
+    objects = [body[name] for name in _OBJECTS if name in body]
+    objects += [body[name] for name in _OBJECTS_OR_NULL if body.get(name) is not None]
+    return isinstance(actions, list) and actions != [] and all(isinstance(one, dict) for one in [*objects, *actions])

@@ -168,6 +168,21 @@ BODIES = [
 ]
 
 
+MISSHAPEN = [
+    json.dumps({"type": kind, name: value})
+    for kind in ("block_actions", "view_submission", "event_callback")
+    for name, values in {
+        "user": [5, "U0ALICE", []],
+        "channel": [5, "C0GENERAL", []],
+        "event": [5, "message", [], None],
+        "view": [5, "V1", [], None],
+        "actions": [5, "approve", [], {}, [5], None],
+        "authorizations": [5, [5]],
+    }.items()
+    for value in values
+]
+
+
 def claims(timestamp: str, signature: str) -> dict[str, str]:
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature}
 
@@ -206,7 +221,7 @@ async def test_bodies_that_are_none(tmp_path: Path, log: Log, caplog: pytest.Log
     async with served(tmp_path) as (_, url):
         for kind, body in BODIES[2:]:
             assert await post(url, body, kind=kind) in (200, 400, 404), body[:80]
-        for body in ("{", "[]", "null", "[" * 200_000, "9" * 10_000):
+        for body in ("{", "[]", "null", "[" * 200_000, "9" * 10_000, *MISSHAPEN):
             assert await post(url, body, kind=JSON) == 400
     assert not [line for line in log if "exc_info" in line]
     assert not [record for record in caplog.records if record.exc_info]
