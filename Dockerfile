@@ -22,8 +22,8 @@ COPY bot /app/bot
 USER 10001
 WORKDIR /data
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8080 9090
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('HTTP_PORT', '8080') + '/healthz', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as to; at = os.environ.get; http = at('SLACK_SIGNING_SECRET') or at('SLACK_SIGNING_SECRET_FILE'); to.urlopen('http://127.0.0.1:' + ((at('METRICS_PORT') or '9090') if http else at('HTTP_PORT') or '8080') + '/healthz', timeout=4)"]
 ENTRYPOINT ["python", "-m", "bot"]
 CMD ["run", "--config", "/etc/tyk-key-bot/config.yaml"]

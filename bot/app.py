@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import structlog
-from aiohttp import web as aiohttp_web
-from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -30,6 +28,7 @@ from bot.slack.client import Chat, new_session, pin_proxy, preflight, quiet_slac
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
+from bot.slack.verification import verified
 from bot.store.engine import migrate, open_engine, sole_worker
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction, User
@@ -167,7 +166,7 @@ async def run(
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
         ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id)
-        bolt = _bolt(slack.client, settings)
+        bolt = _bolt(slack.client)
         Listeners(
             Operations(store, in_force, new_id),
             chat,
@@ -178,10 +177,7 @@ async def run(
         ).register(bolt)
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         health = Health(store, connection)
-        handler = None if settings.socket_mode else _http_handler(bolt)
-        port = await enter(
-            web.serving(web.application(health.readiness, handler), settings.http_host, settings.http_port)
-        )
+        port = await enter(_pages(health, bolt, settings))
         log.info("web.ready", port=port)
         await connection.open()
         stack.push_async_callback(connection.close)
@@ -222,20 +218,30 @@ async def _park_restored(store: Store) -> None:
         )
 
 
-def _bolt(client: AsyncWebClient, settings: Settings) -> AsyncApp:
+def _bolt(client: AsyncWebClient) -> AsyncApp:
     return AsyncApp(
         client=client,
-        signing_secret=settings.slack_signing_secret or None,
-        request_verification_enabled=not settings.socket_mode,
+        request_verification_enabled=False,  # what comes over HTTP is verified before Bolt, and its error handler, see it
         logger=quiet_slack_logs(),
     )
 
 
-def _http_handler(bolt: AsyncApp) -> web.Handler:
-    async def handle(request: aiohttp_web.Request) -> aiohttp_web.Response:
-        return await to_aiohttp_response(await bolt.async_dispatch(await to_bolt_request(request)))
-
-    return handle
+@asynccontextmanager
+async def _pages(health: Health, bolt: AsyncApp, settings: Settings) -> AsyncIterator[int]:
+    """Yields the port of health and metrics. Slack's address, in HTTP mode, has its own: that alone need be public."""
+    rejections = web.Rejections(metrics.REJECTED_REQUESTS)
+    pages, host, secret = web.health_pages(health.readiness), settings.http_host, settings.slack_signing_secret
+    if settings.socket_mode:
+        async with web.serving(pages, host, settings.http_port, rejections) as port:
+            yield port
+        return
+    door = web.slack_address(verified(bolt.async_dispatch, secret))
+    async with (
+        web.serving(pages, host, settings.metrics_port, rejections, variable="METRICS_PORT") as port,
+        web.serving(door, host, settings.http_port, rejections) as public,
+    ):
+        log.info("web.listening", port=public, path=web.SLACK_PATH)
+        yield port
 
 
 class SlackConnection:

@@ -21,4 +21,5 @@ ANSWER_SECONDS = Histogram(
 EFFECTS_WAITING = Gauge(
     "tyk_key_bot_effects_waiting", "Promises that are due or parked, counted to a thousand, by state.", ["state"]
 )
+REJECTED_REQUESTS = Counter("tyk_key_bot_rejected_requests_total", "HTTP requests that got no further.", ["reason"])
 LOOP_LAG = Gauge("tyk_key_bot_loop_lag_seconds", "How late the event loop came back to a timer.")

@@ -61,6 +61,7 @@ class Settings:
     log_format: str = "json"
     http_host: str = "127.0.0.1"
     http_port: int = 8080
+    metrics_port: int = 9090  # in HTTP mode; in Socket Mode `http_port` is for health and metrics alone
 
     @property
     def socket_mode(self) -> bool:
@@ -195,6 +196,7 @@ _VARIABLES = (
     _Variable("LOG_FORMAT", None, _choice("json", "text", change=str.lower)),
     _Variable("HTTP_HOST", None, _host),
     _Variable("HTTP_PORT", None, _port),
+    _Variable("METRICS_PORT", None, _port),
 )
 
 

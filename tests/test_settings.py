@@ -38,7 +38,7 @@ def test_four_secrets_suffice() -> None:
     assert settings == Settings("xoxb-1-a", "xapp-1-b", tyk_dashboard_key="s3cr3t", seal_keys=(KEY,))
     assert settings.socket_mode
     assert settings.database_url == "sqlite:///tyk-key-bot.db"
-    assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8080)
+    assert (settings.http_host, settings.http_port, settings.metrics_port) == ("127.0.0.1", 8080, 9090)
     assert (settings.log_level, settings.log_format) == ("INFO", "json")
     assert settings.slack_api_url == "https://slack.com/api/"
 
@@ -121,6 +121,7 @@ def test_both_transports() -> None:
         ("HTTP_HOST", "SECRET!", "0.0.0.0"),
         ("HTTP_PORT", "70000", "65535"),
         ("HTTP_PORT", "SECRET", "port number"),
+        ("METRICS_PORT", "-1", "65535"),
     ],
 )
 def test_wrong_values(name: str, value: str, sentence: str) -> None:
@@ -146,6 +147,7 @@ def test_wrong_values(name: str, value: str, sentence: str) -> None:
         ("LOG_FORMAT", "text", "log_format", "text"),
         ("HTTP_HOST", "0.0.0.0", "http_host", "0.0.0.0"),
         ("HTTP_PORT", "0", "http_port", 0),
+        ("METRICS_PORT", "9100", "metrics_port", 9100),
     ],
 )
 def test_right_values(name: str, value: str, field: str, taken: object) -> None:
