@@ -5,194 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core import facts, lifecycle, timing
-from bot.core.lifecycle import Asked, Loss
+from bot.core.lifecycle import Loss
 from bot.core.model import (
     AuditEvent,
-    AuditLine,
     Effect,
     EffectKind,
     EffectState,
-    Grant,
     GrantState,
-    Key,
     KeyState,
     Lifetime,
-    Message,
     MessageKind,
     Person,
     Refusal,
     RequestId,
     RequestState,
-    Rule,
     Topic,
-    Transition,
     Verdict,
 )
 from bot.core.timing import LEFT_BEHIND, UNREVIEWED
-from tests.core.test_lifecycle import ALICE, BOB, CAROL, DAVE, DAY, MALLORY, NOW, PAYMENTS, Ids, person
-
-HOUR = timedelta(hours=1)
-SECOND = timedelta(seconds=1)
-EVERY = 90 * DAY
-REVIEWED = replace(PAYMENTS, approvals=1, lifetimes=(None,), review_every=EVERY)
-
-
-class Life:
-    """One request lived through. `open` is the store's table: each promise that stands, and when it falls due."""
-
-    def __init__(self, rule: Rule = PAYMENTS, lifetime: Lifetime = 7 * DAY, used_by: str = "") -> None:
-        self.rule = replace(rule, lifetimes=(*rule.lifetimes, lifetime))
-        self.now = NOW
-        self.open: dict[tuple[EffectKind, str], datetime] = {}
-        self.audit: list[AuditLine] = []
-        self.new_id = Ids()
-        form = Asked(RequestId("r"), rule.plans[0], lifetime, used_by, "because")
-        submitted = lifecycle.submit(form, ALICE, self.rule, "digest", 1001, NOW, self.new_id)
-        self.record = submitted.record
-        self.keep(submitted)
-
-    @property
-    def grant(self) -> Grant:
-        assert self.record.grant is not None
-        return self.record.grant
-
-    def ended(self) -> bool:
-        return self.grant.state is GrantState.ENDED
-
-    def keep(self, step: Transition | None) -> None:
-        """A promise that stands already is only ever brought forward."""
-        if step is None:
-            return
-        self.record = step.record
-        self.audit += step.audit
-        for drop in step.drops:
-            self.open.pop(drop, None)
-        for promise in step.promises:
-            place = (promise.kind, promise.subject_id)
-            self.open[place] = min(self.open.get(place, promise.due_at), promise.due_at)
-
-    def settle(self) -> None:
-        self.keep(lifecycle.settle(self.record, self.now, self.new_id))
-
-    def sees(self, fact: facts.Fact) -> None:
-        self.settle()
-        self.keep(lifecycle.observe(self.record, fact, self.now, self.new_id))
-
-    def says(self, who: Person, verdict: Verdict = Verdict.YES) -> None:
-        self.settle()
-        self.keep(lifecycle.review(self.record, self.rule, who, verdict, "no budget", self.now, self.new_id))
-
-    def replaces(self, loss: Loss, who: Person = ALICE, rule: Rule | None = None) -> None:
-        self.settle()
-        step = lifecycle.replace_token(self.record, rule or self.rule, who, loss, self.now, self.new_id)
-        self.keep(step)
-
-    def renews(self, who: Person = BOB) -> None:
-        self.settle()
-        self.keep(lifecycle.renew(self.record, self.rule, who, self.now, self.new_id))
-
-    def saves(self, key: Key) -> None:
-        self.keep(lifecycle.hide(self.record, ALICE.identity, key.id, self.now, self.new_id))
-
-    def due(self) -> list[tuple[EffectKind, str]]:
-        """What could be claimed now, the longest due first."""
-        ready = [place for place, at in self.open.items() if at <= self.now]
-        return sorted(ready, key=lambda place: (self.open[place], place))
-
-    def works(self, *, but: frozenset[EffectKind] = frozenset()) -> None:
-        """All that is due is done, as the worker does it, but for the kinds that fail today."""
-        while todo := [place for place in self.due() if place[0] not in but]:
-            self.act(todo[0])
-
-    def act(self, place: tuple[EffectKind, str]) -> None:
-        kind, subject = place
-        self.settle()
-        if place not in self.open:
-            return
-        effect = Effect(1, kind, subject, RequestId("r"), self.open[place], EffectState.OPEN, 1, 0)
-        if not lifecycle.matters(self.record, effect):
-            del self.open[place]
-            return
-        self.keep(lifecycle.claim(self.record, effect, self.now, self.new_id))
-        fact = self.came_back(kind, subject)
-        del self.open[place]
-        self.keep(lifecycle.observe(self.record, fact, self.now, self.new_id))
-
-    def tries(self, place: tuple[EffectKind, str]) -> None:
-        """An act that does not succeed today: what claiming it promises stands."""
-        effect = Effect(1, *place, RequestId("r"), self.open[place], EffectState.OPEN, 1, 0)
-        self.keep(lifecycle.claim(self.record, effect, self.now, self.new_id))
-
-    def came_back(self, kind: EffectKind, subject: str) -> facts.Fact:
-        message, key = self.record.message(subject), self.record.key(subject)
-        if message is not None:
-            if kind is EffectKind.POST_MESSAGE:
-                return facts.MessagePosted(message.id, "C1", f"1.{message.id}")
-            return facts.MessageShown(message.id, self.record.request.version)
-        if key is None:
-            return facts.Due()
-        until = self.grant.until
-        about: dict[EffectKind, facts.Fact] = {
-            EffectKind.ISSUE_KEY: facts.KeyIssued(key.id, key.id, b"sealed", self.now + lifecycle.PROBATION),
-            EffectKind.CONFIRM_KEY: facts.KeyConfirmed(key.id, until),
-            EffectKind.VERIFY_KEY: facts.KeyVerified(key.id),
-            EffectKind.DELIVER_TOKEN: facts.TokenShown(key.id),
-            EffectKind.HIDE_TOKEN: facts.TokenHidden(key.id, keep_sealed=True),
-            EffectKind.REVOKE_KEY: facts.KeyDead(key.id),
-        }
-        return about[kind]
-
-    def passes(self, length: timedelta) -> None:
-        """The bot is there all the time: it wakes for each promise when that falls due."""
-        until = self.now + length
-        while self.open and (soonest := min(self.open.values())) <= until:
-            self.now = max(self.now, soonest)
-            self.works()
-        self.now = until
-
-    def is_away(self, length: timedelta) -> None:
-        """The bot is off, and then keeps what is due."""
-        self.now += length
-        self.works()
-
-    def topics(self, kind: MessageKind) -> list[Topic | None]:
-        return [message.topic for message in self.record.messages if message.kind is kind]
-
-    def events(self, event: AuditEvent) -> list[AuditLine]:
-        return [line for line in self.audit if line.event is event]
-
-    def reminded(self) -> list[str]:
-        return [line.details["of"] for line in self.events(AuditEvent.REMINDED)]
-
-    def last_message(self) -> Message:
-        return self.record.messages[-1]
-
-
-def held(rule: Rule = PAYMENTS, lifetime: Lifetime = 7 * DAY, used_by: str = "") -> Life:
-    """Alice has her token and has saved it."""
-    life = on_show(rule, lifetime, used_by)
-    life.saves(life.record.keys[0])
-    life.works()
-    return life
-
-
-def on_show(rule: Rule = PAYMENTS, lifetime: Lifetime = 7 * DAY, used_by: str = "") -> Life:
-    """Alice's token is in its message."""
-    life = Life(rule, lifetime, used_by)
-    life.works()
-    for approver in (BOB, CAROL)[: rule.approvals]:
-        life.says(approver)
-    life.works()
-    assert life.record.keys[0].shown_at is not None
-    return life
-
+from tests.core.life import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    DAY,
+    EVERY,
+    HOUR,
+    MALLORY,
+    NOW,
+    PAYMENTS,
+    REVIEWED,
+    SECOND,
+    Ids,
+    Life,
+    ended,
+    held,
+    issuing,
+    on_show,
+    person,
+    under_way,
+)
 
 # --- approvers who are silent -----------------------------------------------------------------------------------------
 
@@ -391,7 +250,7 @@ def test_a_token_that_nobody_ever_saved_can_be_replaced() -> None:
 
 def test_a_token_that_could_not_be_shown_in_time() -> None:
     """Slack was away for a day: Alice hears that it went unseen, it is not shown any more, and she can have another."""
-    life = _issuing()
+    life = issuing()
     later = frozenset({EffectKind.DELIVER_TOKEN})
     life.works(but=later)
     first = life.record.keys[0]
@@ -407,34 +266,15 @@ def test_a_token_that_could_not_be_shown_in_time() -> None:
     assert life.record.keys[1].shown_at is not None
 
 
-def _ended() -> Life:
-    life = held()
-    life.passes(7 * DAY)
-    return life
-
-
-def _issuing() -> Life:
-    life = Life()
-    life.says(BOB)
-    life.says(CAROL)
-    return life
-
-
-def _under_way() -> Life:
-    life = held()
-    life.replaces(Loss.LOST)
-    return life
-
-
 @pytest.mark.parametrize(
     ("life", "who", "loss", "code"),
     [
         (held, BOB, Loss.LEAKED, "not_requester"),
-        (_ended, ALICE, Loss.LOST, "ended"),
+        (ended, ALICE, Loss.LOST, "ended"),
         (Life, ALICE, Loss.LOST, "ended"),
-        (_issuing, ALICE, Loss.LOST, "under_way"),
-        (_issuing, ALICE, Loss.LEAKED, "under_way"),
-        (_under_way, ALICE, Loss.LOST, "under_way"),
+        (issuing, ALICE, Loss.LOST, "under_way"),
+        (issuing, ALICE, Loss.LEAKED, "under_way"),
+        (under_way, ALICE, Loss.LOST, "under_way"),
         (held, person("alice"), Loss.LOST, "not_requester"),
     ],
 )
@@ -583,9 +423,9 @@ def test_a_leaver_is_told_of_once() -> None:
         life.sees(GONE)
     assert life.topics(MessageKind.QUESTION) == [Topic.LEFT]
     assert len(life.events(AuditEvent.LEFT)) == 1
-    ended = _ended()
-    ended.sees(GONE)
-    assert ended.events(AuditEvent.LEFT) == []
+    over = ended()
+    over.sees(GONE)
+    assert over.events(AuditEvent.LEFT) == []
 
 
 def test_who_comes_back_keeps_what_they_hold() -> None:
@@ -632,7 +472,7 @@ def test_who_cannot_be_written_to_keeps_the_token_they_have() -> None:
     life = held()
     life.sees(facts.Unreachable("user_disabled"))
     assert not life.ended()
-    waiting = _issuing()
+    waiting = issuing()
     waiting.sees(facts.Unreachable("user_disabled"))
     assert (waiting.grant.state, waiting.grant.end_reason) == (GrantState.ENDED, "user_disabled")
 

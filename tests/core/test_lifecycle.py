@@ -2,98 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import facts, lifecycle, rules
-from bot.core.lifecycle import Asked
 from bot.core.model import (
-    ApiRef,
     Audience,
     AuditEvent,
     EffectKind,
     GrantState,
-    Identity,
     KeyState,
-    Limits,
     MessageKind,
-    Person,
-    Plan,
     Record,
     Refusal,
-    RequestId,
     RequestState,
     Rule,
     Transition,
     Verdict,
 )
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
-PAYMENTS = Rule(
-    name="payments",
-    api=ApiRef("5f1c", "payments", ("Default",)),
-    title="Payments",
-    description="",
-    docs=None,
-    listen_path="/payments/",
-    auth_header="Authorization",
-    gateway_url="https://api.example.com",
-    requesters=Audience(groups=frozenset({"S0DEVS"})),
-    approvals=2,
-    approvers=Audience(groups=frozenset({"S0LEADS"}), users=frozenset({"UDAVE"})),
-    approvals_channel="C0APPROVE",
-    plans=(Plan("standard", Limits(100, 1, -1, 60)),),
-    lifetimes=(7 * DAY, None),
-    reason_required=True,
-    lapses_after=7 * DAY,
-    hide_token_after=DAY,
+from tests.core.life import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    DAY,
+    LATER,
+    MALLORY,
+    NOW,
+    PAYMENTS,
+    Ids,
+    approved,
+    asked,
+    kinds,
+    person,
+    say,
 )
-
-
-def person(name: str, *groups: str) -> Person:
-    return Person(Identity("T0", f"U{name.upper()}"), name, groups=frozenset(groups))
-
-
-ALICE = person("alice", "S0DEVS", "S0LEADS")
-BOB, CAROL, DAVE = person("bob", "S0LEADS"), person("carol", "S0LEADS"), person("dave")
-MALLORY = person("mallory", "S0DEVS")
-
-
-class Ids:
-    """New ids, one after the other."""
-
-    def __init__(self, name: str = "id") -> None:
-        self._name = name
-        self._numbers = itertools.count()
-
-    def __call__(self) -> str:
-        return f"{self._name}-{next(self._numbers)}"
-
-
-LATER = Ids("later")
-
-
-def asked(rule: Rule = PAYMENTS, lifetime: timedelta | None = 7 * DAY, ids: Ids | None = None) -> Transition:
-    form = Asked(RequestId("r"), rule.plans[0], lifetime, "", "because")
-    return lifecycle.submit(form, ALICE, rule, "digest", 1001, NOW, ids or Ids())
-
-
-def say(record: Record, who: Person, verdict: Verdict = Verdict.YES, rule: Rule | None = PAYMENTS) -> Transition:
-    return lifecycle.review(record, rule, who, verdict, "no budget", NOW, LATER)
-
-
-def approved() -> Record:
-    return say(say(asked().record, BOB).record, CAROL).record
-
-
-def kinds(step: Transition) -> set[EffectKind]:
-    return {promise.kind for promise in step.promises}
 
 
 def test_two_people_approve() -> None:
