@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.core import facts, timing
+from bot.core import facts, timing, views
 from bot.core.model import (
     AuditEvent,
     AuditLine,
@@ -30,22 +30,11 @@ from bot.core.model import (
 
 NewId = Callable[[], str]
 RING_AGAIN_AFTER = timedelta(seconds=10)
+STATUS_SETTLES_IN = timedelta(seconds=3)
+"""The status waits for the token that follows an approval: shown at once it would be stale as soon as Tyk has answered."""
 
-
-def _decision_seen(record: Record) -> object:
-    return record.request, record.reviews, record.grant and replace(record.grant, reminded_at=None)
-
-
-def _token_seen(record: Record) -> object:
-    return _decision_seen(record), [(key.shown_at, key.hidden_at) for key in record.keys]
-
-
-def _keys_seen(record: Record) -> object:
-    return _decision_seen(record), [key.key_hash for key in record.keys if key.state is not KeyState.DEAD]
-
-
-_SEEN = {MessageKind.CARD: _decision_seen, MessageKind.STATUS: _token_seen, MessageKind.QUESTION: _keys_seen}
-"""What the standing messages depend on: they are edited when this changes, and not otherwise."""
+VERIFY_AFTER = timedelta(seconds=1)
+"""Reading a key back waits until its holder has the token."""
 
 
 @dataclass
@@ -59,24 +48,33 @@ class Draft:
     drops: list[tuple[EffectKind, str]] = field(default_factory=list)
     audit: list[AuditLine] = field(default_factory=list)
     touched: bool = False
+    status_wait: timedelta = timedelta()
 
     def __post_init__(self) -> None:
         self.before = self.record
 
     def done(self) -> Transition:
         """The version rises where a message would say something else, and only those that would are promised to be shown."""
-        kinds = {kind for kind, seen in _SEEN.items() if self.touched or seen(self.record) != seen(self.before)}
-        if kinds:
+        kinds = views.changed(self.before, self.record) | (views.TROUBLED if self.touched else frozenset())
+        stale = [message for message in self.record.messages if message.kind in kinds]
+        if stale:
             request = self.record.request
             self.record = replace(self.record, request=replace(request, version=request.version + 1))
-            for message in self.record.messages:
-                if message.kind in kinds and message.is_posted:
-                    self.promise(EffectKind.SHOW_MESSAGE, message.id, self.now)
+        for message in stale:
+            if message.is_posted:
+                waits = message.kind is MessageKind.STATUS
+                self.promise(
+                    EffectKind.SHOW_MESSAGE, message.id, self.now + (self.status_wait if waits else timedelta())
+                )
         return Transition(self.record, tuple(self.promises), tuple(self.drops), tuple(self.audit))
 
     def touch(self) -> None:
-        """What messages say depends on more than the record: have them shown again."""
+        """Show again what says that a request is late or stuck: the record alone does not tell."""
         self.touched = True
+
+    def status_can_wait(self) -> None:
+        """The status is shown a moment later: what follows at once makes it stale."""
+        self.status_wait = STATUS_SETTLES_IN
 
     def say(self, event: AuditEvent, actor: Identity | None, **details: object) -> None:
         self.audit.append(AuditLine(event, actor, details))
@@ -101,6 +99,11 @@ class Draft:
 
     def notify(self, why: Topic) -> None:
         self.post(MessageKind.NOTICE, self.record.request.requester.user_id, why)
+
+    def post_status(self) -> None:
+        """The one status message of a request, where it has none yet."""
+        if not any(message.kind is MessageKind.STATUS for message in self.record.messages):
+            self.post(MessageKind.STATUS, self.record.request.requester.user_id)
 
     def alert(self, why: Topic) -> None:
         """The help channel hears once that a request is stuck, and once that it goes on."""
@@ -150,6 +153,7 @@ class Draft:
             until=until.isoformat() if until else None,
         )
         self.make_key()
+        self.status_can_wait()
         self.promise_what_time_decides()
 
     def make_key(self) -> None:
@@ -218,8 +222,12 @@ class Draft:
         message = self.record.message(fact.message_id)
         if message is None or message.is_posted:
             return
-        self.change_message(message.id, channel=fact.channel, ts=fact.ts, posted_at=self.now)
-        if message.kind in _SEEN:
+        says_all = message.kind in views.SAY_ALL_AT_ONCE
+        shown_version = fact.version if says_all else message.shown_version
+        self.change_message(
+            message.id, channel=fact.channel, ts=fact.ts, posted_at=self.now, shown_version=shown_version
+        )
+        if message.kind in views.STANDING and shown_version < self.record.request.version:
             self.promise(EffectKind.SHOW_MESSAGE, message.id, self.now)
         if message.kind is MessageKind.TOKEN:
             self.deliver_when_ready()
@@ -278,8 +286,9 @@ class Draft:
             self.promise(EffectKind.REVOKE_KEY, key.id, self.now)
             return
         self.change_grant(state=GrantState.ACTIVE)
+        self.status_can_wait()
         self.deliver_when_ready()
-        self.promise(EffectKind.VERIFY_KEY, key.id, self.now)
+        self.promise(EffectKind.VERIFY_KEY, key.id, self.now + VERIFY_AFTER)
         self.promise_what_time_decides()
 
     def deliver_when_ready(self) -> None:
@@ -327,6 +336,7 @@ class Draft:
         elif lives and key.state is not KeyState.DEAD:
             self.notify(Topic.UNSEEN)
         if lives:
+            self.post_status()
             self.deliver_when_ready()
 
     def dead(self, key_id: str) -> None:

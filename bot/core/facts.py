@@ -19,9 +19,12 @@ class Issued:
 
 @dataclass(frozen=True)
 class MessagePosted:
+    """The message stands in Slack and says what the record was at `version`; 0 where that is not known."""
+
     message_id: MessageId
     channel: str
     ts: str
+    version: int = 0
 
 
 @dataclass(frozen=True)

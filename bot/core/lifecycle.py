@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from bot.core import facts, rules, timing
+from bot.core import facts, rules, timing, views
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
     AuditEvent,
@@ -49,6 +49,8 @@ from bot.core.model import (
 )
 
 PROBATION = timedelta(minutes=15)
+DIRECT = "D"
+"""The first letter of a direct message's channel id."""
 
 
 # --- what people do ---------------------------------------------------------------------------------------------------
@@ -80,7 +82,10 @@ def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, reason: str) ->
 def submit(
     asked: Asked, person: Person, rule: Rule, digest: str, number: int, now: datetime, new_id: NewId
 ) -> Transition:
-    """A new request. With a rule that needs no approval it is approved in the same breath."""
+    """A new request. With a rule that needs no approval it is approved in the same breath.
+
+    Then it has no status yet: that would ring with nothing to say while the token is on its way.
+    """
     request = Request(
         id=asked.request_id,
         number=number,
@@ -106,10 +111,10 @@ def submit(
         used_by=asked.used_by,
         reason=asked.reason,
     )
-    draft.post(MessageKind.STATUS, person.identity.user_id)
     if rule.approvals == 0:
         draft.approve(rule, None)
     else:
+        draft.post_status()
         draft.post(MessageKind.CARD, rule.approvals_channel)
         draft.promise_what_time_decides()
     return draft.done()
@@ -261,16 +266,30 @@ def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
     return any(rules.counted_by(audience, person) for audience in named)
 
 
+def adopts(record: Record, channel: str, ts: str) -> bool:
+    """Whether a message is one that the record does not know, and that `repaint` would take in."""
+    return _message_at(record, channel, ts) is None
+
+
 def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
-    """The message that was clicked is shown afresh; a copy that an answer lost made is taken in as one more card."""
+    """The message that was clicked is shown afresh; a copy that a lost answer made is taken in as one more card or status.
+
+    What does not follow the record stays as it is: the message that holds a token above all.
+    """
     draft = Draft(record, now, new_id)
-    known = next((one for one in record.messages if (one.channel, one.ts) == (channel, ts)), None)
-    if known is None:
-        known = Message(MessageId(new_id()), MessageKind.CARD, channel, None, channel, ts, posted_at=now)
-        draft.record = replace(record, messages=(*record.messages, known))
-    draft.change_message(known.id, shown_version=0)
-    draft.promise(EffectKind.SHOW_MESSAGE, known.id, now)
+    message = _message_at(record, channel, ts)
+    if message is None:
+        kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
+        message = Message(MessageId(new_id()), kind, channel, None, channel, ts, posted_at=now)
+        draft.record = replace(record, messages=(*record.messages, message))
+    if message.kind in views.STANDING:
+        draft.change_message(message.id, shown_version=0)
+        draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)
     return draft.done()
+
+
+def _message_at(record: Record, channel: str, ts: str) -> Message | None:
+    return next((one for one in record.messages if (one.channel, one.ts) == (channel, ts)), None)
 
 
 # --- time decides -----------------------------------------------------------------------------------------------------
@@ -431,11 +450,12 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             if fact.kind in AWAITED:
                 draft.notify(Topic.STUCK)
             draft.alert(Topic.STUCK)
-            draft.touch()
+            _touch(draft, fact.kind)
         case facts.Delayed():
             draft.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
             if fact.kind in AWAITED:
                 draft.notify(Topic.DELAYED)
+            _touch(draft, fact.kind)
         case facts.Recovered():
             draft.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
             draft.alert(Topic.RESUMED)
@@ -452,6 +472,12 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
         case _:
             assert_never(fact)
     return draft.done()
+
+
+def _touch(draft: Draft, failed: EffectKind) -> None:
+    """Messages say that something is late or stuck; an edit that fails is not promised anew for having failed."""
+    if failed is not EffectKind.SHOW_MESSAGE:
+        draft.touch()
 
 
 def _awaits_delivery(record: Record) -> bool:

@@ -104,13 +104,17 @@ REVIEWED = replace(PAYMENTS, approvals=1, lifetimes=(None,), review_every=EVERY)
 
 
 class Life:
-    """One request lived through. `open` is the store's table: each promise that stands, and when it falls due."""
+    """One request lived through.
+
+    `open` is the store's table: each promise that stands, and when it falls due. `calls` are the posts and edits that Slack saw.
+    """
 
     def __init__(self, rule: Rule = PAYMENTS, lifetime: Lifetime = 7 * DAY, used_by: str = "") -> None:
         self.rule = replace(rule, lifetimes=(*rule.lifetimes, lifetime))
         self.now = NOW
         self.open: dict[tuple[EffectKind, str], datetime] = {}
         self.audit: list[AuditLine] = []
+        self.calls: list[tuple[EffectKind, MessageKind]] = []
         self.new_id = Ids()
         form = Asked(RequestId("r"), rule.plans[0], lifetime, used_by, "because")
         submitted = lifecycle.submit(form, ALICE, self.rule, "digest", 1001, NOW, self.new_id)
@@ -191,10 +195,12 @@ class Life:
 
     def came_back(self, kind: EffectKind, subject: str) -> facts.Fact:
         message, key = self.record.message(subject), self.record.key(subject)
+        version = self.record.request.version
         if message is not None:
+            self.calls.append((kind, message.kind))
             if kind is EffectKind.POST_MESSAGE:
-                return facts.MessagePosted(message.id, "C1", f"1.{message.id}")
-            return facts.MessageShown(message.id, self.record.request.version)
+                return facts.MessagePosted(message.id, "C1", f"1.{message.id}", version)
+            return facts.MessageShown(message.id, version)
         if key is None:
             return facts.Due()
         until = self.grant.until
@@ -220,6 +226,17 @@ class Life:
         """The bot is off, and then keeps what is due."""
         self.now += length
         self.works()
+
+    def of(self, kind: MessageKind) -> Message:
+        """The last message of this kind."""
+        return [message for message in self.record.messages if message.kind is kind][-1]
+
+    def edits(self, kind: MessageKind) -> int:
+        return self.calls.count((EffectKind.SHOW_MESSAGE, kind))
+
+    def shows(self, kind: MessageKind) -> datetime | None:
+        """When the message of this kind is to be edited next."""
+        return self.open.get((EffectKind.SHOW_MESSAGE, self.of(kind).id))
 
     def topics(self, kind: MessageKind) -> list[Topic | None]:
         return [message.topic for message in self.record.messages if message.kind is kind]
