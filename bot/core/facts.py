@@ -156,24 +156,8 @@ class Recovered:
     kind: EffectKind
 
 
-Fact = (
-    MessagePosted
-    | MessageShown
-    | MessageGone
-    | KeyIssued
-    | KeyConfirmed
-    | KeyMissing
-    | KeyVerified
-    | KeyWrong
-    | TokenShown
-    | TokenHidden
-    | KeyDead
-    | Barred
-    | Unreachable
-    | Left
-    | Returned
-    | Due
-    | Stuck
-    | Delayed
-    | Recovered
-)
+OfMessage = MessagePosted | MessageShown | MessageGone
+OfKey = KeyIssued | KeyConfirmed | KeyMissing | KeyVerified | KeyWrong | KeyDead | TokenShown | TokenHidden
+OfRequester = Barred | Unreachable | Left | Returned
+OfPromise = Due | Stuck | Delayed | Recovered
+Fact = OfMessage | OfKey | OfRequester | OfPromise

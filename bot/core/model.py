@@ -329,6 +329,11 @@ class Record:
         return next((one for one in tokens if one.key_id == key_id), tokens[0] if tokens else None)
 
     @property
+    def lives(self) -> bool:
+        """Whether something was granted that has not ended."""
+        return self.grant is not None and self.grant.state is not GrantState.ENDED
+
+    @property
     def awaits_token(self) -> bool:
         """Whether a token is on its way to the holder."""
         return any(key.is_unseen for key in self.keys)

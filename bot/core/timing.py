@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.model import Grant, GrantState, Record, RequestState, Topic
+from bot.core.model import EffectKind, Grant, GrantState, Promise, Record, RequestState, Topic
 
 DAY = timedelta(days=1)
 REMIND_BEFORE = DAY
@@ -71,3 +71,14 @@ def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:
     wanted = [first, last] if last.at > first.at else [first]
     told = [place for place, one in enumerate(wanted) if record.told(one.topic)]
     return tuple(wanted[max(told) + 1 :] if told else wanted)
+
+
+def wake_ups(record: Record) -> Iterator[Promise]:
+    """One promise for each thing that time will decide."""
+    request, end, remind = record.request, end_of(record), reminders(record)
+    if request.state is RequestState.PENDING:
+        yield Promise(EffectKind.LAPSE_REQUEST, request.id, request.lapses_at)
+    if end is not None:
+        yield Promise(EffectKind.END_GRANT, request.id, end.at)
+    if remind:
+        yield Promise(EffectKind.REMIND, request.id, remind[0].at)

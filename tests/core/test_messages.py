@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from bot.core import facts, lifecycle
-from bot.core.draft import STATUS_SETTLES_IN
 from bot.core.lifecycle import Loss
+from bot.core.messages import STATUS_SETTLES_IN
 from bot.core.model import EffectKind, MessageKind, Topic, Verdict
 from tests.core.life import BOB, CAROL, DAY, EVERY, PAYMENTS, REVIEWED, SECOND, Life, held, on_show
 
