@@ -1,4 +1,4 @@
-"""What came back from the outside world, as `lifecycle.observe` is told of it."""
+"""Facts: news of the outside world, as `lifecycle.observe` is told of it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class KeyVerified:
 
 @dataclass(frozen=True)
 class KeyWrong:
-    """What Tyk holds is not what was granted."""
+    """Tyk holds something else than was granted."""
 
     key_id: KeyId
     why: str

@@ -1,4 +1,4 @@
-"""A key: making -> probation -> live -> dead, and what becomes of its token on the way.
+"""The life of a key: making -> probation -> live -> dead, and what becomes of its token on the way.
 
     making      its row stands, the call to Tyk is promised
     probation   Tyk has it; it dies by itself after PROBATION
@@ -101,7 +101,7 @@ def missing(draft: Draft, key_id: str) -> None:
 
 
 def is_newest(record: Record, key_id: str) -> bool:
-    """Whether the key is not being replaced: the grant stands and falls with it."""
+    """The key is not being replaced: the grant stands and falls with it."""
     return bool(record.keys) and record.keys[-1].id == key_id
 
 
@@ -182,7 +182,7 @@ def token_hidden(draft: Draft, fact: facts.TokenHidden) -> None:
 
 
 class Loss(StrEnum):
-    """Why a token is replaced."""
+    """The reason for replacing a token."""
 
     LOST = "lost"
     LEAKED = "leaked"
@@ -255,7 +255,7 @@ def dead(draft: Draft, key_id: str) -> None:
 
 
 def act_matters(kind: EffectKind, key: Key, grant: Grant) -> bool:
-    """Whether an act on the key still has to be done."""
+    """The act on the key still has to be done."""
     lives = grant.state is not GrantState.ENDED
     if kind is EffectKind.ISSUE_KEY:
         return lives and key.state is KeyState.MAKING

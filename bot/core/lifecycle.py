@@ -29,8 +29,8 @@ from bot.core.rules import check_still_allowed
 
 
 def settle(record: Record, now: datetime, new_id: NewId) -> Transition | None:
-    """What time alone has decided: past `lapses_at` a request has lapsed, past its end a grant has ended, and people are
-    reminded of either before. None if nothing."""
+    """Apply what time alone has decided, if anything: past `lapses_at` a request has lapsed, past its end a grant has ended,
+    and people are reminded of either before."""
     draft = Draft(record, now, new_id)
     end = timing.end_of(record)
     due = [reminder.topic for reminder in timing.reminders(record) if reminder.at <= now]
@@ -50,7 +50,7 @@ def settle(record: Record, now: datetime, new_id: NewId) -> Transition | None:
 
 
 def claim(record: Record, effect: Effect, now: datetime, new_id: NewId) -> Transition | None:
-    """What claiming a promise promises in the same transaction: showing a token promises to hide it."""
+    """Add what goes with claiming a promise, in the same transaction: showing a token promises to hide it."""
     if effect.kind is not EffectKind.DELIVER_TOKEN:
         return None
     draft = Draft(record, now, new_id)
@@ -59,7 +59,7 @@ def claim(record: Record, effect: Effect, now: datetime, new_id: NewId) -> Trans
 
 
 def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one return a kind
-    """Whether the promise still has to be kept. What no longer matters is dropped when it is claimed."""
+    """The promise still has to be kept. One that no longer matters is dropped when it is claimed."""
     match effect.kind:
         case EffectKind.POST_MESSAGE:
             return messages.post_matters(record, record.message(effect.subject_id))

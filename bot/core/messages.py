@@ -68,7 +68,7 @@ def alert(draft: Draft, topic: Topic) -> None:
 
 
 def post_matters(record: Record, message: Message | None) -> bool:
-    """Whether the message would still be true and of use when it is posted."""
+    """The message would still be true and of use when it is posted."""
     if message is None or message.is_posted:
         return False
     if message.kind is MessageKind.CARD or message.topic in _WHILE_PENDING:
@@ -121,7 +121,7 @@ def gone(draft: Draft, message_id: str) -> None:
 
 
 def adopts(record: Record, channel: str, ts: str) -> bool:
-    """Whether a message is one that the record does not know, and that `repaint` would take in."""
+    """The record does not know this message, and `repaint` would take it in."""
     return _message_at(record, channel, ts) is None
 
 
@@ -150,7 +150,7 @@ def _message_at(record: Record, channel: str, ts: str) -> Message | None:
 
 
 def stuck(draft: Draft, fact: facts.Stuck) -> None:
-    """Who waits for it hears, and so does the help channel."""
+    """Tell the requester, if they are waiting for it, and the help channel."""
     draft.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id)
     if fact.kind in AWAITED:
         notify(draft, Topic.STUCK)
@@ -159,7 +159,7 @@ def stuck(draft: Draft, fact: facts.Stuck) -> None:
 
 
 def delayed(draft: Draft, fact: facts.Delayed) -> None:
-    """Who waits for it hears."""
+    """Tell the requester, if they are waiting for it."""
     draft.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
     if fact.kind in AWAITED:
         notify(draft, Topic.DELAYED)
@@ -167,7 +167,7 @@ def delayed(draft: Draft, fact: facts.Delayed) -> None:
 
 
 def recovered(draft: Draft, fact: facts.Recovered) -> None:
-    """The help channel hears that it goes on, where it heard that it was stuck."""
+    """Tell the help channel that it goes on, where it heard that it was stuck."""
     draft.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
     alert(draft, Topic.RESUMED)
     draft.touched = views.TROUBLED

@@ -1,4 +1,4 @@
-"""A request: pending -> approved | denied | withdrawn | lapsed.
+"""The life of a request: pending -> approved | denied | withdrawn | lapsed.
 
 pending     posted to its approvers, reminded of, open until `lapses_at`
 approved    with as many approvals as the stricter rule asks for; a grant begins

@@ -1,4 +1,4 @@
-"""Which rule applies to whom: who may ask, who may review, how many approvals are needed. Ids in, sentences out."""
+"""Rules applied to people: who may ask, who may review, how many approvals are needed. Ids in, sentences out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def may_ask(rule: Rule, person: Person) -> bool:
 
 
 def askable(rules: dict[str, Rule], person: Person) -> tuple[Rule, ...]:
-    """What this person may ask for, in the order people read it."""
+    """The rules under which this person may ask, in the order people read them."""
     allowed = (rule for rule in rules.values() if may_ask(rule, person))
     return tuple(sorted(allowed, key=lambda rule: (rule.title.casefold(), rule.name)))
 

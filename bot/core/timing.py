@@ -1,4 +1,4 @@
-"""When time decides: the end of a grant, whatever brings it, and what people are reminded of before."""
+"""Decisions of time: the end of a grant, whatever brings it, and what people are reminded of before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEFT_BEHIND = "Its holder has left, and nothing says what uses it."
 
 @dataclass(frozen=True)
 class End:
-    """When time ends a grant, and why, where that is not simply its own end."""
+    """The moment when time ends a grant, and why, where that is not simply its own end."""
 
     at: datetime
     why: str = ""
@@ -45,7 +45,7 @@ class Reminder:
 
 
 def reminders(record: Record) -> tuple[Reminder, ...]:
-    """What people are still to be reminded of, the next first; who hears the last one need not hear those before."""
+    """The reminders still to come, the next first; who hears the last one need not hear those before."""
     request, grant = record.request, record.grant
     if request.state is RequestState.PENDING:
         return _for_silent_approvers(record)

@@ -1,4 +1,4 @@
-"""What each standing message says of its record: it is edited when that changes, and not otherwise."""
+"""The view that each standing message has of its record: it is edited when that changes, and not otherwise."""
 
 from __future__ import annotations
 
