@@ -100,6 +100,7 @@ def kinds(step: Transition) -> set[EffectKind]:
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 EVERY = 90 * DAY
+GONE = facts.Left("Their Slack account is deactivated.")
 REVIEWED = replace(PAYMENTS, approvals=1, lifetimes=(None,), review_every=EVERY)
 
 
