@@ -1,4 +1,4 @@
-"""A grant: issuing -> active -> ended. Its end is promised when it begins.
+"""The life of a grant: issuing -> active -> ended. Its end is promised when it begins.
 
 issuing   approved; until = approval + lifetime, None where a person must end it
 active    its first key is confirmed
@@ -156,6 +156,8 @@ def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
 
 def barred(draft: Draft, fact: facts.Barred) -> None:
     """The grant would not be given any more, so it ends before its key is made or its token shown."""
+    if not draft.record.lives:
+        return  # it ended during the look-up, and its holder was told why
     draft.say(AuditEvent.REFUSED, None, person=draft.record.request.requester.user_id, why=fact.why, step=fact.step)
     end(draft, fact.why, None)
     messages.notify(draft, Topic.BARRED)
@@ -171,6 +173,8 @@ def unreachable(draft: Draft, why: str) -> None:
 def key_wrong(draft: Draft, fact: facts.KeyWrong) -> None:
     """A key is not what was granted, so the grant ends; one that is being replaced goes alone."""
     key = draft.record.key(fact.key_id)
+    if not draft.record.lives:
+        return  # its keys are to die anyhow
     if keys.is_newest(draft.record, fact.key_id):
         draft.say(AuditEvent.REVOKED, None, why=fact.why)
         end(draft, fact.why, None)

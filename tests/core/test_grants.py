@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core import facts, timing
+from bot.core import facts, lifecycle, timing
 from bot.core.lifecycle import Loss
 from bot.core.model import (
+    Audience,
     AuditEvent,
     EffectKind,
     GrantState,
@@ -22,6 +23,7 @@ from bot.core.model import (
 from bot.core.timing import LEFT_BEHIND, UNREVIEWED
 from tests.core.life import (
     ALICE,
+    BOB,
     DAVE,
     DAY,
     EVERY,
@@ -32,11 +34,14 @@ from tests.core.life import (
     PAYMENTS,
     REVIEWED,
     SECOND,
+    Ids,
+    Life,
     asked,
     ended,
     held,
     issuing,
     kinds,
+    on_show,
     person,
 )
 
@@ -85,6 +90,74 @@ def test_an_end_that_was_told_too_late_is_not_told() -> None:
     assert ring.topic is Topic.ENDING
     life.is_away(DAY)
     assert not next(one for one in life.record.messages if one.id == ring.id).is_posted
+
+
+def test_the_end_stops_everything() -> None:
+    """Bob revokes while the token is on show: key and message are to go at once, and nothing else of the grant is open."""
+    life = on_show()
+    key = life.record.keys[0]
+    life.keep(lifecycle.revoke(life.record, BOB.identity, "mistake", life.now, life.new_id))
+    assert life.open[EffectKind.REVOKE_KEY, key.id] == life.now
+    assert life.open[EffectKind.HIDE_TOKEN, key.id] == life.now
+    gone = {(EffectKind.VERIFY_KEY, key.id), (EffectKind.END_GRANT, "r"), (EffectKind.REMIND, "r")}
+    assert life.open.keys().isdisjoint(gone)
+    assert (life.grant.end_reason, life.grant.ended_by) == ("mistake", BOB.identity)
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDED]
+
+
+def test_a_holder_who_revokes_knows() -> None:
+    """Nobody is told of what they did themselves."""
+    life = held()
+    life.keep(lifecycle.revoke(life.record, ALICE.identity, "", life.now, life.new_id))
+    assert life.topics(MessageKind.NOTICE) == []
+
+
+def test_nothing_is_revoked_twice() -> None:
+    """Neither what was never granted nor what has ended."""
+    with pytest.raises(Refusal, match="never granted"):
+        lifecycle.revoke(Life().record, BOB.identity, "", NOW, Ids())
+    with pytest.raises(Refusal, match="has ended already"):
+        lifecycle.revoke(ended().record, BOB.identity, "", NOW, Ids())
+
+
+@pytest.mark.parametrize(
+    ("who", "may"), [(ALICE, True), (BOB, True), (DAVE, True), (MALLORY, False), (person("frank", "S0NEW"), True)]
+)
+def test_who_may_revoke(who: Person, may: bool) -> None:
+    """The holder, and whoever reviews under the request's own rule or under the one in force."""
+    in_force = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0NEW"})))
+    assert lifecycle.may_revoke(held().record, in_force, who) is may
+
+
+def test_what_would_not_be_granted_any_more_ends() -> None:
+    """Alice left the group before her token was made: it ends, and she hears once."""
+    life = issuing()
+    barred = facts.Barred("before the key is made", "no longer among those")
+    life.sees(barred)
+    assert (life.grant.state, life.grant.end_reason) == (GrantState.ENDED, barred.why)
+    life.sees(barred)
+    assert life.topics(MessageKind.NOTICE) == [Topic.BARRED]
+    assert len(life.events(AuditEvent.REFUSED)) == 1
+
+
+def test_a_wrong_key_of_an_ended_grant_tells_nobody() -> None:
+    """It was read back while the grant ended: its key is to die anyhow, and Alice was told of the end."""
+    life = ended()
+    told = life.topics(MessageKind.NOTICE)
+    life.sees(facts.KeyWrong(life.record.keys[0].id, "wrong expiry"))
+    assert life.topics(MessageKind.NOTICE) == told
+    assert life.events(AuditEvent.REVOKED) == []
+
+
+def test_a_grant_is_active_once_its_key_is_confirmed() -> None:
+    """Not before; a replacement that is confirmed later changes nothing of it."""
+    life = issuing()
+    states = [life.grant.state]
+    for kind in (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY):
+        life.act((kind, life.record.keys[0].id))
+        states.append(life.grant.state)
+    assert states == [GrantState.ISSUING, GrantState.ISSUING, GrantState.ACTIVE]
+    assert life.open[EffectKind.REMIND, "r"] == NOW + 6 * DAY
 
 
 # --- a holder who leaves -----------------------------------------------------------------------------------------------
@@ -209,6 +282,19 @@ def test_approvers_are_asked_whether_it_is_still_needed() -> None:
     assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL, Topic.RENEWAL]
     assert not life.ended()
     assert life.reminded() == ["renewal", "renewal"]
+
+
+def test_a_review_that_was_answered_is_not_told_of() -> None:
+    """Bob keeps it before Alice's notice is posted: that a yes is wanted would be false by then."""
+    life = held(REVIEWED, None, "checkout")
+    life.now += EVERY
+    life.settle()
+    notice = life.of(MessageKind.NOTICE)
+    assert notice.topic is Topic.REVIEWING
+    life.renews()
+    life.works()
+    assert life.record.message(notice.id) == notice
+    assert (EffectKind.POST_MESSAGE, MessageKind.NOTICE) not in life.calls
 
 
 def test_without_a_yes_it_ends_and_the_holder_hears_on_the_way() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from bot.core import facts, lifecycle
+from bot.core.keys import RING_AGAIN_AFTER, VERIFY_AFTER
 from bot.core.lifecycle import Loss
 from bot.core.model import (
     AuditEvent,
     Effect,
     EffectKind,
     EffectState,
+    GrantState,
     KeyState,
     MessageKind,
     Person,
@@ -30,6 +33,7 @@ from tests.core.life import (
     LATER,
     NOW,
     PAYMENTS,
+    SECOND,
     Life,
     approved,
     ended,
@@ -54,6 +58,150 @@ def test_a_key_that_comes_too_late_is_revoked() -> None:
 
 def issued(record: Record) -> facts.KeyIssued:
     return facts.KeyIssued(record.keys[0].id, "hash", b"sealed", NOW + lifecycle.PROBATION)
+
+
+def test_issue_confirm_deliver_are_each_promised_by_the_one_before() -> None:
+    """Nothing is shown of a key that was not confirmed, and the token needs its message."""
+    life = issuing()
+    key, message = life.record.keys[0], life.of(MessageKind.TOKEN)
+    life.act((EffectKind.POST_MESSAGE, message.id))
+    for kind, following in (
+        (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY),
+        (EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN),
+        (EffectKind.DELIVER_TOKEN, EffectKind.HIDE_TOKEN),
+    ):
+        assert (following, key.id) not in life.open
+        life.act((kind, key.id))
+        assert (following, key.id) in life.open
+    assert life.open[EffectKind.HIDE_TOKEN, key.id] == life.now + DAY
+
+
+def test_a_token_waits_for_its_message() -> None:
+    """The key is confirmed before the announcement is posted: the post brings the token."""
+    life = issuing()
+    key = life.record.keys[0]
+    life.works(but=frozenset({EffectKind.POST_MESSAGE}))
+    assert (EffectKind.DELIVER_TOKEN, key.id) not in life.open
+    life.act((EffectKind.POST_MESSAGE, life.of(MessageKind.TOKEN).id))
+    assert life.open[EffectKind.DELIVER_TOKEN, key.id] == life.now
+
+
+def test_a_key_is_read_back_when_its_holder_has_the_token() -> None:
+    """The look at Tyk waits a second, off the way of what people wait for."""
+    life = issuing()
+    key = life.record.keys[0]
+    life.works()
+    assert life.record.keys[0].shown_at == life.now
+    assert life.open[EffectKind.VERIFY_KEY, key.id] == life.now + VERIFY_AFTER
+    life.passes(VERIFY_AFTER)
+    assert life.record.keys[0].verified_at == life.now
+
+
+def test_a_key_that_tyk_lost_is_made_anew() -> None:
+    """Nobody has seen it yet: its row begins again, and nothing of the lost one is kept."""
+    life = issuing()
+    life.act((EffectKind.ISSUE_KEY, life.record.keys[0].id))
+    key = life.record.keys[0]
+    life.sees(facts.KeyMissing(key.id))
+    assert (life.record.keys[0].state, life.record.keys[0].sealed) == (KeyState.MAKING, None)
+    assert life.open[EffectKind.ISSUE_KEY, key.id] == life.now
+
+
+def test_a_lost_key_of_an_ended_grant_is_not_made_anew() -> None:
+    """The grant ended while Tyk was asked: the key goes on to its death."""
+    life = issuing()
+    life.act((EffectKind.ISSUE_KEY, life.record.keys[0].id))
+    life.keep(lifecycle.revoke(life.record, BOB.identity, "mistake", life.now, life.new_id))
+    key = life.record.keys[0]
+    life.sees(facts.KeyMissing(key.id))
+    assert life.record.keys[0] == key
+    assert (EffectKind.ISSUE_KEY, key.id) not in life.open
+    assert (EffectKind.REVOKE_KEY, key.id) in life.open
+
+
+def test_a_key_confirmed_too_late_is_revoked() -> None:
+    """The grant ended while Tyk confirmed: nothing is shown or read back, and the key is to die."""
+    record = approved()
+    issued_key = lifecycle.observe(record, issued(record), NOW, LATER).record
+    over = lifecycle.revoke(issued_key, BOB.identity, "mistake", NOW, LATER).record
+    late = lifecycle.observe(over, facts.KeyConfirmed(record.keys[0].id, None), NOW, LATER)
+    assert kinds(late) == {EffectKind.REVOKE_KEY}
+
+
+# --- on show, saved, hidden -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("late", "topics"), [(RING_AGAIN_AFTER, []), (RING_AGAIN_AFTER + SECOND, [Topic.ARRIVED])])
+def test_a_token_that_comes_late_rings_again(late: timedelta, topics: list[Topic]) -> None:
+    """The edit that brings it is silent; within ten seconds of the announcement the phone is still in the hand."""
+    life = issuing()
+    life.act((EffectKind.POST_MESSAGE, life.of(MessageKind.TOKEN).id))
+    life.now += late
+    life.works()
+    assert life.record.keys[0].shown_at is not None
+    assert life.topics(MessageKind.NOTICE) == topics
+
+
+def test_the_click_proves_that_the_token_was_shown() -> None:
+    """Slack's answer to the edit was lost, and Alice saves what she sees: it was sent, and did not go unseen."""
+    life = _delivering()
+    life.saves(life.record.keys[0])
+    assert life.record.keys[0].shown_at == life.now
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    assert len(life.events(AuditEvent.SENT)) == len(life.events(AuditEvent.HIDDEN)) == 1
+    assert life.topics(MessageKind.NOTICE) == []
+
+
+def test_a_token_shown_after_the_end_is_hidden_at_once() -> None:
+    """The edit was on its way when the grant ended, so the message goes now and not a day later."""
+    life = _delivering()
+    life.keep(lifecycle.revoke(life.record, BOB.identity, "mistake", life.now, life.new_id))
+    key = life.record.keys[0]
+    shown = lifecycle.observe(life.record, facts.TokenShown(key.id), life.now, life.new_id)
+    assert (EffectKind.HIDE_TOKEN, key.id, life.now) in [
+        (one.kind, one.subject_id, one.due_at) for one in shown.promises
+    ]
+
+
+def test_a_token_is_sent_once() -> None:
+    """A second answer about the same edit writes nothing more."""
+    life = on_show()
+    life.sees(facts.TokenShown(life.record.keys[0].id))
+    assert len(life.events(AuditEvent.SENT)) == 1
+
+
+@pytest.mark.parametrize("keep_sealed", [True, False])
+def test_a_hidden_token_is_forgotten_unless_it_names_the_key(keep_sealed: bool) -> None:
+    """Tyk may know the key by its token alone; a dead key needs no name."""
+    life = on_show()
+    key = life.record.keys[0]
+    life.sees(facts.TokenHidden(key.id, keep_sealed=keep_sealed))
+    assert (life.record.keys[0].sealed is not None) is keep_sealed
+    life.sees(facts.KeyDead(key.id))
+    assert life.record.keys[0].sealed is None
+    assert [line.details for line in life.events(AuditEvent.KEY_DELETED)] == [{"key_hash": key.key_hash}]
+
+
+def test_only_what_is_on_show_can_be_saved() -> None:
+    """Nothing before the key is confirmed, nothing of somebody else's, nothing that is no key."""
+    life = issuing()
+    key = life.record.keys[0]
+    for who, key_id, code in (
+        (ALICE, key.id, "no_token"),
+        (ALICE, "other", "no_token"),
+        (BOB, key.id, "not_requester"),
+    ):
+        with pytest.raises(Refusal) as caught:
+            lifecycle.hide(life.record, who.identity, key_id, life.now, life.new_id)
+        assert caught.value.code == code
+
+
+def _delivering() -> Life:
+    """The edit that brings the token was sent, and its answer is not there yet."""
+    life = issuing()
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    life.tries((EffectKind.DELIVER_TOKEN, life.record.keys[0].id))
+    return life
 
 
 # --- a token lost, a token leaked --------------------------------------------------------------------------------------
@@ -247,3 +395,32 @@ def test_a_message_from_before_it_named_its_key_is_the_first_keys() -> None:
     assert new is not None
     assert (old.key_id, new.key_id) == (None, life.record.keys[1].id)
     assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.LIVE]
+
+
+# --- which acts still matter ------------------------------------------------------------------------------------------
+
+LIVING = {
+    KeyState.MAKING: {EffectKind.ISSUE_KEY, EffectKind.HIDE_TOKEN, EffectKind.REVOKE_KEY},
+    KeyState.PROBATION: {EffectKind.CONFIRM_KEY, EffectKind.HIDE_TOKEN, EffectKind.REVOKE_KEY},
+    KeyState.LIVE: {EffectKind.VERIFY_KEY, EffectKind.DELIVER_TOKEN, EffectKind.HIDE_TOKEN, EffectKind.REVOKE_KEY},
+    KeyState.DEAD: {EffectKind.HIDE_TOKEN},
+}
+ABOUT_KEYS = frozenset[EffectKind]().union(*LIVING.values())
+
+
+@pytest.mark.parametrize("state", list(KeyState))
+@pytest.mark.parametrize("grant_state", list(GrantState))
+@pytest.mark.parametrize("hidden_at", [None, NOW])
+def test_which_acts_on_a_key_matter(state: KeyState, grant_state: GrantState, hidden_at: datetime | None) -> None:
+    """After the end only hiding and revoking do, and nothing that is hidden is shown or hidden again."""
+    record = approved()
+    assert record.grant is not None
+    key = replace(record.keys[0], state=state, hidden_at=hidden_at)
+    record = replace(record, grant=replace(record.grant, state=grant_state), keys=(key,))
+    expected = set(LIVING[state])
+    if grant_state is GrantState.ENDED:
+        expected &= {EffectKind.HIDE_TOKEN, EffectKind.REVOKE_KEY}
+    if hidden_at is not None:
+        expected -= {EffectKind.HIDE_TOKEN, EffectKind.DELIVER_TOKEN}
+    effects = [Effect(1, kind, key.id, RequestId("r"), NOW, EffectState.OPEN, 1, 0) for kind in sorted(ABOUT_KEYS)]
+    assert {effect.kind for effect in effects if lifecycle.matters(record, effect)} == expected

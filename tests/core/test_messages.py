@@ -10,8 +10,8 @@ import pytest
 from bot.core import facts, lifecycle
 from bot.core.lifecycle import Loss
 from bot.core.messages import STATUS_SETTLES_IN
-from bot.core.model import EffectKind, MessageKind, Topic, Verdict
-from tests.core.life import BOB, CAROL, DAY, EVERY, PAYMENTS, REVIEWED, SECOND, Life, held, on_show
+from bot.core.model import AuditEvent, EffectKind, MessageKind, Topic, Verdict
+from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, PAYMENTS, REVIEWED, SECOND, Life, held, on_show
 
 AT_ONCE = replace(PAYMENTS, approvals=0)
 POST, SHOW = EffectKind.POST_MESSAGE, EffectKind.SHOW_MESSAGE
@@ -258,3 +258,41 @@ def test_a_click_never_repaints_the_token() -> None:
     assert token.ts is not None
     repainted = lifecycle.repaint(life.record, token.channel, token.ts, life.now, life.new_id)
     assert (repainted.record, repainted.promises) == (life.record, ())
+
+
+# --- the help channel -------------------------------------------------------------------------------------------------
+
+
+def test_the_help_channel_hears_once_that_it_is_stuck_and_once_that_it_goes_on() -> None:
+    """Three promises get stuck and go on: one alert each way; the next time is told again."""
+    life = Life()
+    stuck, recovered = facts.Stuck(EffectKind.ISSUE_KEY, 7, "no_policy"), facts.Recovered(EffectKind.ISSUE_KEY)
+    life.sees(recovered)
+    assert life.topics(MessageKind.ALERT) == [], "it was only late"
+    for fact in (stuck, stuck, stuck, recovered, recovered):
+        life.sees(fact)
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.RESUMED]
+    life.sees(stuck)
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.RESUMED, Topic.STUCK]
+    assert {message.target for message in life.record.messages if message.kind is MessageKind.ALERT} == {""}
+
+
+@pytest.mark.parametrize("kind", list(EffectKind))
+def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> None:
+    """The requester hears of what the token depends on, and of nothing else."""
+    awaited = kind in {EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN}
+    life = Life()
+    life.sees(facts.Delayed(kind, "down"))
+    life.sees(facts.Stuck(kind, 7, "bug"))
+    assert life.topics(MessageKind.NOTICE) == ([Topic.DELAYED, Topic.STUCK] if awaited else [])
+    assert [line.details for line in life.events(AuditEvent.DELAYED)] == [{"effect": kind.value, "error": "down"}]
+
+
+def test_a_card_that_nobody_can_decide_on_is_not_posted() -> None:
+    """Slack was away until Alice withdrew: neither the card nor its reminder comes, and the status says what happened."""
+    life = Life()
+    life.now += 3 * DAY
+    life.settle()
+    life.keep(lifecycle.withdraw(life.record, ALICE.identity, life.now, life.new_id))
+    life.works()
+    assert life.calls == [(POST, STATUS)]

@@ -12,7 +12,9 @@ from bot.core.model import (
     Audience,
     AuditEvent,
     EffectKind,
+    Lifetime,
     MessageKind,
+    Plan,
     Refusal,
     RequestState,
     Topic,
@@ -36,6 +38,7 @@ from tests.core.life import (
     asked,
     held,
     kinds,
+    person,
     say,
 )
 
@@ -116,6 +119,78 @@ def test_an_api_that_needs_nobody_is_granted_at_once() -> None:
     assert step.record.request.state is RequestState.APPROVED
     assert EffectKind.ISSUE_KEY in kinds(step)
     assert all(message.kind is not MessageKind.CARD for message in step.record.messages)
+
+
+def test_a_yes_that_counts_another_way_now_can_be_said_again() -> None:
+    """Dave's yes counted by his name; the file names him through his group by now, so he says it once more and it counts."""
+    by_group = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS"})))
+    first = say(asked().record, DAVE).record
+    again = say(first, person("dave", "S0LEADS"), rule=by_group).record
+    assert [review.counted_by for review in first.reviews] == ["UDAVE"]
+    assert [review.counted_by for review in again.reviews] == ["S0LEADS"]
+    assert say(again, BOB, rule=by_group).record.request.state is RequestState.APPROVED
+
+
+def test_a_no_after_a_yes_needs_no_other_way() -> None:
+    """Bob may change his mind until the decision, and his no takes the place of his yes."""
+    denied = say(say(asked().record, BOB).record, BOB, Verdict.NO).record
+    assert [review.verdict for review in denied.reviews] == [Verdict.NO]
+
+
+def test_a_decision_is_written_down() -> None:
+    """Who decided, by which rule, and until when: the audit has it in the order in which it happened."""
+    life = Life()
+    life.says(BOB)
+    life.says(CAROL)
+    assert [line.event for line in life.audit] == [
+        AuditEvent.ASKED,
+        AuditEvent.REVIEWED,
+        AuditEvent.REVIEWED,
+        AuditEvent.APPROVED,
+    ]
+    assert life.audit[-2].details == {
+        "verdict": "yes",
+        "reviewer": "UCAROL",
+        "counted_by": "S0LEADS",
+        "have": 2,
+        "need": 2,
+    }
+    until = (NOW + 7 * DAY).isoformat()
+    assert life.audit[-1].details == {"rule": "payments", "rule_digest": "digest", "need": 2, "until": until}
+    assert life.audit[-1].actor == CAROL.identity
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_decision_drops_what_waited_for_it(verdict: Verdict) -> None:
+    """Nothing lapses and nobody is reminded after it."""
+    life = Life(replace(PAYMENTS, approvals=1))
+    assert {(EffectKind.LAPSE_REQUEST, "r"), (EffectKind.REMIND, "r")} <= life.open.keys()
+    decided = lifecycle.review(life.record, life.rule, BOB, verdict, "", NOW, Ids())
+    assert {(EffectKind.LAPSE_REQUEST, "r"), (EffectKind.REMIND, "r")} <= set(decided.drops)
+
+
+@pytest.mark.parametrize(
+    ("plan", "lifetime", "reason", "field"),
+    [
+        ("gold", DAY, "because", "plan"),
+        (None, DAY, "because", "plan"),
+        ("small", 9 * DAY, "because", "lifetime"),
+        ("small", DAY, "  ", "reason"),
+    ],
+)
+def test_a_form_that_the_rule_does_not_offer(plan: str | None, lifetime: Lifetime, reason: str, field: str) -> None:
+    """The refusal names the field that it is about; of two plans one has to be picked."""
+    limits = PAYMENTS.plans[0].limits
+    rule = replace(PAYMENTS, plans=(Plan("small", limits), Plan("large", limits)), lifetimes=(DAY,))
+    with pytest.raises(Refusal) as caught:
+        lifecycle.check_form(rule, plan, lifetime, reason)
+    assert caught.value.field == field
+    assert lifecycle.check_form(rule, "large", DAY, "because").name == "large"
+
+
+def test_a_single_plan_need_not_be_picked() -> None:
+    """The form does not show it, so the submission does not name it."""
+    assert lifecycle.check_form(PAYMENTS, None, 7 * DAY, "because") is PAYMENTS.plans[0]
 
 
 # --- withdrawn or lapsed -----------------------------------------------------------------------------------------------
