@@ -29,6 +29,13 @@ def test_a_post_that_says_all_is_not_edited() -> None:
     assert (life.shows(CARD), life.shows(STATUS)) == (None, None)
 
 
+def test_a_post_that_says_all_promises_nothing() -> None:
+    """Not even an edit that would be dropped when it is claimed."""
+    life = Life()
+    fact = facts.MessagePosted(life.of(CARD).id, "C1", "1.1", life.record.request.version)
+    assert lifecycle.observe(life.record, fact, life.now, life.new_id).promises == ()
+
+
 def test_what_moved_during_the_post_is_shown() -> None:
     """Bob says yes while the card is being posted: it shows his yes at once."""
     life = Life()
@@ -120,6 +127,17 @@ def test_the_status_waits_for_the_token() -> None:
     assert life.shows(STATUS) == approved_at + STATUS_SETTLES_IN, "confirmed: not brought forward"
     life.act((EffectKind.DELIVER_TOKEN, key.id))
     assert life.shows(STATUS) == life.now
+
+
+def test_the_card_says_the_same_until_the_grant_ends() -> None:
+    """It was shown when Bob approved; that the token is made and delivered after that changes no word of it."""
+    life = Life(replace(PAYMENTS, approvals=1))
+    life.works()
+    life.says(BOB)
+    life.act((SHOW, life.of(CARD).id))
+    life.works()
+    life.passes(DAY)
+    assert life.edits(CARD) == 1
 
 
 def test_a_late_token_does_not_keep_the_status_waiting() -> None:
