@@ -1,4 +1,4 @@
-"""How long to wait before a promise is tried again."""
+"""The wait before a promise is tried again."""
 
 from __future__ import annotations
 

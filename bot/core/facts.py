@@ -1,4 +1,4 @@
-"""What came back from the outside world, as `lifecycle.observe` is told of it."""
+"""Facts: news of the outside world, as `lifecycle.observe` is told of it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Issued:
 
 @dataclass(frozen=True)
 class MessagePosted:
+    """The message stands in Slack and says what the record was at `version`; 0 where that is not known."""
+
     message_id: MessageId
     channel: str
     ts: str
@@ -72,7 +74,7 @@ class KeyVerified:
 
 @dataclass(frozen=True)
 class KeyWrong:
-    """What Tyk holds is not what was granted."""
+    """Tyk holds something else than was granted."""
 
     key_id: KeyId
     why: str
@@ -154,24 +156,8 @@ class Recovered:
     kind: EffectKind
 
 
-Fact = (
-    MessagePosted
-    | MessageShown
-    | MessageGone
-    | KeyIssued
-    | KeyConfirmed
-    | KeyMissing
-    | KeyVerified
-    | KeyWrong
-    | TokenShown
-    | TokenHidden
-    | KeyDead
-    | Barred
-    | Unreachable
-    | Left
-    | Returned
-    | Due
-    | Stuck
-    | Delayed
-    | Recovered
-)
+OfMessage = MessagePosted | MessageShown | MessageGone
+OfKey = KeyIssued | KeyConfirmed | KeyMissing | KeyVerified | KeyWrong | KeyDead | TokenShown | TokenHidden
+OfRequester = Barred | Unreachable | Left | Returned
+OfPromise = Due | Stuck | Delayed | Recovered
+Fact = OfMessage | OfKey | OfRequester | OfPromise

@@ -1,4 +1,4 @@
-"""What can go wrong at Slack or Tyk, told by what it means for the promise that met it.
+"""Faults of Slack and Tyk, named by what they mean for the promise that met them.
 
 Fault
 ├── Transient           may work later: tried again for as long as the promise matters

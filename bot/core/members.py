@@ -1,4 +1,4 @@
-"""Who may use the bot at all, before any rule is asked: the full members of our own workspace, and nobody else."""
+"""The gate before any rule: full members of our own workspace may use the bot, and nobody else."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is: Slack's team id and user id together. A name or an e-mail address is never an identity."""
+    """Somebody, by Slack's team id and user id together. A name or an e-mail address is never an identity."""
 
     team_id: str
     user_id: str
@@ -35,7 +35,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Person:
-    """What Slack says of somebody, and which groups and channels of the configuration they are in."""
+    """Somebody as Slack knows them, and the groups and channels of the configuration that they are in."""
 
     identity: Identity
     name: str
@@ -60,7 +60,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Audience:
-    """Whom a rule names: Slack ids only. `everyone` and channels occur among requesters, never among approvers."""
+    """The people that a rule names: Slack ids only. `everyone` and channels occur among requesters, never among approvers."""
 
     everyone: bool = False
     groups: frozenset[str] = frozenset()
@@ -92,7 +92,7 @@ class ApiRef:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a key may do. `also_opens` are the further APIs that its Tyk policies open; a policy that opens more makes no key."""
+    """The rights of a key. `also_opens` are the further APIs of its Tyk policies; a policy that opens more makes no key."""
 
     name: str
     limits: Limits
@@ -106,7 +106,7 @@ Lifetime = timedelta | None
 
 @dataclass(frozen=True)
 class Rule:
-    """What `config.yaml` says of one API. `name` is the entry's name."""
+    """One API in `config.yaml`. `name` is the entry's name."""
 
     name: str
     api: ApiRef
@@ -181,7 +181,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for. `rule` is the rule of that moment: the least that is needed, whatever comes later.
+    """One person's wish for a token. `rule` is the rule of that moment: the least that is needed, whatever comes later.
 
     `version` rises where messages would say something else; `revision` is another with everything that is stored of the record.
     """
@@ -246,12 +246,12 @@ class Key:
 
     @property
     def is_unseen(self) -> bool:
-        """Whether its token is still to be shown."""
+        """The token is still to be shown."""
         return self.state is not KeyState.DEAD and self.shown_at is None and self.hidden_at is None
 
 
 class MessageKind(StrEnum):
-    """What a message shows.
+    """The part that a message plays.
 
     `card` and `status` follow their request, `token` holds the token for a while, `notice` tells the requester something once,
     `reminder` tells the approvers something once, under the card, `question` asks the approvers and follows the grant, `alert`
@@ -268,7 +268,7 @@ class MessageKind(StrEnum):
 
 
 class Topic(StrEnum):
-    """What a notice, a reminder, a question or an alert is about."""
+    """The subject of a notice, a reminder, a question or an alert."""
 
     DENIED = "denied"
     LAPSED = "lapsed"
@@ -333,12 +333,17 @@ class Record:
         return next((one for one in tokens if one.key_id == key_id), tokens[0] if tokens else None)
 
     @property
+    def lives(self) -> bool:
+        """Something was granted and has not ended."""
+        return self.grant is not None and self.grant.state is not GrantState.ENDED
+
+    @property
     def awaits_token(self) -> bool:
-        """Whether a token is on its way to the holder."""
+        """A token is on its way to the holder."""
         return any(key.is_unseen for key in self.keys)
 
     def told(self, topic: Topic) -> bool:
-        """Whether somebody was, or is about to be, told of this."""
+        """Somebody was, or is about to be, told of this."""
         return any(message.topic is topic for message in self.messages)
 
 
@@ -406,7 +411,7 @@ class Effect:
 
 
 class AuditEvent(StrEnum):
-    """What the audit tells of. The words are stable: people search for them."""
+    """The events of the audit. The words are stable: people search for them."""
 
     ASKED = "asked"
     REFUSED = "refused"
@@ -443,7 +448,7 @@ class AuditLine:
 
 @dataclass(frozen=True)
 class Transition:
-    """What a decision comes to: the record after it, what is promised, what no longer need be done, what the audit says."""
+    """A decision's outcome: the record after it, its promises, the promises it makes needless, its lines in the audit."""
 
     record: Record
     promises: tuple[Promise, ...] = ()

@@ -1,4 +1,4 @@
-"""Which rule applies to whom: who may ask, who may review, how many yeses are needed. Ids in, sentences out."""
+"""Rules applied to people: who may ask, who may review, how many approvals are needed. Ids in, sentences out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def may_ask(rule: Rule, person: Person) -> bool:
 
 
 def askable(rules: dict[str, Rule], person: Person) -> tuple[Rule, ...]:
-    """What this person may ask for, in the order people read it."""
+    """The rules under which this person may ask, in the order people read them."""
     allowed = (rule for rule in rules.values() if may_ask(rule, person))
     return tuple(sorted(allowed, key=lambda rule: (rule.title.casefold(), rule.name)))
 
@@ -77,8 +77,8 @@ def reviewing_by(rule: Rule, requester: Identity, reviewer: Person) -> str:
     return by
 
 
-def yeses(reviews: tuple[Review, ...], rule: Rule, requester: Identity) -> tuple[Review, ...]:
-    """The yeses that count under this rule: by people whom it still names, and never the requester's."""
+def approvals(reviews: tuple[Review, ...], rule: Rule, requester: Identity) -> tuple[Review, ...]:
+    """The approvals that count under this rule: by people whom it still names, and never the requester's."""
     named = rule.approvers.groups | rule.approvers.users
     return tuple(
         review
@@ -97,3 +97,20 @@ def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) 
             code="unreachable",
             field="api",
         )
+
+
+def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -> None:
+    """Asked before a key is made and before a token is shown. Raises Refusal where it would not be granted today."""
+    rule = stricter(record, in_force)
+    if not may_ask(rule, person) or not may_ask(record.request.rule, person):
+        why = f"The requester is no longer among those who may ask for {rule.title}."  # read by approvers, too
+        raise Refusal(why, code="not_requester")
+    have = len(approvals(record.reviews, rule, record.request.requester))
+    if have < rule.approvals:
+        raise Refusal(
+            f"{rule.title} now needs {rule.approvals} approvals, and {record.request.label} has {have}. Please ask again.",
+            code="approvals_rose",
+        )
+
+
+yeses = approvals  # the name that messages still call it by

@@ -1,4 +1,4 @@
-"""When time decides: the end of a grant, whatever brings it, and what people are reminded of before."""
+"""Decisions of time: the end of a grant, whatever brings it, and what people are reminded of before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.model import Grant, GrantState, Record, RequestState, Topic
+from bot.core.model import EffectKind, Grant, GrantState, Promise, Record, RequestState, Topic
 
 DAY = timedelta(days=1)
 REMIND_BEFORE = DAY
@@ -19,7 +19,7 @@ LEFT_BEHIND = "Its holder has left, and nothing says what uses it."
 
 @dataclass(frozen=True)
 class End:
-    """When time ends a grant, and why, where that is not simply its own end."""
+    """The moment when time ends a grant, and why, where that is not simply its own end."""
 
     at: datetime
     why: str = ""
@@ -45,7 +45,7 @@ class Reminder:
 
 
 def reminders(record: Record) -> tuple[Reminder, ...]:
-    """What people are still to be reminded of, the next first; who hears the last one need not hear those before."""
+    """The reminders still to come, the next first; who hears the last one need not hear those before."""
     request, grant = record.request, record.grant
     if request.state is RequestState.PENDING:
         return _for_silent_approvers(record)
@@ -71,3 +71,14 @@ def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:
     wanted = [first, last] if last.at > first.at else [first]
     told = [place for place, one in enumerate(wanted) if record.told(one.topic)]
     return tuple(wanted[max(told) + 1 :] if told else wanted)
+
+
+def wake_ups(record: Record) -> Iterator[Promise]:
+    """One promise for each thing that time will decide."""
+    request, end, remind = record.request, end_of(record), reminders(record)
+    if request.state is RequestState.PENDING:
+        yield Promise(EffectKind.LAPSE_REQUEST, request.id, request.lapses_at)
+    if end is not None:
+        yield Promise(EffectKind.END_GRANT, request.id, end.at)
+    if remind:
+        yield Promise(EffectKind.REMIND, request.id, remind[0].at)

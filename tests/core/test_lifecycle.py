@@ -1,237 +1,48 @@
-"""The promises of the design, asked of the pure core: whatever happens in whatever order, these hold."""
+"""The promises of the design, asked of the whole core: whatever happens in whatever order, these hold."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core import facts, lifecycle, rules
-from bot.core.lifecycle import Asked
+from bot.core import facts, lifecycle, timing
+from bot.core.lifecycle import Loss
 from bot.core.model import (
-    ApiRef,
-    Audience,
     AuditEvent,
     EffectKind,
     GrantState,
-    Identity,
     KeyState,
-    Limits,
-    MessageKind,
-    Person,
-    Plan,
+    Lifetime,
     Record,
     Refusal,
-    RequestId,
-    RequestState,
     Rule,
     Transition,
     Verdict,
 )
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
-PAYMENTS = Rule(
-    name="payments",
-    api=ApiRef("5f1c", "payments", ("Default",)),
-    title="Payments",
-    description="",
-    docs=None,
-    listen_path="/payments/",
-    auth_header="Authorization",
-    gateway_url="https://api.example.com",
-    requesters=Audience(groups=frozenset({"S0DEVS"})),
-    approvals=2,
-    approvers=Audience(groups=frozenset({"S0LEADS"}), users=frozenset({"UDAVE"})),
-    approvals_channel="C0APPROVE",
-    plans=(Plan("standard", Limits(100, 1, -1, 60)),),
-    lifetimes=(7 * DAY, None),
-    reason_required=True,
-    lapses_after=7 * DAY,
-    hide_token_after=DAY,
+from tests.core.life import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    DAY,
+    GONE,
+    HOUR,
+    MALLORY,
+    NOW,
+    PAYMENTS,
+    SECOND,
+    Ids,
+    Life,
+    asked,
+    held,
+    kinds,
+    on_show,
 )
-
-
-def person(name: str, *groups: str) -> Person:
-    return Person(Identity("T0", f"U{name.upper()}"), name, groups=frozenset(groups))
-
-
-ALICE = person("alice", "S0DEVS", "S0LEADS")
-BOB, CAROL, DAVE = person("bob", "S0LEADS"), person("carol", "S0LEADS"), person("dave")
-MALLORY = person("mallory", "S0DEVS")
-
-
-class Ids:
-    """New ids, one after the other."""
-
-    def __init__(self, name: str = "id") -> None:
-        self._name = name
-        self._numbers = itertools.count()
-
-    def __call__(self) -> str:
-        return f"{self._name}-{next(self._numbers)}"
-
-
-LATER = Ids("later")
-
-
-def asked(rule: Rule = PAYMENTS, lifetime: timedelta | None = 7 * DAY, ids: Ids | None = None) -> Transition:
-    form = Asked(RequestId("r"), rule.plans[0], lifetime, "", "because")
-    return lifecycle.submit(form, ALICE, rule, "digest", 1001, NOW, ids or Ids())
-
-
-def say(record: Record, who: Person, verdict: Verdict = Verdict.YES, rule: Rule | None = PAYMENTS) -> Transition:
-    return lifecycle.review(record, rule, who, verdict, "no budget", NOW, LATER)
-
-
-def approved() -> Record:
-    return say(say(asked().record, BOB).record, CAROL).record
-
-
-def kinds(step: Transition) -> set[EffectKind]:
-    return {promise.kind for promise in step.promises}
-
-
-def test_two_people_approve() -> None:
-    """With `approvals: 2` the first yes waits, and the second makes a grant whose end is promised with it."""
-    first = say(asked().record, BOB)
-    assert first.record.request.state is RequestState.PENDING
-    second = say(first.record, CAROL)
-    assert second.record.request.state is RequestState.APPROVED
-    assert second.record.grant is not None
-    assert second.record.grant.until == NOW + 7 * DAY
-    assert {EffectKind.ISSUE_KEY, EffectKind.END_GRANT} <= kinds(second)
-
-
-def test_nobody_approves_their_own() -> None:
-    """Alice is among the leads, and still her own yes is refused."""
-    with pytest.raises(Refusal, match="You asked for this yourself"):
-        say(asked().record, ALICE)
-
-
-def test_one_person_counts_once() -> None:
-    """Bob's second yes is answered, and counts nothing."""
-    with pytest.raises(Refusal, match="already said yes"):
-        say(say(asked().record, BOB).record, BOB)
-
-
-def test_a_stranger_to_the_rule_is_refused() -> None:
-    """Mallory may ask for the API, which gives her no say in who gets it."""
-    with pytest.raises(Refusal, match="not among those who may decide"):
-        say(asked().record, MALLORY)
-
-
-def test_one_no_denies() -> None:
-    """One no denies, with its reason; a yes may turn into it until the decision."""
-    denied = say(say(asked().record, BOB).record, BOB, Verdict.NO)
-    assert denied.record.request.state is RequestState.DENIED
-    assert denied.record.request.decision_reason == "no budget"
-    assert denied.record.grant is None
-
-
-def test_a_losing_click_learns_who_decided() -> None:
-    """After the decision every click is answered with who decided and when."""
-    with pytest.raises(Refusal, match=r"R-1001 was approved by <@UCAROL>, <!date\^"):
-        say(approved(), DAVE)
-
-
-def test_the_stricter_rule_counts() -> None:
-    """Where the rule in force asks for three, two yeses under the old rule are not enough."""
-    three = replace(PAYMENTS, approvals=3)
-    assert say(say(asked().record, BOB).record, CAROL, rule=three).record.request.state is RequestState.PENDING
-
-
-def test_a_softer_rule_does_not_help() -> None:
-    """Where the rule in force asks for one, the request still needs the two it was asked under."""
-    one = replace(PAYMENTS, approvals=1)
-    assert say(asked().record, BOB, rule=one).record.request.state is RequestState.PENDING
-
-
-def test_an_approver_who_is_no_longer_named_no_longer_counts() -> None:
-    """Dave's yes counted by his name; when the file no longer names him, one more yes is needed."""
-    without_dave = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS"})))
-    record = say(asked().record, DAVE).record
-    assert say(record, BOB, rule=without_dave).record.request.state is RequestState.PENDING
-
-
-def test_a_rule_that_is_gone_decides_nothing() -> None:
-    """An API that was taken out of the file can no longer be approved."""
-    with pytest.raises(Refusal, match="no longer offered"):
-        say(asked().record, BOB, rule=None)
-
-
-def test_a_rule_too_few_can_satisfy_is_refused_at_submission() -> None:
-    """Two approvals among two leads, one of whom asks, cannot be reached."""
-    with pytest.raises(Refusal, match="only 1 person other than you"):
-        rules.check_reachable(PAYMENTS, ALICE.identity, frozenset({"UALICE", "UBOB"}))
-
-
-def test_an_api_that_needs_nobody_is_granted_at_once() -> None:
-    """With `approvals: 0` there is no card, and the key is promised in the same breath."""
-    step = asked(replace(PAYMENTS, approvals=0))
-    assert step.record.request.state is RequestState.APPROVED
-    assert EffectKind.ISSUE_KEY in kinds(step)
-    assert all(message.kind is not MessageKind.CARD for message in step.record.messages)
-
-
-def test_never_promises_no_end() -> None:
-    """A grant without an end promises none: a person ends it."""
-    step = asked(replace(PAYMENTS, approvals=0), lifetime=None)
-    assert step.record.grant is not None
-    assert step.record.grant.until is None
-    assert EffectKind.END_GRANT not in kinds(step)
-
-
-def test_nobody_decides_and_it_lapses() -> None:
-    """Past its time a request has lapsed, whoever looks first, and the requester hears of it."""
-    assert lifecycle.settle(asked().record, NOW + 2 * DAY, Ids()) is None
-    reminded = lifecycle.settle(asked().record, NOW + 7 * DAY - timedelta(seconds=1), Ids())
-    assert reminded is not None
-    assert reminded.record.request.state is RequestState.PENDING
-    lapsed = lifecycle.settle(asked().record, NOW + 7 * DAY, Ids())
-    assert lapsed is not None
-    assert lapsed.record.request.state is RequestState.LAPSED
-    assert EffectKind.POST_MESSAGE in kinds(lapsed)
-
-
-def test_only_the_requester_withdraws() -> None:
-    """Alice can take her request back while it waits; Mallory cannot, and nobody can afterwards."""
-    record = asked().record
-    with pytest.raises(Refusal):
-        lifecycle.withdraw(record, MALLORY.identity, NOW, Ids())
-    withdrawn = lifecycle.withdraw(record, ALICE.identity, NOW, Ids()).record
-    assert withdrawn.request.state is RequestState.WITHDRAWN
-    with pytest.raises(Refusal, match="was withdrawn"):
-        lifecycle.withdraw(withdrawn, ALICE.identity, NOW, Ids())
-
-
-def test_a_key_that_comes_too_late_is_revoked() -> None:
-    """A key issued while its grant ended is promised to die, and nothing of it is confirmed or shown."""
-    record = approved()
-    ended = lifecycle.revoke(record, BOB.identity, "mistake", NOW, LATER).record
-    late = lifecycle.observe(ended, issued(record), NOW, LATER)
-    assert kinds(late) == {EffectKind.REVOKE_KEY}
-
-
-def issued(record: Record) -> facts.KeyIssued:
-    return facts.KeyIssued(record.keys[0].id, "hash", b"sealed", NOW + lifecycle.PROBATION)
-
-
-def test_a_rule_that_changed_bars_the_key() -> None:
-    """Before the key is made and before it is shown, the rule in force is asked; three yeses now needed are not two."""
-    with pytest.raises(Refusal, match="now needs 3 approvals"):
-        lifecycle.check_still_allowed(approved(), replace(PAYMENTS, approvals=3), ALICE)
-
-
-def test_a_requester_who_left_the_group_is_barred() -> None:
-    """Alice is no longer a developer of payments: she gets no key, approved or not."""
-    with pytest.raises(Refusal, match="no longer among those who may ask"):
-        lifecycle.check_still_allowed(approved(), PAYMENTS, person("alice"))
-
 
 EVERY_FACT = st.sampled_from(
     [
@@ -332,3 +143,79 @@ def _check(steps: list[Transition], rule: Rule) -> None:
     assert versions == sorted(versions)
     asked_lines = [line for step in steps for line in step.audit if line.event is AuditEvent.ASKED]
     assert len(asked_lines) == 1
+
+
+# --- one request lived through -----------------------------------------------------------------------------------------
+
+TIMES = {"second": SECOND, "hour": HOUR, "day": DAY, "month": 30 * DAY}
+PEOPLE = ["bob", "no", "save", "lost", "lost", "leaked", "leaked", "left", "back", "renew", "revoke"]
+WORDS = st.sampled_from([*PEOPLE, "work", "work", "all", "all", "gone", "due", *TIMES])
+FAILING = st.sampled_from([None, EffectKind.REVOKE_KEY, EffectKind.HIDE_TOKEN, EffectKind.ISSUE_KEY])
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(WORDS, max_size=30),
+    st.sampled_from([DAY, 2 * DAY, 7 * DAY, None]),
+    st.sampled_from(["", "checkout"]),
+    FAILING,
+    st.sampled_from([Life, on_show, held]),
+)
+def test_whatever_goes_wrong_the_promises_hold(
+    story: list[str], lifetime: Lifetime, used_by: str, failing: EffectKind | None, begin: Callable[..., Life]
+) -> None:
+    """Any acts, answers and times in any order: one key lasts, one token is on show, and each end is written down."""
+    life = begin(replace(PAYMENTS, approvals=1, review_every=10 * DAY), lifetime, used_by)
+    for word in story:
+        life.now += TIMES.get(word, timedelta())
+        if word not in TIMES:
+            life.settle()
+            with suppress(Refusal):
+                _live(life, word, failing)
+        _check_life(life)
+    life.works()
+    _check_life(life)
+    if life.record.grant is not None and not life.ended():
+        assert sum(key.state is not KeyState.DEAD for key in life.record.keys) == 1
+
+
+def _live(life: Life, word: str, failing: EffectKind | None) -> None:
+    but = frozenset({failing}) if failing else frozenset[EffectKind]()
+    due = [place for place in life.due() if place[0] is not failing]
+    key = life.record.keys[-1] if life.record.keys else None
+    acts: dict[str, Callable[[], object]] = {
+        "work": lambda: life.act(due[0]) if due else None,
+        "all": lambda: life.works(but=but),
+        "bob": lambda: life.says(BOB),
+        "no": lambda: life.says(DAVE, Verdict.NO),
+        "save": lambda: life.saves(key) if key is not None and key.shown_at is not None else None,
+        "lost": lambda: life.replaces(Loss.LOST),
+        "leaked": lambda: life.replaces(Loss.LEAKED),
+        "left": lambda: life.sees(GONE),
+        "back": lambda: life.sees(facts.Returned()),
+        "renew": life.renews,
+        "revoke": lambda: life.keep(lifecycle.revoke(life.record, BOB.identity, "why", life.now, life.new_id)),
+        "gone": lambda: life.sees(facts.MessageGone(life.last_message().id)),
+        "due": lambda: life.sees(facts.Due()),
+    }
+    acts[word]()
+
+
+def _check_life(life: Life) -> None:
+    record, keys = life.record, life.record.keys
+    end, remind = timing.end_of(record), timing.reminders(record)
+    if end is not None:
+        assert life.open[EffectKind.END_GRANT, "r"] <= end.at, "the end is written down"
+    if remind:
+        assert life.open[EffectKind.REMIND, "r"] <= max(remind[0].at, life.now), "and so is whom to remind"
+    if record.grant is not None and life.ended():
+        assert (end, remind) == (None, ())
+        assert life.open.keys().isdisjoint({(EffectKind.END_GRANT, "r"), (EffectKind.REMIND, "r")})
+    lasting = [
+        key for key in keys if key.state is not KeyState.DEAD and (EffectKind.REVOKE_KEY, key.id) not in life.open
+    ]
+    shown = max((place for place, key in enumerate(keys) if key.shown_at is not None), default=0)
+    assert all(key in keys[shown:] for key in lasting if key.state is not KeyState.MAKING), "the one before is to die"
+    assert len(lasting) <= 2
+    assert sum(key.shown_at is not None and key.hidden_at is None for key in keys) <= 1, "one token is on show"
+    assert sum(key.shown_at is None and key.state is not KeyState.DEAD for key in keys) <= 1, "one is on its way"

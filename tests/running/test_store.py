@@ -37,7 +37,7 @@ from bot.store.engine import DatabaseError, migrate, open_engine
 from bot.store.seal import new_key
 from bot.store.store import Store
 from bot.store.transaction import Transaction as Reading
-from tests.core.test_lifecycle import ALICE, DAY, PAYMENTS, Ids, person
+from tests.core.life import ALICE, DAY, PAYMENTS, Ids, person
 from tests.running import bot_in, empty_place, failed, quiet, verb
 from tests.world import WITHIN, living
 

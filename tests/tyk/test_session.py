@@ -11,7 +11,7 @@ from bot.core import lifecycle
 from bot.core.lifecycle import Asked
 from bot.core.model import ApiRef, Limits, Plan, Record, RequestId, Rule
 from bot.tyk import session
-from tests.core.test_lifecycle import ALICE, PAYMENTS, Ids
+from tests.core.life import ALICE, PAYMENTS, Ids
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TUTORIAL_API = "ad5004d961a147d4649fd3216694ebe2"

@@ -1,0 +1,179 @@
+"""Messages: posted, shown again where they would say something else, forgotten where somebody deleted them.
+
+posted once -> shown as often as its view of the record changes (`views`) -> left alone once Slack no longer has it
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.core import facts, views
+from bot.core.draft import Draft, NewId
+from bot.core.model import (
+    AuditEvent,
+    EffectKind,
+    KeyId,
+    Message,
+    MessageId,
+    MessageKind,
+    Record,
+    RequestState,
+    Topic,
+    Transition,
+)
+
+STATUS_SETTLES_IN = timedelta(seconds=3)
+"""The status waits for the token that follows an approval: shown at once it would be stale as soon as Tyk has answered."""
+
+DIRECT = "D"
+"""The first letter of a direct message's channel id."""
+
+AWAITED = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN})
+"""The promises a requester is waiting for: they are told when one is late or stuck."""
+
+_WHILE_PENDING = frozenset({Topic.STILL_WAITING, Topic.LAST_CHANCE})
+_WHILE_GRANTED = frozenset({Topic.ENDING, Topic.REVIEWING})
+
+
+# --- posting ----------------------------------------------------------------------------------------------------------
+
+
+def post(draft: Draft, kind: MessageKind, target: str, topic: Topic | None = None, key_id: KeyId | None = None) -> None:
+    message = Message(MessageId(draft.new_id()), kind, target, topic, key_id=key_id)
+    draft.add_message(message)
+    draft.promise(EffectKind.POST_MESSAGE, message.id, draft.now)
+
+
+def notify(draft: Draft, topic: Topic) -> None:
+    """Tell the requester."""
+    post(draft, MessageKind.NOTICE, draft.record.request.requester.user_id, topic)
+
+
+def tell_approvers(draft: Draft, kind: MessageKind, topic: Topic | None = None) -> None:
+    """Post where those who decide will read it."""
+    post(draft, kind, draft.record.request.rule.approvals_channel, topic)
+
+
+def post_status(draft: Draft) -> None:
+    """Post the one status message of a request, where it has none yet."""
+    if not any(message.kind is MessageKind.STATUS for message in draft.record.messages):
+        post(draft, MessageKind.STATUS, draft.record.request.requester.user_id)
+
+
+def alert(draft: Draft, topic: Topic) -> None:
+    """Tell the help channel once that a request is stuck, and once that it goes on."""
+    told = [message.topic for message in draft.record.messages if message.kind is MessageKind.ALERT]
+    if (told[-1:] == [Topic.STUCK]) != (topic is Topic.STUCK):
+        post(draft, MessageKind.ALERT, "", topic)
+
+
+def post_matters(record: Record, message: Message | None) -> bool:
+    """The message would still be true and of use when it is posted."""
+    if message is None or message.is_posted:
+        return False
+    if message.kind is MessageKind.CARD or message.topic in _WHILE_PENDING:
+        return record.request.state is RequestState.PENDING
+    if message.topic is Topic.REVIEWING:
+        return record.lives and record.grant is not None and record.grant.asked_at is not None
+    if message.kind in (MessageKind.TOKEN, MessageKind.QUESTION) or message.topic in _WHILE_GRANTED:
+        return record.lives
+    return True
+
+
+def posted(draft: Draft, fact: facts.MessagePosted) -> None:
+    """The message stands in Slack; what moved while it was being posted is shown."""
+    message = draft.record.message(fact.message_id)
+    if message is None or message.is_posted:
+        return
+    shown = fact.version if message.kind in views.SAY_ALL_AT_ONCE else message.shown_version
+    draft.change_message(message.id, channel=fact.channel, ts=fact.ts, posted_at=draft.now, shown_version=shown)
+    if message.kind in views.STANDING and shown < draft.record.request.version:
+        draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now)
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+def show_matters(record: Record, message: Message | None) -> bool:
+    return message is not None and message.is_posted and message.shown_version < record.request.version
+
+
+def shown(draft: Draft, fact: facts.MessageShown) -> None:
+    """The edit is done where the version has not moved; else the same promise stays open."""
+    message = draft.record.message(fact.message_id)
+    if message is None:
+        return
+    draft.change_message(message.id, shown_version=max(fact.version, message.shown_version))
+    if fact.version < draft.record.request.version:
+        draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now)
+
+
+def gone(draft: Draft, message_id: str) -> None:
+    """A card or status that somebody deleted is not shown again; a token needs a message, so it gets a new one."""
+    message = draft.record.message(message_id)
+    if message is None:
+        return
+    if message.kind is MessageKind.TOKEN:
+        draft.remove_message(message_id)
+        post(draft, MessageKind.TOKEN, message.target, key_id=message.key_id)
+    else:
+        draft.change_message(message_id, shown_version=draft.record.request.version)
+
+
+def adopts(record: Record, channel: str, ts: str) -> bool:
+    """The record does not know this message, and `repaint` would take it in."""
+    return _message_at(record, channel, ts) is None
+
+
+def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
+    """The message that was clicked is shown afresh; a copy that a lost answer made is taken in as one more card or status.
+
+    What does not follow the record stays as it is: the message that holds a token above all.
+    """
+    draft = Draft(record, now, new_id)
+    message = _message_at(record, channel, ts)
+    if message is None:
+        kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
+        message = Message(MessageId(new_id()), kind, channel, None, channel, ts, posted_at=now)
+        draft.add_message(message)
+    if message.kind in views.STANDING:
+        draft.change_message(message.id, shown_version=0)
+        draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)
+    return draft.done()
+
+
+def _message_at(record: Record, channel: str, ts: str) -> Message | None:
+    return next((one for one in record.messages if (one.channel, one.ts) == (channel, ts)), None)
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def stuck(draft: Draft, fact: facts.Stuck) -> None:
+    """Tell the requester, if they are waiting for it, and the help channel."""
+    draft.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id)
+    if fact.kind in AWAITED:
+        notify(draft, Topic.STUCK)
+    alert(draft, Topic.STUCK)
+    _show_trouble(draft, fact.kind)
+
+
+def delayed(draft: Draft, fact: facts.Delayed) -> None:
+    """Tell the requester, if they are waiting for it."""
+    draft.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
+    if fact.kind in AWAITED:
+        notify(draft, Topic.DELAYED)
+    _show_trouble(draft, fact.kind)
+
+
+def recovered(draft: Draft, fact: facts.Recovered) -> None:
+    """Tell the help channel that it goes on, where it heard that it was stuck."""
+    draft.say(AuditEvent.RECOVERED, None, effect=fact.kind.value)
+    alert(draft, Topic.RESUMED)
+    draft.touched = views.TROUBLED
+
+
+def _show_trouble(draft: Draft, failed: EffectKind) -> None:
+    """Show at once what is late or stuck; an edit that fails is not promised anew for having failed."""
+    if failed is not EffectKind.SHOW_MESSAGE:
+        draft.touched = views.TROUBLED

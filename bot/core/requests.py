@@ -1,0 +1,218 @@
+"""The life of a request: pending -> approved | denied | withdrawn | lapsed.
+
+pending     posted to its approvers, reminded of, open until `lapses_at`
+approved    with as many approvals as the stricter rule asks for; a grant begins
+denied      by one no
+withdrawn   by its requester, or because they may not use the bot any more
+lapsed      nobody decided in time
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.core import grants, messages, rules
+from bot.core.draft import Draft, NewId
+from bot.core.model import (
+    AuditEvent,
+    EffectKind,
+    Identity,
+    Lifetime,
+    MessageKind,
+    Person,
+    Plan,
+    Record,
+    Refusal,
+    Request,
+    RequestId,
+    RequestState,
+    Review,
+    Rule,
+    Topic,
+    Transition,
+    Verdict,
+)
+
+# --- pending ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A submitted form, as the rule understood it."""
+
+    request_id: RequestId
+    plan: Plan
+    lifetime: Lifetime
+    used_by: str
+    reason: str
+
+
+def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, reason: str) -> Plan:
+    """The plan that was picked. Raises every problem as a Refusal with its field, the first first."""
+    chosen = rule.plan(plan) if plan else (rule.plans[0] if len(rule.plans) == 1 else None)
+    if chosen is None:
+        raise Refusal("Please pick one of the plans on offer.", code="plan", field="plan")
+    if lifetime not in rule.lifetimes:
+        raise Refusal("Please pick one of the lifetimes on offer.", code="lifetime", field="lifetime")
+    if rule.reason_required and not reason.strip():
+        raise Refusal("Please say in a few words what you need it for.", code="reason", field="reason")
+    return chosen
+
+
+def submit(
+    asked: Asked, person: Person, rule: Rule, digest: str, number: int, now: datetime, new_id: NewId
+) -> Transition:
+    """A new request. With a rule that needs no approval it is approved in the same breath.
+
+    Then it has no status yet: that would ring with nothing to say while the token is on its way.
+    """
+    request = Request(
+        id=asked.request_id,
+        number=number,
+        requester=person.identity,
+        requester_name=person.name,
+        rule=rule,
+        digest=digest,
+        plan=asked.plan,
+        lifetime=asked.lifetime,
+        used_by=asked.used_by,
+        reason=asked.reason,
+        state=RequestState.PENDING,
+        created_at=now,
+        lapses_at=now + rule.lapses_after,
+    )
+    draft = Draft(Record(request), now, new_id)
+    draft.say(
+        AuditEvent.ASKED,
+        person.identity,
+        person=person.identity.user_id,
+        plan=asked.plan.name,
+        lifetime=None if asked.lifetime is None else int(asked.lifetime.total_seconds()),
+        used_by=asked.used_by,
+        reason=asked.reason,
+    )
+    if rule.approvals == 0:
+        _approve(draft, rule, None)
+    else:
+        messages.post_status(draft)
+        messages.tell_approvers(draft, MessageKind.CARD)
+        draft.promise_what_time_decides()
+    return draft.done()
+
+
+def remind(draft: Draft, topic: Topic) -> None:
+    """The approvers who have not decided hear, once each, that somebody waits and that the time is nearly over."""
+    draft.say(AuditEvent.REMINDED, None, of=topic.value)
+    messages.tell_approvers(draft, MessageKind.REMINDER, topic)
+    draft.promise_what_time_decides()
+
+
+# --- decided ----------------------------------------------------------------------------------------------------------
+
+
+def review(
+    record: Record, in_force: Rule | None, reviewer: Person, verdict: Verdict, reason: str, now: datetime, new_id: NewId
+) -> Transition:
+    """An approver's yes or no. One no denies; as many approvals as the stricter rule asks for approve."""
+    request = record.request
+    if request.state is not RequestState.PENDING:
+        raise Refusal(decided_sentence(request), code="decided")
+    rule = rules.stricter(record, in_force)
+    by = rules.reviewing_by(rule, request.requester, reviewer)
+    earlier = next((one for one in record.reviews if one.reviewer == reviewer.identity), None)
+    if earlier is not None and verdict is Verdict.YES and by == earlier.counted_by:
+        raise Refusal(f"You already said yes to {request.label}.", code="said_yes")
+    mine = Review(reviewer.identity, verdict, by, now, reason)
+    others = tuple(one for one in record.reviews if one.reviewer != reviewer.identity)
+    draft = Draft(record, now, new_id)
+    draft.record = replace(record, reviews=(*others, mine))
+    have = len(rules.approvals(draft.record.reviews, rule, request.requester))
+    draft.say(
+        AuditEvent.REVIEWED,
+        reviewer.identity,
+        verdict=verdict.value,
+        reviewer=reviewer.identity.user_id,
+        counted_by=by,
+        have=have,
+        need=rule.approvals,
+    )
+    if verdict is Verdict.NO:
+        _deny(draft, reviewer.identity, reason)
+    elif have >= rule.approvals:
+        _approve(draft, rule, reviewer.identity)
+    return draft.done()
+
+
+def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Transition:
+    """The requester takes a waiting request back."""
+    if who != record.request.requester:
+        raise Refusal("Only the one who asked can withdraw.", code="not_requester")
+    if record.request.state is not RequestState.PENDING:
+        raise Refusal(decided_sentence(record.request), code="decided")
+    draft = Draft(record, now, new_id)
+    _decide(draft, RequestState.WITHDRAWN, who)
+    draft.say(AuditEvent.WITHDRAWN, who)
+    return draft.done()
+
+
+def left(draft: Draft, why: str) -> None:
+    """The requester may not use the bot any more: what they asked for ends at once."""
+    request = draft.record.request
+    if request.state is RequestState.PENDING:
+        draft.say(AuditEvent.LEFT, None, person=request.requester.user_id, why=why)
+        _decide(draft, RequestState.WITHDRAWN, None, why)
+        draft.say(AuditEvent.WITHDRAWN, None)
+
+
+def has_lapsed(record: Record, now: datetime) -> bool:
+    return record.request.state is RequestState.PENDING and now >= record.request.lapses_at
+
+
+def lapse(draft: Draft) -> None:
+    """Nobody decided in time, and the requester hears of it."""
+    _decide(draft, RequestState.LAPSED, None)
+    draft.say(AuditEvent.LAPSED, None)
+    messages.notify(draft, Topic.LAPSED)
+
+
+def _approve(draft: Draft, rule: Rule, who: Identity | None) -> None:
+    """The request becomes a grant."""
+    _decide(draft, RequestState.APPROVED, who)
+    grants.begin(draft, rule)
+    grant = draft.record.grant
+    draft.say(
+        AuditEvent.APPROVED,
+        who,
+        rule=rule.name,
+        rule_digest=draft.record.request.digest,
+        need=rule.approvals,
+        until=grant.until.isoformat() if grant and grant.until else None,
+    )
+
+
+def _deny(draft: Draft, who: Identity, reason: str) -> None:
+    _decide(draft, RequestState.DENIED, who, reason)
+    draft.say(AuditEvent.DENIED, who, reviewer=who.user_id, reason=reason)
+    messages.notify(draft, Topic.DENIED)
+
+
+def _decide(draft: Draft, state: RequestState, who: Identity | None, reason: str = "") -> None:
+    """The request is over, and nobody is reminded of it any more."""
+    draft.change_request(state=state, decided_at=draft.now, decided_by=who, decision_reason=reason)
+    draft.drop(draft.record.request.id, EffectKind.LAPSE_REQUEST, EffectKind.REMIND)
+
+
+def decided_sentence(request: Request) -> str:
+    """A sentence for a click that came too late: who decided, and when (Slack draws the date in the reader's own zone)."""
+    at = request.decided_at or request.created_at
+    when = f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
+    by = f" by <@{request.decided_by.user_id}>" if request.decided_by else ""
+    how = {
+        RequestState.PENDING: "is still waiting",
+        RequestState.APPROVED: "was approved",
+        RequestState.DENIED: "was denied",
+        RequestState.WITHDRAWN: "was withdrawn",
+        RequestState.LAPSED: "lapsed, because nobody decided in time",
+    }[request.state]
+    return f"{request.label} {how}{by}, {when}."

@@ -1,0 +1,55 @@
+"""The view that each standing message has of its record: it is edited when that changes, and not otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bot.core.model import GrantState, KeyState, MessageKind, Record
+
+
+def _of_card(record: Record) -> object:
+    """The same while the token is made and while it is held: who approved, until when, and how it ended."""
+    grant = record.grant
+    if grant is None:
+        return record.request, record.reviews
+    end = (grant.ended_at, grant.end_reason, grant.ended_by) if grant.state is GrantState.ENDED else None
+    return record.request, record.reviews, end, grant.review_at, grant.asked_at, grant.left_at
+
+
+def _of_status(record: Record) -> object:
+    """Also whether the token is on its way, and whether it takes the place of another; not whether it is still on show."""
+    grant = record.grant and replace(record.grant, reminded_at=None)
+    return record.request, record.reviews, grant, record.awaits_token, len(record.keys)
+
+
+def _of_question(record: Record) -> object:
+    """Also what the keys that live are called at Tyk."""
+    grant = record.grant and replace(record.grant, reminded_at=None)
+    return (
+        record.request,
+        record.reviews,
+        grant,
+        [key.key_hash for key in record.keys if key.state is not KeyState.DEAD],
+    )
+
+
+_VIEWS: Mapping[MessageKind, Callable[[Record], object]] = {
+    MessageKind.CARD: _of_card,
+    MessageKind.STATUS: _of_status,
+    MessageKind.QUESTION: _of_question,
+}
+
+STANDING = frozenset(_VIEWS)
+"""The messages that follow their record."""
+
+SAY_ALL_AT_ONCE = frozenset({MessageKind.CARD, MessageKind.STATUS})
+"""Their post has its buttons; a question gets them by the edit that follows."""
+
+TROUBLED = frozenset({MessageKind.CARD, MessageKind.STATUS})
+"""They say that a request is late or stuck."""
+
+
+def changed(before: Record, after: Record) -> frozenset[MessageKind]:
+    """The kinds that say something else after a change."""
+    return frozenset(kind for kind, view in _VIEWS.items() if view(before) != view(after))

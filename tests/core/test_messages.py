@@ -1,0 +1,316 @@
+"""What is posted, what is edited, and what is left alone because it would say nothing new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.core import facts, lifecycle
+from bot.core.lifecycle import Loss
+from bot.core.messages import STATUS_SETTLES_IN
+from bot.core.model import AuditEvent, EffectKind, MessageKind, Topic, Verdict
+from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, PAYMENTS, REVIEWED, SECOND, Life, held, on_show
+
+AT_ONCE = replace(PAYMENTS, approvals=0)
+POST, SHOW = EffectKind.POST_MESSAGE, EffectKind.SHOW_MESSAGE
+CARD, STATUS, TOKEN, QUESTION = MessageKind.CARD, MessageKind.STATUS, MessageKind.TOKEN, MessageKind.QUESTION
+
+
+# --- posts ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_post_that_says_all_is_not_edited() -> None:
+    """Card and status are posted with their buttons, so that nothing follows."""
+    life = Life()
+    life.works()
+    assert life.calls == [(POST, STATUS), (POST, CARD)]
+    assert (life.shows(CARD), life.shows(STATUS)) == (None, None)
+
+
+def test_a_post_that_says_all_promises_nothing() -> None:
+    """Not even an edit that would be dropped when it is claimed."""
+    life = Life()
+    fact = facts.MessagePosted(life.of(CARD).id, "C1", "1.1", life.record.request.version)
+    assert lifecycle.observe(life.record, fact, life.now, life.new_id).promises == ()
+
+
+def test_what_moved_during_the_post_is_shown() -> None:
+    """Bob says yes while the card is being posted: it shows his yes at once."""
+    life = Life()
+    version = life.record.request.version
+    life.says(BOB)
+    life.sees(facts.MessagePosted(life.of(CARD).id, "C1", "1.1", version))
+    assert life.shows(CARD) == life.now
+    life.works()
+    assert life.of(CARD).shown_version == life.record.request.version
+
+
+def test_a_post_of_an_unknown_version_is_shown() -> None:
+    """Who does not say what was posted has it shown."""
+    life = Life()
+    life.sees(facts.MessagePosted(life.of(CARD).id, "C1", "1.1"))
+    assert life.shows(CARD) == life.now
+
+
+def test_a_question_gets_its_buttons_by_an_edit() -> None:
+    """Its post has none, whatever version it shows."""
+    life = held(REVIEWED, None)
+    life.passes(EVERY)
+    assert life.edits(QUESTION) == 1
+    assert life.of(QUESTION).shown_version == life.record.request.version
+
+
+def test_a_message_is_posted_once() -> None:
+    """A second answer about the same post changes nothing."""
+    life = Life()
+    life.works()
+    card = life.of(CARD)
+    life.sees(facts.MessagePosted(card.id, "C2", "2.2"))
+    assert life.of(CARD) == card
+
+
+# --- the status -------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_without_approval_rings_once() -> None:
+    """No status is posted at submission, as it would ring beside the announcement with nothing to say."""
+    life = on_show(AT_ONCE)
+    assert life.calls == [(POST, TOKEN)]
+
+
+def test_the_status_comes_when_the_token_goes() -> None:
+    """Alice has saved her token: now there is a message with the buttons about it, and never a second one."""
+    life = held(AT_ONCE)
+    assert life.calls == [(POST, TOKEN), (POST, STATUS)]
+    assert life.of(STATUS).target == "UALICE"
+    life.replaces(Loss.LOST)
+    life.works()
+    life.saves(life.record.keys[1])
+    life.works()
+    assert [message.kind for message in life.record.messages].count(STATUS) == 1
+
+
+def test_a_token_that_went_with_its_grant_leaves_no_status() -> None:
+    """The grant ended while the token was on show: there is nothing to replace or revoke."""
+    life = on_show(AT_ONCE, lifetime=timedelta(hours=1))
+    life.passes(timedelta(hours=1))
+    assert life.record.keys[0].hidden_at is not None
+    assert STATUS not in [message.kind for message in life.record.messages]
+
+
+def test_an_approval_edits_each_message_once() -> None:
+    """From Carol's yes to the saved token the card is edited once and the status once."""
+    life = Life()
+    life.works()
+    life.says(BOB)
+    life.works()
+    before = life.edits(CARD), life.edits(STATUS)
+    life.says(CAROL)
+    life.passes(STATUS_SETTLES_IN + SECOND)
+    life.saves(life.record.keys[0])
+    life.passes(STATUS_SETTLES_IN + SECOND)
+    assert (life.edits(CARD), life.edits(STATUS)) == (before[0] + 1, before[1] + 1)
+
+
+def test_the_status_waits_for_the_token() -> None:
+    """After an approval the card is shown at once and the status in a moment, or as soon as the token is there."""
+    life = Life(replace(PAYMENTS, approvals=1))
+    life.works()
+    life.says(BOB)
+    assert (life.shows(CARD), life.shows(STATUS)) == (life.now, life.now + STATUS_SETTLES_IN)
+    approved_at, key = life.now, life.record.keys[0]
+    life.now += SECOND
+    for kind in (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, POST):
+        life.act((kind, life.of(TOKEN).id if kind is POST else key.id))
+    assert life.shows(STATUS) == approved_at + STATUS_SETTLES_IN, "confirmed: not brought forward"
+    life.act((EffectKind.DELIVER_TOKEN, key.id))
+    assert life.shows(STATUS) == life.now
+
+
+def test_the_card_says_the_same_until_the_grant_ends() -> None:
+    """It was shown when Bob approved; that the token is made and delivered after that changes no word of it."""
+    life = Life(replace(PAYMENTS, approvals=1))
+    life.works()
+    life.says(BOB)
+    life.act((SHOW, life.of(CARD).id))
+    life.works()
+    life.passes(DAY)
+    assert life.edits(CARD) == 1
+
+
+def test_a_late_token_does_not_keep_the_status_waiting() -> None:
+    """Tyk is slow: after three seconds the status says that the request was approved."""
+    life = Life()
+    life.works()
+    life.says(BOB)
+    life.says(CAROL)
+    life.now += STATUS_SETTLES_IN
+    life.works(but=frozenset({EffectKind.ISSUE_KEY}))
+    assert life.of(STATUS).shown_version == life.record.request.version
+
+
+# --- what is shown again ----------------------------------------------------------------------------------------------
+
+
+def test_a_saved_token_changes_no_message() -> None:
+    """Neither card nor status depends on whether the token is still on show."""
+    life = on_show()
+    life.passes(SECOND)
+    version, calls = life.record.request.version, list(life.calls)
+    life.saves(life.record.keys[0])
+    life.works()
+    assert (life.record.request.version, life.calls) == (version, calls)
+
+
+def test_a_reminder_of_the_end_changes_no_message() -> None:
+    """Alice hears that the end is near; card and status said when it is all along."""
+    life = held()
+    life.passes(DAY)
+    version = life.record.request.version
+    life.passes(5 * DAY)
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDING]
+    assert life.record.request.version == version
+
+
+def test_a_replacement_shows_in_the_status_alone() -> None:
+    """While the new token is on its way, and when it is there; the card says nothing of it."""
+    life = held()
+    life.passes(DAY)
+    card, status = life.edits(CARD), life.edits(STATUS)
+    life.replaces(Loss.LOST)
+    life.works(but=frozenset({EffectKind.ISSUE_KEY}))
+    life.works()
+    assert (life.edits(CARD), life.edits(STATUS)) == (card, status + 2)
+
+
+def test_the_end_shows_in_both() -> None:
+    """Card and status say how it ended."""
+    life = held()
+    life.passes(7 * DAY - SECOND)
+    card, status = life.edits(CARD), life.edits(STATUS)
+    life.passes(SECOND)
+    assert (life.edits(CARD), life.edits(STATUS)) == (card + 1, status + 1)
+
+
+def test_an_edit_that_was_overtaken_is_promised_again() -> None:
+    """Bob says yes while the card is being edited."""
+    life = Life()
+    life.works()
+    version = life.record.request.version
+    life.says(BOB)
+    life.works()
+    life.sees(facts.MessageShown(life.of(CARD).id, version))
+    assert life.shows(CARD) == life.now
+    assert life.of(CARD).shown_version == life.record.request.version, "a late answer takes nothing back"
+
+
+@pytest.mark.parametrize("kind", [CARD, STATUS])
+def test_a_deleted_message_is_not_edited_again(kind: MessageKind) -> None:
+    """Somebody deleted it: the edit that is promised for it no longer matters."""
+    life = Life()
+    life.works()
+    life.says(BOB)
+    life.sees(facts.MessageGone(life.of(kind).id))
+    before = life.edits(kind)
+    life.works()
+    assert life.edits(kind) == before
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        facts.Delayed(EffectKind.ISSUE_KEY, "down"),
+        facts.Stuck(EffectKind.ISSUE_KEY, 7, "no_policy"),
+        facts.Recovered(EffectKind.ISSUE_KEY),
+    ],
+)
+def test_what_is_late_or_stuck_shows_at_once(fact: facts.Fact) -> None:
+    """The record alone does not tell, so card and status are shown again."""
+    life = Life()
+    life.works()
+    life.says(BOB)
+    life.says(CAROL)
+    life.works(but=frozenset({EffectKind.ISSUE_KEY}))
+    life.sees(fact)
+    assert (life.shows(CARD), life.shows(STATUS)) == (life.now, life.now)
+    life.works(but=frozenset({EffectKind.ISSUE_KEY}))
+    assert life.of(STATUS).shown_version == life.record.request.version
+
+
+@pytest.mark.parametrize("fact", [facts.Delayed(SHOW, "ratelimited"), facts.Stuck(SHOW, 7, "cant_update_message")])
+def test_an_edit_that_fails_is_not_promised_for_having_failed(fact: facts.Fact) -> None:
+    """Parked, it would be opened by its own failure, and fail again without end."""
+    life = Life()
+    life.works()
+    life.sees(fact)
+    assert (life.shows(CARD), life.shows(STATUS)) == (None, None)
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channel", "kind"), [("D0ALICE", STATUS), ("C0APPROVE", CARD), ("G0OLD", CARD)])
+def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageKind) -> None:
+    """A post whose answer was lost was made twice; in a direct message it is a status, elsewhere a card."""
+    life = Life()
+    life.works()
+    assert lifecycle.adopts(life.record, channel, "9.9")
+    for _ in range(2):
+        life.keep(lifecycle.repaint(life.record, channel, "9.9", life.now, life.new_id))
+    copies = [message for message in life.record.messages if message.ts == "9.9"]
+    assert [copy.kind for copy in copies] == [kind], "adopted twice, it is one message"
+    assert not lifecycle.adopts(life.record, channel, "9.9")
+    life.works()
+    life.says(BOB, Verdict.NO)
+    life.works()
+    assert life.record.message(copies[0].id) == replace(copies[0], shown_version=life.record.request.version)
+
+
+def test_a_click_never_repaints_the_token() -> None:
+    """The message that holds the token is not shown as something else."""
+    life = on_show()
+    token = life.of(TOKEN)
+    assert token.channel is not None
+    assert token.ts is not None
+    repainted = lifecycle.repaint(life.record, token.channel, token.ts, life.now, life.new_id)
+    assert (repainted.record, repainted.promises) == (life.record, ())
+
+
+# --- the help channel -------------------------------------------------------------------------------------------------
+
+
+def test_the_help_channel_hears_once_that_it_is_stuck_and_once_that_it_goes_on() -> None:
+    """Three promises get stuck and go on: one alert each way; the next time is told again."""
+    life = Life()
+    stuck, recovered = facts.Stuck(EffectKind.ISSUE_KEY, 7, "no_policy"), facts.Recovered(EffectKind.ISSUE_KEY)
+    life.sees(recovered)
+    assert life.topics(MessageKind.ALERT) == [], "it was only late"
+    for fact in (stuck, stuck, stuck, recovered, recovered):
+        life.sees(fact)
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.RESUMED]
+    life.sees(stuck)
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.RESUMED, Topic.STUCK]
+    assert {message.target for message in life.record.messages if message.kind is MessageKind.ALERT} == {""}
+
+
+@pytest.mark.parametrize("kind", list(EffectKind))
+def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> None:
+    """The requester hears of what the token depends on, and of nothing else."""
+    awaited = kind in {EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN}
+    life = Life()
+    life.sees(facts.Delayed(kind, "down"))
+    life.sees(facts.Stuck(kind, 7, "bug"))
+    assert life.topics(MessageKind.NOTICE) == ([Topic.DELAYED, Topic.STUCK] if awaited else [])
+    assert [line.details for line in life.events(AuditEvent.DELAYED)] == [{"effect": kind.value, "error": "down"}]
+
+
+def test_a_card_that_nobody_can_decide_on_is_not_posted() -> None:
+    """Slack was away until Alice withdrew: neither the card nor its reminder comes, and the status says what happened."""
+    life = Life()
+    life.now += 3 * DAY
+    life.settle()
+    life.keep(lifecycle.withdraw(life.record, ALICE.identity, life.now, life.new_id))
+    life.works()
+    assert life.calls == [(POST, STATUS)]

@@ -1,0 +1,308 @@
+"""A request: who decides, how it ends, and who is reminded on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.core import facts, lifecycle, timing
+from bot.core.model import (
+    Audience,
+    AuditEvent,
+    EffectKind,
+    Lifetime,
+    MessageKind,
+    Plan,
+    Refusal,
+    RequestState,
+    Topic,
+    Verdict,
+)
+from tests.core.life import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    DAY,
+    GONE,
+    HOUR,
+    MALLORY,
+    NOW,
+    PAYMENTS,
+    SECOND,
+    Ids,
+    Life,
+    approved,
+    asked,
+    held,
+    kinds,
+    person,
+    say,
+)
+
+# --- decided -----------------------------------------------------------------------------------------------------------
+
+
+def test_two_people_approve() -> None:
+    """With `approvals: 2` the first yes waits, and the second makes a grant whose end is promised with it."""
+    first = say(asked().record, BOB)
+    assert first.record.request.state is RequestState.PENDING
+    second = say(first.record, CAROL)
+    assert second.record.request.state is RequestState.APPROVED
+    assert second.record.grant is not None
+    assert second.record.grant.until == NOW + 7 * DAY
+    assert {EffectKind.ISSUE_KEY, EffectKind.END_GRANT} <= kinds(second)
+
+
+def test_nobody_approves_their_own() -> None:
+    """Alice is among the leads, and still her own yes is refused."""
+    with pytest.raises(Refusal, match="You asked for this yourself"):
+        say(asked().record, ALICE)
+
+
+def test_one_person_counts_once() -> None:
+    """Bob's second yes is answered, and counts nothing."""
+    with pytest.raises(Refusal, match="already said yes"):
+        say(say(asked().record, BOB).record, BOB)
+
+
+def test_a_stranger_to_the_rule_is_refused() -> None:
+    """Mallory may ask for the API, which gives her no say in who gets it."""
+    with pytest.raises(Refusal, match="not among those who may decide"):
+        say(asked().record, MALLORY)
+
+
+def test_one_no_denies() -> None:
+    """One no denies, with its reason; a yes may turn into it until the decision."""
+    denied = say(say(asked().record, BOB).record, BOB, Verdict.NO)
+    assert denied.record.request.state is RequestState.DENIED
+    assert denied.record.request.decision_reason == "no budget"
+    assert denied.record.grant is None
+
+
+def test_a_losing_click_learns_who_decided() -> None:
+    """After the decision every click is answered with who decided and when."""
+    with pytest.raises(Refusal, match=r"R-1001 was approved by <@UCAROL>, <!date\^"):
+        say(approved(), DAVE)
+
+
+def test_the_stricter_rule_counts() -> None:
+    """Where the rule in force asks for three, two yeses under the old rule are not enough."""
+    three = replace(PAYMENTS, approvals=3)
+    assert say(say(asked().record, BOB).record, CAROL, rule=three).record.request.state is RequestState.PENDING
+
+
+def test_a_softer_rule_does_not_help() -> None:
+    """Where the rule in force asks for one, the request still needs the two it was asked under."""
+    one = replace(PAYMENTS, approvals=1)
+    assert say(asked().record, BOB, rule=one).record.request.state is RequestState.PENDING
+
+
+def test_an_approver_who_is_no_longer_named_no_longer_counts() -> None:
+    """Dave's yes counted by his name; when the file no longer names him, one more yes is needed."""
+    without_dave = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS"})))
+    record = say(asked().record, DAVE).record
+    assert say(record, BOB, rule=without_dave).record.request.state is RequestState.PENDING
+
+
+def test_a_rule_that_is_gone_decides_nothing() -> None:
+    """An API that was taken out of the file can no longer be approved."""
+    with pytest.raises(Refusal, match="no longer offered"):
+        say(asked().record, BOB, rule=None)
+
+
+def test_an_api_that_needs_nobody_is_granted_at_once() -> None:
+    """With `approvals: 0` there is no card, and the key is promised in the same breath."""
+    step = asked(replace(PAYMENTS, approvals=0))
+    assert step.record.request.state is RequestState.APPROVED
+    assert EffectKind.ISSUE_KEY in kinds(step)
+    assert all(message.kind is not MessageKind.CARD for message in step.record.messages)
+
+
+def test_a_yes_that_counts_another_way_now_can_be_said_again() -> None:
+    """Dave's yes counted by his name; the file names him through his group by now, so he says it once more and it counts."""
+    by_group = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS"})))
+    first = say(asked().record, DAVE).record
+    again = say(first, person("dave", "S0LEADS"), rule=by_group).record
+    assert [review.counted_by for review in first.reviews] == ["UDAVE"]
+    assert [review.counted_by for review in again.reviews] == ["S0LEADS"]
+    assert say(again, BOB, rule=by_group).record.request.state is RequestState.APPROVED
+
+
+def test_a_no_after_a_yes_needs_no_other_way() -> None:
+    """Bob may change his mind until the decision, and his no takes the place of his yes."""
+    denied = say(say(asked().record, BOB).record, BOB, Verdict.NO).record
+    assert [review.verdict for review in denied.reviews] == [Verdict.NO]
+
+
+def test_a_decision_is_written_down() -> None:
+    """Who decided, by which rule, and until when: the audit has it in the order in which it happened."""
+    life = Life()
+    life.says(BOB)
+    life.says(CAROL)
+    assert [line.event for line in life.audit] == [
+        AuditEvent.ASKED,
+        AuditEvent.REVIEWED,
+        AuditEvent.REVIEWED,
+        AuditEvent.APPROVED,
+    ]
+    assert life.audit[-2].details == {
+        "verdict": "yes",
+        "reviewer": "UCAROL",
+        "counted_by": "S0LEADS",
+        "have": 2,
+        "need": 2,
+    }
+    until = (NOW + 7 * DAY).isoformat()
+    assert life.audit[-1].details == {"rule": "payments", "rule_digest": "digest", "need": 2, "until": until}
+    assert life.audit[-1].actor == CAROL.identity
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_decision_drops_what_waited_for_it(verdict: Verdict) -> None:
+    """Nothing lapses and nobody is reminded after it."""
+    life = Life(replace(PAYMENTS, approvals=1))
+    assert {(EffectKind.LAPSE_REQUEST, "r"), (EffectKind.REMIND, "r")} <= life.open.keys()
+    decided = lifecycle.review(life.record, life.rule, BOB, verdict, "", NOW, Ids())
+    assert {(EffectKind.LAPSE_REQUEST, "r"), (EffectKind.REMIND, "r")} <= set(decided.drops)
+
+
+@pytest.mark.parametrize(
+    ("plan", "lifetime", "reason", "field"),
+    [
+        ("gold", DAY, "because", "plan"),
+        (None, DAY, "because", "plan"),
+        ("small", 9 * DAY, "because", "lifetime"),
+        ("small", DAY, "  ", "reason"),
+    ],
+)
+def test_a_form_that_the_rule_does_not_offer(plan: str | None, lifetime: Lifetime, reason: str, field: str) -> None:
+    """The refusal names the field that it is about; of two plans one has to be picked."""
+    limits = PAYMENTS.plans[0].limits
+    rule = replace(PAYMENTS, plans=(Plan("small", limits), Plan("large", limits)), lifetimes=(DAY,))
+    with pytest.raises(Refusal) as caught:
+        lifecycle.check_form(rule, plan, lifetime, reason)
+    assert caught.value.field == field
+    assert lifecycle.check_form(rule, "large", DAY, "because").name == "large"
+
+
+def test_a_single_plan_need_not_be_picked() -> None:
+    """The form does not show it, so the submission does not name it."""
+    assert lifecycle.check_form(PAYMENTS, None, 7 * DAY, "because") is PAYMENTS.plans[0]
+
+
+# --- withdrawn or lapsed -----------------------------------------------------------------------------------------------
+
+
+def test_only_the_requester_withdraws() -> None:
+    """Alice can take her request back while it waits; Mallory cannot, and nobody can afterwards."""
+    record = asked().record
+    with pytest.raises(Refusal):
+        lifecycle.withdraw(record, MALLORY.identity, NOW, Ids())
+    withdrawn = lifecycle.withdraw(record, ALICE.identity, NOW, Ids()).record
+    assert withdrawn.request.state is RequestState.WITHDRAWN
+    with pytest.raises(Refusal, match="was withdrawn"):
+        lifecycle.withdraw(withdrawn, ALICE.identity, NOW, Ids())
+
+
+def test_nobody_decides_and_it_lapses() -> None:
+    """Past its time a request has lapsed, whoever looks first, and the requester hears of it."""
+    assert lifecycle.settle(asked().record, NOW + 2 * DAY, Ids()) is None
+    reminded = lifecycle.settle(asked().record, NOW + 7 * DAY - timedelta(seconds=1), Ids())
+    assert reminded is not None
+    assert reminded.record.request.state is RequestState.PENDING
+    lapsed = lifecycle.settle(asked().record, NOW + 7 * DAY, Ids())
+    assert lapsed is not None
+    assert lapsed.record.request.state is RequestState.LAPSED
+    assert EffectKind.POST_MESSAGE in kinds(lapsed)
+
+
+def test_what_a_leaver_asked_for_ends_at_once() -> None:
+    """Alice was deactivated before anybody decided: her request is over, and the audit says why."""
+    life = Life()
+    life.sees(GONE)
+    assert life.record.request.state is RequestState.WITHDRAWN
+    assert life.record.request.decided_by is None
+    assert [line.event for line in life.audit[-2:]] == [AuditEvent.LEFT, AuditEvent.WITHDRAWN]
+    assert life.events(AuditEvent.LEFT)[0].details == {"person": "UALICE", "why": GONE.why}
+    assert life.open.keys().isdisjoint({(EffectKind.LAPSE_REQUEST, "r"), (EffectKind.REMIND, "r")})
+
+
+# --- approvers who are silent ------------------------------------------------------------------------------------------
+
+
+def test_silent_approvers_are_reminded_twice() -> None:
+    """After a third of the time and a day before the end the card's channel is told, and each time the audit."""
+    life = Life()
+    life.passes(56 * HOUR - SECOND)
+    assert life.topics(MessageKind.REMINDER) == []
+    life.passes(SECOND)
+    assert life.topics(MessageKind.REMINDER) == [Topic.STILL_WAITING]
+    assert life.last_message().target == PAYMENTS.approvals_channel
+    life.passes(6 * DAY - 56 * HOUR - SECOND)
+    assert life.topics(MessageKind.REMINDER) == [Topic.STILL_WAITING]
+    life.passes(SECOND)
+    assert life.topics(MessageKind.REMINDER) == [Topic.STILL_WAITING, Topic.LAST_CHANCE]
+    life.passes(DAY)
+    assert life.record.request.state is RequestState.LAPSED
+    assert life.reminded() == ["still waiting", "last chance"]
+
+
+def test_after_a_long_absence_one_reminder_is_enough() -> None:
+    """The bot was off until an hour before the end: the last chance is told, and what was missed is not."""
+    life = Life()
+    life.is_away(7 * DAY - HOUR)
+    assert life.topics(MessageKind.REMINDER) == [Topic.LAST_CHANCE]
+    life.passes(HOUR - SECOND)
+    assert life.reminded() == ["last chance"]
+    assert timing.reminders(life.record) == ()
+
+
+@pytest.mark.parametrize(
+    ("lapses_after", "topics"),
+    [
+        (36 * HOUR, [Topic.STILL_WAITING]),
+        (36 * HOUR + SECOND, [Topic.STILL_WAITING, Topic.LAST_CHANCE]),
+        (HOUR, [Topic.STILL_WAITING]),
+    ],
+)
+def test_a_short_wait_has_no_last_chance(lapses_after: timedelta, topics: list[Topic]) -> None:
+    """Where a day before the end comes no later than a third of the time, that day is not told of."""
+    life = Life(replace(PAYMENTS, lapses_after=lapses_after))
+    life.passes(lapses_after)
+    assert life.topics(MessageKind.REMINDER) == topics
+    assert life.record.request.state is RequestState.LAPSED
+
+
+def test_a_decision_ends_the_reminding() -> None:
+    """Bob says no: nobody is reminded any more, and a note that was not posted yet stays unposted."""
+    life = Life()
+    life.now += 56 * HOUR
+    life.settle()
+    note = life.last_message()
+    assert note.topic is Topic.STILL_WAITING
+    life.says(BOB, Verdict.NO)
+    assert (EffectKind.REMIND, "r") not in life.open
+    life.works()
+    assert not next(one for one in life.record.messages if one.id == note.id).is_posted
+    life.passes(7 * DAY)
+    assert life.reminded() == ["still waiting"]
+
+
+def test_what_woke_too_early_is_promised_again() -> None:
+    """A promise that is kept before its time reminds nobody and stands again for the right time."""
+    life = Life()
+    life.works()
+    place = (EffectKind.REMIND, "r")
+    assert life.open[place] == NOW + 56 * HOUR
+    life.now += HOUR
+    life.act(place)
+    assert life.reminded() == []
+    assert life.open[place] == NOW + 56 * HOUR
+    early = lifecycle.observe(held().record, facts.Due(), NOW + DAY, Ids())
+    assert {(one.kind, one.due_at) for one in early.promises} == {
+        (EffectKind.END_GRANT, NOW + 7 * DAY),
+        (EffectKind.REMIND, NOW + 6 * DAY),
+    }

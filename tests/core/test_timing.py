@@ -1,0 +1,128 @@
+"""Decisions of time: which end comes first, which reminders are still to come, and what wakes the bot for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.core import timing
+from bot.core.model import (
+    EffectKind,
+    Grant,
+    GrantState,
+    Message,
+    MessageId,
+    MessageKind,
+    Promise,
+    Record,
+    Topic,
+)
+from bot.core.timing import LEFT_BEHIND, UNREVIEWED, End, Reminder
+from tests.core.life import DAY, NOW, SECOND, asked
+
+ACTIVE = Grant(GrantState.ACTIVE, NOW, NOW + 7 * DAY)
+ENDLESS = replace(ACTIVE, until=None, review_at=NOW + 90 * DAY)
+
+
+def granted(grant: Grant, used_by: str = "") -> Record:
+    request = asked().record.request
+    return Record(replace(request, used_by=used_by, state=request.state.APPROVED), grant=grant)
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("grant", "used_by", "end"),
+    [
+        (ACTIVE, "", End(NOW + 7 * DAY)),
+        (replace(ACTIVE, state=GrantState.ISSUING), "", End(NOW + 7 * DAY)),
+        (replace(ACTIVE, state=GrantState.ENDED), "", None),
+        (replace(ENDLESS, review_at=None), "", None),
+        (ENDLESS, "", End(NOW + 104 * DAY, UNREVIEWED)),
+        (replace(ENDLESS, asked_at=NOW + 100 * DAY), "", End(NOW + 114 * DAY, UNREVIEWED)),
+        (replace(ACTIVE, left_at=NOW), "", End(NOW + DAY, LEFT_BEHIND)),
+        (replace(ACTIVE, left_at=NOW), "  ", End(NOW + DAY, LEFT_BEHIND)),
+        (replace(ACTIVE, left_at=NOW), "checkout", End(NOW + 7 * DAY)),
+        (replace(ACTIVE, left_at=NOW + 6 * DAY + SECOND), "", End(NOW + 7 * DAY)),
+    ],
+)
+def test_the_end_that_comes_first(grant: Grant, used_by: str, end: End | None) -> None:
+    """Of the grant's own, a review that nobody answers, and a holder who left a key without a use."""
+    assert timing.end_of(granted(grant, used_by)) == end
+
+
+# --- reminders --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("grant", "reminder"),
+    [
+        (ACTIVE, Reminder(NOW + 6 * DAY, Topic.ENDING)),
+        (replace(ACTIVE, state=GrantState.ISSUING), None),
+        (replace(ACTIVE, state=GrantState.ENDED), None),
+        (replace(ACTIVE, until=NOW + 2 * DAY - SECOND), None),
+        (replace(ACTIVE, until=NOW + 2 * DAY), Reminder(NOW + DAY, Topic.ENDING)),
+        (replace(ACTIVE, reminded_at=NOW), None),
+        (replace(ACTIVE, left_at=NOW), None),
+        (ENDLESS, Reminder(NOW + 90 * DAY, Topic.RENEWAL)),
+        (replace(ENDLESS, left_at=NOW), Reminder(NOW + 90 * DAY, Topic.RENEWAL)),
+        (replace(ENDLESS, asked_at=NOW), Reminder(NOW + 13 * DAY, Topic.REVIEWING)),
+        (replace(ENDLESS, asked_at=NOW, reminded_at=NOW), None),
+        (replace(ENDLESS, review_at=None), None),
+    ],
+)
+def test_what_a_holder_or_their_approvers_hear_next(grant: Grant, reminder: Reminder | None) -> None:
+    """Nothing of a short grant, nothing twice, nothing to somebody who has left."""
+    assert timing.reminders(granted(grant)) == ((reminder,) if reminder else ())
+
+
+FIRST = Reminder(NOW + 7 * DAY / 3, Topic.STILL_WAITING)
+LAST = Reminder(NOW + 6 * DAY, Topic.LAST_CHANCE)
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ((), (FIRST, LAST)),
+        ((Topic.STILL_WAITING,), (LAST,)),
+        ((Topic.LAST_CHANCE,), ()),
+        ((Topic.STILL_WAITING, Topic.LAST_CHANCE), ()),
+    ],
+)
+def test_who_heard_the_last_reminder_need_not_hear_the_first(
+    told: tuple[Topic, ...], left: tuple[Reminder, ...]
+) -> None:
+    """Each is told once, and one that was missed is not told after the one that follows it."""
+    messages = tuple(Message(MessageId(topic), MessageKind.REMINDER, "C1", topic) for topic in told)
+    record = replace(asked().record, messages=messages)
+    assert timing.reminders(record) == left
+    assert all(record.told(topic) for topic in told)
+    assert not record.told(Topic.DENIED)
+
+
+# --- wake-ups ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_waiting_request_wakes_the_bot_twice() -> None:
+    """For its next reminder and for its end."""
+    record = asked().record
+    lapse = Promise(EffectKind.LAPSE_REQUEST, "r", NOW + 7 * DAY)
+    assert list(timing.wake_ups(record)) == [lapse, Promise(EffectKind.REMIND, "r", FIRST.at)]
+
+
+@pytest.mark.parametrize(
+    ("grant", "end", "remind"),
+    [(ACTIVE, 7 * DAY, 6 * DAY), (replace(ACTIVE, until=NOW + DAY), DAY, None), (ENDLESS, 104 * DAY, 90 * DAY)],
+)
+def test_a_grant_wakes_the_bot_for_its_end(grant: Grant, end: timedelta, remind: timedelta | None) -> None:
+    """And for the reminder before it, where there is one."""
+    due: dict[EffectKind, datetime] = {one.kind: one.due_at for one in timing.wake_ups(granted(grant))}
+    assert due == {EffectKind.END_GRANT: NOW + end} | ({EffectKind.REMIND: NOW + remind} if remind else {})
+
+
+def test_what_is_over_wakes_nobody() -> None:
+    """An ended grant has nothing left that time decides."""
+    assert list(timing.wake_ups(granted(replace(ACTIVE, state=GrantState.ENDED)))) == []
