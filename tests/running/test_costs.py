@@ -16,7 +16,7 @@ from tests.world import living
 
 @contextmanager
 def counted(engine: Engine) -> Iterator[Counter[str]]:
-    """How many transactions begin and how many statements run in the block, looks for what is due apart."""
+    """How many transactions that store begin in the block, and how many statements run in all."""
     found: Counter[str] = Counter()
 
     def begun(connection: Any) -> None:
