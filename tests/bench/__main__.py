@@ -12,19 +12,26 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.bench import waiting
+from tests.bench import costs, databases, waiting
 from tests.bench.table import ROWS, Figure, as_json, head, line
 
 Measure = Callable[..., Awaitable[dict[str, Figure]]]
 MEASURES: dict[Measure, tuple[str, ...]] = {
+    costs.processor: ("cpu",),
     waiting.single: ("single",),
     waiting.approve: ("approve",),
     waiting.many: ("crowd",),
     waiting.thousand: ("thousand-late", "thousand-unconfirmed", "thousand-ack", "thousand-last"),
+    costs.calls: ("calls", "calls-approved"),
     waiting.limits: ("limits",),
+    databases.big: ("big-20000", "big-200000", "readyz", "metrics"),
+    databases.year: ("keys", "keys-memory", "revoke", "audit", "audit-memory"),
+    costs.form: ("form",),
+    costs.start: ("start", "start-memory"),
+    costs.auth: ("auth",),
     waiting.on_postgres: ("postgres", "postgres-crowd", "postgres-two"),
 }
-PATIENCE = 420.0
+PATIENCE = 900.0
 
 
 def main() -> int:

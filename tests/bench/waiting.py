@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from statistics import median
 
 from bot.local.slack import RateLimits
@@ -32,19 +33,21 @@ CROWD_WITHIN = 240.0
 
 async def single(*, quick: bool) -> dict[str, Figure]:
     people = 5 if quick else 15
-    return {"single": Figure(await _alone(BOT, people), await _alone(SCRIPT, people), note=f"median of {people}")}
+    return {"single": Figure(await alone(BOT, people), await alone(SCRIPT, people), note=f"median of {people}")}
 
 
 async def approve(*, quick: bool) -> dict[str, Figure]:
     people = 4 if quick else 12
-    ours, script = [await _alone(program, people, REVIEWED) for program in (BOT, SCRIPT)]
+    ours, script = [await alone(program, people, REVIEWED) for program in (BOT, SCRIPT)]
     return {"approve": Figure(ours, script, note=f"median of {people}")}
 
 
-async def _alone(program: Program, people: int, api: str = OPEN, database: str | None = None) -> float:
+async def alone(
+    program: Program, people: int, api: str = OPEN, *, database: str | Path | None = None, others: int = 0
+) -> float:
     """Milliseconds, the median of so many people who come one after the other; the first one warms it up."""
     come = approved_one_by_one if api == REVIEWED else one_by_one
-    async with scene(people + 1, USUAL) as place, place.running(program, database):
+    async with scene(max(people + 1, others), USUAL) as place, place.running(program, database):
         visits = await come(place.slack, range(people + 1), api)
     return 1000 * median(visit.waited or 0 for visit in visits[1:])
 
@@ -167,12 +170,12 @@ async def on_postgres(*, quick: bool) -> dict[str, Figure]:
 
     people, alone = (60, 5) if quick else (200, 12)
     async with server() as new_database:
-        one_person = await _alone(BOT, alone, database=new_database())
+        one_person = await alone(BOT, alone, database=new_database())
         one = await _last_token(BOT, people, new_database())
         two = await _last_token(BOT, people, new_database(), replicas=2)
     script = await _last_token(SCRIPT, people)
     return {
-        "postgres": Figure(one_person, await _alone(SCRIPT, alone), note=f"median of {alone}"),
+        "postgres": Figure(one_person, await alone(SCRIPT, alone), note=f"median of {alone}"),
         "postgres-crowd": Figure(one, script, note=_told(people, 1)),
         "postgres-two": Figure(two, script, one, note="" if one is None else f"one: {one:.1f} s"),
     }
