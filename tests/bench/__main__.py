@@ -31,7 +31,7 @@ MEASURES: dict[Measure, tuple[str, ...]] = {
     costs.auth: ("auth",),
     waiting.on_postgres: ("postgres", "postgres-crowd", "postgres-two"),
 }
-PATIENCE = 900.0
+PATIENCE = 600.0
 
 
 def main() -> int:
@@ -44,15 +44,14 @@ def main() -> int:
     if unknown := only - {row.name for row in ROWS}:
         print(f"There is no row {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in ROWS)}.")
         return 2
-    figures = _measured(only, quick=arguments.quick)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(as_json(figures), indent=2))
+    _measured(only, arguments.json, quick=arguments.quick)
     return 0
 
 
-def _measured(only: set[str], *, quick: bool) -> dict[str, Figure]:
-    """Each line is printed as soon as there is one."""
-    began, figures = time.monotonic(), {}
+def _measured(only: set[str], file: Path | None, *, quick: bool) -> None:
+    """Each line is printed, and written, as soon as there is one."""
+    began = time.monotonic()
+    figures: dict[str, Figure] = {}
     print(head(), flush=True)
     for measure, names in MEASURES.items():
         if only.isdisjoint(names):
@@ -62,8 +61,9 @@ def _measured(only: set[str], *, quick: bool) -> dict[str, Figure]:
         for row in ROWS:
             if row.name in found:
                 print(line(row, found[row.name]), flush=True)
+        if file:
+            file.write_text(json.dumps(as_json(figures), indent=2))
     print(f"{time.monotonic() - began:.0f} s", flush=True)
-    return figures
 
 
 async def _bounded(measure: Measure, names: tuple[str, ...], *, quick: bool) -> dict[str, Figure]:

@@ -8,7 +8,20 @@ from statistics import median
 
 from bot.local.slack import Entry, LocalSlack
 from tests.bench.people import Visitor, card_of, crowd, one_by_one, quiet
-from tests.bench.scene import APPROVER, BOT, COMMAND, HERE, OPEN, REVIEWED, SCRIPT, USUAL, Process, Program, scene, user_id
+from tests.bench.scene import (
+    APPROVER,
+    BOT,
+    COMMAND,
+    HERE,
+    OPEN,
+    REVIEWED,
+    SCRIPT,
+    USUAL,
+    Process,
+    Program,
+    scene,
+    user_id,
+)
 from tests.bench.table import Figure
 
 WARM = 20

@@ -120,10 +120,10 @@ async def big(*, quick: bool) -> dict[str, Figure]:
 
 
 def _seconds_to_fill(database: Path, number: int) -> float:
-    """Nine of ten have ended; of the others the bot has still to watch the end, and who holds them."""
+    """Nine of ten have their token and still hold it: the bot has to watch the end of each, and who holds it."""
     started = time.perf_counter()
-    fill(database, ENDED, number * 9 // 10)
-    fill(database, LIVING_TOO, number // 10, over=timedelta(hours=20))  # within a day, when tokens are hidden
+    fill(database, ENDED, number // 10)
+    fill(database, LIVING_TOO, number * 9 // 10, over=timedelta(hours=20))  # within a day, when tokens are hidden
     return time.perf_counter() - started
 
 
@@ -132,7 +132,11 @@ def _megabytes(database: Path) -> float:
 
 
 async def _probes(database: Path, effects: int) -> dict[str, Figure]:
-    async with scene(FIRST_OWNER + OWNERS, HERE) as place, place.running(BOT, database) as process, aiohttp.ClientSession() as session:
+    async with (
+        scene(FIRST_OWNER + OWNERS, HERE) as place,
+        place.running(BOT, database) as process,
+        aiohttp.ClientSession() as session,
+    ):
         await quiet(place.slack)
         found = {}
         for name in ("readyz", "metrics"):

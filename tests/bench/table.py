@@ -112,7 +112,12 @@ def _number(value: float | None, unit: str) -> str:
 def as_json(figures: Mapping[str, Figure], rows: Sequence[Row] = ROWS) -> list[dict[str, object]]:
     """What a program reads: a row, its figure, the ratio and the verdict."""
     return [
-        {**asdict(row), **asdict(figures[row.name]), "ratio": ratio(figures[row.name]), "met": is_met(row, figures[row.name])}
+        {
+            **asdict(row),
+            **asdict(figures[row.name]),
+            "ratio": ratio(figures[row.name]),
+            "met": is_met(row, figures[row.name]),
+        }
         for row in rows
         if row.name in figures
     ]
