@@ -1,11 +1,10 @@
 """Making messages out of what an app sent, and refusing what Slack would refuse."""
 
-import copy
 import json
 from typing import Any
 
 from bot.local.slack.block_kit import check_blocks, figures
-from bot.local.slack.journal import Journal, Json
+from bot.local.slack.journal import Journal, Json, copied
 from bot.local.slack.workspace import Message, Workspace
 
 LONGEST_POST = 40_000
@@ -75,7 +74,7 @@ class Posting:
             raise ApiError("invalid_blocks_format")
         if complaints := check_blocks(blocks):
             raise ApiError("invalid_blocks", *complaints)
-        return copy.deepcopy(blocks)
+        return copied(blocks)
 
     @staticmethod
     def _checked_attachments(attachments: Any) -> list[Json]:
@@ -91,7 +90,7 @@ class Posting:
         ]
         if complaints:
             raise ApiError("invalid_blocks", *complaints)
-        return copy.deepcopy(attachments)
+        return copied(attachments)
 
     @staticmethod
     def _checked_metadata(args: Json) -> Json:
@@ -107,7 +106,7 @@ class Posting:
     ) -> Message:
         """A message of the app with its own ts, not yet shown to anybody."""
         place = self._workspace
-        blocks = copy.deepcopy(content.get("blocks") or [])
+        blocks = copied(content.get("blocks") or [])
         place.name_blocks(blocks)
         return Message(
             channel=channel,
@@ -129,7 +128,7 @@ class Posting:
         if "text" in content:
             message.text = content["text"]
         if "blocks" in content:
-            blocks = copy.deepcopy(content["blocks"])
+            blocks = copied(content["blocks"])
             self._workspace.name_blocks(blocks)
             message.blocks = blocks
             message.state = {}

@@ -105,6 +105,11 @@ class LocalSlack:
         self._runner: web.AppRunner | None = None
 
     @property
+    def limits(self) -> RateLimits:
+        """How much the app may do; it may be switched on and off."""
+        return self._parts.limits
+
+    @property
     def bot_token(self) -> str:
         return self._parts.bot_token
 

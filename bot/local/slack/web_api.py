@@ -183,7 +183,7 @@ class WebApi:
         data = methods()
         channel = args.get("channel") if method == "chat.postMessage" else None
         if isinstance(channel, str) and channel in self._place.users:
-            channel = next((c.id for c in self._place.channels.values() if c.im_user == channel), None)
+            channel = self._place.dms[channel].id if channel in self._place.dms else None
         per_minute = data["per_minute"][data["methods"][method]["tier"]]
         return self._parts.limits.retry_after(method, per_minute, channel, self._parts.clock)
 
@@ -465,7 +465,7 @@ class WebApi:
         content = self._parts.posting.content(args, "chat.update", longest=LONGEST_EDIT)
         self._parts.posting.edit(message, content)
         message.edited = {"user": self._place.bot_user, "ts": f"{int(self._parts.clock())}.000000"}
-        self._parts.changes.notify()
+        self._place.changed(message)
         return {"channel": message.channel, "ts": message.ts, "text": message.text, "message": message.as_json()}
 
     def _chat_delete(self, args: Json) -> Json:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.local.slack.block_kit import element_slots, initial_state
-from bot.local.slack.journal import Changes, Clock, Json
+from bot.local.slack.journal import Changes, Clock, Json, copied
 
 KINDS = ("member", "admin", "owner", "guest", "single_channel_guest", "deactivated", "stranger", "external", "bot")
 SLACKBOT = "USLACKBOT"
@@ -241,9 +241,9 @@ class Message:
         if self.bot_id:
             message |= {"bot_id": self.bot_id, "app_id": self.app_id}
         if self.blocks:
-            message["blocks"] = copy.deepcopy(self.blocks)
+            message["blocks"] = copied(self.blocks)
         if self.attachments:
-            message["attachments"] = copy.deepcopy(self.attachments)
+            message["attachments"] = copied(self.attachments)
         if self.thread_ts:
             message["thread_ts"] = self.thread_ts
         if self.broadcast:
@@ -295,7 +295,7 @@ class View:
         return str(self.content.get("external_id") or "")
 
     def as_json(self) -> Json:
-        content = copy.deepcopy(self.content)
+        content = copied(self.content)
         return {
             "id": self.id,
             "team_id": self.team_id,
@@ -303,7 +303,7 @@ class View:
             "blocks": content["blocks"],
             "private_metadata": content.get("private_metadata") or "",
             "callback_id": content.get("callback_id") or "",
-            "state": {"values": copy.deepcopy(self.state)},
+            "state": {"values": copied(self.state)},
             "hash": self.hash,
             "title": content.get("title"),
             "clear_on_close": bool(content.get("clear_on_close")),
@@ -369,6 +369,7 @@ class Workspace:
         self.users: dict[str, User] = {}
         self.groups: dict[str, UserGroup] = {}
         self.channels: dict[str, Channel] = {}
+        self.dms: dict[str, Channel] = {}
         self.posts: dict[str, list[Message]] = {}
         self.ephemerals: list[Message] = []
         self.stacks: dict[str, list[View]] = {}
@@ -512,10 +513,9 @@ class Workspace:
 
     def dm(self, user_id: str) -> Channel:
         """The app's direct messages with one person, opened when there are none yet."""
-        for channel in self.channels.values():
-            if channel.im_user == user_id:
-                return channel
-        channel = Channel(
+        if (found := self.dms.get(user_id)) is not None:
+            return found
+        channel = self.dms[user_id] = Channel(
             self.new_id("D", user_id.removeprefix("U0")),
             "directmessage",
             [user_id, self.bot_user],
@@ -631,8 +631,13 @@ class Workspace:
             parent.replies.append(message)
         self.posts[message.channel].append(message)
         self.rings += self._who_is_rung(message, parent)
-        self._changes.notify()
+        self.changed(message)
         return message
+
+    def changed(self, message: Message) -> None:
+        """A message is new, another or gone."""
+        reader = message.ephemeral_to or self.channels[message.channel].im_user
+        self._changes.notify(*([reader] if reader else ()))
 
     def _who_is_rung(self, message: Message, parent: Message | None) -> Iterator[Ring]:
         in_thread = {one.user for one in (parent, *parent.replies)} if parent is not None else set()
@@ -656,22 +661,22 @@ class Workspace:
         return None
 
     def message(self, channel: str, ts: str) -> Message | None:
-        return next((m for m in self.posts.get(channel, ()) if m.ts == ts and not m.deleted), None)
+        newest_first = reversed(self.posts.get(channel, ()))
+        return next((m for m in newest_first if m.ts == ts and not m.deleted), None)
 
     def remove(self, message: Message) -> None:
         message.deleted = True
-        if message in self.posts.get(message.channel, []):
-            self.posts[message.channel].remove(message)
+        posts = self.posts.get(message.channel, [])
+        posts[:] = [one for one in posts if one is not message]
         parent = self.message(message.channel, message.thread_ts) if message.is_reply and message.thread_ts else None
         if parent is not None:
             parent.replies.remove(message)
-        if message in self.ephemerals:
-            self.ephemerals.remove(message)
-        self._changes.notify()
+        self.ephemerals = [one for one in self.ephemerals if one is not message]
+        self.changed(message)
 
     def show_ephemeral(self, message: Message) -> Message:
         self.ephemerals.append(message)
-        self._changes.notify()
+        self.changed(message)
         return message
 
     def visible_to(self, user_id: str, channel: str | None = None) -> list[Message]:
@@ -689,7 +694,7 @@ class Workspace:
 
     def new_view(self, content: Json, user_id: str, *, over: View | None = None) -> View:
         """Not yet shown. Slack names the blocks and elements that came without a name."""
-        content = copy.deepcopy(content)
+        content = copied(content)
         self.name_blocks(content["blocks"])
         view_id = f"V0{self._rng.getrandbits(44):011X}"
         view = View(
@@ -724,7 +729,7 @@ class Workspace:
 
     def replace_view(self, view: View, content: Json) -> None:
         """What was typed stays where block_id, action_id and type stay."""
-        content = copy.deepcopy(content)
+        content = copied(content)
         self.name_blocks(content["blocks"])
         before = view.state
         view.content = content
@@ -736,24 +741,24 @@ class Workspace:
                     actions[action_id] = kept
         view.hash = self._new_hash()
         view.errors, view.banner = {}, None
-        self._changes.notify()
+        self._changes.notify(view.user)
 
     def _new_hash(self) -> str:
         return f"{int(self._clock())}.{self._rng.getrandbits(40):010x}"
 
     def show_view(self, view: View) -> None:
         self.stacks.setdefault(view.user, []).append(view)
-        self._changes.notify()
+        self._changes.notify(view.user)
 
     def close_view(self, view: View) -> None:
         stack = self.stacks.get(view.user, [])
         if view in stack:
             stack.remove(view)
-        self._changes.notify()
+        self._changes.notify(view.user)
 
     def clear_views(self, user_id: str) -> None:
         self.stacks[user_id] = []
-        self._changes.notify()
+        self._changes.notify(user_id)
 
     def find_view(self, *, view_id: str | None = None, external_id: str | None = None) -> View | None:
         every = [*self.homes.values(), *(view for stack in self.stacks.values() for view in stack)]
