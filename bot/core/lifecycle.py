@@ -262,11 +262,13 @@ def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
 
 
 def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
-    """The message that was clicked is shown afresh; a copy that an answer lost made is taken in as one more card."""
+    """Show the clicked message afresh. A copy, which a lost answer left behind, is taken in: a card among the approvers, a
+    status anywhere else."""
     draft = Draft(record, now, new_id)
     known = next((one for one in record.messages if (one.channel, one.ts) == (channel, ts)), None)
     if known is None:
-        known = Message(MessageId(new_id()), MessageKind.CARD, channel, None, channel, ts, posted_at=now)
+        kind = MessageKind.CARD if channel == record.request.rule.approvals_channel else MessageKind.STATUS
+        known = Message(MessageId(new_id()), kind, channel, None, channel, ts, posted_at=now)
         draft.record = replace(record, messages=(*record.messages, known))
     draft.change_message(known.id, shown_version=0)
     draft.promise(EffectKind.SHOW_MESSAGE, known.id, now)
