@@ -352,13 +352,7 @@ class Listeners:
 
     async def on_deny(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """A no needs a reason: the form for it opens only for those who may say no."""
-        where = Where.of(body)
-
-        async def form(person: Person) -> Body:
-            record = await self._operations.may_review(action["value"], person)
-            return modals.deny_form(record, where.channel, where.ts)
-
-        await self._open_form(ack, body, action["value"], form)
+        await self._open_form(ack, body, action["value"], self._operations.may_review, modals.deny_form)
 
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
         async def deny(person: Person) -> Outcome:
@@ -372,11 +366,7 @@ class Listeners:
 
     async def on_revoke_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """Whoever ends what another holds says why: the form for it opens only for those who may."""
-
-        async def form(person: Person) -> Body:
-            return modals.revoke_form(await self._operations.may_revoke(action["value"], person))
-
-        await self._open_form(ack, body, action["value"], form)
+        await self._open_form(ack, body, action["value"], self._operations.may_revoke, modals.revoke_form)
 
     async def on_revoke_reason(self, ack: AsyncAck, body: Body) -> None:
         async def revoke(person: Person) -> Outcome:
@@ -397,10 +387,7 @@ class Listeners:
         await self._click(ack, body, action["value"], revoke)
 
     async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        async def form(person: Person) -> Body:
-            return modals.replace_form(await self._operations.may_replace(action["value"], person))
-
-        await self._open_form(ack, body, action["value"], form)
+        await self._open_form(ack, body, action["value"], self._operations.may_replace, modals.replace_form)
 
     async def on_replace(self, ack: AsyncAck, body: Body) -> None:
         async def replace_token(person: Person) -> Outcome:
@@ -426,19 +413,26 @@ class Listeners:
     # what clicks and forms have in common
 
     async def _open_form(
-        self, ack: AsyncAck, body: Body, request_id: str, form: Callable[[Person], Awaitable[Body]]
+        self,
+        ack: AsyncAck,
+        body: Body,
+        request_id: str,
+        allowed: Callable[[str, Person], Awaitable[Record]],
+        draw: Callable[[Record], Body],
     ) -> None:
-        """A click that opens a form, or says why not."""
+        """A click that opens a form where `allowed` gives the record, or says why not."""
         where = Where.of(body)
 
-        async def draw() -> Body:
-            return await form(await self._member(where.user_id))
+        async def check() -> Record:
+            return await allowed(request_id, await self._member(where.user_id))
 
+        record: Record | None = None
         try:
-            view = await self._in_time(draw())
+            record = await self._in_time(check())
         except Refusal as refusal:
             await ack()
             await self._say_no(where, request_id, refusal)
+            await self._show_afresh(where, request_id, outdated=refusal.code in _OVERTAKEN)
         except _TooLateError:
             await ack()
             await self._notice(where, "Not confirmed", UNCONFIRMED)
@@ -447,7 +441,8 @@ class Listeners:
             raise
         else:
             await ack()
-            await self._open(where, view)
+            await self._open(where, draw(record))
+            await self._show_afresh(where, request_id, record)
 
     async def _submitted(
         self, ack: AsyncAck, body: Body, kind: str, field: str, operation: Callable[[Person], Awaitable[Outcome]]
@@ -494,6 +489,7 @@ class Listeners:
     ) -> None:
         """Look up, decide, commit, then ack; a no is answered on the click's own trigger, never with silence."""
         where, kind = Where.of(body), body["actions"][0]["action_id"]
+        record: Record | None = None
 
         async def act() -> Outcome:
             return await operation(await self._member(where.user_id))
@@ -501,7 +497,7 @@ class Listeners:
         with metrics.ANSWER_SECONDS.labels("click").time():
             try:
                 outcome = await self._in_time(act())
-                refusal = outcome.refusal
+                record, refusal = outcome.record, outcome.refusal
             except Refusal as no:
                 refusal = no
             except _TooLateError:
@@ -516,13 +512,31 @@ class Listeners:
         metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
         if refusal:
             await self._say_no(where, request_id, refusal)
+        outdated = refusal is not None and refusal.code in _OVERTAKEN
+        await self._show_afresh(where, request_id, record, outdated=outdated)
         await self._refresh(where.user_id, where.view_id)
 
     async def _say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
         await self._notice(where, _refusal_title(refusal), refusal.text)
-        if refusal.code in ("decided", "ended") and where.channel and where.ts:
-            await self._operations.repaint(request_id, where.channel, where.ts)
         await self._tell_audit(where.user_id, None, refusal, "clicking", request_id)
+
+    async def _show_afresh(
+        self, where: Where, request_id: str, record: Record | None = None, *, outdated: bool = False
+    ) -> None:
+        """The clicked message says what is true now, where nothing else would edit it.
+
+        That is a copy, which a post made whose answer was lost, and one that is `outdated`: its edit may be lost.
+        """
+        if not (where.channel and where.ts):
+            return
+        if record is None and not outdated:
+            with suppress(Refusal):
+                record = await self._operations.look(request_id)
+        is_copy = record is not None and not any(
+            (one.channel, one.ts) == (where.channel, where.ts) for one in record.messages
+        )
+        if is_copy or outdated:
+            await self._operations.repaint(request_id, where.channel, where.ts)
 
     async def _tell_audit(
         self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None
@@ -638,6 +652,7 @@ class Listeners:
 
 _DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
 _TOLD = {"deny": "the requester", "revoke": "the holder"}
+_OVERTAKEN = frozenset({"decided", "ended"})
 _FOR_THE_AUDIT = frozenset(
     {
         "not_allowed",

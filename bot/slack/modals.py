@@ -46,8 +46,6 @@ MAX_RADIOS = 5
 MAX_REASON = 500
 MAX_USED_BY = 80
 
-NOT_CONFIRMED = "Not confirmed. Please try again: trying again is harmless."
-
 
 class StaleView(Exception):
     """The view that came back is not one that this version draws, or not all of it had been drawn yet."""
@@ -344,22 +342,16 @@ def accepted(record: Record, *, decision: str) -> Block:
     return notice(request.label, f"{asked}\n{now}")
 
 
-def not_confirmed() -> Block:
-    """Where there is no form left to show the sentence in."""
-    return notice("Not confirmed", NOT_CONFIRMED)
-
-
 def notice(title: str, said: str) -> Block:
     """A small modal that asks nothing: for a click that lost or was refused. `said` is mrkdwn of our own."""
     return _view(title, [_section(said)], close="Close", callback=CALLBACK_NOTICE)
 
 
-def deny_form(record: Record, channel: str | None = None, ts: str | None = None) -> Block:
-    """A no needs a reason. `channel` and `ts` are those of the card that was clicked."""
+def deny_form(record: Record) -> Block:
+    """A no needs a reason."""
     request = record.request
     asked_for = f"{inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
     said = f"{wording.person(request.requester)} asked for {asked_for}."
-    metadata = {"request_id": request.id, "channel": channel, "ts": ts}
     return _view(
         f"Deny {request.label}",
         [
@@ -373,7 +365,7 @@ def deny_form(record: Record, channel: str | None = None, ts: str | None = None)
         ],
         submit="Deny",
         callback=CALLBACK_DENY,
-        metadata={name: value for name, value in metadata.items() if value},
+        metadata={"request_id": request.id},
     )
 
 

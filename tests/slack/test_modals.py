@@ -271,8 +271,7 @@ def test_every_view_keeps_the_limits() -> None:
         modals.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
         modals.request_form(form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")),
         modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
-        modals.not_confirmed(),
-        modals.deny_form(asked(number=10**12), "C0APPR", "1.2"),
+        modals.deny_form(asked(number=10**12)),
         modals.revoke_form(asked(number=10**12)),
         modals.revoke_form(asked(used_by="")),
         modals.replace_form(asked(number=10**12)),
@@ -464,8 +463,8 @@ def test_accepted_says_the_number_and_what_happens_now() -> None:
 
 def test_a_denial_comes_back_with_its_reason() -> None:
     """And with the request it is for."""
-    view = modals.deny_form(asked(), "C0APPR", "1.2")
-    assert json.loads(view["private_metadata"]) == {"request_id": "req1", "channel": "C0APPR", "ts": "1.2"}
+    view = modals.deny_form(asked())
+    assert json.loads(view["private_metadata"]) == {"request_id": "req1"}
     assert modals.read_reason(fill(view, reason=" no ")) == ("req1", "no")
     with pytest.raises(modals.StaleView):
         modals.read_reason({**view, "state": {"values": {}}})
