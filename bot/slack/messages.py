@@ -1,7 +1,8 @@
-"""What is shown: a record as Slack messages. Pure; nothing is looked up, decided or sent here.
+"""A record as Slack messages. Pure; nothing is looked up, decided or sent here.
 
-`post` holds only what cannot become false and no button; `show` is the edit that follows the state. The token is in one
-block of `token`'s and nowhere else, least of all in a `text`, which phones show on a lock screen.
+`post` holds only what cannot become false, and buttons, which claim nothing; `show` is the edit that follows the state. A
+post whose answer was lost may stand there twice, and nobody edits the other one. The token is in one block of `token`'s and
+nowhere else, least of all in a `text`, which phones show on a lock screen.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ def post(  # noqa: PLR0911 - one return a kind
     """The message as it is posted first. `undecided` are the user ids of the approvers whom a note reminds."""
     match message.kind:
         case MessageKind.CARD:
-            return _card(record, addressed=True, asker=inert(record.request.requester_name, 80))
+            return _standing(record, _lasting_lines(record, card=True), card=True)
         case MessageKind.STATUS:
-            return _said(_headline(record.request))
+            return _standing(record, _lasting_lines(record, card=False), card=False)
         case MessageKind.TOKEN:
             return _said(f"{record.request.label} · token for {what(record.request)}")
         case MessageKind.NOTICE:
@@ -197,7 +198,7 @@ def _with_buttons(body: Body, buttons: list[Block]) -> Body:
 
 
 def _ask_again(request: Request) -> Block:
-    """The one button that a post may have: it opens a form, which is true at any time."""
+    """The button that opens the form, filled in as it was."""
     return _button("Ask Again", modals.ACTION_ASK_AGAIN, request.id, f"Ask for {request.rule.title} again")
 
 
@@ -219,13 +220,15 @@ def show(record: Record, message: Message, *, help_channel: str, stuck: bool, de
     if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
         return post(record, message, help_channel=help_channel)
     card = message.kind is MessageKind.CARD
-    lines = [
-        *state_lines(record, card=card, stuck=stuck),
-        *_trouble(record, help_channel, stuck=stuck, delayed=delayed),
-    ]
+    lines = state_lines(record, card=card, stuck=stuck)
+    return _standing(record, [*lines, *_trouble(record, help_channel, stuck=stuck, delayed=delayed)], card=card)
+
+
+def _standing(record: Record, lines: list[str], *, card: bool) -> Body:
+    """A card or a status: what was asked for, these lines below it, and the buttons for what can be done."""
     pending = record.request.state is RequestState.PENDING
-    base = _card(record, addressed=pending) if card else _said(_headline(record.request))
-    blocks = [*base.blocks, _section("\n".join(lines))]
+    base = _card(record) if card else _said(_headline(record.request))
+    blocks = [*base.blocks, *([_section("\n".join(lines))] if lines else [])]
     if why := _why(record):
         blocks.append(_typed("Why", wording.without_markup(why)))
     buttons = card_buttons(record) if card else own_buttons(record)
@@ -235,6 +238,17 @@ def show(record: Record, message: Message, *, help_channel: str, stuck: bool, de
     if card and pending:
         said.append("Approve or deny it in this message.")
     return Body(wording.cut("\n".join(said), MAX_TEXT), blocks)
+
+
+def _lasting_lines(record: Record, *, card: bool) -> list[str]:
+    """What a post may say: no state that can change, no count that can rise. It may come late, when all is decided."""
+    request, grant = record.request, record.grant
+    if request.state is RequestState.PENDING:
+        return [_needed(request, card=card), _expires(request)]
+    if grant is None or grant.state is GrantState.ENDED:
+        return state_lines(record, card=card)
+    approved = _approved(record, wording.date(request.decided_at or request.created_at))
+    return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without an end.", approved]
 
 
 def _shown_question(record: Record, message: Message) -> Body:
@@ -281,14 +295,17 @@ def _revoke_for_others(request: Request) -> Block:
     return _button("Revoke", modals.ACTION_REVOKE_ASK, request.id, f"Revoke {request.label}", style="danger")
 
 
-def _card(record: Record, *, addressed: bool, asker: str = "") -> Body:
-    """Who asks for what, and why. `addressed`: to those who may decide, never to the requester.
+def _card(record: Record) -> Body:
+    """Who asks for what, and why. While it is pending it calls those who may decide, and never the requester.
 
-    `asker`: their name where a mention would ring, as it does in a post; an edit rings nobody and mentions them.
+    The post rings whomever it mentions, and until somebody acts the edit says the same: so the requester is named without a
+    mention as long as it is pending.
     """
     request = record.request
-    asked = f"{asker or wording.person(request.requester)} asked for {inert(request.rule.title, 150)}"
-    if addressed:
+    pending = request.state is RequestState.PENDING
+    asker = inert(request.requester_name, 80) if pending else wording.person(request.requester)
+    asked = f"{asker} asked for {inert(request.rule.title, 150)}"
+    if pending:
         asked = f"{wording.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
     facts = {
         "Plan": inert(request.plan.name, 150),
@@ -315,8 +332,9 @@ def state_lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]
     by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
     match request.state:
         case RequestState.PENDING:
-            until = f"Open until {wording.date(request.lapses_at)}, then it lapses."
-            return [_asked_for(request, card=card), *_so_far(record), until]
+            return [_needed(request, card=card), *_so_far(record), _expires(request)]
+        case RequestState.APPROVED if card and (grant := record.grant) and grant.state is not GrantState.ENDED:
+            return [f"{_approved(record, at)} {_access(record, grant)}"]
         case RequestState.APPROVED:
             return [*_granted(record, stuck=stuck), _approved(record, at)]
         case RequestState.DENIED:
@@ -329,12 +347,19 @@ def state_lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]
             assert_never(request.state)
 
 
-def _asked_for(request: Request, *, card: bool) -> str:
+def _needed(request: Request, *, card: bool) -> str:
+    """How many approvals it takes, and for the requester whose: true for as long as anybody reads it."""
     rule = request.rule
-    needed = "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
     if card:
-        return f"Needs {needed}."
-    return f"Waiting for {needed} from {wording.audience(rule.approvers, except_=request.requester)}."
+        return f"Needs {'1 approval' if rule.approvals == 1 else f'{rule.approvals} approvals'}."
+    who = wording.audience(rule.approvers, except_=request.requester)
+    return (
+        f"{who} needs to approve this." if rule.approvals == 1 else f"{rule.approvals} approvals from {who} are needed."
+    )
+
+
+def _expires(request: Request) -> str:
+    return f"Expires {wording.date(request.lapses_at)} if nobody decides."
 
 
 def _so_far(record: Record) -> list[str]:
@@ -374,6 +399,18 @@ def _granted(record: Record, *, stuck: bool) -> list[str]:
             return [wording.begun(ended)]
         case _:
             assert_never(grant.state)
+
+
+def _access(record: Record, grant: Grant) -> str:
+    """How long the holder may use what was granted: the same while the token is made and when it is there."""
+    end = timing.end_of(record)
+    if grant.until is not None:
+        return f"Access until {wording.date(grant.until)}."
+    if grant.asked_at is not None and end is not None:
+        return f"Its approvers are asked whether it is still needed; without a yes it ends {wording.date(end.at)}."
+    if grant.review_at is not None:
+        return f"Access without an end. Whether it is still needed is asked {wording.date(grant.review_at)}."
+    return "Access without an end: a person has to end it."
 
 
 def _active(record: Record, grant: Grant) -> str:

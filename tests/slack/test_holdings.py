@@ -97,7 +97,7 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
     assert marked(shown)[0] == (
         "*R-1042* · Payments (standard)\n<@U0ANN> asks for 7 days\nUsed by: nightly\n"
         "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
-        f"Open until {wording.date(NOW + timedelta(days=7))}, then it lapses."
+        f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
     assert buttons(shown) == {"buttons:req1": ["Approve", "Deny"]}
 

@@ -67,6 +67,10 @@ EVERY = 90 * DAY
 REASON = "the nightly run"
 
 
+APPROVED = f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."
+GRANTED = f"{APPROVED} Access until {wording.date(NOW + timedelta(days=7))}."
+
+
 def ring(why: Topic) -> Message:
     return Message(MessageId("m4"), MessageKind.NOTICE, ANN.user_id, why)
 
@@ -269,35 +273,80 @@ def test_whatever_a_person_typed_is_inert_in_every_message(reason: str, used_by:
     check(messages.audit(rows)[0])
 
 
-def test_a_post_has_no_button_and_no_state() -> None:
-    """It holds for ever, so whatever becomes of the request, it says the same."""
-    asked_for = [
-        replace(one.request, rule=rule(), lifetime=7 * DAY, used_by="nightly") for one in ends(REASON).values()
-    ]
-    records = [replace(one, request=request) for one, request in zip(ends(REASON).values(), asked_for, strict=True)]
+def test_a_post_says_what_stays_true_whatever_becomes_of_the_request() -> None:
+    """While nobody has decided it says the same, whoever has said yes so far: no state, no count."""
+    pending, half = ends(REASON)["pending"], ends(REASON)["half"]
     for message in (CARD, STATUS, TOKEN):
-        said = {json.dumps(post(record, message).blocks) for record in records}
-        assert len(said) == 1
-        assert "button" not in said.pop()
+        assert post(pending, message).blocks == post(half, message).blocks
+    for message in (CARD, STATUS):
+        said = post(half, message).text
+        assert f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides." in said
+        assert "so far" not in said
+        assert "aiting" not in said
+
+
+@pytest.mark.parametrize(("message", "offered"), [(CARD, ["Approve", "Deny"]), (STATUS, ["Withdraw"])])
+def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: list[str]) -> None:
+    """It has its buttons at once, and what is shown of a request without a review is what was posted."""
+    record = Story().record
+    posted, shown = post(record, message), show(record, message)
+    assert buttons(posted) == offered
+    assert (posted.text, posted.blocks) == (shown.text, shown.blocks)
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "offered"),
+    [
+        (
+            "at once",
+            (
+                f"Granted until {wording.date(NOW + timedelta(days=7))}.\n"
+                f"Granted at once, {wording.date(NOW)}: no approval was needed."
+            ),
+            ["Revoke"],
+        ),
+        (
+            "delivered",
+            f"Granted until {wording.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
+            ["Replace Token", "Revoke"],
+        ),
+        (
+            "asked about",
+            f"Granted without an end.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
+            ["Replace Token", "Revoke"],
+        ),
+        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
+        ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.", ["Ask Again"]),
+    ],
+)
+def test_a_status_that_is_posted_late_says_what_was_decided(state: str, said: str, offered: list[str]) -> None:
+    """When it was granted and until when does not change any more; the buttons are for what can be done."""
+    body = post(ends()[state], STATUS)
+    assert said in lines(body)
+    assert body.text.startswith("R-1042 · Payments (standard), ")
+    assert buttons(body) == offered
 
 
 def test_the_card_calls_those_who_may_decide_and_never_the_requester() -> None:
-    """The post rings the approvers and nobody else; the edit, which rings nobody, mentions who asks, and once."""
+    """The post rings the approvers and nobody else; once it is decided it calls nobody and mentions who asked, once."""
     record = Story().record
-    posted, edited = post(record, CARD), show(record, CARD)
-    name = record.request.requester_name
-    for body, asker in ((posted, name), (edited, "<@U0ANN>")):
-        shown = body.blocks[1]["text"]["text"]
-        assert shown == f"<!subteam^S0LEADS> and <@U0BOB>: {asker} asked for Payments"
-        assert body.text.startswith(shown)
-        assert "<!here>" not in body.text
+    posted, decided = post(record, CARD), show(ends()["issuing"], CARD)
+    called = f"<!subteam^S0LEADS> and <@U0BOB>: {record.request.requester_name} asked for Payments"
+    assert posted.blocks[1]["text"]["text"] == called
+    assert posted.text.startswith(called)
     assert "<@U0ANN>" not in posted.text + json.dumps(posted.blocks)
-    assert json.dumps(edited.blocks).count("<@U0ANN>") == edited.text.count("<@U0ANN>") == 1
+    assert decided.blocks[1]["text"]["text"] == "<@U0ANN> asked for Payments"
+    assert json.dumps(decided.blocks).count("<@U0ANN>") == decided.text.count("<@U0ANN>") == 1
+    assert not any("<!here>" in body.text for body in (posted, decided))
 
 
 def test_the_requester_is_not_among_the_approvers_of_the_status() -> None:
     """Their own yes would not count."""
-    assert "from <!subteam^S0LEADS> or <@U0BOB>." in lines(show(Story().record, STATUS))
+    assert "2 approvals from <!subteam^S0LEADS> or <@U0BOB> are needed." in lines(show(Story().record, STATUS))
+    assert "<!subteam^S0LEADS> or <@U0BOB> needs to approve this." in lines(
+        show(Story(rule(approvals=1)).record, STATUS)
+    )
 
 
 def test_the_reason_stands_before_the_buttons_as_plain_text() -> None:
@@ -362,39 +411,35 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("pending", f"Needs 2 approvals.\nOpen until {wording.date(NOW + timedelta(days=7))}, then it lapses."),
-        ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nOpen until"),
-        ("issuing", f"The token is being made.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."),
-        ("active", f"Active until {wording.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>,"),
+        ("pending", f"Needs 2 approvals.\nExpires {wording.date(NOW + timedelta(days=7))} if nobody decides."),
+        ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nExpires"),
+        ("issuing", GRANTED),
+        ("active", GRANTED),
+        ("delivered", GRANTED),
+        ("replacing", GRANTED),
         ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need"),
         ("withdrawn", f"Withdrawn by <@U0ANN>, {wording.date(NOW)}."),
         ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time."),
-        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}."),
-        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}."),
-        ("at once", f"Granted at once, {wording.date(NOW)}: no approval was needed."),
-        ("delivered", f"Active until {wording.date(NOW + timedelta(days=7))}.\nApproved by"),
-        (
-            "replacing",
-            f"Active until {wording.date(NOW + timedelta(days=7))}.\nA new token is on its way.\nApproved by",
-        ),
+        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\n{APPROVED}"),
         (
             "without end",
-            f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.\nApproved by",
+            f"{APPROVED} Access without an end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.",
         ),
         (
             "asked about",
             (
-                "Active. Its approvers are asked whether it is still needed; without a yes it ends "
-                f"{wording.date(NOW + EVERY + timedelta(days=14))}.\nApproved by"
+                f"{APPROVED} Its approvers are asked whether it is still needed; without a yes it ends "
+                f"{wording.date(NOW + EVERY + timedelta(days=14))}."
             ),
         ),
-        ("renewed", f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY + EVERY)}."),
+        (
+            "renewed",
+            f"{APPROVED} Access without an end. Whether it is still needed is asked {wording.date(NOW + EVERY + EVERY)}.",
+        ),
         (
             "unreviewed",
-            (
-                f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\n"
-                f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.\nWhy: {timing.UNREVIEWED}"
-            ),
+            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
         ),
         ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
     ],
@@ -404,6 +449,43 @@ def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
     body = show(ends()[state], CARD)
     assert said in lines(body)
     assert said in body.text
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("issuing", f"The token is being made.\n{APPROVED}"),
+        ("active", f"Active until {wording.date(NOW + timedelta(days=7))}.\n{APPROVED}"),
+        (
+            "replacing",
+            f"Active until {wording.date(NOW + timedelta(days=7))}.\nA new token is on its way.\n{APPROVED}",
+        ),
+        (
+            "without end",
+            f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.\n{APPROVED}",
+        ),
+        (
+            "asked about",
+            (
+                "Active. Its approvers are asked whether it is still needed; without a yes it ends "
+                f"{wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}"
+            ),
+        ),
+        ("at once", f"Granted at once, {wording.date(NOW)}: no approval was needed."),
+        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+    ],
+)
+def test_the_status_says_what_the_record_says(state: str, said: str) -> None:
+    """In the blocks as in the text, with what the holder waits for."""
+    body = show(ends()[state], STATUS)
+    assert said in lines(body)
+    assert said in body.text
+
+
+def test_a_card_says_the_same_until_the_grant_ends() -> None:
+    """From the approval on, whatever happens to the token, nothing on it needs an edit."""
+    said = {json.dumps(show(ends()[state], CARD).blocks) for state in ("issuing", "active", "delivered", "replacing")}
+    assert len(said) == 1
 
 
 def test_a_pending_request_with_yeses_enough_needs_more_than_it_did() -> None:
@@ -417,6 +499,7 @@ def test_a_no_end_says_that_a_person_ends_it() -> None:
     """`never` never says a date."""
     story = Story(rule(lifetimes=(None,)))
     assert "Active, no end: a person has to end it." in lines(show(story.activate(), STATUS))
+    assert "Access without an end: a person has to end it." in lines(show(story.record, CARD))
 
 
 def test_trouble_is_told_with_the_way_to_help() -> None:
@@ -428,11 +511,11 @@ def test_trouble_is_told_with_the_way_to_help() -> None:
     assert "longer than usual" in late.text
 
 
-def test_status_and_token_posts_are_idle_lines() -> None:
-    """Short, and with the number."""
-    assert post(Story().record, STATUS).text == "R-1042 · Payments (standard), 7 days"
+def test_status_and_token_posts_begin_with_the_number() -> None:
+    """And the announcement of a token says nothing else."""
+    assert post(Story().record, STATUS).text.startswith("R-1042 · Payments (standard), 7 days\n")
     assert post(Story().record, TOKEN).text == "R-1042 · token for Payments (standard)"
-    assert post(Story(rule(plans=(STANDARD,))).record, STATUS).text == "R-1042 · Payments, 7 days"
+    assert post(Story(rule(plans=(STANDARD,))).record, STATUS).text.startswith("R-1042 · Payments, 7 days\n")
 
 
 def _barred(story: Story) -> Record:

@@ -309,7 +309,7 @@ async def test_the_status_follows_the_request(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         await world.asks("alice", "payments", plan="standard")
         assert "Needs 1 approval from <!subteam^S0LEADS>. I will message you." in reads(world.person("alice").view)
-        waiting = await status(world, "alice", "Waiting for 1 approval from <!subteam^S0LEADS>.")
+        waiting = await status(world, "alice", "<!subteam^S0LEADS> needs to approve this.")
         assert waiting.labels == ["Withdraw"]
         await world.person("bob").clicks("Approve", await card(world))
         await world.token_of("alice")
@@ -326,7 +326,7 @@ async def test_withdrawing_takes_the_buttons_off_the_card(tmp_path: Path) -> Non
         alice, bob = world.person("alice"), world.person("bob")
         await world.asks("alice", "payments", plan="standard")
         shown = await card(world)
-        message = await status(world, "alice", "Waiting")
+        message = await status(world, "alice", "needs to approve this.")
         kept = await alice.clicks("Withdraw", message, confirm=False)
         assert not kept.sent
         assert kept.dialog is not None
@@ -387,7 +387,7 @@ async def test_a_rule_without_approvals_grants_at_once(tmp_path: Path) -> None:
         token = await world.token_of("carol")
         assert world.tyk.opens(token, "/test-api/")[0] == 200
         assert world.tyk.opens(token, "/payments/")[0] == 403
-        assert "Granted at once" in (await status(world, "carol", "Active until")).shown
+        assert "Granted at once" in (await status(world, "carol", "until <!date^")).shown
         assert world.person("bob").messages("approvals") == []
         assert world.slack.app_errors == []
 
