@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
 
 TIMEOUT = 8.0  # seconds for one exchange
-DEADLINE = 10.0  # seconds for all that one act takes
 
 # What Slack's error codes mean for a promise. A code that is in none of these tables is Transient: an operator can mend it
 # or it passes by itself, and what is tried again and told of loses nothing.
@@ -243,14 +242,11 @@ def _values(sent: Any, name: str = "") -> Iterator[str]:
 
 
 class Chat:
-    """Messages and modals. `deadline` is for all that one act takes, in seconds."""
+    """Messages and modals, one call each, `within` so many seconds."""
 
-    def __init__(
-        self, client: AsyncWebClient, *, deadline: float = DEADLINE, timeout: float = TIMEOUT, remembers: int = 10_000
-    ) -> None:
+    def __init__(self, client: AsyncWebClient, *, within: float = TIMEOUT, remembers: int = 10_000) -> None:
         self._client = client
-        self._deadline = deadline
-        self._timeout = timeout
+        self._within = within
         self._remembers = remembers
         self._direct: OrderedDict[str, str] = OrderedDict()
 
@@ -259,22 +255,31 @@ class Chat:
     ) -> tuple[str, str]:
         """Posts to a channel id, or to a user id by direct message; returns the channel and ts Slack gave it.
 
-        `thread_ts`: under that message of the channel.
+        Slack opens the direct message by itself and says which channel it is; `thread_ts`: under that message of the channel.
         """
-        ends_at = asyncio.get_running_loop().time() + self._deadline
         is_person = target.startswith(("U", "W"))
-        channel = await self._direct_message(target, ends_at) if is_person else target
-        message = _message(channel, text, blocks) | ({"thread_ts": thread_ts} if thread_ts else {})
+        message = _message(self._direct.get(target, target), text, blocks)
         try:
-            answer = await self._call("chat.postMessage", message, ends_at=ends_at)
+            answer = await self._call("chat.postMessage", message | ({"thread_ts": thread_ts} if thread_ts else {}))
         except Fault as fault:
-            if fault.code in {"channel_not_found", "is_archived"}:
-                self._direct.pop(target, None)  # opened anew next time, and Slack says then what has become of them
+            if fault.code not in {"channel_not_found", "is_archived"}:
+                raise
+            remembered = self._direct.pop(target, None)  # next time the person is asked for, not the channel
+            if is_person and remembered is None and fault.code == "channel_not_found":
+                raise Undeliverable(fault.code, fault.text) from None
             raise
         place, ts = answer.get("channel"), answer.get("ts")
         if not (isinstance(place, str) and isinstance(ts, str) and place and ts):
             raise OutcomeUnknown("unreadable", "chat.postMessage did not say where the message is")
+        if is_person:
+            self._remember(target, place)
         return place, ts
+
+    def _remember(self, user_id: str, channel: str) -> None:
+        self._direct[user_id] = channel
+        self._direct.move_to_end(user_id)
+        if len(self._direct) > self._remembers:
+            self._direct.popitem(last=False)
 
     async def update(self, channel: str, ts: str, text: str, blocks: list[dict[str, Any]]) -> None:
         """Repaints a message; Gone where it is no more, or not to be changed any more."""
@@ -309,28 +314,8 @@ class Chat:
         """Repaints a modal; Gone where it was closed, Permanent `hash_conflict` where it is no more what `hash` says."""
         return _view(await self._call("views.update", {"view_id": view_id, "view": view, "hash": hash}))
 
-    async def _direct_message(self, user_id: str, ends_at: float) -> str:
-        if user_id in self._direct:
-            self._direct.move_to_end(user_id)
-            return self._direct[user_id]
-        try:
-            answer = await self._call("conversations.open", {"users": user_id}, ends_at=ends_at)
-        except OutcomeUnknown as fault:  # opening twice opens the same, and nothing is posted yet
-            raise Transient(fault.code, fault.text) from None
-        opened = answer.get("channel")
-        channel = opened.get("id") if isinstance(opened, dict) else None
-        if not isinstance(channel, str) or not channel:
-            raise Transient("unreadable", "conversations.open did not say which channel")
-        self._direct[user_id] = channel
-        if len(self._direct) > self._remembers:
-            self._direct.popitem(last=False)
-        return channel
-
-    async def _call(self, method: str, arguments: dict[str, Any], *, ends_at: float | None = None) -> dict[str, Any]:
-        left = self._deadline if ends_at is None else ends_at - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise Transient("timeout", f"{method} was not called: no time was left")
-        return (await call(self._client, method, arguments, within=min(left, self._timeout))).data
+    async def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return (await call(self._client, method, arguments, within=self._within)).data
 
 
 def _message(channel: str, text: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
