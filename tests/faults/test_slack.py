@@ -72,11 +72,15 @@ async def test_every_message_fails_once(tmp_path: Path, log: Log, trouble: dict[
 async def test_retry_after_is_obeyed(tmp_path: Path, log: Log) -> None:
     """Where Slack asks for two seconds, no message is posted to that person before they are over."""
     async with living(tmp_path) as world:
-        dm = world.person("alice").id
-        world.slack.faults.next("chat.postMessage", status=429, retry_after=2, when=lambda args: args["channel"] == dm)
+        alice = world.person("alice").id
+        world.slack.faults.next(
+            "chat.postMessage", status=429, retry_after=2, when=lambda args: args["channel"] == alice
+        )
         await world.asks("alice", "payments", plan="standard")
         await status(world, "alice", "")
-        refused, taken = [one for one in world.slack.journal.calls("chat.postMessage") if one.args["channel"] == dm][:2]
+        refused, taken = [one for one in world.slack.journal.calls("chat.postMessage") if one.args["channel"] == alice][
+            :2
+        ]
         assert (refused.data["status"], taken.data["status"]) == (429, 200)
         assert taken.at - refused.at >= 2
         assert failures(log, "post_message") == ["ratelimited"]
