@@ -39,6 +39,7 @@ from bot.slack.directory import Directory
 log = structlog.get_logger(__name__)
 
 BUDGET = 2.0
+PATIENCE = 0.4  # a trigger lives three seconds; so long nobody minds, and mostly one view is enough
 ACK_LEAVES = (
     0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
 )
@@ -152,21 +153,26 @@ class Listeners:
         await self._open_for(Where(body["trigger_id"], body["user_id"], None, None), modals.loading(request_id), form)
 
     async def _open_for(self, where: Where, loading: Body, draw: Callable[[Person], Awaitable[Body]]) -> None:
-        """Open what is drawn for this person: at once where they are known, else after something to look at meanwhile."""
-        person = self._directory.known(where.user_id, self._channels)
+        """Open what is drawn for this person, or first something to look at where that takes a moment."""
+        drawing = self._in_background(self._drawn_for(where.user_id, draw))
+        ready, _ = await asyncio.wait({drawing}, timeout=PATIENCE)
         try:
-            opened = await self._open(where, loading if person is None else await draw(person))
-        except Gone as gone:  # the same command delivered twice: its trigger has opened a view already
-            log.info("view.not_opened", error=gone.code)
+            opened = await self._open(where, drawing.result() if ready else loading)
+        except Fault as fault:
+            drawing.add_done_callback(_tell_of_failure)
+            if not isinstance(fault, Gone):
+                raise
+            log.info("view.not_opened", error=fault.code)  # the same command delivered twice: its trigger is used up
             return
-        if person is not None:
-            return
+        if not ready:
+            await self._chat.update_view(opened["id"], await drawing)
+
+    async def _drawn_for(self, user_id: str, draw: Callable[[Person], Awaitable[Body]]) -> Body:
         try:
-            person = await self._directory.person(where.user_id, channels=self._channels)
+            person = await self._directory.person(user_id, channels=self._channels)
         except Fault:
-            await self._chat.update_view(opened["id"], modals.notice("Try again", CANNOT_SAY))
-            return
-        await self._chat.update_view(opened["id"], await draw(person))
+            return modals.notice("Try again", CANNOT_SAY)
+        return await draw(person)
 
     async def _open(self, where: Where, view: Body) -> Body:
         """Over the modal where the click was, if it was in one."""
@@ -565,20 +571,20 @@ class Listeners:
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
         """The result, if it is there within the budget. Late work is not cut off: it commits whole or not at all."""
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._finished)
+        task = self._in_background(work)
         done, _ = await asyncio.wait({task}, timeout=BUDGET)
         if not done:
             log.warning("listener.late", seconds=BUDGET)
+            task.add_done_callback(_tell_of_failure)
             raise _TooLateError
         return task.result()
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        """What was too late for its answer must not vanish unseen."""
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
-            log.debug("listener.background", error=type(error).__name__)
+    def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Kept until it is done: asyncio itself forgets a task that nobody holds."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     def _out_of_date(self) -> str:
         return OUT_OF_DATE.format(command=self._command)
@@ -704,6 +710,12 @@ def _refusal_title(refusal: Refusal) -> str:
 
 def _errors(view: Body, field: str, said: str) -> Body:
     return {"response_action": "errors", "errors": {modals.error_block(view, field): said}}
+
+
+def _tell_of_failure(task: asyncio.Task[Any]) -> None:
+    """What was too late for its answer still failed: nobody else sees that any more."""
+    if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
+        log.warning("listener.background", error=type(error).__name__, exc_info=error)
 
 
 def _fault_id() -> str:
