@@ -25,7 +25,8 @@ from bot.effects.ports import Ports
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.settings import Settings, proxy_for
-from bot.slack.client import Chat, new_session, pin_proxy, preflight, quiet_slack_logs, web_client
+from bot.slack.authorization import bolt_app
+from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
@@ -152,7 +153,7 @@ async def run(
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
         worker = Worker(Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), rulebook, store), new_id)
-        bolt = _bolt(slack.client, settings)
+        bolt = bolt_app(slack.client, slack.workspace, None if settings.socket_mode else settings.slack_signing_secret)
         Listeners(
             Operations(store, rulebook, new_id),
             chat,
@@ -200,15 +201,6 @@ async def _park_restored(store: Store) -> None:
             kind=effect.kind.value,
             how=f"tyk-key-bot retry {effect.id}, or tyk-key-bot revoke {request.label if request else ''}",
         )
-
-
-def _bolt(client: AsyncWebClient, settings: Settings) -> AsyncApp:
-    return AsyncApp(
-        client=client,
-        signing_secret=settings.slack_signing_secret or None,
-        request_verification_enabled=not settings.socket_mode,
-        logger=quiet_slack_logs(),
-    )
 
 
 def _http_handler(bolt: AsyncApp) -> web.Handler:
