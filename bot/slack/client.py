@@ -11,6 +11,8 @@ import logging
 import math
 import re
 from collections import OrderedDict
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
@@ -86,6 +88,8 @@ _DEFINITE = frozenset(
     }
 )
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
+_NEARLY_FOR_EVER = 1e9
+"""Seconds: longer than anybody waits, and still a time that can be reckoned with."""
 
 
 def new_session() -> aiohttp.ClientSession:
@@ -172,9 +176,8 @@ def _refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
     if not isinstance(code, str) or not re.fullmatch(r"[a-z0-9_.\-]{1,64}", code):
         code = None
     if status == 429 or code in _RATE_LIMITED:
-        return Transient(
-            "ratelimited", f"{method} is called too often", retry_after=_seconds(response.headers.get("Retry-After"))
-        )
+        wish = _seconds(response.headers.get("Retry-After"), datetime.now(UTC))
+        return Transient("ratelimited", f"{method} is called too often", retry_after=wish, method=method)
     if status >= 500:
         return OutcomeUnknown(f"http_{status}", f"{method} met a failing Slack")
     if code is None:
@@ -194,12 +197,21 @@ def _refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
     return next((kind for codes, kind in kinds if code in codes), Transient)(code, text)
 
 
-def _seconds(header: str | None) -> float | None:
+def _seconds(header: str | None, now: datetime) -> float | None:
+    """The wait that a Retry-After asks for, a number or a date. How much of it is granted, `backoff` says."""
     try:
         seconds = float(header or "")
     except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        seconds = _until(header or "", now)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _NEARLY_FOR_EVER)
+
+
+def _until(date: str, now: datetime) -> float:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, IndexError, OverflowError):
+        return math.nan
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
 def _complaints(data: Mapping[str, Any], sent: Mapping[str, Any]) -> str:

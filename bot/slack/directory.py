@@ -32,6 +32,10 @@ PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 class CannotSay(Transient):
     """Slack did not answer, or not in a way that can be relied on: a no where a person waits, a retry elsewhere."""
 
+    @classmethod
+    def of(cls, fault: Fault) -> CannotSay:
+        return cls(fault.code, fault.text, retry_after=fault.retry_after, method=fault.method)
+
 
 @dataclass(frozen=True)
 class ChannelFacts:
@@ -103,7 +107,7 @@ class Cache(Generic[K, V]):
                 flight = self._start(key)
             outcome = await self._outcome(flight)
             if isinstance(outcome, Fault):
-                raise CannotSay(outcome.code, outcome.text, retry_after=outcome.retry_after)
+                raise CannotSay.of(outcome)
             if not flight.overtaken:
                 return outcome
         raise CannotSay("moving", "what was asked for changed each time while it was looked up")
@@ -365,7 +369,7 @@ class Directory:
             return (await call(self._client, method, arguments, get=True, within=self._within)).data
         except Fault as met:
             fault = met
-        raise CannotSay(fault.code, fault.text, retry_after=fault.retry_after)
+        raise CannotSay.of(fault)
 
 
 def _unreadable(method: str) -> NoReturn:

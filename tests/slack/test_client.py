@@ -5,6 +5,8 @@ import contextlib
 import json
 import logging
 import os
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -275,27 +277,49 @@ async def test_calls_share_their_connection(slack: LocalSlack, chat: Chat) -> No
 # --- what a refusal means -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("header", "expected"), [("7", 7.0), ("0", 0.0), ("soon", None), ("-3", 0.0), ("inf", None)])
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("7", 7.0),
+        ("2.5", 2.5),
+        ("0", 0.0),
+        ("soon", None),
+        ("nan", None),
+        ("-3", 0.0),
+        ("604800", 604800.0),
+        ("1" * 400, 1e9),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 1e9),
+    ],
+)
 async def test_a_limit_says_how_long_to_wait(
     slack: LocalSlack, chat: Chat, header: str, expected: float | None
 ) -> None:
-    """A 429 is Transient, at once, with the seconds of its Retry-After."""
+    """A 429 is Transient, at once, with the seconds of its Retry-After and the method whose limit it is."""
     slack.says("chat.postMessage", {"ok": False, "error": "ratelimited"}, status=429, Retry_After=header)
     with pytest.raises(Transient) as raised:
         await chat.post("C0CARDS", "hello", blocks())
     assert (type(raised.value), raised.value.code) == (Transient, "ratelimited")
-    assert raised.value.retry_after == expected
+    assert (raised.value.retry_after, raised.value.method) == (expected, "chat.postMessage")
     assert len(slack.calls) == 1
 
 
-@given(header=st.none() | st.text() | st.floats().map(str))
+def test_a_wait_until_a_date_counts_from_now() -> None:
+    """The header may hold a date as well as a number."""
+    now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    assert _seconds("Sun, 01 Mar 2026 12:01:30 GMT", now) == 90.0
+    assert _seconds("Sun, 01 Mar 2026 12:01:30 -0000", now) == 90.0, "without a zone it is meant to be GMT"
+
+
+@given(header=st.none() | st.text() | st.floats().map(str) | st.datetimes().map(format_datetime))
 def test_a_wait_is_a_number_of_seconds_or_none(header: str | None) -> None:
-    """Whatever stands in Retry-After, the wait is finite and not negative, or there is none."""
-    seconds = _seconds(header)
-    assert seconds is None or 0 <= seconds < float("inf")
+    """Whatever stands in Retry-After, the wait is none or one that can be reckoned with."""
+    now = datetime.now(UTC)
+    seconds = _seconds(header, now)
+    assert seconds is None or (seconds >= 0 and now + timedelta(seconds=seconds) > datetime(2026, 1, 1, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 599])
 async def test_a_failing_slack_is_unknown(slack: LocalSlack, chat: Chat, status: int) -> None:
     """A 5xx says nothing about whether the post was made."""
     slack.says("chat.postMessage", {"ok": False, "error": "internal_error"}, status=status)
@@ -333,7 +357,7 @@ async def test_an_answer_that_is_not_slacks_is_unknown(
     assert body not in carried_by(raised.value)
 
 
-@pytest.mark.parametrize("status", [403, 404, 407])
+@pytest.mark.parametrize("status", [403, 404, 407, 408, 413])
 async def test_a_gate_in_between_is_passing(slack: LocalSlack, chat: Chat, status: int) -> None:
     """A refusal by something that is not Slack is for an operator to mend; nothing was posted."""
 
