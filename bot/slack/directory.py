@@ -242,11 +242,6 @@ class Directory:
 
     # --- starting and stopping
 
-    async def warm(self) -> None:
-        """Loads the groups, so that the first to come need not wait for them."""
-        if self._uses_groups:
-            await self._groups.get(None)
-
     async def resolve(self, handles: set[str], emails: set[str]) -> dict[str, str]:
         """The ids of "@handles" and e-mail addresses, as they were written; who is not found is not in the answer."""
         found: dict[str, str] = {}

@@ -203,8 +203,10 @@ class Listeners:
             return modals.notice("Not available", why.text)
         record = await self._operations.look(again) if again else None
         if record is not None and record.request.requester == person.identity:
-            chosen = next((rule for rule in offered if rule.name == record.request.rule.name), None)
-            return await self._form(person, request_id, offered, chosen, record)
+            request = record.request
+            chosen = next((rule for rule in offered if rule.name == request.rule.name), None)
+            draft = modals.Draft.of(request)
+            return await self._form(person, request_id, offered, chosen, plan=request.plan.name, draft=draft)
         return await self._form(person, request_id, offered, offered[0] if len(offered) == 1 else None)
 
     def _nothing_for_you(self) -> Refusal:
@@ -219,22 +221,24 @@ class Listeners:
         request_id: str,
         offered: tuple[Rule, ...],
         chosen: Rule | None,
-        again: Record | None = None,
+        *,
+        plan: str | None = None,
+        draft: modals.Draft | None = None,
+        notes: tuple[str, ...] = (),
     ) -> Body:
-        """`again`: the request whose answers fill it in beforehand."""
-        notes: tuple[str, ...] = ()
+        """`plan` and `draft` fill it in beforehand; `notes` are said beside what they hold already."""
         if chosen is not None:
-            notes = tuple(map(_standing_note, await self._operations.standing(person.identity, chosen.name)))[:3]
+            notes += tuple(map(_standing_note, await self._operations.standing(person.identity, chosen.name)))[:3]
         return modals.request_form(
             modals.Form(
                 request_id=request_id,
                 rules=offered,
                 chosen=chosen,
-                plan=again.request.plan.name if again else None,
+                plan=plan,
                 notes=notes,
                 decision=decision_line(chosen, person.identity) if chosen else "",
                 help_channel=self._help_channel,
-                draft=modals.Draft.of(again.request) if again else modals.Draft(),
+                draft=draft or modals.Draft(),
             )
         )
 
@@ -301,13 +305,33 @@ class Listeners:
             return _errors(view, refusal.field or "api", refusal.text)
         except _TooLateError:
             return _errors(view, "api", UNCONFIRMED)
+        except modals.NotDrawnYet as undrawn:
+            return await self._redrawn(user_id, view, undrawn.filled)
         except modals.StaleView:
-            return _errors(view, "api", REDRAWN)
+            return _errors(view, "api", self._out_of_date())
         except Exception:  # the person must not be left with Slack's "trouble connecting"
             fault = _fault_id()
             log.exception("submission.failed", fault=fault)
             return _errors(view, "api", self._went_wrong(fault, marked=False))
         return {"response_action": "update", "view": modals.accepted(record, decision=_what_now(record))}
+
+    async def _redrawn(self, user_id: str, view: Body, filled: modals.Filled) -> Body:
+        """The form for the API that was picked, with what was typed: sent once more, it asks for what it shows."""
+
+        async def form() -> Body:
+            person = await self._member(user_id)
+            offered = rules.askable(self._operations.rulebook.rules, person)
+            chosen = next((rule for rule in offered if rule.name == filled.api), None)
+            draft = modals.Draft(filled.used_by, filled.reason)
+            return await self._form(person, filled.request_id, offered, chosen, draft=draft, notes=(REDRAWN,))
+
+        try:
+            return {"response_action": "update", "view": await self._in_time(form())}
+        except Refusal as refusal:
+            return _errors(view, "api", refusal.text)
+        except Exception:  # what is shown stays, and can be sent again
+            log.exception("form.not_redrawn")
+            return _errors(view, "api", REDRAWN)
 
     async def _submit(self, user_id: str, view: Body) -> Record:
         filled = modals.read_form(view)

@@ -51,6 +51,14 @@ class StaleView(Exception):
     """The view that came back is not one that this version draws, or not all of it had been drawn yet."""
 
 
+class NotDrawnYet(StaleView):
+    """The form shows another API than the one that was picked: its redrawing is late or lost. `filled` has what was typed."""
+
+    def __init__(self, filled: Filled) -> None:
+        super().__init__("the form was drawn for another API")
+        self.filled = filled
+
+
 # --- the form ---------------------------------------------------------------------------------------------------------
 
 
@@ -246,13 +254,14 @@ def request_id(view: Mapping[str, Any]) -> str:
 
 
 def read_form(view: Mapping[str, Any]) -> Filled:
-    """A submitted form. Raises StaleView on anything odd, such as an API other than the one the form was drawn for."""
+    """A submitted form. Raises NotDrawnYet where it was drawn for another API, StaleView on anything odd."""
     number, values, shown = request_id(view), _values(view), _block_ids(view)
     api = _picked(values, "api", ACTION_API)
     if api is None:
         return Filled(number, None, None, None, "", "")
     if f"about:{api}" not in shown:
-        raise StaleView("the form was drawn for another API")
+        used_by, reason = (_written(values, name, name) if name in values else "" for name in ("used_by", "reason"))
+        raise NotDrawnYet(Filled(number, api, None, None, used_by, reason))
     return Filled(
         request_id=number,
         api=api,

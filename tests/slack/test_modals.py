@@ -372,10 +372,16 @@ def test_what_could_not_be_chosen_comes_back_as_it_was_shown() -> None:
     assert (filled.api, filled.plan, filled.lifetime_value) == ("a:b", "standard", "86400")
 
 
-def test_an_api_picked_after_the_form_was_drawn_is_stale() -> None:
-    """Submitted faster than the form could follow."""
-    with pytest.raises(modals.StaleView):
-        modals.read_form(fill(modals.request_form(form(rule(), rule(name="other"))), api="payments"))
+def test_a_form_that_was_drawn_for_another_api_gives_back_what_was_typed() -> None:
+    """Submitted faster than the form could follow: plan and lifetime were of the other API, so they are asked anew."""
+    rules = (rule(), rule(name="other"))
+    view = fill(modals.request_form(form(*rules, chosen=rules[0])), api="other", used_by="nightly", reason="the run")
+    with pytest.raises(modals.NotDrawnYet) as raised:
+        modals.read_form(view)
+    assert raised.value.filled == modals.Filled("req1", "other", None, None, "nightly", "the run")
+    with pytest.raises(modals.NotDrawnYet) as raised:
+        modals.read_form(fill(modals.request_form(form(*rules)), api="payments"))
+    assert raised.value.filled == modals.Filled("req1", "payments", None, None, "", "")
 
 
 @pytest.mark.parametrize(

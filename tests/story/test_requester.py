@@ -178,6 +178,32 @@ async def test_another_api_redraws_what_depends_on_it_and_keeps_what_was_typed(t
         assert world.slack.app_errors == []
 
 
+async def test_a_form_whose_redrawing_was_lost_is_redrawn_when_it_is_sent(tmp_path: Path) -> None:
+    """Alice picks an API and nothing moves: sent all the same, the form follows, keeps her words, and is sent again."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+
+        async def sends_what_is_not_drawn(api: str) -> dict[str, Any]:
+            world.slack.faults.next("views.update", lose_request=True)
+            await alice.picks("api", api)
+            outcome = await alice.submits()
+            assert (outcome.errors, outcome.response_action) == ({}, "update")
+            view = await alice.sees_view(lambda view: has_block(view, f"about:{api}"))
+            assert "Please look at it once more, and send it again." in reads(view)
+            return view
+
+        await opens_form(alice)
+        await sends_what_is_not_drawn("ledger")
+        await alice.types("reason", REASON)
+        view = await sends_what_is_not_drawn("test-api")
+        assert view["state"]["values"]["reason"]["reason"]["value"] == REASON
+        assert (await alice.submits()).response_action == "update"
+        await alice.sees_view("R-1001")
+        (asked,) = await of_event(world, "asked")
+        assert (asked.api, asked.details["reason"]) == ("test-api", REASON)
+        assert world.slack.app_errors == []
+
+
 async def test_the_form_says_what_she_waits_for_and_what_she_holds(tmp_path: Path) -> None:
     """Who asks again for the same is told of it before she does."""
     async with living(tmp_path) as world:
