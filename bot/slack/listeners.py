@@ -18,7 +18,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot import metrics
-from bot.core import members, rules
+from bot.core import members
 from bot.core.faults import Fault, Gone
 from bot.core.model import (
     Identity,
@@ -33,6 +33,7 @@ from bot.core.model import (
 )
 from bot.operations import Operations, Outcome, Submission
 from bot.slack import holdings, modals, wording
+from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 
@@ -104,8 +105,15 @@ class Listeners:
         self._workspace = workspace
         self._command = command
         self._help_channel = help_channel
-        self._channels = rules.named_channels(operations.rulebook.rules)
+        self._latest = Catalogue(operations.rulebook)
         self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        """That of the rulebook in force."""
+        if self._latest.rulebook is not self._operations.rulebook:
+            self._latest = Catalogue(self._operations.rulebook)
+        return self._latest
 
     def register(self, app: AsyncApp) -> None:
         app.command(self._command)(self.on_command)
@@ -169,7 +177,7 @@ class Listeners:
 
     async def _drawn_for(self, user_id: str, draw: Callable[[Person], Awaitable[Body]]) -> Body:
         try:
-            person = await self._directory.person(user_id, channels=self._channels)
+            person = await self._directory.person(user_id, channels=self._catalogue.channels)
         except Fault:
             return modals.notice("Try again", CANNOT_SAY)
         return await draw(person)
@@ -196,7 +204,7 @@ class Listeners:
     async def _first_view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
         """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
         refusal = members.refuse(person, self._workspace)
-        offered = () if refusal else rules.askable(self._operations.rulebook.rules, person)
+        offered = () if refusal else self._catalogue.offered(person)
         if refusal or not offered:
             why = refusal or self._nothing_for_you()
             await self._operations.refused(person.identity, None, why.text, "opening")
@@ -244,14 +252,14 @@ class Listeners:
 
     async def _help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
         try:
-            person = await self._in_time(self._directory.person(body["user_id"], channels=self._channels))
+            person = await self._in_time(self._directory.person(body["user_id"], channels=self._catalogue.channels))
         except (Fault, _TooLateError):
             await ack(text=CANNOT_SAY)
             return
         if (refusal := members.refuse(person, self._workspace)) is not None:
             await ack(text=refusal.text)
             return
-        offered = rules.askable(self._operations.rulebook.rules, person)
+        offered = self._catalogue.offered(person)
         standing = await self._operations.standing(person.identity)
         waiting = [record for record in standing if record.request.state is RequestState.PENDING]
         said, blocks = modals.help_text(
@@ -271,7 +279,7 @@ class Listeners:
         except Refusal as refusal:
             await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
             return
-        offered = rules.askable(self._operations.rulebook.rules, person)
+        offered = self._catalogue.offered(person)
         chosen = next((rule for rule in offered if rule.name == name), None)
         form = await self._form(person, request_id, offered, chosen)
         try:
@@ -282,15 +290,15 @@ class Listeners:
             log.info("view.not_updated", error=fault.code)
 
     async def on_api_search(self, ack: AsyncAck, body: Body) -> None:
-        person = self._directory.known(body["user"]["id"], self._channels)
+        person = self._directory.known(body["user"]["id"], self._catalogue.channels)
         if person is None:
             try:
                 person = await self._in_time(self._member(body["user"]["id"]))
             except (Refusal, _TooLateError):
                 await ack(options=[])
                 return
-        offered = rules.askable(self._operations.rulebook.rules, person)
-        await ack(options=modals.search(offered, body.get("value") or ""))
+        found = self._catalogue.search(person, body.get("value") or "", modals.MAX_OPTIONS)
+        await ack(options=modals.api_options(found))
 
     async def on_request(self, ack: AsyncAck, body: Body) -> None:
         view = body["view"]
@@ -320,7 +328,7 @@ class Listeners:
 
         async def form() -> Body:
             person = await self._member(user_id)
-            offered = rules.askable(self._operations.rulebook.rules, person)
+            offered = self._catalogue.offered(person)
             chosen = next((rule for rule in offered if rule.name == filled.api), None)
             draft = modals.Draft(filled.used_by, filled.reason)
             return await self._form(person, filled.request_id, offered, chosen, draft=draft, notes=(REDRAWN,))
@@ -511,7 +519,7 @@ class Listeners:
         """The list in which something was done says what is true now."""
         if view_id:
             with suppress(Fault):  # they may have closed it, and what was done is done
-                person = await self._directory.person(user_id, channels=self._channels)
+                person = await self._directory.person(user_id, channels=self._catalogue.channels)
                 await self._chat.update_view(view_id, await self._holdings(person))
 
     async def _click(
@@ -586,7 +594,7 @@ class Listeners:
     async def _member(self, user_id: str) -> Person:
         """Who this is, if they may use the bot at all. Raises Refusal, also where Slack cannot say."""
         try:
-            person = await self._directory.person(user_id, channels=self._channels)
+            person = await self._directory.person(user_id, channels=self._catalogue.channels)
         except Fault:
             raise Refusal(CANNOT_SAY, code="cannot_say") from None
         if (refusal := members.refuse(person, self._workspace)) is not None:

@@ -136,14 +136,14 @@ def request_form(form: Form) -> Block:
 
 def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
     if len(rules) <= MAX_OPTIONS:
-        element: Block = {"type": "static_select", "options": [_api_option(rule) for rule in rules]}
+        element: Block = {"type": "static_select", "options": api_options(rules)}
     else:
         element = {"type": "external_select", "min_query_length": 0}
     element |= {"action_id": ACTION_API, "placeholder": plain("Pick an API", 150)}
     if chosen is None:
         element["focus_on_load"] = True
     else:
-        element["initial_option"] = _api_option(chosen)
+        element["initial_option"] = _option(chosen.title, chosen.name)
     return _input("api", "API", element) | {"dispatch_action": True}
 
 
@@ -202,20 +202,8 @@ def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def search(rules: Iterable[Rule], typed: str, limit: int = MAX_OPTIONS) -> list[Block]:
-    """Options whose title or name begins with what was typed, then those that contain it; each part in the order given."""
-    wanted = typed.strip().casefold()
-    first: list[Rule] = []
-    then: list[Rule] = []
-    for rule in rules:
-        title, name = rule.title.casefold(), rule.name.casefold()
-        if title.startswith(wanted) or name.startswith(wanted):
-            first.append(rule)
-            if len(first) == limit:
-                break
-        elif len(then) < limit and (wanted in title or wanted in name):
-            then.append(rule)
-    return [_api_option(rule) for rule in (first + then)[:limit]]
+def api_options(rules: Iterable[Rule]) -> list[Block]:
+    return [_option(rule.title, rule.name) for rule in rules]
 
 
 def lifetime_value(lifetime: Lifetime) -> str:
@@ -229,10 +217,6 @@ def read_lifetime(value: str) -> Lifetime:
     if not (value.isascii() and value.isdigit()) or len(value) > 12:
         raise StaleView(f"no lifetime: {value[:20]!r}")
     return timedelta(seconds=int(value))
-
-
-def _api_option(rule: Rule) -> Block:
-    return _option(rule.title, rule.name)
 
 
 def _plan_option(plan: Plan) -> Block:

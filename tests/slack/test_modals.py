@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -433,27 +432,6 @@ def test_an_error_stands_at_its_field_or_else_at_the_api() -> None:
     assert modals.error_block(view, "reason") == "reason"
     assert modals.error_block(view, "plan") == "api"
     assert modals.error_block(modals.deny_form(asked()), "api") == "reason"
-
-
-def test_search_takes_beginnings_first_whatever_the_case() -> None:
-    """Then what contains it, by title or name."""
-    rules = [
-        rule(name=name, title=title)
-        for name, title in (("x", "Old Pay"), ("pay", "Zed"), ("y", "PAYMENTS"), ("z", "Z"))
-    ]
-    assert [one["value"] for one in modals.search(rules, " pay ")] == ["pay", "y", "x"]
-    assert modals.search(rules, "nothing") == []
-
-
-def test_search_among_ten_thousand_is_quick_and_fits() -> None:
-    """Slack waits three seconds and takes a hundred options."""
-    rules = [rule(name=f"api-{n}", title=f"Title {n}") for n in range(10_000)]
-    started = time.perf_counter()
-    found = modals.search(rules, "9999")
-    assert time.perf_counter() - started < 0.5
-    assert [one["value"] for one in found] == ["api-9999"]
-    check_options(modals.search(rules, ""), 100)
-    check_options(modals.search(rules, "9"), 100)
 
 
 def test_accepted_says_the_number_and_what_happens_now() -> None:

@@ -127,6 +127,7 @@ async def test_among_10_000_apis_one_searches_and_is_answered_from_memory(tmp_pa
             == "external_select"
         )
         await world.tyk.called("GET /api/apis")  # what is asked at start, of Slack before Tyk, is over
+        await world.told("configured")
         before = len(world.slack.journal.entries)
         assert len(await alice.searches("api", "service")) == 100
         found = await alice.searches("api", "service 0432")
