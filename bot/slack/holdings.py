@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from bot.core import timing
 from bot.core.model import Record, RequestState
-from bot.slack import messages, modals, wording
-from bot.slack.wording import Block, inert, mrkdwn, plain
+from bot.slack import buttons, modals, state, wording
+from bot.slack.block_kit import Block, actions, mrkdwn, plain, section
+from bot.slack.wording import inert
 
 MAX_AWAITING = 15
 MAX_OWN = 25
@@ -17,7 +18,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def loading() -> Block:
-    return _view([_section("Looking up your requests and keys…")])
+    return _view([section("Looking up your requests and keys…")])
 
 
 def view(
@@ -29,7 +30,7 @@ def view(
     blocks += _part("Yours", [_own(record) for record in ordered[:MAX_OWN]], len(own))
     blocks += _part("Over", [_own(record) for record in past[:MAX_PAST]], min(len(past), MAX_PAST))
     if not blocks:
-        blocks = [_section("You have asked for nothing yet, and nothing waits for you.")]
+        blocks = [section("You have asked for nothing yet, and nothing waits for you.")]
     said = f"{inert(command, 40)} asks for a token. Questions: {wording.channel(help_channel)}."
     return _view([*blocks, {"type": "context", "elements": [mrkdwn(said)]}])
 
@@ -52,30 +53,23 @@ def _part(title: str, entries: list[list[Block]], count: int) -> list[Block]:
 
 
 def _own(record: Record) -> list[Block]:
-    return _entry(record, [], messages.own_buttons(record))
+    return _entry(record, [], buttons.for_holder(record))
 
 
 def _asked_by(record: Record) -> list[Block]:
     who = [f"{wording.person(record.request.requester)} asks for {wording.duration(record.request.lifetime)}"]
-    return _entry(record, who, messages.card_buttons(record), reason=True)
+    return _entry(record, who, buttons.for_approvers(record), reason=True)
 
 
-def _entry(record: Record, first: list[str], buttons: list[Block], *, reason: bool = False) -> list[Block]:
+def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bool = False) -> list[Block]:
     request = record.request
-    lines = [f"*{request.label}* · {messages.what(request)}", *first]
+    lines = [f"*{request.label}* · {state.what(request)}", *first]
     if request.used_by.strip():
         lines.append(f"Used by: {inert(request.used_by, 80)}")
     if reason and request.reason.strip():
         lines.append(f"Reason: {inert(request.reason, 500)}")
-    lines += messages.state_lines(record, card=bool(first))
-    blocks = [_section("\n".join(lines))]
-    if buttons:
-        blocks.append({"type": "actions", "block_id": f"buttons:{request.id}", "elements": buttons})
-    return blocks
-
-
-def _section(said: str) -> Block:
-    return {"type": "section", "text": mrkdwn(said)}
+    lines += state.lines(record, card=bool(first))
+    return [section("\n".join(lines)), *actions(f"buttons:{request.id}", offered)]
 
 
 def _view(blocks: list[Block]) -> Block:

@@ -32,7 +32,7 @@ from bot.core.model import (
     Workspace,
 )
 from bot.operations import Operations, Outcome, Submission
-from bot.slack import holdings, modals, wording
+from bot.slack import block_kit, buttons, holdings, modals, wording
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -120,18 +120,18 @@ class Listeners:
         app.action(modals.ACTION_API)(self.on_api_picked)
         app.options(modals.ACTION_API)(self.on_api_search)
         app.view(modals.CALLBACK_REQUEST)(self.on_request)
-        app.action(modals.ACTION_APPROVE)(self.on_approve)
-        app.action(modals.ACTION_DENY)(self.on_deny)
+        app.action(buttons.APPROVE)(self.on_approve)
+        app.action(buttons.DENY)(self.on_deny)
         app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
-        app.action(modals.ACTION_WITHDRAW)(self.on_withdraw)
-        app.action(modals.ACTION_REVOKE)(self.on_revoke)
-        app.action(modals.ACTION_REVOKE_ASK)(self.on_revoke_ask)
+        app.action(buttons.WITHDRAW)(self.on_withdraw)
+        app.action(buttons.REVOKE)(self.on_revoke)
+        app.action(buttons.REVOKE_ASK)(self.on_revoke_ask)
         app.view(modals.CALLBACK_REVOKE)(self.on_revoke_reason)
-        app.action(modals.ACTION_REPLACE)(self.on_replace_ask)
+        app.action(buttons.REPLACE)(self.on_replace_ask)
         app.view(modals.CALLBACK_REPLACE)(self.on_replace)
-        app.action(modals.ACTION_ASK_AGAIN)(self.on_ask_again)
-        app.action(modals.ACTION_RENEW)(self.on_renew)
-        app.action(modals.ACTION_TOKEN_SAVED)(self.on_token_saved)
+        app.action(buttons.ASK_AGAIN)(self.on_ask_again)
+        app.action(buttons.RENEW)(self.on_renew)
+        app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
         for event in MEMBERSHIP_EVENTS:
             app.event(event)(self.on_membership)
         # What an older version left behind, or what is picked but only read on submission.
@@ -685,7 +685,7 @@ class Listeners:
                 await self._chat.ephemeral(where.channel, where.user_id, said)
                 return
         if where.user_id:
-            await self._chat.post(where.user_id, said, [{"type": "section", "text": wording.mrkdwn(said)}])
+            await self._chat.post(where.user_id, said, [{"type": "section", "text": block_kit.mrkdwn(said)}])
 
 
 _DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}

@@ -15,7 +15,8 @@ from typing import Any
 from bot.core.lifecycle import Loss
 from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
-from bot.slack.wording import Block, inert, mrkdwn, plain
+from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input
+from bot.slack.wording import inert
 
 CALLBACK_REQUEST = "request"
 CALLBACK_DENY = "deny"
@@ -29,20 +30,10 @@ ACTION_PLAN = "plan"
 ACTION_LIFETIME = "lifetime"
 ACTION_USED_BY = "used_by"
 ACTION_REASON = "reason"
-ACTION_APPROVE = "review:approve"
-ACTION_DENY = "review:deny"
-ACTION_WITHDRAW = "withdraw"
-ACTION_REVOKE = "revoke"
-ACTION_REVOKE_ASK = "revoke:ask"
-ACTION_REPLACE = "replace"
 ACTION_LOSS = "loss"
-ACTION_ASK_AGAIN = "ask:again"
-ACTION_RENEW = "renew"
-ACTION_TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
 
 NEVER_VALUE = "never"
 MAX_OPTIONS = 100
-MAX_RADIOS = 5
 MAX_REASON = 500
 MAX_USED_BY = 80
 
@@ -102,9 +93,9 @@ class Filled:
 
 
 def loading(request_id: str) -> Block:
-    return _view(
+    return modal(
         "Request a Token",
-        [_section("Looking up what you may ask for…")],
+        [section("Looking up what you may ask for…")],
         callback=CALLBACK_REQUEST,
         metadata={"request_id": request_id},
     )
@@ -124,8 +115,8 @@ def request_form(form: Form) -> Block:
             _reason_input(form.draft.reason, required=chosen.reason_required),
         ]
         lines = [line for line in (form.decision, *form.notes) if line]
-        blocks += [_context(lines)] if lines else []
-    return _view(
+        blocks += [context(lines)] if lines else []
+    return modal(
         "Request a Token",
         blocks,
         submit="Get Token" if chosen is not None and chosen.approvals == 0 else "Ask for Token",
@@ -143,8 +134,8 @@ def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
     if chosen is None:
         element["focus_on_load"] = True
     else:
-        element["initial_option"] = _option(chosen.title, chosen.name)
-    return _input("api", "API", element) | {"dispatch_action": True}
+        element["initial_option"] = option(chosen.title, chosen.name)
+    return input_block("api", "API", element) | {"dispatch_action": True}
 
 
 def _about(rule: Rule) -> Block:
@@ -152,7 +143,7 @@ def _about(rule: Rule) -> Block:
     lines = [inert(rule.description, 1000)] if rule.description else []
     if rule.docs and (link := _link(rule.docs, "Documentation")):
         lines.append(link)
-    return _section("\n".join(lines) or f"*{inert(rule.title, 150)}*") | {"block_id": f"about:{rule.name}"}
+    return section("\n".join(lines) or f"*{inert(rule.title, 150)}*") | {"block_id": f"about:{rule.name}"}
 
 
 def _link(url: str, label: str) -> str | None:
@@ -167,7 +158,7 @@ def _plan_block(rule: Rule, picked: str | None) -> Block:
         plan = rule.plans[0]
         return _fixed("plan", rule, plan.name, f"*Limits:* {wording.plan_limits(plan)}")
     options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
-    return _input(f"plan:{rule.name}", "Plan", _choice(ACTION_PLAN, options, picked))
+    return input_block(f"plan:{rule.name}", "Plan", choice(ACTION_PLAN, options, picked))
 
 
 def _lifetime_block(rule: Rule, picked: str | None) -> Block:
@@ -175,35 +166,35 @@ def _lifetime_block(rule: Rule, picked: str | None) -> Block:
     if len(values) == 1:
         return _fixed("lifetime", rule, values[0], f"*Lifetime:* {wording.duration(rule.lifetimes[0])}")
     options = [
-        _option(wording.begun(wording.duration(lifetime)), value)
+        option(wording.begun(wording.duration(lifetime)), value)
         for lifetime, value in zip(rule.lifetimes, values, strict=False)
     ]
-    element = _choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
-    return _input(f"lifetime:{rule.name}", "Lifetime", element)
+    element = choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
+    return input_block(f"lifetime:{rule.name}", "Lifetime", element)
 
 
 def _used_by_input(typed: str) -> Block:
-    element = _typed(ACTION_USED_BY, typed, MAX_USED_BY) | {"placeholder": plain("billing-service, staging", 150)}
-    return _input("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
+    element = text_input(ACTION_USED_BY, typed, MAX_USED_BY) | {"placeholder": plain("billing-service, staging", 150)}
+    return input_block("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
 
 
 def _reason_input(typed: str, *, required: bool) -> Block:
     hint = "What you need it for. Those who decide read it."
-    return _input(
-        "reason", "Reason", _typed(ACTION_REASON, typed, MAX_REASON, lines=True), hint=hint, optional=not required
+    return input_block(
+        "reason", "Reason", text_input(ACTION_REASON, typed, MAX_REASON, lines=True), hint=hint, optional=not required
     )
 
 
 def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:
     """What there is no choice about is shown and comes back in the block's id, so that what was shown is what is asked for."""
-    return _section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
+    return section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
 def api_options(rules: Iterable[Rule]) -> list[Block]:
-    return [_option(rule.title, rule.name) for rule in rules]
+    return [option(rule.title, rule.name) for rule in rules]
 
 
 def lifetime_value(lifetime: Lifetime) -> str:
@@ -220,7 +211,7 @@ def read_lifetime(value: str) -> Lifetime:
 
 
 def _plan_option(plan: Plan) -> Block:
-    return _option(plan.name, plan.name) | {"description": plain(wording.begun(wording.plan_limits(plan)), 75)}
+    return option(plan.name, plan.name) | {"description": plain(wording.begun(wording.plan_limits(plan)), 75)}
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
@@ -337,7 +328,7 @@ def accepted(record: Record, *, decision: str) -> Block:
 
 def notice(title: str, said: str) -> Block:
     """A small modal that asks nothing: for a click that lost or was refused. `said` is mrkdwn of our own."""
-    return _view(title, [_section(said)], close="Close", callback=CALLBACK_NOTICE)
+    return modal(title, [section(said)], close="Close", callback=CALLBACK_NOTICE)
 
 
 def deny_form(record: Record) -> Block:
@@ -345,14 +336,14 @@ def deny_form(record: Record) -> Block:
     request = record.request
     asked_for = f"{inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
     said = f"{wording.person(request.requester)} asked for {asked_for}."
-    return _view(
+    return modal(
         f"Deny {request.label}",
         [
-            _section(said),
-            _input(
+            section(said),
+            input_block(
                 "reason",
                 "Reason",
-                _typed(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
+                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
                 hint="The requester is told, with your name.",
             ),
         ],
@@ -368,15 +359,15 @@ def revoke_form(record: Record) -> Block:
     said = (
         f"The token of {wording.person(request.requester)} for {inert(request.rule.title, 150)} stops working at once."
     )
-    return _view(
+    return modal(
         f"Revoke {request.label}?",
         [
-            _section(f"{said} This cannot be undone."),
-            *([_section(f"*Used by:* {inert(request.used_by, 80)}")] if request.used_by.strip() else []),
-            _input(
+            section(f"{said} This cannot be undone."),
+            *([section(f"*Used by:* {inert(request.used_by, 80)}")] if request.used_by.strip() else []),
+            input_block(
                 "reason",
                 "Reason",
-                _typed(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
+                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
                 hint="The holder is told, with your name.",
             ),
         ],
@@ -396,15 +387,15 @@ def replace_form(record: Record) -> Block:
     """What happened to the token decides when the old one ends."""
     request = record.request
     options = [
-        _option("I lost it", Loss.LOST.value)
+        option("I lost it", Loss.LOST.value)
         | {"description": plain("The old token works until the new one has reached you.", 75)},
-        _option("Others may have seen it", Loss.LEAKED.value)
+        option("Others may have seen it", Loss.LEAKED.value)
         | {"description": plain("The old token stops at once, and the approvers are told.", 75)},
     ]
     said = f"A new token for {inert(request.rule.title, 150)} ({request.label}) comes in our DM, with the same end."
-    return _view(
+    return modal(
         "Replace Token",
-        [_section(said), _input("loss", "What happened?", _choice(ACTION_LOSS, options, Loss.LOST.value))],
+        [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],
         submit="Replace",
         callback=CALLBACK_REPLACE,
         metadata={"request_id": request.id},
@@ -444,67 +435,4 @@ def help_text(
         lines.append(f"Waiting for a decision: {wording.people(numbers)}.")
     lines += ["Your requests and tokens are in our DM.", f"Questions: {wording.channel(help_channel)}."]
     said = wording.cut("\n".join(lines), 3000)
-    return said, [_section(said)]
-
-
-# --- pieces -----------------------------------------------------------------------------------------------------------
-
-
-def _view(
-    title: str,
-    blocks: list[Block],
-    *,
-    submit: str | None = None,
-    close: str = "Cancel",
-    callback: str,
-    metadata: dict[str, str] | None = None,
-) -> Block:
-    view: Block = {
-        "type": "modal",
-        "callback_id": callback,
-        "title": plain(title, 24),
-        "close": plain(close, 24),
-        "blocks": blocks,
-        "private_metadata": json.dumps(metadata or {}),
-    }
-    return view | {"submit": plain(submit, 24)} if submit else view
-
-
-def _section(said: str) -> Block:
-    return {"type": "section", "text": mrkdwn(said)}
-
-
-def _context(lines: list[str]) -> Block:
-    return {"type": "context", "elements": [mrkdwn(line, 2000) for line in lines[:10]]}
-
-
-def _input(block_id: str, label: str, element: Block, *, hint: str | None = None, optional: bool = False) -> Block:
-    block = {
-        "type": "input",
-        "block_id": block_id,
-        "label": plain(label, 2000),
-        "element": element,
-        "optional": optional,
-    }
-    return block | {"hint": plain(hint, 2000)} if hint else block
-
-
-def _typed(action_id: str, typed: str, most: int, *, lines: bool = False) -> Block:
-    element: Block = {"type": "plain_text_input", "action_id": action_id, "max_length": most}
-    if lines:
-        element["multiline"] = True
-    if typed:
-        element["initial_value"] = typed[:most]
-    return element
-
-
-def _choice(action_id: str, options: list[Block], picked: str | None) -> Block:
-    """Few are all in sight, many are behind a select."""
-    kind = "radio_buttons" if len(options) <= MAX_RADIOS else "static_select"
-    element: Block = {"type": kind, "action_id": action_id, "options": options}
-    initial = next((option for option in options if option["value"] == picked), None)
-    return element | {"initial_option": initial} if initial else element
-
-
-def _option(shown: str, value: str) -> Block:
-    return {"text": plain(shown, 75), "value": value}
+    return said, [section(said)]

@@ -35,7 +35,8 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
-from bot.slack import messages, modals, wording
+from bot.slack import audit_lines, buttons, messages, notifications, wording
+from bot.slack.block_kit import Body
 from tests.slack.test_modals import (
     ANN,
     BOB,
@@ -101,7 +102,7 @@ def possible(record: Record) -> list[Message]:
     ]
 
 
-def check(body: messages.Body) -> messages.Body:
+def check(body: Body) -> Body:
     check_blocks(body.blocks, 50)
     check_inert(body.blocks)
     check_mrkdwn(body.text)
@@ -109,15 +110,15 @@ def check(body: messages.Body) -> messages.Body:
     return body
 
 
-def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> messages.Body:
+def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> Body:
     return check(messages.post(record, message, help_channel="C0HELP", undecided=undecided))
 
 
-def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> messages.Body:
+def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> Body:
     return check(messages.show(record, message, help_channel="C0HELP", stuck=stuck, delayed=delayed))
 
 
-def buttons(body: messages.Body) -> list[str]:
+def labels(body: Body) -> list[str]:
     return [one["text"]["text"] for one in walk(body.blocks) if one.get("type") == "button"]
 
 
@@ -239,7 +240,7 @@ def ends(reason: str = "no need") -> dict[str, Record]:
     }
 
 
-def lines(body: messages.Body) -> str:
+def lines(body: Body) -> str:
     """What stands below the facts: the state."""
     return "\n".join(str(one["text"]["text"]) for one in body.blocks if one["type"] == "section" and "text" in one)
 
@@ -270,7 +271,7 @@ def test_whatever_a_person_typed_is_inert_in_every_message(reason: str, used_by:
             post(record, message, undecided=(BOB.user_id,))
             show(record, message, stuck=True)
     rows = [audit_row(n, line) for n, line in enumerate(story.audit, start=1)]
-    check(messages.audit(rows)[0])
+    check(audit_lines.audit(rows)[0])
 
 
 def test_a_post_says_what_stays_true_whatever_becomes_of_the_request() -> None:
@@ -290,7 +291,7 @@ def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: lis
     """It has its buttons at once, and what is shown of a request without a review is what was posted."""
     record = Story().record
     posted, shown = post(record, message), show(record, message)
-    assert buttons(posted) == offered
+    assert labels(posted) == offered
     assert (posted.text, posted.blocks) == (shown.text, shown.blocks)
 
 
@@ -325,7 +326,7 @@ def test_a_status_that_is_posted_late_says_what_was_decided(state: str, said: st
     body = post(ends()[state], STATUS)
     assert said in lines(body)
     assert body.text.startswith("R-1042 · Payments (standard), ")
-    assert buttons(body) == offered
+    assert labels(body) == offered
 
 
 def test_the_card_calls_those_who_may_decide_and_never_the_requester() -> None:
@@ -366,7 +367,7 @@ def test_approve_is_the_only_primary_button() -> None:
         ("Approve", "primary", "req1"),
         ("Deny", None, "req1"),
     ]
-    assert [one["action_id"] for one in found] == [modals.ACTION_APPROVE, modals.ACTION_DENY]
+    assert [one["action_id"] for one in found] == [buttons.APPROVE, buttons.DENY]
 
 
 @pytest.mark.parametrize(
@@ -394,8 +395,8 @@ def test_approve_is_the_only_primary_button() -> None:
 def test_only_what_can_still_be_done_has_a_button(state: str, card: list[str], status: list[str]) -> None:
     """A decided card decides no more; what is over can be asked for again."""
     record = ends()[state]
-    assert buttons(show(record, CARD)) == card
-    assert buttons(show(record, STATUS)) == status
+    assert labels(show(record, CARD)) == card
+    assert labels(show(record, STATUS)) == status
 
 
 def test_what_cannot_be_undone_is_confirmed() -> None:
@@ -403,7 +404,7 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
     (withdraw,) = (one for one in walk(show(Story().record, STATUS).blocks) if one.get("type") == "button")
     (revoke,) = (one for one in walk(show(ends()["active"], STATUS).blocks) if one.get("type") == "button")
     (ask,) = (one for one in walk(show(ends()["active"], CARD).blocks) if one.get("type") == "button")
-    assert (ask["action_id"], "confirm" in ask) == (modals.ACTION_REVOKE_ASK, False), "a form asks them why"
+    assert (ask["action_id"], "confirm" in ask) == (buttons.REVOKE_ASK, False), "a form asks them why"
     assert withdraw["confirm"]["confirm"]["text"] == "Withdraw"
     assert (revoke["style"], revoke["confirm"]["style"]) == ("danger", "danger")
 
@@ -636,7 +637,7 @@ def test_a_ring_offers_to_ask_again_where_that_helps(why: Topic, state: str, off
     body = post(ends()[state], ring(why))
     found = [one for one in walk(body.blocks) if one.get("type") == "button"]
     assert [one["text"]["text"] for one in found] == offered
-    assert all((one["action_id"], one["value"]) == (modals.ACTION_ASK_AGAIN, "req1") for one in found)
+    assert all((one["action_id"], one["value"]) == (buttons.ASK_AGAIN, "req1") for one in found)
 
 
 # --- what approvers are told and asked --------------------------------------------------------------------------------
@@ -650,14 +651,14 @@ def test_a_reminder_calls_those_who_have_not_decided(why: Topic) -> None:
         "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
         f"{wording.date(NOW)}. It lapses {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
-    assert buttons(body) == []
+    assert labels(body) == []
 
 
 def test_a_reminder_counts_those_it_cannot_name() -> None:
     """Fifty are called; where there is nobody left to call, nobody is."""
     crowd = tuple(f"U{number:04}" for number in range(500))
     said = post(Story().record, note(Topic.STILL_WAITING), undecided=crowd).text
-    assert said.count("<@") == messages.MAX_NAMED
+    assert said.count("<@") == notifications.MAX_NAMED
     assert "<@U0049> and 450 more: R-1042" in said
     assert post(Story().record, note(Topic.STILL_WAITING)).text.startswith(
         "R-1042, Payments (standard) for Somebody, has"
@@ -723,11 +724,11 @@ def test_a_case_says_what_is_true_of_it_now(topic: Topic, state: str, said: str,
     """The question stands, and below it what became of it and what can still be done."""
     record = ends()[state]
     posted, shown = post(record, case(topic)), show(record, case(topic))
-    assert buttons(posted) == []
+    assert labels(posted) == []
     assert posted.text in shown.text
     assert lines(shown).endswith(said)
     assert shown.text.endswith(said)
-    assert buttons(shown) == offered
+    assert labels(shown) == offered
 
 
 def test_a_case_that_nobody_can_decide_says_who_can() -> None:
@@ -736,7 +737,7 @@ def test_a_case_that_nobody_can_decide_says_who_can() -> None:
     rule = replace(record.request.rule, approvals=0, approvers=Audience())
     record = replace(record, request=replace(record.request, rule=rule))
     shown = show(record, case(Topic.LEFT))
-    assert buttons(shown) == []
+    assert labels(shown) == []
     assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` ends it.")
 
 
@@ -774,8 +775,8 @@ def test_keeping_it_is_the_answer_that_stands_out() -> None:
         one for one in walk(show(ends()["asked about"], case(Topic.RENEWAL)).blocks) if one.get("type") == "button"
     ]
     assert [(one["action_id"], one["style"], one["value"]) for one in found] == [
-        (modals.ACTION_RENEW, "primary", "req1"),
-        (modals.ACTION_REVOKE_ASK, "danger", "req1"),
+        (buttons.RENEW, "primary", "req1"),
+        (buttons.REVOKE_ASK, "danger", "req1"),
     ]
 
 
@@ -807,7 +808,7 @@ def test_the_token_message_says_how_to_use_it_and_when_it_goes() -> None:
     assert messages.curl(Story().record) in [one.get("text") for one in walk(body.blocks)]
     assert f"This message is deleted {wording.date(NOW + timedelta(days=1))}" in body.text
     (button,) = (one for one in walk(body.blocks) if one.get("type") == "button")
-    assert (button["action_id"], button["value"]) == (modals.ACTION_TOKEN_SAVED, "req1:key1")
+    assert (button["action_id"], button["value"]) == (buttons.TOKEN_SAVED, "req1:key1")
     assert "deleted after 1 day" in messages.token(ends()["active"], KEY, SECRET).text
 
 
@@ -822,12 +823,12 @@ def test_the_line_to_copy_runs_nothing_else() -> None:
 
 def audit_row(
     number: int, line: AuditLine, *, label: str | None = "R-1042", api: str | None = "payments"
-) -> messages.AuditRow:
-    return messages.AuditRow(number, NOW, line.event, label, line.actor, api, line.details)
+) -> audit_lines.AuditRow:
+    return audit_lines.AuditRow(number, NOW, line.event, label, line.actor, api, line.details)
 
 
 def told(line: AuditLine) -> str:
-    return messages.audit_sentence(audit_row(17, line))
+    return audit_lines.audit_sentence(audit_row(17, line))
 
 
 def test_the_audit_tells_a_whole_story_in_order() -> None:
@@ -922,7 +923,7 @@ def test_each_event_has_its_words(line: AuditLine, said: str) -> None:
 def test_a_line_without_a_request_says_what_it_can() -> None:
     """A refusal belongs to no request."""
     line = AuditLine(AuditEvent.REFUSED, ANN, {"api": "ledger"})
-    assert messages.audit_sentence(audit_row(3, line, label=None, api=None)) == "#3 · ledger · refused · to @U0ANN"
+    assert audit_lines.audit_sentence(audit_row(3, line, label=None, api=None)) == "#3 · ledger · refused · to @U0ANN"
 
 
 KEYS = [
@@ -965,11 +966,11 @@ def odd() -> st.SearchStrategy[Any]:
 def test_no_detail_breaks_a_line(event: AuditEvent, details: dict[str, Any], acted: bool) -> None:
     """Missing, of another type or hostile: a line is told, inert, on one line, and it fits."""
     row = audit_row(1, AuditLine(event, ANN if acted else None, details))
-    body, count = messages.audit([row])
+    body, count = audit_lines.audit([row])
     check(body)
     assert count == 1
     assert "\n" not in body.text
-    said = messages.audit_sentence(row)
+    said = audit_lines.audit_sentence(row)
     assert event.value in said
     assert not any(ord(one) < 32 or one == "\u202e" for one in said)
 
@@ -980,7 +981,7 @@ def test_no_detail_breaks_a_line(event: AuditEvent, details: dict[str, Any], act
 def test_the_audit_takes_as_many_leading_rows_as_fit(reasons: list[str]) -> None:
     """In order, none skipped, at least one."""
     rows = [audit_row(n, AuditLine(AuditEvent.REVOKED, BOB, {"why": why})) for n, why in enumerate(reasons, start=1)]
-    body, count = messages.audit(rows)
+    body, count = audit_lines.audit(rows)
     check(body)
     assert 1 <= count <= len(rows)
     assert [line.split(" ")[0] for line in body.text.split("\n")] == [f"#{n}" for n in range(1, count + 1)]
@@ -989,7 +990,7 @@ def test_the_audit_takes_as_many_leading_rows_as_fit(reasons: list[str]) -> None
 
 def test_no_rows_make_no_message() -> None:
     """Nothing fits when there is nothing."""
-    assert messages.audit([]) == (messages.Body("", []), 0)
+    assert audit_lines.audit([]) == (Body("", []), 0)
 
 
 def test_an_audience_of_thousands_still_fits() -> None:
