@@ -21,8 +21,6 @@ from bot.core.model import Workspace
 from bot.slack.client import (
     Chat,
     PreflightError,
-    _complaints,
-    _seconds,
     call,
     new_session,
     pin_proxy,
@@ -30,6 +28,7 @@ from bot.slack.client import (
     quiet_slack_logs,
     web_client,
 )
+from bot.slack.errors import _complaints, _seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping

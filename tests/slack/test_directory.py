@@ -9,7 +9,8 @@ from aiohttp import web
 from bot.core.faults import Transient
 from bot.core.model import Audience, Identity, Person, Workspace
 from bot.slack.client import new_session, web_client
-from bot.slack.directory import CannotSay, ChannelFacts, Directory
+from bot.slack.directory import ChannelFacts, Directory
+from bot.slack.errors import CannotSay
 from tests.slack.test_client import PROXIES, LocalSlack, local_slack
 
 if TYPE_CHECKING:
@@ -462,7 +463,7 @@ async def test_a_look_up_nobody_waits_for_is_remembered(slack: People, directory
         async with asyncio.timeout(0.05):
             await directory.person("U0ADA")
     slack.go.set()
-    await asyncio.gather(*(flight.task for flight in directory._people._flights))
+    await asyncio.gather(*(lookup.task for lookup in directory._people._under_way))
     await directory.group_members("S1")
     assert directory.known("U0ADA") is not None
 
