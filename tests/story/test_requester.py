@@ -12,7 +12,7 @@ import pytest
 from bot.local.slack.client import INCOMPLETE
 from bot.local.slack.journal import Entry
 from bot.sandbox.demos.reading import has_block, token_in
-from bot.slack import listeners
+from bot.slack import answering
 from tests.story import (
     REASON,
     becomes,
@@ -47,7 +47,7 @@ async def test_with_cold_caches_one_view_is_opened_where_slack_answers_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who Alice is has to be looked up, and what she gets first is the form all the same."""
-    monkeypatch.setattr(listeners, "PATIENCE", WITHIN)  # whatever else this machine does
+    monkeypatch.setattr(answering, "PATIENCE", WITHIN)  # whatever else this machine does
     async with living(tmp_path) as world:
         alice = world.person("alice")
         await alice.runs("/tyk-key")
