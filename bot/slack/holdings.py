@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from bot.core import timing
 from bot.core.model import Record, RequestState
 from bot.slack import buttons, modals, state, wording
-from bot.slack.block_kit import Block, actions, mrkdwn, plain, section
+from bot.slack.block_kit import Block, actions, context, plain, section
 from bot.slack.wording import inert
 
 MAX_AWAITING = 15
@@ -22,17 +22,29 @@ def loading() -> Block:
 
 
 def view(
-    own: Sequence[Record], past: Sequence[Record], awaiting: Sequence[Record], *, command: str, help_channel: str
+    own: Sequence[Record],
+    past: Sequence[Record],
+    awaiting: Sequence[Record],
+    *,
+    command: str,
+    help_channel: str,
+    more_own: bool = False,
+    more_awaiting: bool = False,
 ) -> Block:
-    """Others' requests that wait for this person, then their own: those that wait, those that end soon, those that are over."""
-    blocks = _part("Waiting for you", [_asked_by(record) for record in awaiting[:MAX_AWAITING]], len(awaiting))
+    """Others' requests that wait for this person, then their own: those that wait, those that end soon, those that are over.
+
+    `more_own` and `more_awaiting`: there are, or may be, others that were not looked at, so nobody can count them.
+    """
     ordered = sorted(own, key=_urgency)
-    blocks += _part("Yours", [_own(record) for record in ordered[:MAX_OWN]], len(own))
-    blocks += _part("Over", [_own(record) for record in past[:MAX_PAST]], min(len(past), MAX_PAST))
+    blocks = [
+        *_part("Waiting for you", list(map(_asked_by, awaiting[:MAX_AWAITING])), len(awaiting), unknown=more_awaiting),
+        *_part("Yours", list(map(_own, ordered[:MAX_OWN])), len(own), unknown=more_own),
+        *_part("Over", list(map(_own, past[:MAX_PAST])), min(len(past), MAX_PAST)),
+    ]
     if not blocks:
         blocks = [section("You have asked for nothing yet, and nothing waits for you.")]
     said = f"{inert(command, 40)} asks for a token. Questions: {wording.channel(help_channel)}."
-    return _view([*blocks, {"type": "context", "elements": [mrkdwn(said)]}])
+    return _view([*blocks, context([said])])
 
 
 def _urgency(record: Record) -> tuple[bool, datetime, int]:
@@ -41,14 +53,15 @@ def _urgency(record: Record) -> tuple[bool, datetime, int]:
     return (not waits, end.at if end else _LAST, record.request.number)
 
 
-def _part(title: str, entries: list[list[Block]], count: int) -> list[Block]:
-    if not entries:
+def _part(title: str, entries: list[list[Block]], count: int, *, unknown: bool = False) -> list[Block]:
+    """The entries under their heading, and how many of `count` are left out; `unknown`: that is the least."""
+    if not (entries or unknown):
         return []
-    blocks: list[Block] = [{"type": "header", "text": plain(title, 150)}]
-    for entry in entries:
-        blocks += entry
-    if count > len(entries):
-        blocks.append({"type": "context", "elements": [mrkdwn(f"And {count - len(entries):,} more.")]})
+    blocks: list[Block] = [{"type": "header", "text": plain(title, 150)}, *(one for entry in entries for one in entry)]
+    if left := count - len(entries):
+        blocks.append(context([f"And at least {left:,} more." if unknown else f"And {left:,} more."]))
+    elif unknown:
+        blocks.append(context(["There may be more."]))
     return blocks
 
 
