@@ -198,6 +198,8 @@ async def test_a_form_whose_redrawing_was_lost_is_redrawn_when_it_is_sent(tmp_pa
         await alice.types("reason", REASON)
         view = await sends_what_is_not_drawn("test-api")
         assert view["state"]["values"]["reason"]["reason"]["value"] == REASON
+        reason = next(block["element"] for block in view["blocks"] if block.get("block_id") == "reason")
+        assert reason["initial_value"] == REASON, "also where Slack would not keep it by itself"
         assert (await alice.submits()).response_action == "update"
         await alice.sees_view("R-1001")
         (asked,) = await of_event(world, "asked")
