@@ -108,10 +108,9 @@ def _card(record: Record) -> Body:
         {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
     ]
     said = f"{asked} ({inert(request.plan.name, 150)}, {wording.duration(request.lifetime)}): {request.label}"
-    for name, typed in (("Used by", request.used_by), ("Reason", request.reason)):
-        if typed.strip():
-            blocks.append(quoted(name, typed))
-            said += f"\n{name}: {inert(typed, 600)}"
+    for name, typed in state.typed(request):
+        blocks.append(quoted(name, typed))
+        said += f"\n{name}: {inert(typed, 600)}"
     return Body(said, blocks)
 
 

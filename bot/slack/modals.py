@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -54,42 +54,47 @@ class NotDrawnYet(StaleView):
 
 
 @dataclass(frozen=True)
-class Draft:
-    """What the form is filled with beforehand."""
+class Filled:
+    """One request form: what fills it in beforehand, and what comes back.
 
+    What came back as `plan` and `lifetime_value` is what was shown, also where there was nothing to choose.
+    """
+
+    request_id: str
+    api: str | None = None
+    plan: str | None = None
+    lifetime_value: str | None = None
     used_by: str = ""
     reason: str = ""
-    lifetime_value: str | None = None
 
     @classmethod
-    def of(cls, request: Request) -> Draft:
-        return cls(request.used_by, request.reason, lifetime_value(request.lifetime))
+    def like(cls, request: Request, request_id: str) -> Filled:
+        """A form that asks for the same again."""
+        return cls(
+            request_id=request_id,
+            api=request.rule.name,
+            plan=request.plan.name,
+            lifetime_value=lifetime_value(request.lifetime),
+            used_by=request.used_by,
+            reason=request.reason,
+        )
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the request form shows. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn."""
+    """The request form as it is drawn. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn."""
 
-    request_id: str
+    filled: Filled
     rules: tuple[Rule, ...]
-    chosen: Rule | None
-    plan: str | None
     notes: tuple[str, ...]
     decision: str
     help_channel: str
-    draft: Draft = field(default_factory=Draft)
 
-
-@dataclass(frozen=True)
-class Filled:
-    """What came back. `plan` and `lifetime_value` are what was shown, also where there was nothing to choose."""
-
-    request_id: str
-    api: str | None
-    plan: str | None
-    lifetime_value: str | None
-    used_by: str
-    reason: str
+    @property
+    def chosen(self) -> Rule | None:
+        """The rule of the API that is picked; where there is one alone, it is."""
+        alone = self.rules[0] if len(self.rules) == 1 else None
+        return next((rule for rule in self.rules if rule.name == self.filled.api), alone)
 
 
 def loading(request_id: str) -> Block:
@@ -106,14 +111,11 @@ def request_form(form: Form) -> Block:
     if not form.rules:
         said = f"There is no API you may ask for here. If there should be, ask in {wording.channel(form.help_channel)}."
         return notice("Not available", said)
-    chosen = form.chosen or (form.rules[0] if len(form.rules) == 1 else None)
+    chosen, filled = form.chosen, form.filled
     blocks = [_api_input(form.rules, chosen)]
     if chosen is not None:
-        blocks += [_about(chosen), _plan_block(chosen, form.plan), _lifetime_block(chosen, form.draft.lifetime_value)]
-        blocks += [
-            _used_by_input(form.draft.used_by),
-            _reason_input(form.draft.reason, required=chosen.reason_required),
-        ]
+        blocks += [_about(chosen), _plan_block(chosen, filled.plan), _lifetime_block(chosen, filled.lifetime_value)]
+        blocks += [_used_by_input(filled.used_by), _reason_input(filled.reason, required=chosen.reason_required)]
         lines = [line for line in (form.decision, *form.notes) if line]
         blocks += [context(lines)] if lines else []
     return modal(
@@ -121,7 +123,7 @@ def request_form(form: Form) -> Block:
         blocks,
         submit="Get Token" if chosen is not None and chosen.approvals == 0 else "Ask for Token",
         callback=CALLBACK_REQUEST,
-        metadata={"request_id": form.request_id},
+        metadata={"request_id": filled.request_id},
     )
 
 
@@ -233,10 +235,10 @@ def read_form(view: Mapping[str, Any]) -> Filled:
     number, values, shown = request_id(view), _values(view), _block_ids(view)
     api = _picked(values, "api", ACTION_API)
     if api is None:
-        return Filled(number, None, None, None, "", "")
+        return Filled(number)
     if f"about:{api}" not in shown:
         used_by, reason = (_written(values, name, name) if name in values else "" for name in ("used_by", "reason"))
-        raise NotDrawnYet(Filled(number, api, None, None, used_by, reason))
+        raise NotDrawnYet(Filled(number, api, used_by=used_by, reason=reason))
     return Filled(
         request_id=number,
         api=api,

@@ -126,9 +126,7 @@ def question(record: Record, topic: Topic | None) -> Body:
         else "The rule, without review",
     }
     blocks.append({"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]})
-    for name, typed in (("Used by", request.used_by), ("Reason", request.reason)):
-        if typed.strip():
-            blocks.append(quoted(name, typed))
+    blocks += [quoted(name, typed) for name, typed in state.typed(request)]
     return Body(said, blocks)
 
 

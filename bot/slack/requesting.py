@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -44,11 +45,8 @@ class Requesting:
             return modals.notice("Not available", why.text)
         record = await self._operations.look(again) if again else None
         if record is not None and record.request.requester == person.identity:
-            request = record.request
-            chosen = next((rule for rule in offered if rule.name == request.rule.name), None)
-            draft = modals.Draft.of(request)
-            return await self._form(person, request_id, offered, chosen, plan=request.plan.name, draft=draft)
-        return await self._form(person, request_id, offered, offered[0] if len(offered) == 1 else None)
+            return await self._form(person, modals.Filled.like(record.request, request_id))
+        return await self._form(person, modals.Filled(request_id))
 
     def _nothing_for_you(self) -> Refusal:
         return Refusal(
@@ -56,32 +54,20 @@ class Requesting:
             code="nobody",
         )
 
-    async def _form(
-        self,
-        person: Person,
-        request_id: str,
-        offered: tuple[Rule, ...],
-        chosen: Rule | None,
-        *,
-        plan: str | None = None,
-        draft: modals.Draft | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> Body:
-        """`plan` and `draft` fill it in beforehand; `notes` are said beside what they hold already."""
-        if chosen is not None:
-            notes += tuple(map(_standing_note, await self._operations.standing(person.identity, chosen.name)))[:3]
-        return modals.request_form(
-            modals.Form(
-                request_id=request_id,
-                rules=offered,
-                chosen=chosen,
-                plan=plan,
-                notes=notes,
-                decision=decision_line(chosen, person.identity) if chosen else "",
-                help_channel=self._answering.help_channel,
-                draft=draft or modals.Draft(),
-            )
+    async def _form(self, person: Person, filled: modals.Filled, *notes: str) -> Body:
+        """`notes` are said beside what this person holds already."""
+        form = modals.Form(
+            filled=filled,
+            rules=self._answering.catalogue.offered(person),
+            notes=notes,
+            decision="",
+            help_channel=self._answering.help_channel,
         )
+        if (chosen := form.chosen) is not None:
+            standing = await self._operations.standing(person.identity, chosen.name)
+            held = tuple(map(_standing_note, standing[:3]))
+            form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
+        return modals.request_form(form)
 
     async def help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
         try:
@@ -116,9 +102,7 @@ class Requesting:
         except Refusal as refusal:
             await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
             return
-        offered = self._answering.catalogue.offered(person)
-        chosen = next((rule for rule in offered if rule.name == name), None)
-        form = await self._form(person, request_id, offered, chosen)
+        form = await self._form(person, modals.Filled(request_id, name))
         try:
             await self._chat.update_view(view["id"], form, view.get("hash"))
         except Fault as fault:  # closed, or drawn anew already: the same choice delivered twice
@@ -164,11 +148,7 @@ class Requesting:
         """The form for the API that was picked, with what was typed: sent once more, it asks for what it shows."""
 
         async def form() -> Body:
-            person = await self._answering.member(user_id)
-            offered = self._answering.catalogue.offered(person)
-            chosen = next((rule for rule in offered if rule.name == filled.api), None)
-            draft = modals.Draft(filled.used_by, filled.reason)
-            return await self._form(person, filled.request_id, offered, chosen, draft=draft, notes=(REDRAWN,))
+            return await self._form(await self._answering.member(user_id), filled, REDRAWN)
 
         try:
             return {"response_action": "update", "view": await self._answering.in_time(form())}

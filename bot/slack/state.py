@@ -26,6 +26,12 @@ def headline(request: Request) -> str:
     return f"{request.label} · {what(request)}, {wording.duration(request.lifetime)}"
 
 
+def typed(request: Request) -> list[tuple[str, str]]:
+    """What the requester wrote, by the name of its field: for those who decide, and at the end of a grant."""
+    named = (("Used by", request.used_by), ("Reason", request.reason))
+    return [(name, text) for name, text in named if text.strip()]
+
+
 def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
     """What is true of the request now; `card`: told to those who decide."""
     request = record.request

@@ -82,9 +82,13 @@ def rule(**changes: Any) -> Rule:
     return replace(base, **changes)
 
 
-def form(*rules: Rule, **changes: Any) -> modals.Form:
-    base = modals.Form("req1", rules, None, None, (), "Needs 2 approvals from <!subteam^S0LEADS>.", "C0HELP")
-    return replace(base, **changes)
+def form(*rules: Rule, notes: tuple[str, ...] = (), **filled: Any) -> modals.Form:
+    decision = "Needs 2 approvals from <!subteam^S0LEADS>."
+    return modals.Form(modals.Filled("req1", **filled), rules, notes, decision, "C0HELP")
+
+
+def again(request: Request, *rules: Rule) -> modals.Form:
+    return replace(form(*rules), filled=modals.Filled.like(request, "req1"))
 
 
 def asked(**changes: Any) -> Record:
@@ -266,7 +270,7 @@ def test_every_view_keeps_the_limits() -> None:
         modals.request_form(form(rule())),
         modals.request_form(form(rule(), rule(name="other"))),
         modals.request_form(form(*many)),
-        modals.request_form(form(*many, chosen=many[3], notes=("You already hold one.",))),
+        modals.request_form(form(*many, api="api-3", notes=("You already hold one.",))),
         modals.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
         modals.request_form(form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")),
         modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
@@ -284,13 +288,12 @@ def test_every_view_keeps_the_limits() -> None:
 def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, typed: str) -> None:
     """No text brings a mention, a link or a broken view."""
     one = rule(title=title, description=description, docs=f"https://x|{typed}")
-    check_view(modals.request_form(form(one, draft=modals.Draft(used_by=typed, reason=typed))))
+    check_view(modals.request_form(form(one, used_by=typed, reason=typed)))
     check_view(modals.accepted(asked(rule=one, reason=typed), decision=""))
     check_view(modals.deny_form(asked(rule=one)))
     check_view(modals.revoke_form(asked(rule=one, used_by=typed)))
     check_view(modals.replace_form(asked(rule=one)))
-    again = asked(rule=one, used_by=typed, reason=typed).request
-    check_view(modals.request_form(form(one, draft=modals.Draft.of(again))))
+    check_view(modals.request_form(again(asked(rule=one, used_by=typed, reason=typed).request, one)))
     said, blocks = modals.help_text(
         (one,), (asked(rule=one),), command="/key", help_channel="C0HELP", not_understood=typed
     )
@@ -334,7 +337,8 @@ def test_another_api_asks_plan_and_lifetime_anew_and_keeps_what_was_typed() -> N
     """Slack keeps a value for as long as its block's id stays the same."""
     rules = (rule(), rule(name="other", reason_required=False))
     here, there = (
-        {one.get("block_id") for one in modals.request_form(form(*rules, chosen=chosen))["blocks"]} for chosen in rules
+        {one.get("block_id") for one in modals.request_form(form(*rules, api=chosen.name))["blocks"]}
+        for chosen in rules
     )
     assert {"plan:payments", "lifetime:payments"} <= here - there
     assert {"api", "used_by", "reason"} <= here & there
@@ -374,13 +378,13 @@ def test_what_could_not_be_chosen_comes_back_as_it_was_shown() -> None:
 def test_a_form_that_was_drawn_for_another_api_gives_back_what_was_typed() -> None:
     """Submitted faster than the form could follow: plan and lifetime were of the other API, so they are asked anew."""
     rules = (rule(), rule(name="other"))
-    view = fill(modals.request_form(form(*rules, chosen=rules[0])), api="other", used_by="nightly", reason="the run")
+    view = fill(modals.request_form(form(*rules, api="payments")), api="other", used_by="nightly", reason="the run")
     with pytest.raises(modals.NotDrawnYet) as raised:
         modals.read_form(view)
-    assert raised.value.filled == modals.Filled("req1", "other", None, None, "nightly", "the run")
+    assert raised.value.filled == modals.Filled("req1", "other", used_by="nightly", reason="the run")
     with pytest.raises(modals.NotDrawnYet) as raised:
         modals.read_form(fill(modals.request_form(form(*rules)), api="payments"))
-    assert raised.value.filled == modals.Filled("req1", "payments", None, None, "", "")
+    assert raised.value.filled == modals.Filled("req1", "payments")
 
 
 @pytest.mark.parametrize(
@@ -506,20 +510,18 @@ def test_an_odd_replacement_is_stale(change: dict[str, Any]) -> None:
 def test_asking_again_fills_in_what_was_asked() -> None:
     """API, plan, lifetime, use and reason are as they were; sent as it is, it asks for the same."""
     before = asked(plan=GOLD, lifetime=DAY).request
-    view = check_view(
-        modals.request_form(form(rule(), rule(name="other"), chosen=rule(), plan="gold", draft=modals.Draft.of(before)))
-    )
+    view = check_view(modals.request_form(again(before, rule(), rule(name="other"))))
     assert modals.read_form(fill(view)) == modals.Filled(
         "req1", "payments", "gold", "86400", "nightly", "the nightly run"
     )
-    endless = modals.Draft.of(asked(lifetime=None).request)
-    assert modals.read_form(fill(modals.request_form(form(rule(), draft=endless)))).lifetime_value == "never"
+    endless = again(asked(lifetime=None).request, rule())
+    assert modals.read_form(fill(modals.request_form(endless))).lifetime_value == "never"
 
 
 def test_what_is_no_longer_on_offer_is_asked_anew() -> None:
     """A lifetime that was taken out of the file gives way to the first, a plan to a choice."""
-    draft = modals.Draft.of(asked(lifetime=30 * DAY).request)
-    view = check_view(modals.request_form(form(rule(), plan="silver", draft=draft)))
+    before = asked(lifetime=30 * DAY, plan=Plan("silver", LIMITS)).request
+    view = check_view(modals.request_form(again(before, rule())))
     assert block(view, "lifetime:payments")["element"]["initial_option"]["value"] == "604800"
     assert "initial_option" not in block(view, "plan:payments")["element"]
 
