@@ -44,7 +44,7 @@ class TooLateError(Exception):
 
 @dataclass(frozen=True)
 class Where:
-    """Where a click happened: what is needed to answer it."""
+    """The place of a click, and what is needed to answer it."""
 
     trigger_id: str
     user_id: str
@@ -96,7 +96,7 @@ class Answering:
     # who it is, and by when
 
     async def member(self, user_id: str) -> Person:
-        """Who this is, if they may use the bot at all. Raises Refusal, also where Slack cannot say."""
+        """The person, if they may use the bot at all. Raises Refusal, also where Slack cannot say."""
         try:
             person = await self._directory.person(user_id, channels=self.catalogue.channels)
         except Fault:
@@ -366,6 +366,6 @@ def _refusal_title(refusal: Refusal) -> str:
 
 
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:
-    """What was too late for its answer still failed: nobody else sees that any more."""
+    """Log a failure that came after its answer was due: nobody else sees it any more."""
     if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
         log.warning("listener.background", error=type(error).__name__, exc_info=error)

@@ -76,7 +76,7 @@ def audit_sentence(row: AuditRow) -> str:
 
 @dataclass(frozen=True)
 class _Tongue:
-    """How people, times and typed words are written."""
+    """A way to write people, times and typed words."""
 
     person: Callable[[str], str]
     date: Callable[[datetime], str]
@@ -101,7 +101,7 @@ def _line(row: AuditRow, tongue: _Tongue) -> str:
 
 
 class _Teller:
-    """What is told of one row after its event's word, from whatever its details hold."""
+    """Tells of one row, after its event's word, whatever its details hold."""
 
     def __init__(self, row: AuditRow, tongue: _Tongue) -> None:
         self.row, self.details, self.tongue = row, row.details, tongue

@@ -38,7 +38,7 @@ def section(said: str) -> Block:
 
 
 def quoted(name: str, typed: str) -> Block:
-    """What a person typed: Slack reads nothing into it."""
+    """A person's own words: Slack reads nothing into them."""
     return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
 
 

@@ -43,7 +43,7 @@ def for_holder(record: Record) -> list[Block]:
 
 
 def _can_be_replaced(record: Record) -> bool:
-    """Whether there is a token, and none on its way."""
+    """There is a token, and none is on its way."""
     return record.grant is not None and record.grant.state is GrantState.ACTIVE and not record.awaits_token
 
 

@@ -1,4 +1,4 @@
-"""What may be asked for, in the order in which people read it: sorted once a rulebook, whoever asks."""
+"""The APIs on offer, in the order in which people read them: sorted once a rulebook, whoever asks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Catalogue:
         self._offered: dict[frozenset[Audience], tuple[Rule, ...]] = {}
 
     def offered(self, person: Person) -> tuple[Rule, ...]:
-        """What this person may ask for."""
+        """The rules of all that this person may ask for."""
         mine = frozenset(audience for audience in self._audiences if rules.counted_by(audience, person) is not None)
         if mine not in self._offered:
             if len(self._offered) >= REMEMBERS:

@@ -1,4 +1,4 @@
-"""Speaking to Slack: one call at a time, under a deadline, its outcome told as a Fault that carries nothing of the request.
+"""Calls to Slack: one at a time, under a deadline, the outcome told as a Fault that carries nothing of the request.
 
 Everything passes through `call`. It asks once and never again by itself: an answer that was lost may have been a post
 that was made, and whether to repeat it is the worker's business. Limits (429) are told, not slept on, likewise.
@@ -195,11 +195,11 @@ def _view(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 class PreflightError(Exception):
-    """What the operator must mend before the bot can start, as a sentence that names the variable."""
+    """The operator must mend something before the bot can start: a sentence that names the variable."""
 
 
 class Preflight(NamedTuple):
-    """What the bot token stands for, and the scopes it was granted (none where the server does not say)."""
+    """The workspace that the bot token is for, and the scopes it was granted (none where the server does not say)."""
 
     workspace: Workspace
     scopes: frozenset[str]

@@ -1,4 +1,4 @@
-"""What the effects say in Slack: the messages of `messages`, through the client of `client`, to people that `directory` knows."""
+"""The Slack that effects act on: `messages` through `client`, to people that `directory` knows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bot.slack.client import Chat
 from bot.slack.directory import Directory
 
 _NO_THREAD = frozenset({"cannot_reply_to_message", "thread_locked", "thread_not_found"})
-"""Where nothing can be said under the card any more, it is said in the channel."""
+"""Codes with which a reply is refused: what was to stand under the card is said in the channel then."""
 
 
 class Entry(Protocol):

@@ -1,4 +1,4 @@
-"""Who is who in Slack: people, user groups and channels, remembered for a minute, asked for once at a time.
+"""People, user groups and channels as Slack knows them, remembered for a minute, asked for once at a time.
 
 Where Slack cannot say, nobody is anything: `CannotSay`. Nothing stale is ever answered, and no failure is remembered.
 """
@@ -31,7 +31,7 @@ PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """What the start-up checks ask of a channel that the configuration names."""
+    """A channel that the configuration names, as far as the start-up checks look at it."""
 
     channel_id: str
     name: str
@@ -90,7 +90,7 @@ class Directory:
         return _joined(person, groups, dict(zip(named, members, strict=True)))
 
     def known(self, user_id: str, channels: frozenset[str] = frozenset()) -> Person | None:
-        """The same, where memory alone can say it."""
+        """Somebody, as `person` gives them, where memory alone can say it."""
         person = self._people.known(user_id)
         groups = self._groups.known(None) if self._uses_groups else None
         members = {channel: self._channels.known(channel) for channel in channels}
@@ -100,7 +100,7 @@ class Directory:
         return _joined(person, groups, there) if len(there) == len(members) else None
 
     async def group_members(self, group_id: str) -> frozenset[str]:
-        """Who is in a user group; nobody where it is none of ours, or switched off."""
+        """The members of a user group; nobody where it is none of ours, or switched off."""
         return (await self._groups.get(None)).members.get(group_id, frozenset())
 
     async def members_of(self, audience: Audience) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What Slack's error codes mean for a promise, as Faults that carry nothing of the request."""
+"""Slack's error codes as Faults, named by what they mean for a promise; they carry nothing of the request."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class CannotSay(Transient):
 
 
 def refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
-    """What an answer that is not `ok` means. `response` is slack_sdk's, or aiohttp's own where the body was no JSON."""
+    """The Fault that an answer without `ok` means. `response` is slack_sdk's, or aiohttp's own where the body was no JSON."""
     status: Any = getattr(response, "status_code", None) or getattr(response, "status", 0)
     body = getattr(response, "data", None)
     data: dict[str, Any] = body if isinstance(body, dict) else {}
@@ -132,7 +132,7 @@ def _until(date: str, now: datetime) -> float:
 
 
 def _complaints(data: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
-    """What Slack says is wrong, and where. Words that it quotes from what we sent are struck out."""
+    """Slack's complaints, and where they are about. Words that it quotes from what we sent are struck out."""
     metadata = data.get("response_metadata")
     said = [
         line

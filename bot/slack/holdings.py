@@ -1,4 +1,4 @@
-"""What somebody asked for and holds, and what waits for their decision, as a modal. Pure; nothing is looked up here."""
+"""The list of one person's requests and keys, and of what waits for their decision, as a modal. Pure."""
 
 from __future__ import annotations
 

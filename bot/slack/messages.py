@@ -86,7 +86,7 @@ def _standing(record: Record, lines: list[str], *, card: bool) -> Body:
 
 
 def _card(record: Record) -> Body:
-    """Who asks for what, and why. While it is pending it calls those who may decide, and never the requester.
+    """The facts of a request for its approvers. While it is pending it calls those who may decide, and never the requester.
 
     The post rings whomever it mentions, and until somebody acts the edit says the same: so the requester is named without a
     mention as long as it is pending.

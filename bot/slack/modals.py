@@ -1,4 +1,4 @@
-"""What is asked: views and options as Block Kit, and what comes back in them. Nothing is looked up or decided here.
+"""Forms and notices as modals, and what comes back in them. Nothing is looked up or decided here.
 
 The ids of callbacks, actions and blocks stand here alone. The configuration keeps the names of APIs and plans below 100
 characters, so that they fit into the ids.
@@ -188,7 +188,7 @@ def _reason_input(typed: str, *, required: bool) -> Block:
 
 
 def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:
-    """What there is no choice about is shown and comes back in the block's id, so that what was shown is what is asked for."""
+    """A value without a choice: it comes back in the block's id, so that what was shown is what is asked for."""
     return section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
 
 
@@ -386,7 +386,7 @@ def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def replace_form(record: Record) -> Block:
-    """What happened to the token decides when the old one ends."""
+    """A form that asks what happened to the token: that decides when the old one ends."""
     request = record.request
     options = [
         option("I lost it", Loss.LOST.value)
@@ -421,7 +421,7 @@ def help_text(
     help_channel: str,
     not_understood: str | None = None,
 ) -> tuple[str, list[Block]]:
-    """What this person can do here, as a message of text and blocks."""
+    """A message, text and blocks, about what this person can do here."""
     lines = []
     if not_understood:
         lines.append(f"I do not know “{inert(not_understood, 100)}”.")

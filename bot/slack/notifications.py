@@ -174,5 +174,5 @@ def _addressed(request: Request) -> str:
 
 
 def _hashes(record: Record) -> list[str]:
-    """What the keys are called in Tyk's own lists, as far as they live."""
+    """The names of the living keys in Tyk's own lists."""
     return [f"`{inert(key.key_hash, 64)}`" for key in record.keys if key.key_hash and key.state is not KeyState.DEAD]

@@ -199,7 +199,7 @@ class Requesting:
 
 
 def decision_line(rule: Rule, requester: Identity) -> str:
-    """Who will decide, as the form says it."""
+    """A line of the form about who will decide."""
     if rule.approvals == 0:
         return "Granted at once."
     noun = "approval" if rule.approvals == 1 else "approvals"

@@ -1,4 +1,4 @@
-"""What is true of a request now, and what stays true, as sentences. Pure."""
+"""The state of a request as sentences: those that are true now, and those that stay true. Pure."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def headline(request: Request) -> str:
 
 
 def typed(request: Request) -> list[tuple[str, str]]:
-    """What the requester wrote, by the name of its field: for those who decide, and at the end of a grant."""
+    """The requester's own words, by the name of their field."""
     named = (("Used by", request.used_by), ("Reason", request.reason))
     return [(name, text) for name, text in named if text.strip()]
 
 
 def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
-    """What is true of the request now; `card`: told to those who decide."""
+    """Sentences that are true of the request now; `card`: for those who decide."""
     request = record.request
     at = wording.date(request.decided_at or request.created_at)
     by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
@@ -55,7 +55,7 @@ def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
 
 
 def lasting_lines(record: Record, *, card: bool) -> list[str]:
-    """What a post may say: no state that can change, no count that can rise. It may come late, when all is decided."""
+    """Sentences for a post: no state that can change, no count that can rise. It may come late, when all is decided."""
     request, grant = record.request, record.grant
     if request.state is RequestState.PENDING:
         return [_needed(request, card=card), _expires(request)]
@@ -66,7 +66,7 @@ def lasting_lines(record: Record, *, card: bool) -> list[str]:
 
 
 def _needed(request: Request, *, card: bool) -> str:
-    """How many approvals it takes, and for the requester whose: true for as long as anybody reads it."""
+    """The approvals it takes, and for the requester whose: true for as long as anybody reads it."""
     rule = request.rule
     if card:
         return f"Needs {'1 approval' if rule.approvals == 1 else f'{rule.approvals} approvals'}."
@@ -119,7 +119,7 @@ def granted(record: Record, *, stuck: bool) -> list[str]:
 
 
 def _access(record: Record, grant: Grant) -> str:
-    """How long the holder may use what was granted: the same while the token is made and when it is there."""
+    """The time for which it was granted: the same while the token is made and when it is there."""
     end = timing.end_of(record)
     if grant.until is not None:
         return f"Access until {wording.date(grant.until)}."
@@ -157,7 +157,7 @@ def trouble(record: Record, help_channel: str, *, stuck: bool, delayed: bool) ->
 
 
 def why_ended(record: Record) -> str:
-    """What was given as the reason of the end."""
+    """The reason that was given for the end."""
     if record.request.state is RequestState.DENIED:
         return record.request.decision_reason.strip()
     ended = record.grant is not None and record.grant.state is GrantState.ENDED

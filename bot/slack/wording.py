@@ -51,7 +51,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def inert(text: str, limit: int) -> str:
-    """What a person typed, on one line of a mrkdwn string: it mentions, links and formats nothing."""
+    """A person's own words, on one line of a mrkdwn string: they mention, link and format nothing."""
     line = " ".join(clean(text).split())[: limit + 1]
     said = cut(escape(_MARK.sub(lambda mark: mark[0].translate(_LOOKALIKE), line)), limit)
     return re.sub(r"[*_~]+…$", "…", said)
