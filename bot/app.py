@@ -24,7 +24,8 @@ from bot.effects.ports import Ports
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.settings import Settings, proxy_for
-from bot.slack.client import Chat, new_session, pin_proxy, preflight, quiet_slack_logs, web_client
+from bot.slack.authorization import bolt_app
+from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
@@ -166,7 +167,7 @@ async def run(
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
         ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id)
-        bolt = _bolt(slack.client)
+        bolt = bolt_app(slack.client, slack.workspace)
         Listeners(
             Operations(store, in_force, new_id),
             chat,
@@ -216,14 +217,6 @@ async def _park_restored(store: Store) -> None:
             kind=effect.kind.value,
             how=f"tyk-key-bot retry {effect.id}, or tyk-key-bot revoke {request.label if request else ''}",
         )
-
-
-def _bolt(client: AsyncWebClient) -> AsyncApp:
-    return AsyncApp(
-        client=client,
-        request_verification_enabled=False,  # what comes over HTTP is verified before Bolt, and its error handler, see it
-        logger=quiet_slack_logs(),
-    )
 
 
 @asynccontextmanager

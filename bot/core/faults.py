@@ -12,13 +12,19 @@ from __future__ import annotations
 
 
 class Fault(Exception):
-    """`code` is short and stable, `text` is safe for a log: neither ever holds a token or a credential."""
+    """`code` is short and stable, `text` is safe for a log: neither ever holds a token or a credential.
 
-    def __init__(self, code: str, text: str = "", *, retry_after: float | None = None) -> None:
+    `method` names the kind of call whose limit was met, where the other side limits each kind by itself.
+    """
+
+    def __init__(
+        self, code: str, text: str = "", *, retry_after: float | None = None, method: str | None = None
+    ) -> None:
         super().__init__(f"{code}: {text}" if text else code)
         self.code = code
         self.text = text
         self.retry_after = retry_after
+        self.method = method
 
 
 class Transient(Fault):

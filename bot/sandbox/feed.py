@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.model import Effect, EffectState
 from bot.local.slack.journal import Changes
-from bot.slack import messages
+from bot.slack import audit_lines
 from bot.slack.delivery import audit_row
 from bot.store.engine import open_engine
 from bot.store.store import Store
@@ -74,7 +74,7 @@ class Feed:
 
     def _audit(self, row: AuditEntry) -> Line:
         shown = audit_row(row)
-        sentence = messages.audit_sentence(shown).split(" · ")
+        sentence = audit_lines.audit_sentence(shown).split(" · ")
         said = " · ".join(part for part in sentence[1:] if part not in (shown.request_label, row.api))
         for user in {one.user_id for one in (row.person, row.actor) if one is not None}:
             said = said.replace(f"@{user}", self._name(user))

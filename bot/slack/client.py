@@ -1,4 +1,4 @@
-"""Speaking to Slack: one call at a time, under a deadline, its outcome told as a Fault that carries nothing of the request.
+"""Calls to Slack: one at a time, under a deadline, the outcome told as a Fault that carries nothing of the request.
 
 Everything passes through `call`. It asks once and never again by itself: an answer that was lost may have been a post
 that was made, and whether to repeat it is the worker's business. Limits (429) are told, not slept on, likewise.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,76 +15,14 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
+from bot.core.faults import Fault, Gone, OutcomeUnknown, Transient, Undeliverable
 from bot.core.model import Workspace
+from bot.slack.errors import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 TIMEOUT = 8.0  # seconds for one exchange
-DEADLINE = 10.0  # seconds for all that one act takes
-
-# What Slack's error codes mean for a promise. A code that is in none of these tables is Transient: an operator can mend it
-# or it passes by itself, and what is tried again and told of loses nothing.
-_GONE = frozenset(
-    {
-        "message_not_found",
-        "edit_window_closed",
-        "cant_update_message",
-        "expired_trigger_id",
-        "exchanged_trigger_id",
-        "invalid_trigger_id",
-        "not_found",  # views.update: the person closed it
-    }
-)
-_UNDELIVERABLE = frozenset({"user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot"})
-_UNKNOWN = frozenset({"internal_error", "fatal_error"})  # Slack: "some aspect of the operation" may have succeeded
-_DEFINITE = frozenset(
-    {
-        "as_user_not_supported",
-        "attachment_payload_limit_exceeded",
-        "block_mismatch",
-        "cannot_reply_to_message",
-        "cant_delete_message",
-        "deprecated_endpoint",
-        "duplicate_external_id",
-        "hash_conflict",
-        "insecure_request",
-        "invalid_arg_name",
-        "invalid_arguments",
-        "invalid_array_arg",
-        "invalid_attachments",
-        "invalid_blocks",
-        "invalid_blocks_format",
-        "invalid_charset",
-        "invalid_cursor",
-        "invalid_form_data",
-        "invalid_json",
-        "invalid_limit",
-        "invalid_metadata_format",
-        "invalid_metadata_schema",
-        "invalid_post_type",
-        "invalid_user_combination",
-        "json_not_object",
-        "markdown_text_conflict",
-        "metadata_too_large",
-        "method_deprecated",
-        "method_not_supported_for_channel_type",
-        "missing_argument",
-        "missing_post_type",
-        "msg_blocks_too_long",
-        "msg_too_long",
-        "no_text",
-        "not_enough_users",
-        "push_limit_reached",
-        "too_many_attachments",
-        "too_many_users",
-        "unknown_method",
-        "users_list_not_supplied",
-        "view_too_large",
-    }
-)
-_RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
 
 
 def new_session() -> aiohttp.ClientSession:
@@ -147,7 +83,7 @@ async def call(
             return Answer(data, response.headers)
         fault = OutcomeUnknown("unreadable", f"{method} got an answer that is not Slack's")
     except SlackApiError as error:
-        fault = _refused(method, error.response, given)
+        fault = refused(method, error.response, given)
     except TimeoutError as error:
         never_sent = isinstance(error, aiohttp.ConnectionTimeoutError)
         fault = (
@@ -164,93 +100,15 @@ async def call(
     raise fault  # outside of the handlers, so that no __context__ leads to slack_sdk's error, which holds the request
 
 
-def _refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
-    """What an answer that is not `ok` means. `response` is slack_sdk's, or aiohttp's own where the body was no JSON."""
-    status: Any = getattr(response, "status_code", None) or getattr(response, "status", 0)
-    body = getattr(response, "data", None)
-    data: dict[str, Any] = body if isinstance(body, dict) else {}
-    code = data.get("error")
-    if not isinstance(code, str) or not re.fullmatch(r"[a-z0-9_.\-]{1,64}", code):
-        code = None
-    if status == 429 or code in _RATE_LIMITED:
-        return Transient(
-            "ratelimited", f"{method} is called too often", retry_after=_seconds(response.headers.get("Retry-After"))
-        )
-    if status >= 500:
-        return OutcomeUnknown(f"http_{status}", f"{method} met a failing Slack")
-    if code is None:
-        if status == 200:
-            return OutcomeUnknown("unreadable", f"{method} got an answer that is not Slack's")
-        return Transient(f"http_{status}", f"{method} got an answer that is not Slack's")
-    complaints = _complaints(data, sent)
-    text = f"{method}: {complaints}" if complaints else method
-    if "trigger_id" in complaints and "expired" in complaints:  # how Slack says expired_trigger_id at times
-        return Gone("expired_trigger_id", text)
-    kinds: tuple[tuple[frozenset[str], type[Fault]], ...] = (
-        (_GONE, Gone),
-        (_UNDELIVERABLE, Undeliverable),
-        (_UNKNOWN, OutcomeUnknown),
-        (_DEFINITE, Permanent),
-    )
-    return next((kind for codes, kind in kinds if code in codes), Transient)(code, text)
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _complaints(data: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
-    """What Slack says is wrong, and where. Words that it quotes from what we sent are struck out."""
-    metadata = data.get("response_metadata")
-    said = [
-        line
-        for lines in (metadata.get("messages") if isinstance(metadata, dict) else None, data.get("errors"))
-        if isinstance(lines, list)
-        for line in lines
-        if isinstance(line, str)
-    ]
-    said += [
-        f"{name} {data[name]}" for name in ("needed", "provided") if isinstance(data.get(name), str)
-    ]  # missing_scope
-    ours = list(_values(sent))
-
-    def strike(found: re.Match[str]) -> str:
-        word = found[0]
-        is_plain = word.isalpha() and word.islower()
-        quoted = word.strip(".:=-")
-        return "…" if not is_plain and any(quoted in value for value in ours) else word
-
-    return "; ".join(re.sub(r"[\w+/=.:\-]{6,}", strike, line)[:300] for line in list(dict.fromkeys(said))[:5])
-
-
-def _values(sent: Any, name: str = "") -> Iterator[str]:
-    """Every text in a request, but for what names a part of it."""
-    if isinstance(sent, str) and name not in {"type", "block_id", "action_id"}:
-        yield sent
-    elif isinstance(sent, dict):
-        for key, value in sent.items():
-            yield from _values(value, key)
-    elif isinstance(sent, list):
-        for value in sent:
-            yield from _values(value)
-
-
 # --- what the effects and the listeners do --------------------------------------------------------------------------
 
 
 class Chat:
-    """Messages and modals. `deadline` is for all that one act takes, in seconds."""
+    """Messages and modals, one call each, `within` so many seconds."""
 
-    def __init__(
-        self, client: AsyncWebClient, *, deadline: float = DEADLINE, timeout: float = TIMEOUT, remembers: int = 10_000
-    ) -> None:
+    def __init__(self, client: AsyncWebClient, *, within: float = TIMEOUT, remembers: int = 10_000) -> None:
         self._client = client
-        self._deadline = deadline
-        self._timeout = timeout
+        self._within = within
         self._remembers = remembers
         self._direct: OrderedDict[str, str] = OrderedDict()
 
@@ -259,22 +117,31 @@ class Chat:
     ) -> tuple[str, str]:
         """Posts to a channel id, or to a user id by direct message; returns the channel and ts Slack gave it.
 
-        `thread_ts`: under that message of the channel.
+        Slack opens the direct message by itself and says which channel it is; `thread_ts`: under that message of the channel.
         """
-        ends_at = asyncio.get_running_loop().time() + self._deadline
         is_person = target.startswith(("U", "W"))
-        channel = await self._direct_message(target, ends_at) if is_person else target
-        message = _message(channel, text, blocks) | ({"thread_ts": thread_ts} if thread_ts else {})
+        message = _message(self._direct.get(target, target), text, blocks)
         try:
-            answer = await self._call("chat.postMessage", message, ends_at=ends_at)
+            answer = await self._call("chat.postMessage", message | ({"thread_ts": thread_ts} if thread_ts else {}))
         except Fault as fault:
-            if fault.code in {"channel_not_found", "is_archived"}:
-                self._direct.pop(target, None)  # opened anew next time, and Slack says then what has become of them
+            if fault.code not in {"channel_not_found", "is_archived"}:
+                raise
+            remembered = self._direct.pop(target, None)  # next time the person is asked for, not the channel
+            if is_person and remembered is None and fault.code == "channel_not_found":
+                raise Undeliverable(fault.code, fault.text) from None
             raise
         place, ts = answer.get("channel"), answer.get("ts")
         if not (isinstance(place, str) and isinstance(ts, str) and place and ts):
             raise OutcomeUnknown("unreadable", "chat.postMessage did not say where the message is")
+        if is_person:
+            self._remember(target, place)
         return place, ts
+
+    def _remember(self, user_id: str, channel: str) -> None:
+        self._direct[user_id] = channel
+        self._direct.move_to_end(user_id)
+        if len(self._direct) > self._remembers:
+            self._direct.popitem(last=False)
 
     async def update(self, channel: str, ts: str, text: str, blocks: list[dict[str, Any]]) -> None:
         """Repaints a message; Gone where it is no more, or not to be changed any more."""
@@ -309,28 +176,8 @@ class Chat:
         """Repaints a modal; Gone where it was closed, Permanent `hash_conflict` where it is no more what `hash` says."""
         return _view(await self._call("views.update", {"view_id": view_id, "view": view, "hash": hash}))
 
-    async def _direct_message(self, user_id: str, ends_at: float) -> str:
-        if user_id in self._direct:
-            self._direct.move_to_end(user_id)
-            return self._direct[user_id]
-        try:
-            answer = await self._call("conversations.open", {"users": user_id}, ends_at=ends_at)
-        except OutcomeUnknown as fault:  # opening twice opens the same, and nothing is posted yet
-            raise Transient(fault.code, fault.text) from None
-        opened = answer.get("channel")
-        channel = opened.get("id") if isinstance(opened, dict) else None
-        if not isinstance(channel, str) or not channel:
-            raise Transient("unreadable", "conversations.open did not say which channel")
-        self._direct[user_id] = channel
-        if len(self._direct) > self._remembers:
-            self._direct.popitem(last=False)
-        return channel
-
-    async def _call(self, method: str, arguments: dict[str, Any], *, ends_at: float | None = None) -> dict[str, Any]:
-        left = self._deadline if ends_at is None else ends_at - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise Transient("timeout", f"{method} was not called: no time was left")
-        return (await call(self._client, method, arguments, within=min(left, self._timeout))).data
+    async def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return (await call(self._client, method, arguments, within=self._within)).data
 
 
 def _message(channel: str, text: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -348,11 +195,11 @@ def _view(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 class PreflightError(Exception):
-    """What the operator must mend before the bot can start, as a sentence that names the variable."""
+    """The operator must mend something before the bot can start: a sentence that names the variable."""
 
 
 class Preflight(NamedTuple):
-    """What the bot token stands for, and the scopes it was granted (none where the server does not say)."""
+    """The workspace that the bot token is for, and the scopes it was granted (none where the server does not say)."""
 
     workspace: Workspace
     scopes: frozenset[str]

@@ -1,4 +1,4 @@
-"""What the effects say in Slack: the messages of `messages`, through the client of `client`, to people that `directory` knows."""
+"""The Slack that effects act on: `messages` through `client`, to people that `directory` knows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from bot.core.model import (
     Verdict,
     Workspace,
 )
-from bot.slack import messages
+from bot.slack import audit_lines, messages, notifications
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 
 _NO_THREAD = frozenset({"cannot_reply_to_message", "thread_locked", "thread_not_found"})
-"""Where nothing can be said under the card any more, it is said in the channel."""
+"""Codes with which a reply is refused: what was to stand under the card is said in the channel then."""
 
 
 class Entry(Protocol):
@@ -75,8 +75,8 @@ class Delivery:
         yes = {one.reviewer.user_id for one in record.reviews if one.verdict is Verdict.YES}
         named = await self._directory.members_of(record.request.rule.approvers)
         left = sorted(named - yes - {record.request.requester.user_id})
-        able = [user for user in left[: messages.MAX_NAMED] if await self._may_decide(user)]
-        return [*able, *left[messages.MAX_NAMED :]]
+        able = [user for user in left[: notifications.MAX_NAMED] if await self._may_decide(user)]
+        return [*able, *left[notifications.MAX_NAMED :]]
 
     async def _may_decide(self, user_id: str) -> bool:
         return members.refuse(await self._directory.person(user_id), self._workspace) is None
@@ -95,7 +95,7 @@ class Delivery:
         await self._chat.delete(channel, ts)
 
     async def post_audit(self, channel: str, entries: Sequence[Entry]) -> int:
-        body, count = messages.audit([audit_row(entry) for entry in entries])
+        body, count = audit_lines.audit([audit_row(entry) for entry in entries])
         await self._chat.post(channel, body.text, body.blocks)
         return count
 
@@ -119,6 +119,6 @@ def _thread(record: Record, message: Message) -> str | None:
     return next((card.ts for card in cards if card.ts), None)
 
 
-def audit_row(entry: Entry) -> messages.AuditRow:
+def audit_row(entry: Entry) -> audit_lines.AuditRow:
     label = None if entry.request_number is None else f"R-{entry.request_number}"
-    return messages.AuditRow(entry.number, entry.at, entry.event, label, entry.actor, entry.api, dict(entry.details))
+    return audit_lines.AuditRow(entry.number, entry.at, entry.event, label, entry.actor, entry.api, dict(entry.details))

@@ -1,4 +1,4 @@
-"""Who is who in Slack: people, user groups and channels, remembered for a minute, asked for once at a time.
+"""People, user groups and channels as Slack knows them, remembered for a minute, asked for once at a time.
 
 Where Slack cannot say, nobody is anything: `CannotSay`. Nothing stale is ever answered, and no failure is remembered.
 """
@@ -6,14 +6,15 @@ Where Slack cannot say, nobody is anything: `CannotSay`. Nothing stale is ever a
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from bot.core.faults import Fault, Transient
+from bot.core.faults import Fault
 from bot.core.members import SLACKBOT
 from bot.core.model import Audience, Identity, Person, Workspace
+from bot.slack.cache import ASKINGS, Cache
 from bot.slack.client import TIMEOUT, call
+from bot.slack.errors import CannotSay
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -25,17 +26,12 @@ V = TypeVar("V")
 
 PAGE = 1000
 PAGES = 200
-ASKINGS = 3  # how often a look-up begins again because an event overtook it
 PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
-
-
-class CannotSay(Transient):
-    """Slack did not answer, or not in a way that can be relied on: a no where a person waits, a retry elsewhere."""
 
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """What the start-up checks ask of a channel that the configuration names."""
+    """A channel that the configuration names, as far as the start-up checks look at it."""
 
     channel_id: str
     name: str
@@ -52,113 +48,6 @@ class _Groups:
     members: Mapping[str, frozenset[str]]
     of: Mapping[str, frozenset[str]]
     handles: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class _Kept(Generic[V]):
-    value: V
-    asked_at: float
-
-
-@dataclass(eq=False)
-class Lookup(Generic[K, V]):
-    """A look-up under way. `overtaken` once an event says that its answer may be of before."""
-
-    key: K
-    asked_at: float
-    task: asyncio.Task[V | Fault] = field(init=False)
-    overtaken: bool = False
-
-
-class Cache(Generic[K, V]):
-    """Answers by key. An answer's age counts from when it was asked for."""
-
-    def __init__(
-        self, load: Callable[[K], Awaitable[V]], clock: Callable[[], float], *, fresh_for: float, size: int
-    ) -> None:
-        self._load = load
-        self._clock = clock
-        self._fresh_for = fresh_for
-        self._size = size
-        self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
-        self._newest: dict[K, Lookup[K, V]] = {}
-        self._flights: set[Lookup[K, V]] = set()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def known(self, key: K, max_age: float | None = None) -> V | None:
-        kept = self._kept.get(key)
-        if kept is None or self._clock() - kept.asked_at >= self._age(max_age):
-            return None
-        self._kept.move_to_end(key)
-        return kept.value
-
-    async def get(self, key: K, max_age: float | None = None) -> V:
-        for _ in range(ASKINGS):
-            if (value := self.known(key, max_age)) is not None:
-                return value
-            flight = self._newest.get(key)
-            if flight is None or self._clock() - flight.asked_at > self._age(max_age):
-                flight = self._start(key)
-            outcome = await self._outcome(flight)
-            if isinstance(outcome, Fault):
-                raise CannotSay(outcome.code, outcome.text, retry_after=outcome.retry_after)
-            if not flight.overtaken:
-                return outcome
-        raise CannotSay("moving", "what was asked for changed each time while it was looked up")
-
-    def forget(self, key: K) -> None:
-        self._kept.pop(key, None)
-        self._newest.pop(key, None)
-        for flight in self._flights:
-            flight.overtaken = flight.overtaken or flight.key == key
-
-    async def close(self) -> None:
-        tasks = [flight.task for flight in self._flights]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _age(self, max_age: float | None) -> float:
-        return self._fresh_for if max_age is None else min(max_age, self._fresh_for)
-
-    def _start(self, key: K) -> Lookup[K, V]:
-        flight = Lookup[K, V](key, self._clock())
-        self._newest[key] = flight
-        self._flights.add(flight)
-        flight.task = asyncio.create_task(self._fly(flight))
-        flight.task.add_done_callback(lambda _: self._land(flight))
-        return flight
-
-    async def _fly(self, flight: Lookup[K, V]) -> V | Fault:
-        """A Fault is returned, not raised: each who waits raises their own, and nobody need wait at all."""
-        try:
-            value = await self._load(flight.key)
-        except Fault as fault:
-            return fault
-        kept = self._kept.get(flight.key)
-        if not flight.overtaken and (kept is None or kept.asked_at <= flight.asked_at):
-            self._kept[flight.key] = _Kept(value, flight.asked_at)
-            self._kept.move_to_end(flight.key)
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        return value
-
-    def _land(self, flight: Lookup[K, V]) -> None:
-        self._flights.discard(flight)
-        if self._newest.get(flight.key) is flight:
-            del self._newest[flight.key]
-
-    async def _outcome(self, flight: Lookup[K, V]) -> V | Fault:
-        """The look-up is everybody's: who stops waiting for it does not end it."""
-        try:
-            return await asyncio.shield(flight.task)
-        except asyncio.CancelledError:
-            me = asyncio.current_task()
-            if not flight.task.cancelled() or (me is not None and me.cancelling()):
-                raise
-            return CannotSay("closing", "the directory is closing")
 
 
 class Directory:
@@ -201,7 +90,7 @@ class Directory:
         return _joined(person, groups, dict(zip(named, members, strict=True)))
 
     def known(self, user_id: str, channels: frozenset[str] = frozenset()) -> Person | None:
-        """The same, where memory alone can say it."""
+        """Somebody, as `person` gives them, where memory alone can say it."""
         person = self._people.known(user_id)
         groups = self._groups.known(None) if self._uses_groups else None
         members = {channel: self._channels.known(channel) for channel in channels}
@@ -211,7 +100,7 @@ class Directory:
         return _joined(person, groups, there) if len(there) == len(members) else None
 
     async def group_members(self, group_id: str) -> frozenset[str]:
-        """Who is in a user group; nobody where it is none of ours, or switched off."""
+        """The members of a user group; nobody where it is none of ours, or switched off."""
         return (await self._groups.get(None)).members.get(group_id, frozenset())
 
     async def members_of(self, audience: Audience) -> frozenset[str]:
@@ -237,11 +126,6 @@ class Directory:
         self._channels.forget(channel_id)
 
     # --- starting and stopping
-
-    async def warm(self) -> None:
-        """Loads the groups, so that the first to come need not wait for them."""
-        if self._uses_groups:
-            await self._groups.get(None)
 
     async def resolve(self, handles: set[str], emails: set[str]) -> dict[str, str]:
         """The ids of "@handles" and e-mail addresses, as they were written; who is not found is not in the answer."""
@@ -281,8 +165,8 @@ class Directory:
 
     async def close(self) -> None:
         """Ends the look-ups that nobody waits for any more."""
-        for shelf in (self._people, self._groups, self._channels):
-            await shelf.close()
+        for cache in (self._people, self._groups, self._channels):
+            await cache.close()
 
     # --- asking
 
@@ -365,7 +249,7 @@ class Directory:
             return (await call(self._client, method, arguments, get=True, within=self._within)).data
         except Fault as met:
             fault = met
-        raise CannotSay(fault.code, fault.text, retry_after=fault.retry_after)
+        raise CannotSay.of(fault)
 
 
 def _unreadable(method: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What somebody asked for and holds, and what waits for their decision, as a modal. Pure; nothing is looked up here."""
+"""The list of one person's requests and keys, and of what waits for their decision, as a modal. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from bot.core import timing
 from bot.core.model import Record, RequestState
-from bot.slack import messages, modals, wording
-from bot.slack.wording import Block, inert, mrkdwn, plain
+from bot.slack import buttons, modals, state, wording
+from bot.slack.block_kit import Block, actions, context, plain, section
+from bot.slack.wording import inert
 
 MAX_AWAITING = 15
 MAX_OWN = 25
@@ -17,21 +18,33 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def loading() -> Block:
-    return _view([_section("Looking up your requests and keys…")])
+    return _view([section("Looking up your requests and keys…")])
 
 
 def view(
-    own: Sequence[Record], past: Sequence[Record], awaiting: Sequence[Record], *, command: str, help_channel: str
+    own: Sequence[Record],
+    past: Sequence[Record],
+    awaiting: Sequence[Record],
+    *,
+    command: str,
+    help_channel: str,
+    more_own: bool = False,
+    more_awaiting: bool = False,
 ) -> Block:
-    """Others' requests that wait for this person, then their own: those that wait, those that end soon, those that are over."""
-    blocks = _part("Waiting for you", [_asked_by(record) for record in awaiting[:MAX_AWAITING]], len(awaiting))
+    """Others' requests that wait for this person, then their own: those that wait, those that end soon, those that are over.
+
+    `more_own` and `more_awaiting`: there are, or may be, others that were not looked at, so nobody can count them.
+    """
     ordered = sorted(own, key=_urgency)
-    blocks += _part("Yours", [_own(record) for record in ordered[:MAX_OWN]], len(own))
-    blocks += _part("Over", [_own(record) for record in past[:MAX_PAST]], min(len(past), MAX_PAST))
+    blocks = [
+        *_part("Waiting for you", list(map(_asked_by, awaiting[:MAX_AWAITING])), len(awaiting), unknown=more_awaiting),
+        *_part("Yours", list(map(_own, ordered[:MAX_OWN])), len(own), unknown=more_own),
+        *_part("Over", list(map(_own, past[:MAX_PAST])), min(len(past), MAX_PAST)),
+    ]
     if not blocks:
-        blocks = [_section("You have asked for nothing yet, and nothing waits for you.")]
+        blocks = [section("You have asked for nothing yet, and nothing waits for you.")]
     said = f"{inert(command, 40)} asks for a token. Questions: {wording.channel(help_channel)}."
-    return _view([*blocks, {"type": "context", "elements": [mrkdwn(said)]}])
+    return _view([*blocks, context([said])])
 
 
 def _urgency(record: Record) -> tuple[bool, datetime, int]:
@@ -40,42 +53,36 @@ def _urgency(record: Record) -> tuple[bool, datetime, int]:
     return (not waits, end.at if end else _LAST, record.request.number)
 
 
-def _part(title: str, entries: list[list[Block]], count: int) -> list[Block]:
-    if not entries:
+def _part(title: str, entries: list[list[Block]], count: int, *, unknown: bool = False) -> list[Block]:
+    """The entries under their heading, and how many of `count` are left out; `unknown`: that is the least."""
+    if not (entries or unknown):
         return []
-    blocks: list[Block] = [{"type": "header", "text": plain(title, 150)}]
-    for entry in entries:
-        blocks += entry
-    if count > len(entries):
-        blocks.append({"type": "context", "elements": [mrkdwn(f"And {count - len(entries):,} more.")]})
+    blocks: list[Block] = [{"type": "header", "text": plain(title, 150)}, *(one for entry in entries for one in entry)]
+    if left := count - len(entries):
+        blocks.append(context([f"And at least {left:,} more." if unknown else f"And {left:,} more."]))
+    elif unknown:
+        blocks.append(context(["There may be more."]))
     return blocks
 
 
 def _own(record: Record) -> list[Block]:
-    return _entry(record, [], messages.own_buttons(record))
+    return _entry(record, [], buttons.for_holder(record))
 
 
 def _asked_by(record: Record) -> list[Block]:
     who = [f"{wording.person(record.request.requester)} asks for {wording.duration(record.request.lifetime)}"]
-    return _entry(record, who, messages.card_buttons(record), reason=True)
+    return _entry(record, who, buttons.for_approvers(record), reason=True)
 
 
-def _entry(record: Record, first: list[str], buttons: list[Block], *, reason: bool = False) -> list[Block]:
+def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bool = False) -> list[Block]:
     request = record.request
-    lines = [f"*{request.label}* · {messages.what(request)}", *first]
+    lines = [f"*{request.label}* · {state.what(request)}", *first]
     if request.used_by.strip():
         lines.append(f"Used by: {inert(request.used_by, 80)}")
     if reason and request.reason.strip():
         lines.append(f"Reason: {inert(request.reason, 500)}")
-    lines += messages.state_lines(record, card=bool(first))
-    blocks = [_section("\n".join(lines))]
-    if buttons:
-        blocks.append({"type": "actions", "block_id": f"buttons:{request.id}", "elements": buttons})
-    return blocks
-
-
-def _section(said: str) -> Block:
-    return {"type": "section", "text": mrkdwn(said)}
+    lines += state.lines(record, card=bool(first))
+    return [section("\n".join(lines)), *actions(f"buttons:{request.id}", offered)]
 
 
 def _view(blocks: list[Block]) -> Block:

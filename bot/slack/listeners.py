@@ -1,49 +1,30 @@
-"""From a Slack payload to an operation to the answer. Nothing is decided here.
-
-Slack waits three seconds. Look-up and commit have BUDGET of them; past that the answer is "not confirmed, try again", and
-trying again is harmless: what runs on in the background either commits once or not at all.
-"""
+"""From a Slack payload to the operation it asks for. Nothing is decided here."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot import metrics
-from bot.core import members, rules
-from bot.core.faults import Fault, Gone
-from bot.core.model import (
-    Identity,
-    Person,
-    Record,
-    Refusal,
-    RequestId,
-    RequestState,
-    Rule,
-    Verdict,
-    Workspace,
-)
-from bot.operations import Operations, Outcome, Submission
-from bot.slack import holdings, modals, wording
+from bot.core import members
+from bot.core.faults import Fault
+from bot.core.model import Identity, Person, Verdict, Workspace
+from bot.operations import Operations, Outcome
+from bot.slack import buttons, holdings, modals
+from bot.slack.answering import Answering, Body, Where, fault_id
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+from bot.slack.requesting import Requesting
 
 log = structlog.get_logger(__name__)
 
-BUDGET = 2.0
 ACK_LEAVES = (
     0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
 )
-UNCONFIRMED = "I could not confirm this in time. Please try again: nothing is done twice."
-CANNOT_SAY = "Slack cannot tell me right now who you are, so I did nothing. Please try again in a moment."
 MEMBERSHIP_EVENTS = (
     "user_change",
     "subteam_members_changed",
@@ -51,37 +32,6 @@ MEMBERSHIP_EVENTS = (
     "member_joined_channel",
     "member_left_channel",
 )
-REDRAWN = "The form was still being drawn for this API. Please look at it once more, and send it again."
-OUT_OF_DATE = "This control is out of date. Please start again with {command}."
-
-Body = dict[str, Any]
-T = TypeVar("T")
-
-
-class _TooLateError(Exception):
-    """The answer was not there within the budget."""
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where a click happened: what is needed to answer it."""
-
-    trigger_id: str
-    user_id: str
-    channel: str | None
-    ts: str | None
-    view_id: str | None = None
-
-    @classmethod
-    def of(cls, body: Body) -> Where:
-        container = body.get("container") or {}
-        return cls(
-            trigger_id=body.get("trigger_id", ""),
-            user_id=body["user"]["id"],
-            channel=container.get("channel_id"),
-            ts=container.get("message_ts"),
-            view_id=(body.get("view") or {}).get("id"),
-        )
 
 
 class Listeners:
@@ -98,31 +48,28 @@ class Listeners:
         help_channel: str,
     ) -> None:
         self._operations = operations
-        self._chat = chat
         self._directory = directory
         self._workspace = workspace
-        self._command = command
-        self._help_channel = help_channel
-        self._channels = rules.named_channels(operations.rulebook.rules)
-        self._background: set[asyncio.Task[Any]] = set()
+        self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
+        self._requesting = Requesting(self._answering, operations, chat, directory, workspace)
 
     def register(self, app: AsyncApp) -> None:
-        app.command(self._command)(self.on_command)
-        app.action(modals.ACTION_API)(self.on_api_picked)
-        app.options(modals.ACTION_API)(self.on_api_search)
-        app.view(modals.CALLBACK_REQUEST)(self.on_request)
-        app.action(modals.ACTION_APPROVE)(self.on_approve)
-        app.action(modals.ACTION_DENY)(self.on_deny)
+        app.command(self._answering.command)(self.on_command)
+        app.action(modals.ACTION_API)(self._requesting.on_api_picked)
+        app.options(modals.ACTION_API)(self._requesting.on_api_search)
+        app.view(modals.CALLBACK_REQUEST)(self._requesting.on_request)
+        app.action(buttons.APPROVE)(self.on_approve)
+        app.action(buttons.DENY)(self.on_deny)
         app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
-        app.action(modals.ACTION_WITHDRAW)(self.on_withdraw)
-        app.action(modals.ACTION_REVOKE)(self.on_revoke)
-        app.action(modals.ACTION_REVOKE_ASK)(self.on_revoke_ask)
+        app.action(buttons.WITHDRAW)(self.on_withdraw)
+        app.action(buttons.REVOKE)(self.on_revoke)
+        app.action(buttons.REVOKE_ASK)(self.on_revoke_ask)
         app.view(modals.CALLBACK_REVOKE)(self.on_revoke_reason)
-        app.action(modals.ACTION_REPLACE)(self.on_replace_ask)
+        app.action(buttons.REPLACE)(self.on_replace_ask)
         app.view(modals.CALLBACK_REPLACE)(self.on_replace)
-        app.action(modals.ACTION_ASK_AGAIN)(self.on_ask_again)
-        app.action(modals.ACTION_RENEW)(self.on_renew)
-        app.action(modals.ACTION_TOKEN_SAVED)(self.on_token_saved)
+        app.action(buttons.ASK_AGAIN)(self.on_ask_again)
+        app.action(buttons.RENEW)(self.on_renew)
+        app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
         for event in MEMBERSHIP_EVENTS:
             app.event(event)(self.on_membership)
         # What an older version left behind, or what is picked but only read on submission.
@@ -136,211 +83,27 @@ class Listeners:
         words = (body.get("text") or "").strip()
         with metrics.ANSWER_SECONDS.labels("command").time():
             if words and words.lower() != "list":
-                await self._help(ack, body, None if words.lower() == "help" else words)
+                await self._requesting.help(ack, body, None if words.lower() == "help" else words)
                 return
             await ack()
         if words:
-            await self._open_for(
+            await self._answering.open_for(
                 Where(body["trigger_id"], body["user_id"], None, None), holdings.loading(), self._first_holdings
             )
             return
         request_id = secrets.token_urlsafe(16)
 
         async def form(person: Person) -> Body:
-            return await self._first_view(person, request_id)
+            return await self._requesting.view(person, request_id)
 
-        await self._open_for(Where(body["trigger_id"], body["user_id"], None, None), modals.loading(request_id), form)
-
-    async def _open_for(self, where: Where, loading: Body, draw: Callable[[Person], Awaitable[Body]]) -> None:
-        """Open what is drawn for this person: at once where they are known, else after something to look at meanwhile."""
-        person = self._directory.known(where.user_id, self._channels)
-        try:
-            opened = await self._open(where, loading if person is None else await draw(person))
-        except Gone as gone:  # the same command delivered twice: its trigger has opened a view already
-            log.info("view.not_opened", error=gone.code)
-            return
-        if person is not None:
-            return
-        try:
-            person = await self._directory.person(where.user_id, channels=self._channels)
-        except Fault:
-            await self._chat.update_view(opened["id"], modals.notice("Try again", CANNOT_SAY))
-            return
-        await self._chat.update_view(opened["id"], await draw(person))
-
-    async def _open(self, where: Where, view: Body) -> Body:
-        """Over the modal where the click was, if it was in one."""
-        if where.view_id:
-            return await self._chat.push_view(where.trigger_id, view)
-        return await self._chat.open_view(where.trigger_id, view)
+        await self._answering.open_for(
+            Where(body["trigger_id"], body["user_id"], None, None), modals.loading(request_id), form
+        )
 
     async def _first_holdings(self, person: Person) -> Body:
         if (refusal := members.refuse(person, self._workspace)) is not None:
             await self._operations.refused(person.identity, None, refusal.text, "opening")
-        return await self._holdings(person)
-
-    async def _holdings(self, person: Person) -> Body:
-        if (refusal := members.refuse(person, self._workspace)) is not None:
-            return modals.notice("Not available", refusal.text)
-        found = await self._operations.holdings(person)
-        return holdings.view(
-            found.standing, found.past, found.awaiting, command=self._command, help_channel=self._help_channel
-        )
-
-    async def _first_view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
-        """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
-        refusal = members.refuse(person, self._workspace)
-        offered = () if refusal else rules.askable(self._operations.rulebook.rules, person)
-        if refusal or not offered:
-            why = refusal or self._nothing_for_you()
-            await self._operations.refused(person.identity, None, why.text, "opening")
-            return modals.notice("Not available", why.text)
-        record = await self._operations.look(again) if again else None
-        if record is not None and record.request.requester == person.identity:
-            chosen = next((rule for rule in offered if rule.name == record.request.rule.name), None)
-            return await self._form(person, request_id, offered, chosen, record)
-        return await self._form(person, request_id, offered, offered[0] if len(offered) == 1 else None)
-
-    def _nothing_for_you(self) -> Refusal:
-        return Refusal(
-            f"There is no API that you may ask for here. If there should be, ask in <#{self._help_channel}>.",
-            code="nobody",
-        )
-
-    async def _form(
-        self,
-        person: Person,
-        request_id: str,
-        offered: tuple[Rule, ...],
-        chosen: Rule | None,
-        again: Record | None = None,
-    ) -> Body:
-        """`again`: the request whose answers fill it in beforehand."""
-        notes: tuple[str, ...] = ()
-        if chosen is not None:
-            notes = tuple(map(_standing_note, await self._operations.standing(person.identity, chosen.name)))[:3]
-        return modals.request_form(
-            modals.Form(
-                request_id=request_id,
-                rules=offered,
-                chosen=chosen,
-                plan=again.request.plan.name if again else None,
-                notes=notes,
-                decision=decision_line(chosen, person.identity) if chosen else "",
-                help_channel=self._help_channel,
-                draft=modals.Draft.of(again.request) if again else modals.Draft(),
-            )
-        )
-
-    async def _help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
-        try:
-            person = await self._in_time(self._directory.person(body["user_id"], channels=self._channels))
-        except (Fault, _TooLateError):
-            await ack(text=CANNOT_SAY)
-            return
-        if (refusal := members.refuse(person, self._workspace)) is not None:
-            await ack(text=refusal.text)
-            return
-        offered = rules.askable(self._operations.rulebook.rules, person)
-        standing = await self._operations.standing(person.identity)
-        waiting = [record for record in standing if record.request.state is RequestState.PENDING]
-        said, blocks = modals.help_text(
-            offered, waiting, command=self._command, help_channel=self._help_channel, not_understood=not_understood
-        )
-        await ack(text=said, blocks=blocks)
-
-    # the form
-
-    async def on_api_picked(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        """Another API: the plan, the lifetime and who decides are drawn anew, and what was typed stays."""
-        await ack()
-        view, name = body["view"], (action.get("selected_option") or {}).get("value")
-        request_id = modals.request_id(view)
-        try:
-            person = await self._member(body["user"]["id"])
-        except Refusal as refusal:
-            await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
-            return
-        offered = rules.askable(self._operations.rulebook.rules, person)
-        chosen = next((rule for rule in offered if rule.name == name), None)
-        form = await self._form(person, request_id, offered, chosen)
-        try:
-            await self._chat.update_view(view["id"], form, view.get("hash"))
-        except Fault as fault:  # closed, or drawn anew already: the same choice delivered twice
-            if fault.code not in ("not_found", "hash_conflict"):
-                raise
-            log.info("view.not_updated", error=fault.code)
-
-    async def on_api_search(self, ack: AsyncAck, body: Body) -> None:
-        person = self._directory.known(body["user"]["id"], self._channels)
-        if person is None:
-            try:
-                person = await self._in_time(self._member(body["user"]["id"]))
-            except (Refusal, _TooLateError):
-                await ack(options=[])
-                return
-        offered = rules.askable(self._operations.rulebook.rules, person)
-        await ack(options=modals.search(offered, body.get("value") or ""))
-
-    async def on_request(self, ack: AsyncAck, body: Body) -> None:
-        view = body["view"]
-        with metrics.ANSWER_SECONDS.labels("submission").time():
-            answer = await self._answer_request(body["user"]["id"], view)
-            await ack(**answer)
-
-    async def _answer_request(self, user_id: str, view: Body) -> Body:
-        try:
-            record = await self._in_time(self._submit(user_id, view))
-        except Refusal as refusal:
-            return _errors(view, refusal.field or "api", refusal.text)
-        except _TooLateError:
-            return _errors(view, "api", UNCONFIRMED)
-        except modals.StaleView:
-            return _errors(view, "api", REDRAWN)
-        except Exception:  # the person must not be left with Slack's "trouble connecting"
-            fault = _fault_id()
-            log.exception("submission.failed", fault=fault)
-            return _errors(view, "api", self._went_wrong(fault, marked=False))
-        return {"response_action": "update", "view": modals.accepted(record, decision=_what_now(record))}
-
-    async def _submit(self, user_id: str, view: Body) -> Record:
-        filled = modals.read_form(view)
-        if filled.api is None:
-            raise Refusal("Please pick an API.", code="api", field="api")
-        try:
-            return await self._ask(user_id, filled, filled.api)
-        except Refusal as refusal:
-            await self._tell_audit(user_id, filled.api, refusal, "submitting")
-            raise
-
-    async def _ask(self, user_id: str, filled: modals.Filled, api: str) -> Record:
-        person = await self._member(user_id)
-        rule = self._operations.rule(api)
-        form = Submission(
-            request_id=RequestId(filled.request_id),
-            api=api,
-            plan=filled.plan,
-            lifetime=_lifetime(filled, rule),
-            used_by=filled.used_by,
-            reason=filled.reason,
-        )
-        approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
-        return await self._operations.submit(form, person, approvers)
-
-    async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
-        """People who could say yes: as many as the rule needs are enough to know."""
-        able: set[str] = set()
-        if rule.approvals == 0:
-            return frozenset()
-        for user_id in sorted(await self._directory.members_of(rule.approvers)):
-            if user_id == requester.user_id:
-                continue
-            approver = await self._directory.person(user_id)
-            if members.refuse(approver, self._workspace) is None:
-                able.add(user_id)
-            if len(able) >= rule.approvals:
-                break
-        return frozenset(able)
+        return await self._answering.holdings(person)
 
     # the approvers
 
@@ -348,66 +111,57 @@ class Listeners:
         async def approve(person: Person) -> Outcome:
             return await self._operations.review(action["value"], person, Verdict.YES, "")
 
-        await self._click(ack, body, action["value"], approve)
+        await self._answering.click(ack, body, action["value"], approve)
 
     async def on_deny(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """A no needs a reason: the form for it opens only for those who may say no."""
-        where = Where.of(body)
-
-        async def form(person: Person) -> Body:
-            record = await self._operations.may_review(action["value"], person)
-            return modals.deny_form(record, where.channel, where.ts)
-
-        await self._open_form(ack, body, action["value"], form)
+        await self._answering.open_form(ack, body, action["value"], self._operations.may_review, modals.deny_form)
 
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
         async def deny(person: Person) -> Outcome:
             request_id, reason = modals.read_reason(body["view"])
             return await self._operations.review(request_id, person, Verdict.NO, reason)
 
-        await self._submitted(ack, body, "deny", "reason", deny)
+        await self._answering.submitted(ack, body, "deny", "reason", deny)
 
     async def on_renew(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._click(ack, body, action["value"], lambda who: self._operations.renew(action["value"], who))
+        await self._answering.click(
+            ack, body, action["value"], lambda who: self._operations.renew(action["value"], who)
+        )
 
     async def on_revoke_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """Whoever ends what another holds says why: the form for it opens only for those who may."""
-
-        async def form(person: Person) -> Body:
-            return modals.revoke_form(await self._operations.may_revoke(action["value"], person))
-
-        await self._open_form(ack, body, action["value"], form)
+        await self._answering.open_form(ack, body, action["value"], self._operations.may_revoke, modals.revoke_form)
 
     async def on_revoke_reason(self, ack: AsyncAck, body: Body) -> None:
         async def revoke(person: Person) -> Outcome:
             request_id, reason = modals.read_reason(body["view"])
             return await self._operations.revoke(request_id, person, reason)
 
-        await self._submitted(ack, body, "revoke", "reason", revoke)
+        await self._answering.submitted(ack, body, "revoke", "reason", revoke)
 
     # the requester
 
     async def on_withdraw(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._click(ack, body, action["value"], lambda who: self._operations.withdraw(action["value"], who))
+        await self._answering.click(
+            ack, body, action["value"], lambda who: self._operations.withdraw(action["value"], who)
+        )
 
     async def on_revoke(self, ack: AsyncAck, body: Body, action: Body) -> None:
         async def revoke(person: Person) -> Outcome:
             return await self._operations.revoke(action["value"], person, "")
 
-        await self._click(ack, body, action["value"], revoke)
+        await self._answering.click(ack, body, action["value"], revoke)
 
     async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        async def form(person: Person) -> Body:
-            return modals.replace_form(await self._operations.may_replace(action["value"], person))
-
-        await self._open_form(ack, body, action["value"], form)
+        await self._answering.open_form(ack, body, action["value"], self._operations.may_replace, modals.replace_form)
 
     async def on_replace(self, ack: AsyncAck, body: Body) -> None:
         async def replace_token(person: Person) -> Outcome:
             request_id, loss = modals.read_replace(body["view"])
             return await self._operations.replace_token(request_id, person, loss)
 
-        await self._submitted(ack, body, "replace", "loss", replace_token)
+        await self._answering.submitted(ack, body, "replace", "loss", replace_token)
 
     async def on_ask_again(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """The form, filled in as it was, as far as that is still on offer."""
@@ -415,159 +169,13 @@ class Listeners:
         request_id = secrets.token_urlsafe(16)
 
         async def form(person: Person) -> Body:
-            return await self._first_view(person, request_id, again=action["value"])
+            return await self._requesting.view(person, request_id, again=action["value"])
 
-        await self._open_for(Where.of(body), modals.loading(request_id), form)
+        await self._answering.open_for(Where.of(body), modals.loading(request_id), form)
 
     async def on_token_saved(self, ack: AsyncAck, body: Body, action: Body) -> None:
         request_id, _, key_id = action["value"].partition(":")
-        await self._click(ack, body, request_id, lambda who: self._operations.hide(request_id, key_id, who))
-
-    # what clicks and forms have in common
-
-    async def _open_form(
-        self, ack: AsyncAck, body: Body, request_id: str, form: Callable[[Person], Awaitable[Body]]
-    ) -> None:
-        """A click that opens a form, or says why not."""
-        where = Where.of(body)
-
-        async def draw() -> Body:
-            return await form(await self._member(where.user_id))
-
-        try:
-            view = await self._in_time(draw())
-        except Refusal as refusal:
-            await ack()
-            await self._say_no(where, request_id, refusal)
-        except _TooLateError:
-            await ack()
-            await self._notice(where, "Not confirmed", UNCONFIRMED)
-        except Exception:
-            await ack()  # as in `_click`
-            raise
-        else:
-            await ack()
-            await self._open(where, view)
-
-    async def _submitted(
-        self, ack: AsyncAck, body: Body, kind: str, field: str, operation: Callable[[Person], Awaitable[Outcome]]
-    ) -> None:
-        """A form about one request: it closes, or says on the spot why nothing was done. `field` is where a fault is told."""
-        user_id, view = body["user"]["id"], body["view"]
-
-        async def act() -> Outcome:
-            outcome = await operation(await self._member(user_id))
-            if outcome.refusal:
-                raise outcome.refusal
-            return outcome
-
-        try:
-            if field == "reason" and not modals.read_reason(view)[1]:
-                await ack(**_errors(view, "reason", f"Please say why: {_TOLD[kind]} is told."))
-                return
-            await self._in_time(act())
-        except modals.StaleView:
-            await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
-        except Refusal as refusal:
-            await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
-            await self._tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
-        except _TooLateError:
-            await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
-        except Exception:  # the person must not be left with Slack's "trouble connecting"
-            fault = _fault_id()
-            log.exception("submission.failed", fault=fault)
-            await ack(**_errors(view, field, self._went_wrong(fault, await self._label(body), marked=False)))
-        else:
-            metrics.INTERACTIONS.labels(kind, "done").inc()
-            await ack()
-            await self._refresh(user_id, view.get("previous_view_id"))
-
-    async def _refresh(self, user_id: str, view_id: str | None) -> None:
-        """The list in which something was done says what is true now."""
-        if view_id:
-            with suppress(Fault):  # they may have closed it, and what was done is done
-                person = await self._directory.person(user_id, channels=self._channels)
-                await self._chat.update_view(view_id, await self._holdings(person))
-
-    async def _click(
-        self, ack: AsyncAck, body: Body, request_id: str, operation: Callable[[Person], Awaitable[Outcome]]
-    ) -> None:
-        """Look up, decide, commit, then ack; a no is answered on the click's own trigger, never with silence."""
-        where, kind = Where.of(body), body["actions"][0]["action_id"]
-
-        async def act() -> Outcome:
-            return await operation(await self._member(where.user_id))
-
-        with metrics.ANSWER_SECONDS.labels("click").time():
-            try:
-                outcome = await self._in_time(act())
-                refusal = outcome.refusal
-            except Refusal as no:
-                refusal = no
-            except _TooLateError:
-                await ack()
-                await self._notice(where, "Not confirmed", UNCONFIRMED)
-                metrics.INTERACTIONS.labels(kind, "late").inc()
-                return
-            except Exception:
-                await ack()  # else Slack marks the button as failed, beside our own sentence
-                raise
-            await ack()
-        metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
-        if refusal:
-            await self._say_no(where, request_id, refusal)
-        await self._refresh(where.user_id, where.view_id)
-
-    async def _say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
-        await self._notice(where, _refusal_title(refusal), refusal.text)
-        if refusal.code in ("decided", "ended") and where.channel and where.ts:
-            await self._operations.repaint(request_id, where.channel, where.ts)
-        await self._tell_audit(where.user_id, None, refusal, "clicking", request_id)
-
-    async def _tell_audit(
-        self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None
-    ) -> None:
-        """Of somebody who was told no because of who they are, not because of what they typed."""
-        if refusal.code in _FOR_THE_AUDIT:
-            who = Identity(self._workspace.team_id, user_id)
-            await self._operations.refused(who, api, refusal.text, step, request_id)
-
-    async def _notice(self, where: Where, title: str, said: str) -> None:
-        try:
-            await self._open(where, modals.notice(title, said))
-        except Fault:
-            if where.channel:
-                await self._chat.ephemeral(where.channel, where.user_id, said)
-
-    async def _member(self, user_id: str) -> Person:
-        """Who this is, if they may use the bot at all. Raises Refusal, also where Slack cannot say."""
-        try:
-            person = await self._directory.person(user_id, channels=self._channels)
-        except Fault:
-            raise Refusal(CANNOT_SAY, code="cannot_say") from None
-        if (refusal := members.refuse(person, self._workspace)) is not None:
-            raise refusal
-        return person
-
-    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result, if it is there within the budget. Late work is not cut off: it commits whole or not at all."""
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._finished)
-        done, _ = await asyncio.wait({task}, timeout=BUDGET)
-        if not done:
-            log.warning("listener.late", seconds=BUDGET)
-            raise _TooLateError
-        return task.result()
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        """What was too late for its answer must not vanish unseen."""
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
-            log.debug("listener.background", error=type(error).__name__)
-
-    def _out_of_date(self) -> str:
-        return OUT_OF_DATE.format(command=self._command)
+        await self._answering.click(ack, body, request_id, lambda who: self._operations.hide(request_id, key_id, who))
 
     # everything else
 
@@ -596,103 +204,23 @@ class Listeners:
     async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()
         if action.get("type") == "button" and not action.get("url"):
-            await self._notice(Where.of(body), "Out of date", self._out_of_date())
+            await self._answering.notice(Where.of(body), "Out of date", self._answering.out_of_date())
 
     async def on_other_view(self, ack: AsyncAck) -> None:
-        await ack(response_action="update", view=modals.notice("Out of date", self._out_of_date()))
+        await ack(response_action="update", view=modals.notice("Out of date", self._answering.out_of_date()))
 
     async def on_error(self, error: Exception, body: Body) -> None:
         """A fault of our own or of Slack's: an id for the log and, where there is a way to say it, for the person."""
         await asyncio.sleep(ACK_LEAVES)
-        fault = _fault_id()
+        fault = fault_id()
         log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
         where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
         try:
-            await self._say_privately(where, self._went_wrong(fault, await self._label(body)))
+            await self._answering.say_privately(
+                where, self._answering.went_wrong(fault, await self._answering.label(body))
+            )
         except Fault as unsaid:
             log.warning("listener.unsaid", fault=fault, error=unsaid.code)
-
-    def _went_wrong(self, fault: str, label: str = "", *, marked: bool = True) -> str:
-        """The one sentence for a fault of ours; without `marked`, for where Slack draws no links."""
-        help_ = wording.channel(self._help_channel) if marked else "the help channel"
-        about = f", {label}" if label else ""
-        return f"Something went wrong here (id {fault}{about}). Please try again, or ask in {help_}."
-
-    async def _label(self, body: Body) -> str:
-        """The number of the request that the click or form was about, where it can still be told."""
-        with suppress(Exception):
-            actions = body.get("actions")
-            request_id = actions[0]["value"].partition(":")[0] if actions else modals.request_id(body["view"])
-            return (await self._operations.look(request_id)).request.label
-        return ""
-
-    async def _say_privately(self, where: Where, said: str) -> None:
-        """On the spot where that is possible, else by direct message."""
-        if where.channel:
-            with suppress(Fault):
-                await self._chat.ephemeral(where.channel, where.user_id, said)
-                return
-        if where.user_id:
-            await self._chat.post(where.user_id, said, [{"type": "section", "text": wording.mrkdwn(said)}])
-
-
-_DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
-_TOLD = {"deny": "the requester", "revoke": "the holder"}
-_FOR_THE_AUDIT = frozenset(
-    {
-        "not_allowed",
-        "unreachable",
-        "own_request",
-        "not_approver",
-        "not_requester",
-        "guest",
-        "stranger",
-        "other_team",
-        "bot",
-        "deactivated",
-    }
-)
-
-
-def decision_line(rule: Rule, requester: Identity) -> str:
-    """Who will decide, as the form says it."""
-    if rule.approvals == 0:
-        return "Granted at once."
-    noun = "approval" if rule.approvals == 1 else "approvals"
-    return f"Needs {rule.approvals} {noun} from {wording.audience(rule.approvers, except_=requester)}."
-
-
-def _what_now(record: Record) -> str:
-    if record.request.state is RequestState.PENDING:
-        return decision_line(record.request.rule, record.request.requester)
-    return ""
-
-
-def _standing_note(record: Record) -> str:
-    label, grant = record.request.label, record.grant
-    if grant is None:
-        return f"You already asked, {label}: it is waiting."
-    if grant.until is None:
-        return f"You already hold one without an end ({label})."
-    return f"You already hold one until {wording.date(grant.until)} ({label})."
-
-
-def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:
-    if filled.lifetime_value is None and rule is not None:
-        return rule.lifetimes[0]
-    return modals.read_lifetime(filled.lifetime_value or "")
-
-
-def _refusal_title(refusal: Refusal) -> str:
-    return "Already decided" if refusal.code == "decided" else "Not done"
-
-
-def _errors(view: Body, field: str, said: str) -> Body:
-    return {"response_action": "errors", "errors": {modals.error_block(view, field): said}}
-
-
-def _fault_id() -> str:
-    return secrets.token_hex(4)
 
 
 def _user_of(body: Body) -> str:

@@ -1,4 +1,4 @@
-"""What is asked: views and options as Block Kit, and what comes back in them. Nothing is looked up or decided here.
+"""Forms and notices as modals, and what comes back in them. Nothing is looked up or decided here.
 
 The ids of callbacks, actions and blocks stand here alone. The configuration keeps the names of APIs and plans below 100
 characters, so that they fit into the ids.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from bot.core.lifecycle import Loss
 from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
-from bot.slack.wording import Block, inert, mrkdwn, plain
+from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input
+from bot.slack.wording import inert
 
 CALLBACK_REQUEST = "request"
 CALLBACK_DENY = "deny"
@@ -29,76 +30,77 @@ ACTION_PLAN = "plan"
 ACTION_LIFETIME = "lifetime"
 ACTION_USED_BY = "used_by"
 ACTION_REASON = "reason"
-ACTION_APPROVE = "review:approve"
-ACTION_DENY = "review:deny"
-ACTION_WITHDRAW = "withdraw"
-ACTION_REVOKE = "revoke"
-ACTION_REVOKE_ASK = "revoke:ask"
-ACTION_REPLACE = "replace"
 ACTION_LOSS = "loss"
-ACTION_ASK_AGAIN = "ask:again"
-ACTION_RENEW = "renew"
-ACTION_TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
 
 NEVER_VALUE = "never"
 MAX_OPTIONS = 100
-MAX_RADIOS = 5
 MAX_REASON = 500
 MAX_USED_BY = 80
-
-NOT_CONFIRMED = "Not confirmed. Please try again: trying again is harmless."
 
 
 class StaleView(Exception):
     """The view that came back is not one that this version draws, or not all of it had been drawn yet."""
 
 
+class NotDrawnYet(StaleView):
+    """The form shows another API than the one that was picked: its redrawing is late or lost. `filled` has what was typed."""
+
+    def __init__(self, filled: Filled) -> None:
+        super().__init__("the form was drawn for another API")
+        self.filled = filled
+
+
 # --- the form ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Draft:
-    """What the form is filled with beforehand."""
+class Filled:
+    """One request form: what fills it in beforehand, and what comes back.
 
+    What came back as `plan` and `lifetime_value` is what was shown, also where there was nothing to choose.
+    """
+
+    request_id: str
+    api: str | None = None
+    plan: str | None = None
+    lifetime_value: str | None = None
     used_by: str = ""
     reason: str = ""
-    lifetime_value: str | None = None
 
     @classmethod
-    def of(cls, request: Request) -> Draft:
-        return cls(request.used_by, request.reason, lifetime_value(request.lifetime))
+    def like(cls, request: Request, request_id: str) -> Filled:
+        """A form that asks for the same again."""
+        return cls(
+            request_id=request_id,
+            api=request.rule.name,
+            plan=request.plan.name,
+            lifetime_value=lifetime_value(request.lifetime),
+            used_by=request.used_by,
+            reason=request.reason,
+        )
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the request form shows. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn."""
+    """The request form as it is drawn. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn."""
 
-    request_id: str
+    filled: Filled
     rules: tuple[Rule, ...]
-    chosen: Rule | None
-    plan: str | None
     notes: tuple[str, ...]
     decision: str
     help_channel: str
-    draft: Draft = field(default_factory=Draft)
 
-
-@dataclass(frozen=True)
-class Filled:
-    """What came back. `plan` and `lifetime_value` are what was shown, also where there was nothing to choose."""
-
-    request_id: str
-    api: str | None
-    plan: str | None
-    lifetime_value: str | None
-    used_by: str
-    reason: str
+    @property
+    def chosen(self) -> Rule | None:
+        """The rule of the API that is picked; where there is one alone, it is."""
+        alone = self.rules[0] if len(self.rules) == 1 else None
+        return next((rule for rule in self.rules if rule.name == self.filled.api), alone)
 
 
 def loading(request_id: str) -> Block:
-    return _view(
+    return modal(
         "Request a Token",
-        [_section("Looking up what you may ask for…")],
+        [section("Looking up what you may ask for…")],
         callback=CALLBACK_REQUEST,
         metadata={"request_id": request_id},
     )
@@ -109,36 +111,33 @@ def request_form(form: Form) -> Block:
     if not form.rules:
         said = f"There is no API you may ask for here. If there should be, ask in {wording.channel(form.help_channel)}."
         return notice("Not available", said)
-    chosen = form.chosen or (form.rules[0] if len(form.rules) == 1 else None)
+    chosen, filled = form.chosen, form.filled
     blocks = [_api_input(form.rules, chosen)]
     if chosen is not None:
-        blocks += [_about(chosen), _plan_block(chosen, form.plan), _lifetime_block(chosen, form.draft.lifetime_value)]
-        blocks += [
-            _used_by_input(form.draft.used_by),
-            _reason_input(form.draft.reason, required=chosen.reason_required),
-        ]
+        blocks += [_about(chosen), _plan_block(chosen, filled.plan), _lifetime_block(chosen, filled.lifetime_value)]
+        blocks += [_used_by_input(filled.used_by), _reason_input(filled.reason, required=chosen.reason_required)]
         lines = [line for line in (form.decision, *form.notes) if line]
-        blocks += [_context(lines)] if lines else []
-    return _view(
+        blocks += [context(lines)] if lines else []
+    return modal(
         "Request a Token",
         blocks,
         submit="Get Token" if chosen is not None and chosen.approvals == 0 else "Ask for Token",
         callback=CALLBACK_REQUEST,
-        metadata={"request_id": form.request_id},
+        metadata={"request_id": filled.request_id},
     )
 
 
 def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
     if len(rules) <= MAX_OPTIONS:
-        element: Block = {"type": "static_select", "options": [_api_option(rule) for rule in rules]}
+        element: Block = {"type": "static_select", "options": api_options(rules)}
     else:
         element = {"type": "external_select", "min_query_length": 0}
     element |= {"action_id": ACTION_API, "placeholder": plain("Pick an API", 150)}
     if chosen is None:
         element["focus_on_load"] = True
     else:
-        element["initial_option"] = _api_option(chosen)
-    return _input("api", "API", element) | {"dispatch_action": True}
+        element["initial_option"] = option(chosen.title, chosen.name)
+    return input_block("api", "API", element) | {"dispatch_action": True}
 
 
 def _about(rule: Rule) -> Block:
@@ -146,7 +145,7 @@ def _about(rule: Rule) -> Block:
     lines = [inert(rule.description, 1000)] if rule.description else []
     if rule.docs and (link := _link(rule.docs, "Documentation")):
         lines.append(link)
-    return _section("\n".join(lines) or f"*{inert(rule.title, 150)}*") | {"block_id": f"about:{rule.name}"}
+    return section("\n".join(lines) or f"*{inert(rule.title, 150)}*") | {"block_id": f"about:{rule.name}"}
 
 
 def _link(url: str, label: str) -> str | None:
@@ -161,7 +160,7 @@ def _plan_block(rule: Rule, picked: str | None) -> Block:
         plan = rule.plans[0]
         return _fixed("plan", rule, plan.name, f"*Limits:* {wording.plan_limits(plan)}")
     options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
-    return _input(f"plan:{rule.name}", "Plan", _choice(ACTION_PLAN, options, picked))
+    return input_block(f"plan:{rule.name}", "Plan", choice(ACTION_PLAN, options, picked))
 
 
 def _lifetime_block(rule: Rule, picked: str | None) -> Block:
@@ -169,47 +168,35 @@ def _lifetime_block(rule: Rule, picked: str | None) -> Block:
     if len(values) == 1:
         return _fixed("lifetime", rule, values[0], f"*Lifetime:* {wording.duration(rule.lifetimes[0])}")
     options = [
-        _option(wording.begun(wording.duration(lifetime)), value)
+        option(wording.begun(wording.duration(lifetime)), value)
         for lifetime, value in zip(rule.lifetimes, values, strict=False)
     ]
-    element = _choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
-    return _input(f"lifetime:{rule.name}", "Lifetime", element)
+    element = choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
+    return input_block(f"lifetime:{rule.name}", "Lifetime", element)
 
 
 def _used_by_input(typed: str) -> Block:
-    element = _typed(ACTION_USED_BY, typed, MAX_USED_BY) | {"placeholder": plain("billing-service, staging", 150)}
-    return _input("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
+    element = text_input(ACTION_USED_BY, typed, MAX_USED_BY) | {"placeholder": plain("billing-service, staging", 150)}
+    return input_block("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
 
 
 def _reason_input(typed: str, *, required: bool) -> Block:
     hint = "What you need it for. Those who decide read it."
-    return _input(
-        "reason", "Reason", _typed(ACTION_REASON, typed, MAX_REASON, lines=True), hint=hint, optional=not required
+    return input_block(
+        "reason", "Reason", text_input(ACTION_REASON, typed, MAX_REASON, lines=True), hint=hint, optional=not required
     )
 
 
 def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:
-    """What there is no choice about is shown and comes back in the block's id, so that what was shown is what is asked for."""
-    return _section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
+    """A value without a choice: it comes back in the block's id, so that what was shown is what is asked for."""
+    return section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def search(rules: Iterable[Rule], typed: str, limit: int = MAX_OPTIONS) -> list[Block]:
-    """Options whose title or name begins with what was typed, then those that contain it; each part in the order given."""
-    wanted = typed.strip().casefold()
-    first: list[Rule] = []
-    then: list[Rule] = []
-    for rule in rules:
-        title, name = rule.title.casefold(), rule.name.casefold()
-        if title.startswith(wanted) or name.startswith(wanted):
-            first.append(rule)
-            if len(first) == limit:
-                break
-        elif len(then) < limit and (wanted in title or wanted in name):
-            then.append(rule)
-    return [_api_option(rule) for rule in (first + then)[:limit]]
+def api_options(rules: Iterable[Rule]) -> list[Block]:
+    return [option(rule.title, rule.name) for rule in rules]
 
 
 def lifetime_value(lifetime: Lifetime) -> str:
@@ -225,12 +212,8 @@ def read_lifetime(value: str) -> Lifetime:
     return timedelta(seconds=int(value))
 
 
-def _api_option(rule: Rule) -> Block:
-    return _option(rule.title, rule.name)
-
-
 def _plan_option(plan: Plan) -> Block:
-    return _option(plan.name, plan.name) | {"description": plain(wording.begun(wording.plan_limits(plan)), 75)}
+    return option(plan.name, plan.name) | {"description": plain(wording.begun(wording.plan_limits(plan)), 75)}
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
@@ -248,13 +231,14 @@ def request_id(view: Mapping[str, Any]) -> str:
 
 
 def read_form(view: Mapping[str, Any]) -> Filled:
-    """A submitted form. Raises StaleView on anything odd, such as an API other than the one the form was drawn for."""
+    """A submitted form. Raises NotDrawnYet where it was drawn for another API, StaleView on anything odd."""
     number, values, shown = request_id(view), _values(view), _block_ids(view)
     api = _picked(values, "api", ACTION_API)
     if api is None:
-        return Filled(number, None, None, None, "", "")
+        return Filled(number)
     if f"about:{api}" not in shown:
-        raise StaleView("the form was drawn for another API")
+        used_by, reason = (_written(values, name, name) if name in values else "" for name in ("used_by", "reason"))
+        raise NotDrawnYet(Filled(number, api, used_by=used_by, reason=reason))
     return Filled(
         request_id=number,
         api=api,
@@ -344,36 +328,30 @@ def accepted(record: Record, *, decision: str) -> Block:
     return notice(request.label, f"{asked}\n{now}")
 
 
-def not_confirmed() -> Block:
-    """Where there is no form left to show the sentence in."""
-    return notice("Not confirmed", NOT_CONFIRMED)
-
-
 def notice(title: str, said: str) -> Block:
     """A small modal that asks nothing: for a click that lost or was refused. `said` is mrkdwn of our own."""
-    return _view(title, [_section(said)], close="Close", callback=CALLBACK_NOTICE)
+    return modal(title, [section(said)], close="Close", callback=CALLBACK_NOTICE)
 
 
-def deny_form(record: Record, channel: str | None = None, ts: str | None = None) -> Block:
-    """A no needs a reason. `channel` and `ts` are those of the card that was clicked."""
+def deny_form(record: Record) -> Block:
+    """A no needs a reason."""
     request = record.request
     asked_for = f"{inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
     said = f"{wording.person(request.requester)} asked for {asked_for}."
-    metadata = {"request_id": request.id, "channel": channel, "ts": ts}
-    return _view(
+    return modal(
         f"Deny {request.label}",
         [
-            _section(said),
-            _input(
+            section(said),
+            input_block(
                 "reason",
                 "Reason",
-                _typed(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
+                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
                 hint="The requester is told, with your name.",
             ),
         ],
         submit="Deny",
         callback=CALLBACK_DENY,
-        metadata={name: value for name, value in metadata.items() if value},
+        metadata={"request_id": request.id},
     )
 
 
@@ -383,15 +361,15 @@ def revoke_form(record: Record) -> Block:
     said = (
         f"The token of {wording.person(request.requester)} for {inert(request.rule.title, 150)} stops working at once."
     )
-    return _view(
+    return modal(
         f"Revoke {request.label}?",
         [
-            _section(f"{said} This cannot be undone."),
-            *([_section(f"*Used by:* {inert(request.used_by, 80)}")] if request.used_by.strip() else []),
-            _input(
+            section(f"{said} This cannot be undone."),
+            *([section(f"*Used by:* {inert(request.used_by, 80)}")] if request.used_by.strip() else []),
+            input_block(
                 "reason",
                 "Reason",
-                _typed(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
+                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
                 hint="The holder is told, with your name.",
             ),
         ],
@@ -408,18 +386,18 @@ def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def replace_form(record: Record) -> Block:
-    """What happened to the token decides when the old one ends."""
+    """A form that asks what happened to the token: that decides when the old one ends."""
     request = record.request
     options = [
-        _option("I lost it", Loss.LOST.value)
+        option("I lost it", Loss.LOST.value)
         | {"description": plain("The old token works until the new one has reached you.", 75)},
-        _option("Others may have seen it", Loss.LEAKED.value)
+        option("Others may have seen it", Loss.LEAKED.value)
         | {"description": plain("The old token stops at once, and the approvers are told.", 75)},
     ]
     said = f"A new token for {inert(request.rule.title, 150)} ({request.label}) comes in our DM, with the same end."
-    return _view(
+    return modal(
         "Replace Token",
-        [_section(said), _input("loss", "What happened?", _choice(ACTION_LOSS, options, Loss.LOST.value))],
+        [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],
         submit="Replace",
         callback=CALLBACK_REPLACE,
         metadata={"request_id": request.id},
@@ -443,7 +421,7 @@ def help_text(
     help_channel: str,
     not_understood: str | None = None,
 ) -> tuple[str, list[Block]]:
-    """What this person can do here, as a message of text and blocks."""
+    """A message, text and blocks, about what this person can do here."""
     lines = []
     if not_understood:
         lines.append(f"I do not know “{inert(not_understood, 100)}”.")
@@ -459,67 +437,4 @@ def help_text(
         lines.append(f"Waiting for a decision: {wording.people(numbers)}.")
     lines += ["Your requests and tokens are in our DM.", f"Questions: {wording.channel(help_channel)}."]
     said = wording.cut("\n".join(lines), 3000)
-    return said, [_section(said)]
-
-
-# --- pieces -----------------------------------------------------------------------------------------------------------
-
-
-def _view(
-    title: str,
-    blocks: list[Block],
-    *,
-    submit: str | None = None,
-    close: str = "Cancel",
-    callback: str,
-    metadata: dict[str, str] | None = None,
-) -> Block:
-    view: Block = {
-        "type": "modal",
-        "callback_id": callback,
-        "title": plain(title, 24),
-        "close": plain(close, 24),
-        "blocks": blocks,
-        "private_metadata": json.dumps(metadata or {}),
-    }
-    return view | {"submit": plain(submit, 24)} if submit else view
-
-
-def _section(said: str) -> Block:
-    return {"type": "section", "text": mrkdwn(said)}
-
-
-def _context(lines: list[str]) -> Block:
-    return {"type": "context", "elements": [mrkdwn(line, 2000) for line in lines[:10]]}
-
-
-def _input(block_id: str, label: str, element: Block, *, hint: str | None = None, optional: bool = False) -> Block:
-    block = {
-        "type": "input",
-        "block_id": block_id,
-        "label": plain(label, 2000),
-        "element": element,
-        "optional": optional,
-    }
-    return block | {"hint": plain(hint, 2000)} if hint else block
-
-
-def _typed(action_id: str, typed: str, most: int, *, lines: bool = False) -> Block:
-    element: Block = {"type": "plain_text_input", "action_id": action_id, "max_length": most}
-    if lines:
-        element["multiline"] = True
-    if typed:
-        element["initial_value"] = typed[:most]
-    return element
-
-
-def _choice(action_id: str, options: list[Block], picked: str | None) -> Block:
-    """Few are all in sight, many are behind a select."""
-    kind = "radio_buttons" if len(options) <= MAX_RADIOS else "static_select"
-    element: Block = {"type": kind, "action_id": action_id, "options": options}
-    initial = next((option for option in options if option["value"] == picked), None)
-    return element | {"initial_option": initial} if initial else element
-
-
-def _option(shown: str, value: str) -> Block:
-    return {"text": plain(shown, 75), "value": value}
+    return said, [section(said)]

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bot.core.model import Audience, Identity, Lifetime, Limits, Plan
-
-Block = dict[str, Any]
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of writing around: they can make one text look like another."""
@@ -54,22 +51,10 @@ def one_line(text: str, limit: int) -> str:
 
 
 def inert(text: str, limit: int) -> str:
-    """What a person typed, on one line of a mrkdwn string: it mentions, links and formats nothing."""
+    """A person's own words, on one line of a mrkdwn string: they mention, link and format nothing."""
     line = " ".join(clean(text).split())[: limit + 1]
     said = cut(escape(_MARK.sub(lambda mark: mark[0].translate(_LOOKALIKE), line)), limit)
     return re.sub(r"[*_~]+…$", "…", said)
-
-
-def plain(text: str, limit: int) -> Block:
-    """A plain_text object: Slack reads nothing into it. It must not be empty, so nothing is drawn as a dash."""
-    shown = clean(text).strip() or "–"  # noqa: RUF001 - a dash
-    shown = shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
-    return {"type": "plain_text", "text": shown, "emoji": False}
-
-
-def mrkdwn(text: str, limit: int = 3000) -> Block:
-    """A mrkdwn object of our own words. Verbatim: Slack looks for no further links or names in it."""
-    return {"type": "mrkdwn", "text": cut(text, limit), "verbatim": True}
 
 
 def begun(text: str) -> str:

@@ -72,11 +72,15 @@ async def test_every_message_fails_once(tmp_path: Path, log: Log, trouble: dict[
 async def test_retry_after_is_obeyed(tmp_path: Path, log: Log) -> None:
     """Where Slack asks for two seconds, no message is posted to that person before they are over."""
     async with living(tmp_path) as world:
-        dm = world.slack.workspace.dm(world.person("alice").id).id
-        world.slack.faults.next("chat.postMessage", status=429, retry_after=2, when=lambda args: args["channel"] == dm)
+        alice = world.person("alice").id
+        world.slack.faults.next(
+            "chat.postMessage", status=429, retry_after=2, when=lambda args: args["channel"] == alice
+        )
         await world.asks("alice", "payments", plan="standard")
         await status(world, "alice", "")
-        refused, taken = [one for one in world.slack.journal.calls("chat.postMessage") if one.args["channel"] == dm][:2]
+        refused, taken = [one for one in world.slack.journal.calls("chat.postMessage") if one.args["channel"] == alice][
+            :2
+        ]
         assert (refused.data["status"], taken.data["status"]) == (429, 200)
         assert taken.at - refused.at >= 2
         assert failures(log, "post_message") == ["ratelimited"]
@@ -167,7 +171,10 @@ async def test_nobody_at_the_direct_message(tmp_path: Path, log: Log, method: st
 async def test_nobody_at_the_status_message(tmp_path: Path, log: Log) -> None:
     """Slack says user_disabled before anybody has decided: nothing was granted, so the audit says nothing of a revocation."""
     async with living(tmp_path) as world:
-        world.slack.faults.next("conversations.open", error="user_disabled", times=None)
+        alice = world.person("alice").id
+        world.slack.faults.next(
+            "chat.postMessage", error="user_disabled", times=None, when=lambda args: args["channel"] == alice
+        )
         await world.asks("alice", "payments", plan="standard")
         shown = await card(world)
         await denies(world, "bob", shown, "she has left")

@@ -9,7 +9,8 @@ from aiohttp import web
 from bot.core.faults import Transient
 from bot.core.model import Audience, Identity, Person, Workspace
 from bot.slack.client import new_session, web_client
-from bot.slack.directory import CannotSay, ChannelFacts, Directory
+from bot.slack.directory import ChannelFacts, Directory
+from bot.slack.errors import CannotSay
 from tests.slack.test_client import PROXIES, LocalSlack, local_slack
 
 if TYPE_CHECKING:
@@ -238,7 +239,6 @@ async def test_groups_are_one_call_for_everybody(slack: People, directory: Direc
 async def test_without_groups_none_are_asked_for(slack: People, client: AsyncWebClient, clock: Clock) -> None:
     """Where no rule names a group, Slack is never asked for groups."""
     directory = Directory(client, OURS, clock=clock, uses_groups=False)
-    await directory.warm()
     assert (await directory.person("U0ADA")).groups == frozenset()
     assert directory.known("U0ADA") is not None
     assert not slack.asked("usergroups.list")
@@ -256,14 +256,6 @@ async def test_memory_alone_says_nothing_it_does_not_know(slack: People, directo
     directory.forget_groups()
     assert directory.known("U0ADA") is None
     assert len(slack.calls) == asked
-
-
-async def test_warming_loads_the_groups(slack: People, directory: Directory) -> None:
-    """After warming, the first to come causes no call for groups."""
-    await directory.warm()
-    slack.calls.clear()
-    await directory.person("U0ADA")
-    assert [name for name, _ in slack.calls] == ["users.info"]
 
 
 async def test_memory_is_bounded(slack: People, client: AsyncWebClient, clock: Clock) -> None:
@@ -328,7 +320,8 @@ async def test_a_limit_says_how_long(slack: People, directory: Directory) -> Non
     slack.says("usergroups.list", {"ok": False, "error": "ratelimited"}, status=429, Retry_After="30")
     with pytest.raises(CannotSay) as raised:
         await directory.person("U0ADA")
-    assert (raised.value.code, raised.value.retry_after) == ("ratelimited", 30.0)
+    fault = raised.value
+    assert (fault.code, fault.retry_after, fault.method) == ("ratelimited", 30.0, "usergroups.list")
 
 
 async def test_a_slack_that_does_not_answer_in_time(slack: People, client: AsyncWebClient, clock: Clock) -> None:
@@ -470,8 +463,8 @@ async def test_a_look_up_nobody_waits_for_is_remembered(slack: People, directory
         async with asyncio.timeout(0.05):
             await directory.person("U0ADA")
     slack.go.set()
-    await asyncio.gather(*(flight.task for flight in directory._people._flights))
-    await directory.warm()
+    await asyncio.gather(*(lookup.task for lookup in directory._people._under_way))
+    await directory.group_members("S1")
     assert directory.known("U0ADA") is not None
 
 

@@ -17,8 +17,10 @@ from tests.slack.test_modals import DAY, NASTY, NOW, check_view, nasty, rule, wa
 View = dict[str, Any]
 
 
-def view(own: Sequence[Record] = (), past: Sequence[Record] = (), awaiting: Sequence[Record] = ()) -> View:
-    return check_view(holdings.view(own, past, awaiting, command="/tyk-key", help_channel="C0HELP"))
+def view(
+    own: Sequence[Record] = (), past: Sequence[Record] = (), awaiting: Sequence[Record] = (), **more: bool
+) -> View:
+    return check_view(holdings.view(own, past, awaiting, command="/tyk-key", help_channel="C0HELP", **more))
 
 
 def numbered(record: Record, number: int) -> Record:
@@ -97,7 +99,7 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
     assert marked(shown)[0] == (
         "*R-1042* · Payments (standard)\n<@U0ANN> asks for 7 days\nUsed by: nightly\n"
         "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
-        f"Open until {wording.date(NOW + timedelta(days=7))}, then it lapses."
+        f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
     assert buttons(shown) == {"buttons:req1": ["Approve", "Deny"]}
 
@@ -140,6 +142,19 @@ def test_more_than_fit_are_counted() -> None:
     ]
     said = [one for one in marked(shown) if "more" in one]
     assert said == [f"And {50 - holdings.MAX_AWAITING} more.", f"And {50 - holdings.MAX_OWN} more."]
+
+
+def test_what_was_not_looked_at_is_not_counted() -> None:
+    """Where there may be others, the count says that it is the least, and without a count there may be more."""
+    many = [numbered(held().record, number) for number in range(1, 51)]
+    waiting = [numbered(Story().record, number) for number in range(101, 151)]
+    shown = view(many, [], waiting, more_own=True, more_awaiting=True)
+    assert [one for one in marked(shown) if "more" in one] == [
+        f"And at least {50 - holdings.MAX_AWAITING} more.",
+        f"And at least {50 - holdings.MAX_OWN} more.",
+    ]
+    assert "There may be more." in marked(view(awaiting=waiting[:2], more_awaiting=True))
+    assert headings(view(more_awaiting=True)) == ["Waiting for you"], "nobody says that nothing waits"
 
 
 def test_one_too_many_is_one_more() -> None:

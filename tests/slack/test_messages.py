@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from bot.core import facts, lifecycle, timing
 from bot.core.model import (
     Audience,
-    AuditEvent,
     AuditLine,
-    EffectKind,
     GrantState,
     Identity,
     Key,
@@ -35,7 +30,8 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
-from bot.slack import messages, modals, wording
+from bot.slack import buttons, messages, wording
+from bot.slack.block_kit import Body
 from tests.slack.test_modals import (
     ANN,
     BOB,
@@ -65,6 +61,10 @@ CASES = (Topic.LEFT, Topic.RENEWAL)
 RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES))
 EVERY = 90 * DAY
 REASON = "the nightly run"
+
+
+APPROVED = f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."
+GRANTED = f"{APPROVED} Access until {wording.date(NOW + timedelta(days=7))}."
 
 
 def ring(why: Topic) -> Message:
@@ -97,7 +97,7 @@ def possible(record: Record) -> list[Message]:
     ]
 
 
-def check(body: messages.Body) -> messages.Body:
+def check(body: Body) -> Body:
     check_blocks(body.blocks, 50)
     check_inert(body.blocks)
     check_mrkdwn(body.text)
@@ -105,15 +105,15 @@ def check(body: messages.Body) -> messages.Body:
     return body
 
 
-def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> messages.Body:
+def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> Body:
     return check(messages.post(record, message, help_channel="C0HELP", undecided=undecided))
 
 
-def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> messages.Body:
+def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> Body:
     return check(messages.show(record, message, help_channel="C0HELP", stuck=stuck, delayed=delayed))
 
 
-def buttons(body: messages.Body) -> list[str]:
+def labels(body: Body) -> list[str]:
     return [one["text"]["text"] for one in walk(body.blocks) if one.get("type") == "button"]
 
 
@@ -235,7 +235,7 @@ def ends(reason: str = "no need") -> dict[str, Record]:
     }
 
 
-def lines(body: messages.Body) -> str:
+def lines(body: Body) -> str:
     """What stands below the facts: the state."""
     return "\n".join(str(one["text"]["text"]) for one in body.blocks if one["type"] == "section" and "text" in one)
 
@@ -265,39 +265,82 @@ def test_whatever_a_person_typed_is_inert_in_every_message(reason: str, used_by:
         for message in possible(record):
             post(record, message, undecided=(BOB.user_id,))
             show(record, message, stuck=True)
-    rows = [audit_row(n, line) for n, line in enumerate(story.audit, start=1)]
-    check(messages.audit(rows)[0])
 
 
-def test_a_post_has_no_button_and_no_state() -> None:
-    """It holds for ever, so whatever becomes of the request, it says the same."""
-    asked_for = [
-        replace(one.request, rule=rule(), lifetime=7 * DAY, used_by="nightly") for one in ends(REASON).values()
-    ]
-    records = [replace(one, request=request) for one, request in zip(ends(REASON).values(), asked_for, strict=True)]
+def test_a_post_says_what_stays_true_whatever_becomes_of_the_request() -> None:
+    """While nobody has decided it says the same, whoever has said yes so far: no state, no count."""
+    pending, half = ends(REASON)["pending"], ends(REASON)["half"]
     for message in (CARD, STATUS, TOKEN):
-        said = {json.dumps(post(record, message).blocks) for record in records}
-        assert len(said) == 1
-        assert "button" not in said.pop()
+        assert post(pending, message).blocks == post(half, message).blocks
+    for message in (CARD, STATUS):
+        said = post(half, message).text
+        assert f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides." in said
+        assert "so far" not in said
+        assert "aiting" not in said
+
+
+@pytest.mark.parametrize(("message", "offered"), [(CARD, ["Approve", "Deny"]), (STATUS, ["Withdraw"])])
+def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: list[str]) -> None:
+    """It has its buttons at once, and what is shown of a request without a review is what was posted."""
+    record = Story().record
+    posted, shown = post(record, message), show(record, message)
+    assert labels(posted) == offered
+    assert (posted.text, posted.blocks) == (shown.text, shown.blocks)
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "offered"),
+    [
+        (
+            "at once",
+            (
+                f"Granted until {wording.date(NOW + timedelta(days=7))}.\n"
+                f"Granted at once, {wording.date(NOW)}: no approval was needed."
+            ),
+            ["Revoke"],
+        ),
+        (
+            "delivered",
+            f"Granted until {wording.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
+            ["Replace Token", "Revoke"],
+        ),
+        (
+            "asked about",
+            f"Granted without an end.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
+            ["Replace Token", "Revoke"],
+        ),
+        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
+        ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.", ["Ask Again"]),
+    ],
+)
+def test_a_status_that_is_posted_late_says_what_was_decided(state: str, said: str, offered: list[str]) -> None:
+    """When it was granted and until when does not change any more; the buttons are for what can be done."""
+    body = post(ends()[state], STATUS)
+    assert said in lines(body)
+    assert body.text.startswith("R-1042 · Payments (standard), ")
+    assert labels(body) == offered
 
 
 def test_the_card_calls_those_who_may_decide_and_never_the_requester() -> None:
-    """The post rings the approvers and nobody else; the edit, which rings nobody, mentions who asks, and once."""
+    """The post rings the approvers and nobody else; once it is decided it calls nobody and mentions who asked, once."""
     record = Story().record
-    posted, edited = post(record, CARD), show(record, CARD)
-    name = record.request.requester_name
-    for body, asker in ((posted, name), (edited, "<@U0ANN>")):
-        shown = body.blocks[1]["text"]["text"]
-        assert shown == f"<!subteam^S0LEADS> and <@U0BOB>: {asker} asked for Payments"
-        assert body.text.startswith(shown)
-        assert "<!here>" not in body.text
+    posted, decided = post(record, CARD), show(ends()["issuing"], CARD)
+    called = f"<!subteam^S0LEADS> and <@U0BOB>: {record.request.requester_name} asked for Payments"
+    assert posted.blocks[1]["text"]["text"] == called
+    assert posted.text.startswith(called)
     assert "<@U0ANN>" not in posted.text + json.dumps(posted.blocks)
-    assert json.dumps(edited.blocks).count("<@U0ANN>") == edited.text.count("<@U0ANN>") == 1
+    assert decided.blocks[1]["text"]["text"] == "<@U0ANN> asked for Payments"
+    assert json.dumps(decided.blocks).count("<@U0ANN>") == decided.text.count("<@U0ANN>") == 1
+    assert not any("<!here>" in body.text for body in (posted, decided))
 
 
 def test_the_requester_is_not_among_the_approvers_of_the_status() -> None:
     """Their own yes would not count."""
-    assert "from <!subteam^S0LEADS> or <@U0BOB>." in lines(show(Story().record, STATUS))
+    assert "2 approvals from <!subteam^S0LEADS> or <@U0BOB> are needed." in lines(show(Story().record, STATUS))
+    assert "<!subteam^S0LEADS> or <@U0BOB> needs to approve this." in lines(
+        show(Story(rule(approvals=1)).record, STATUS)
+    )
 
 
 def test_the_reason_stands_before_the_buttons_as_plain_text() -> None:
@@ -317,7 +360,7 @@ def test_approve_is_the_only_primary_button() -> None:
         ("Approve", "primary", "req1"),
         ("Deny", None, "req1"),
     ]
-    assert [one["action_id"] for one in found] == [modals.ACTION_APPROVE, modals.ACTION_DENY]
+    assert [one["action_id"] for one in found] == [buttons.APPROVE, buttons.DENY]
 
 
 @pytest.mark.parametrize(
@@ -345,8 +388,8 @@ def test_approve_is_the_only_primary_button() -> None:
 def test_only_what_can_still_be_done_has_a_button(state: str, card: list[str], status: list[str]) -> None:
     """A decided card decides no more; what is over can be asked for again."""
     record = ends()[state]
-    assert buttons(show(record, CARD)) == card
-    assert buttons(show(record, STATUS)) == status
+    assert labels(show(record, CARD)) == card
+    assert labels(show(record, STATUS)) == status
 
 
 def test_what_cannot_be_undone_is_confirmed() -> None:
@@ -354,7 +397,7 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
     (withdraw,) = (one for one in walk(show(Story().record, STATUS).blocks) if one.get("type") == "button")
     (revoke,) = (one for one in walk(show(ends()["active"], STATUS).blocks) if one.get("type") == "button")
     (ask,) = (one for one in walk(show(ends()["active"], CARD).blocks) if one.get("type") == "button")
-    assert (ask["action_id"], "confirm" in ask) == (modals.ACTION_REVOKE_ASK, False), "a form asks them why"
+    assert (ask["action_id"], "confirm" in ask) == (buttons.REVOKE_ASK, False), "a form asks them why"
     assert withdraw["confirm"]["confirm"]["text"] == "Withdraw"
     assert (revoke["style"], revoke["confirm"]["style"]) == ("danger", "danger")
 
@@ -362,39 +405,35 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("pending", f"Needs 2 approvals.\nOpen until {wording.date(NOW + timedelta(days=7))}, then it lapses."),
-        ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nOpen until"),
-        ("issuing", f"The token is being made.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."),
-        ("active", f"Active until {wording.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>,"),
+        ("pending", f"Needs 2 approvals.\nExpires {wording.date(NOW + timedelta(days=7))} if nobody decides."),
+        ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nExpires"),
+        ("issuing", GRANTED),
+        ("active", GRANTED),
+        ("delivered", GRANTED),
+        ("replacing", GRANTED),
         ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need"),
         ("withdrawn", f"Withdrawn by <@U0ANN>, {wording.date(NOW)}."),
         ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time."),
-        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}."),
-        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}."),
-        ("at once", f"Granted at once, {wording.date(NOW)}: no approval was needed."),
-        ("delivered", f"Active until {wording.date(NOW + timedelta(days=7))}.\nApproved by"),
-        (
-            "replacing",
-            f"Active until {wording.date(NOW + timedelta(days=7))}.\nA new token is on its way.\nApproved by",
-        ),
+        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\n{APPROVED}"),
         (
             "without end",
-            f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.\nApproved by",
+            f"{APPROVED} Access without an end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.",
         ),
         (
             "asked about",
             (
-                "Active. Its approvers are asked whether it is still needed; without a yes it ends "
-                f"{wording.date(NOW + EVERY + timedelta(days=14))}.\nApproved by"
+                f"{APPROVED} Its approvers are asked whether it is still needed; without a yes it ends "
+                f"{wording.date(NOW + EVERY + timedelta(days=14))}."
             ),
         ),
-        ("renewed", f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY + EVERY)}."),
+        (
+            "renewed",
+            f"{APPROVED} Access without an end. Whether it is still needed is asked {wording.date(NOW + EVERY + EVERY)}.",
+        ),
         (
             "unreviewed",
-            (
-                f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\n"
-                f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.\nWhy: {timing.UNREVIEWED}"
-            ),
+            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
         ),
         ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
     ],
@@ -404,6 +443,43 @@ def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
     body = show(ends()[state], CARD)
     assert said in lines(body)
     assert said in body.text
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("issuing", f"The token is being made.\n{APPROVED}"),
+        ("active", f"Active until {wording.date(NOW + timedelta(days=7))}.\n{APPROVED}"),
+        (
+            "replacing",
+            f"Active until {wording.date(NOW + timedelta(days=7))}.\nA new token is on its way.\n{APPROVED}",
+        ),
+        (
+            "without end",
+            f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.\n{APPROVED}",
+        ),
+        (
+            "asked about",
+            (
+                "Active. Its approvers are asked whether it is still needed; without a yes it ends "
+                f"{wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}"
+            ),
+        ),
+        ("at once", f"Granted at once, {wording.date(NOW)}: no approval was needed."),
+        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+    ],
+)
+def test_the_status_says_what_the_record_says(state: str, said: str) -> None:
+    """In the blocks as in the text, with what the holder waits for."""
+    body = show(ends()[state], STATUS)
+    assert said in lines(body)
+    assert said in body.text
+
+
+def test_a_card_says_the_same_until_the_grant_ends() -> None:
+    """From the approval on, whatever happens to the token, nothing on it needs an edit."""
+    said = {json.dumps(show(ends()[state], CARD).blocks) for state in ("issuing", "active", "delivered", "replacing")}
+    assert len(said) == 1
 
 
 def test_a_pending_request_with_yeses_enough_needs_more_than_it_did() -> None:
@@ -417,6 +493,7 @@ def test_a_no_end_says_that_a_person_ends_it() -> None:
     """`never` never says a date."""
     story = Story(rule(lifetimes=(None,)))
     assert "Active, no end: a person has to end it." in lines(show(story.activate(), STATUS))
+    assert "Access without an end: a person has to end it." in lines(show(story.record, CARD))
 
 
 def test_trouble_is_told_with_the_way_to_help() -> None:
@@ -428,280 +505,11 @@ def test_trouble_is_told_with_the_way_to_help() -> None:
     assert "longer than usual" in late.text
 
 
-def test_status_and_token_posts_are_idle_lines() -> None:
-    """Short, and with the number."""
-    assert post(Story().record, STATUS).text == "R-1042 · Payments (standard), 7 days"
+def test_status_and_token_posts_begin_with_the_number() -> None:
+    """And the announcement of a token says nothing else."""
+    assert post(Story().record, STATUS).text.startswith("R-1042 · Payments (standard), 7 days\n")
     assert post(Story().record, TOKEN).text == "R-1042 · token for Payments (standard)"
-    assert post(Story(rule(plans=(STANDARD,))).record, STATUS).text == "R-1042 · Payments, 7 days"
-
-
-def _barred(story: Story) -> Record:
-    story.approve()
-    return story.see(facts.Barred("before the key is made", "You are no longer among those who may ask."))
-
-
-@pytest.mark.parametrize(
-    ("why", "record", "said"),
-    [
-        (Topic.DENIED, lambda: ends("no")["denied"], "R-1042 (Payments) was denied by <@U0BOB>. Reason: no"),
-        (
-            Topic.LAPSED,
-            lambda: ends()["lapsed"],
-            "R-1042 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.",
-        ),
-        (
-            Topic.DELAYED,
-            lambda: ends()["issuing"],
-            (
-                "Your token for Payments (R-1042) is late: Tyk has not given it to me so far. Nothing is lost. "
-                "I keep trying, so do not ask again."
-            ),
-        ),
-        (
-            Topic.DELAYED,
-            lambda: ends()["active"],
-            (
-                "Your token for Payments (R-1042) is late: it is made, but I could not show it to you so far. "
-                "Nothing is lost. I keep trying, so do not ask again."
-            ),
-        ),
-        (
-            Topic.STUCK,
-            lambda: ends()["issuing"],
-            "Your token for Payments got stuck. Please ask in <#C0HELP> and say R-1042.",
-        ),
-        (
-            Topic.ARRIVED,
-            lambda: ends()["active"],
-            "Your token for Payments has arrived in this conversation (R-1042).",
-        ),
-        (
-            Topic.ENDED,
-            lambda: ends("left the team")["revoked"],
-            f"Your access to Payments (R-1042) was ended by <@U0BOB>, {wording.date(NOW)}. Reason: left the team",
-        ),
-        (
-            Topic.ENDED,
-            lambda: ends()["unreviewed"],
-            (
-                f"Your access to Payments (R-1042) was ended, {wording.date(NOW + EVERY + timedelta(days=14))}. "
-                f"Reason: {timing.UNREVIEWED}"
-            ),
-        ),
-        (
-            Topic.ENDING,
-            lambda: ends()["delivered"],
-            (
-                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. What uses it "
-                "(nightly) stops working then. If you need it for longer, ask again now: the token you have works until its "
-                "own end."
-            ),
-        ),
-        (
-            Topic.ENDING,
-            lambda: ends()["left"],
-            (
-                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. If you need it for "
-                "longer, ask again now: the token you have works until its own end."
-            ),
-        ),
-        (
-            Topic.REVIEWING,
-            lambda: ends()["asked about"],
-            (
-                "Your access to Payments (R-1042) has no end, so its approvers are asked whether it is still needed. Without a "
-                f"yes by {wording.date(NOW + EVERY + timedelta(days=14))} it ends."
-            ),
-        ),
-        (
-            Topic.UNSEEN,
-            lambda: ends()["unseen"],
-            (
-                "I could not show you your token for Payments (R-1042) in time, so it went unseen. Press Replace Token on the "
-                "message about your request, and a new one comes."
-            ),
-        ),
-        (Topic.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
-        (
-            Topic.BARRED,
-            lambda: _barred(Story()),
-            (
-                "R-1042 (Payments) was ended: it would not be granted any more. "
-                "Reason: You are no longer among those who may ask."
-            ),
-        ),
-    ],
-)
-def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Topic, record: Callable[[], Record], said: str) -> None:
-    """New messages are few, so each is worth the noise."""
-    assert post(record(), ring(why)).text == said
-
-
-@pytest.mark.parametrize("why", [*NOTES, *CASES])
-def test_what_is_told_to_approvers_rings_no_holder(why: Topic) -> None:
-    """A topic of theirs has no words for the one who holds the token."""
-    with pytest.raises(ValueError, match="no topic of a notice"):
-        post(ends()["active"], ring(why))
-
-
-@pytest.mark.parametrize(
-    ("why", "state", "offered"),
-    [(Topic.LAPSED, "lapsed", ["Ask Again"]), (Topic.ENDING, "delivered", ["Ask Again"]), (Topic.ENDED, "revoked", [])],
-)
-def test_a_ring_offers_to_ask_again_where_that_helps(why: Topic, state: str, offered: list[str]) -> None:
-    """The button opens a form, which is true at any time; it says which request it is filled in from."""
-    body = post(ends()[state], ring(why))
-    found = [one for one in walk(body.blocks) if one.get("type") == "button"]
-    assert [one["text"]["text"] for one in found] == offered
-    assert all((one["action_id"], one["value"]) == (modals.ACTION_ASK_AGAIN, "req1") for one in found)
-
-
-# --- what approvers are told and asked --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("why", [Topic.STILL_WAITING, Topic.LAST_CHANCE])
-def test_a_reminder_calls_those_who_have_not_decided(why: Topic) -> None:
-    """By name, with what waits and until when; the requester is named without being called."""
-    body = post(Story().record, note(why), undecided=("U0BOB", "U0ZOE"))
-    assert body.text == (
-        "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
-        f"{wording.date(NOW)}. It lapses {wording.date(NOW + timedelta(days=7))} if nobody decides."
-    )
-    assert buttons(body) == []
-
-
-def test_a_reminder_counts_those_it_cannot_name() -> None:
-    """Fifty are called; where there is nobody left to call, nobody is."""
-    crowd = tuple(f"U{number:04}" for number in range(500))
-    said = post(Story().record, note(Topic.STILL_WAITING), undecided=crowd).text
-    assert said.count("<@") == messages.MAX_NAMED
-    assert "<@U0049> and 450 more: R-1042" in said
-    assert post(Story().record, note(Topic.STILL_WAITING)).text.startswith(
-        "R-1042, Payments (standard) for Somebody, has"
-    )
-
-
-def test_approvers_are_told_of_a_leak() -> None:
-    """The group is called, never the holder, and the sentence is true whatever comes later."""
-    said = post(ends()["replacing"], note(Topic.LEAKED)).text
-    assert said == (
-        "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
-        "who asked for a new one. The old key is ended at once."
-    )
-    alone = Story(rule(approvals=0, approvers=Audience())).record
-    assert post(alone, note(Topic.LEAKED)).text.startswith("The token of R-1042")
-
-
-@pytest.mark.parametrize(
-    ("topic", "state", "said", "offered"),
-    [
-        (
-            Topic.LEFT,
-            "left",
-            f"Nothing says what uses it, so it ends by itself {wording.date(NOW + timedelta(days=1))}.",
-            ["Revoke"],
-        ),
-        (
-            Topic.LEFT,
-            "left in use",
-            (
-                f"It says what uses it, so it goes on until {wording.date(NOW + timedelta(days=7))}. "
-                "Revoke it if nothing needs it any more."
-            ),
-            ["Revoke"],
-        ),
-        (
-            Topic.LEFT,
-            "left without end",
-            (
-                f"It says what uses it, so it goes on until {wording.date(NOW + EVERY + timedelta(days=14))}. "
-                "Revoke it if nothing needs it any more."
-            ),
-            ["Revoke"],
-        ),
-        (Topic.LEFT, "back", "They are back, so it goes on.", ["Revoke"]),
-        (Topic.LEFT, "revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need", []),
-        (
-            Topic.RENEWAL,
-            "asked about",
-            f"Without a yes it ends {wording.date(NOW + EVERY + timedelta(days=14))}.",
-            ["Keep It", "Revoke"],
-        ),
-        (Topic.RENEWAL, "renewed", f"Yes. It is asked again {wording.date(NOW + EVERY + EVERY)}.", []),
-        (
-            Topic.RENEWAL,
-            "unreviewed",
-            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
-            [],
-        ),
-    ],
-)
-def test_a_case_says_what_is_true_of_it_now(topic: Topic, state: str, said: str, offered: list[str]) -> None:
-    """The question stands, and below it what became of it and what can still be done."""
-    record = ends()[state]
-    posted, shown = post(record, case(topic)), show(record, case(topic))
-    assert buttons(posted) == []
-    assert posted.text in shown.text
-    assert lines(shown).endswith(said)
-    assert shown.text.endswith(said)
-    assert buttons(shown) == offered
-
-
-def test_a_case_that_nobody_can_decide_says_who_can() -> None:
-    """Where the rule names no approvers there is no button that would refuse them all, but the operator's command."""
-    record = ends()["left in use"]
-    rule = replace(record.request.rule, approvals=0, approvers=Audience())
-    record = replace(record, request=replace(record.request, rule=rule))
-    shown = show(record, case(Topic.LEFT))
-    assert buttons(shown) == []
-    assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` ends it.")
-
-
-def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
-    """The approvers are called and the holder is named; what was typed stands apart as plain text."""
-    body = post(ends()["left in use"], case(Topic.LEFT))
-    assert body.text == (
-        "<!subteam^S0LEADS> and <@U0BOB>: Somebody, who has had access to Payments (standard) since "
-        f"{wording.date(NOW)} (R-1042), has left."
-    )
-    fields = [one["text"] for block in body.blocks for one in block.get("fields", [])]
-    assert fields == ["*Key*\n`cafe`", "*Approved by*\n<@U0BOB> and <@U0ZOE>"]
-    typed = [block["text"]["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
-    assert typed == ["Used by: nightly", "Reason: no need"]
-    asked = post(ends()["asked about"], case(Topic.RENEWAL))
-    assert asked.text.endswith("(R-1042), without an end. Is it still needed?")
-
-
-def test_a_case_names_no_key_that_is_dead() -> None:
-    """After a replacement the old key's name leads nowhere."""
-    story = held()
-    old, new = story.record.keys[0].id, story.replace_token(lifecycle.Loss.LEAKED).keys[1].id
-    story.see(facts.KeyIssued(new, "beef", b"sealed", NOW + lifecycle.PROBATION))
-    both = post(story.record, case(Topic.LEFT))
-    assert "`cafe`, `beef`" in json.dumps(both.blocks)
-    story.see(facts.KeyDead(old))
-    assert "*Key*\\n`beef`" in json.dumps(post(story.record, case(Topic.LEFT)).blocks)
-    story.see(facts.KeyDead(new))
-    assert "*Key*\\nnone" in json.dumps(post(story.record, case(Topic.LEFT)).blocks)
-
-
-def test_keeping_it_is_the_answer_that_stands_out() -> None:
-    """Revoke opens the form that asks why; both say which request they are for."""
-    found = [
-        one for one in walk(show(ends()["asked about"], case(Topic.RENEWAL)).blocks) if one.get("type") == "button"
-    ]
-    assert [(one["action_id"], one["style"], one["value"]) for one in found] == [
-        (modals.ACTION_RENEW, "primary", "req1"),
-        (modals.ACTION_REVOKE_ASK, "danger", "req1"),
-    ]
-
-
-def test_the_help_channel_hears_what_to_do() -> None:
-    """Once that it is stuck, once that it goes on."""
-    subject = "R-1042 (Payments (standard), for Somebody)"
-    stuck = "got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again."
-    assert post(Story().record, alarm(Topic.STUCK)).text == f"{subject} {stuck}"
-    assert post(Story().record, alarm(Topic.RESUMED)).text == f"{subject} goes on again."
+    assert post(Story(rule(plans=(STANDARD,))).record, STATUS).text.startswith("R-1042 · Payments, 7 days\n")
 
 
 # --- the token --------------------------------------------------------------------------------------------------------
@@ -724,7 +532,7 @@ def test_the_token_message_says_how_to_use_it_and_when_it_goes() -> None:
     assert messages.curl(Story().record) in [one.get("text") for one in walk(body.blocks)]
     assert f"This message is deleted {wording.date(NOW + timedelta(days=1))}" in body.text
     (button,) = (one for one in walk(body.blocks) if one.get("type") == "button")
-    assert (button["action_id"], button["value"]) == (modals.ACTION_TOKEN_SAVED, "req1:key1")
+    assert (button["action_id"], button["value"]) == (buttons.TOKEN_SAVED, "req1:key1")
     assert "deleted after 1 day" in messages.token(ends()["active"], KEY, SECRET).text
 
 
@@ -732,181 +540,6 @@ def test_the_line_to_copy_runs_nothing_else() -> None:
     """Whatever the configuration says, it is one command for a shell."""
     odd = rule(auth_header='X-Key"; rm -rf $HOME', gateway_url="https://gw/$(id)", listen_path="/a b/")
     assert messages.curl(Story(odd).record) == "curl -H \"X-Keyrm-rfHOME: $TOKEN\" 'https://gw/$(id)/a b/'"
-
-
-# --- the audit --------------------------------------------------------------------------------------------------------
-
-
-def audit_row(
-    number: int, line: AuditLine, *, label: str | None = "R-1042", api: str | None = "payments"
-) -> messages.AuditRow:
-    return messages.AuditRow(number, NOW, line.event, label, line.actor, api, line.details)
-
-
-def told(line: AuditLine) -> str:
-    return messages.audit_sentence(audit_row(17, line))
-
-
-def test_the_audit_tells_a_whole_story_in_order() -> None:
-    """What the lifecycle says is what the channel reads."""
-    story = Story()
-    key_id = story.activate().keys[0].id
-    story.see(facts.Stuck(EffectKind.DELIVER_TOKEN, 9, "invalid_blocks"))
-    story.see(facts.Delayed(EffectKind.DELIVER_TOKEN, "timeout"))
-    story.see(facts.Recovered(EffectKind.DELIVER_TOKEN))
-    story.see(facts.TokenShown(key_id))
-    story.see(facts.TokenHidden(key_id, keep_sealed=True))
-    story.revoke(None, "left")
-    story.see(facts.KeyDead(key_id))
-    assert [told(line) for line in story.audit] == [
-        f"#17 · R-1042 · payments · {line}"
-        for line in (
-            "asked · by @U0ANN, standard, 7 days, used by nightly: the nightly run",
-            "reviewed · yes by @U0BOB, 1 of 2",
-            "reviewed · yes by @U0ZOE, counted by S0LEADS, 2 of 2",
-            "approved · by @U0ZOE, until 2026-03-08 12:00 UTC, rules 0123456789abcde…",
-            "key created · cafe, ends 2026-03-08 12:00 UTC, rules 0123456789abcde…",
-            "stuck · deliver_token, effect 9: invalid_blocks",
-            "delayed · deliver_token: timeout",
-            "recovered · deliver_token",
-            "sent · the requester has the token",
-            "hidden · the message with the token is gone",
-            "revoked · left",
-            "key deleted · cafe",
-        )
-    ]
-
-
-def test_the_audit_tells_a_bad_day_in_order() -> None:
-    """Lost, left, back, asked about, kept: as the lifecycle says it."""
-    story = without_end()
-    before = len(story.audit)
-    story.replace_token(lifecycle.Loss.LOST)
-    story.leave()
-    story.see(facts.Returned())
-    story.settle(EVERY)
-    story.renew(EVE)
-    assert [told(line) for line in story.audit[before:]] == [
-        f"#17 · R-1042 · payments · {line}"
-        for line in (
-            "replaced · by @U0ANN: lost",
-            "left · @U0ANN: Their Slack account is deactivated.",
-            "returned · @U0ANN",
-            "reminded · renewal",
-            "renewed · by @U0ZOE, counted by S0LEADS",
-        )
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (
-            AuditLine(AuditEvent.REFUSED, ANN, {"person": "U0ANN", "why": "Not you, <@U0BOB>.", "step": "clicking"}),
-            "refused · to @U0ANN, clicking: Not you, @U0BOB.",
-        ),
-        (AuditLine(AuditEvent.DENIED, BOB, {"reviewer": "U0BOB", "reason": "no"}), "denied · by @U0BOB: no"),
-        (AuditLine(AuditEvent.WITHDRAWN, ANN), "withdrawn · by @U0ANN"),
-        (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
-        (AuditLine(AuditEvent.EXPIRED), "expired · its time was over"),
-        (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · without review, no end"),
-        (
-            AuditLine(AuditEvent.EXPIRED, None, {"why": timing.LEFT_BEHIND}),
-            "expired · Its holder has left, and nothing says what uses it.",
-        ),
-        (AuditLine(AuditEvent.REMINDED, None, {"of": "last chance"}), "reminded · last chance"),
-        (AuditLine(AuditEvent.REPLACED, ANN, {"why": "leaked"}), "replaced · by @U0ANN: leaked"),
-        (
-            AuditLine(AuditEvent.LEFT, None, {"person": "U0ANN", "why": "They are only a guest here now."}),
-            "left · @U0ANN: They are only a guest here now.",
-        ),
-        (AuditLine(AuditEvent.RETURNED, None, {"person": "U0ANN"}), "returned · @U0ANN"),
-        (
-            AuditLine(AuditEvent.RENEWED, BOB, {"reviewer": "U0BOB", "counted_by": "S0LEADS"}),
-            "renewed · by @U0BOB, counted by S0LEADS",
-        ),
-        (
-            AuditLine(AuditEvent.CONFIGURED, None, {"digest": "abc", "added": ["a", "b"], "approvals_fell": ["c"]}),
-            "configured · rules abc, added a, b, fewer approvals for c",
-        ),
-    ],
-)
-def test_each_event_has_its_words(line: AuditLine, said: str) -> None:
-    """Few, and with the event's own word to search for."""
-    assert told(line) == f"#17 · R-1042 · payments · {said}"
-
-
-def test_a_line_without_a_request_says_what_it_can() -> None:
-    """A refusal belongs to no request."""
-    line = AuditLine(AuditEvent.REFUSED, ANN, {"api": "ledger"})
-    assert messages.audit_sentence(audit_row(3, line, label=None, api=None)) == "#3 · ledger · refused · to @U0ANN"
-
-
-KEYS = [
-    "person",
-    "api",
-    "plan",
-    "lifetime",
-    "used_by",
-    "reason",
-    "why",
-    "step",
-    "verdict",
-    "reviewer",
-    "counted_by",
-    "have",
-    "need",
-    "rule",
-    "rule_digest",
-    "until",
-    "key_hash",
-    "expires",
-    "effect",
-    "error",
-    "effect_id",
-    "digest",
-    "added",
-    "removed",
-    "approvals_fell",
-    "people_changed",
-    "of",
-]
-
-
-def odd() -> st.SearchStrategy[Any]:
-    return st.one_of(nasty(), st.none(), st.booleans(), st.integers(), st.floats(), st.lists(nasty(), max_size=3))
-
-
-@given(event=st.sampled_from(AuditEvent), details=st.dictionaries(st.sampled_from(KEYS), odd()), acted=st.booleans())
-@example(event=AuditEvent.REVIEWED, details={"reviewer": ":"}, acted=False)
-def test_no_detail_breaks_a_line(event: AuditEvent, details: dict[str, Any], acted: bool) -> None:
-    """Missing, of another type or hostile: a line is told, inert, on one line, and it fits."""
-    row = audit_row(1, AuditLine(event, ANN if acted else None, details))
-    body, count = messages.audit([row])
-    check(body)
-    assert count == 1
-    assert "\n" not in body.text
-    said = messages.audit_sentence(row)
-    assert event.value in said
-    assert not any(ord(one) < 32 or one == "\u202e" for one in said)
-
-
-@given(st.lists(nasty(), min_size=1, max_size=60))
-@example(["&" * 3000] * 60)
-@example([""] * 200)
-def test_the_audit_takes_as_many_leading_rows_as_fit(reasons: list[str]) -> None:
-    """In order, none skipped, at least one."""
-    rows = [audit_row(n, AuditLine(AuditEvent.REVOKED, BOB, {"why": why})) for n, why in enumerate(reasons, start=1)]
-    body, count = messages.audit(rows)
-    check(body)
-    assert 1 <= count <= len(rows)
-    assert [line.split(" ")[0] for line in body.text.split("\n")] == [f"#{n}" for n in range(1, count + 1)]
-    assert "\n".join(block["text"]["text"] for block in body.blocks) == body.text
-
-
-def test_no_rows_make_no_message() -> None:
-    """Nothing fits when there is nothing."""
-    assert messages.audit([]) == (messages.Body("", []), 0)
 
 
 def test_an_audience_of_thousands_still_fits() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
 
 from bot.local.slack import LocalSlack, Message, Person
 from bot.local.tyk import LocalTyk
-from tests.story import REASON, becomes, card, denies, everything, heard, of_event, reads, status
+from tests.story import REASON, becomes, card, denies, everything, heard, of_event, reads, status, with_bystander
 from tests.world import WITHIN, World, living
 
 OWN = "You asked for this yourself, so somebody else has to decide it."
@@ -45,7 +46,7 @@ async def test_the_card_says_who_wants_what_and_why(tmp_path: Path) -> None:
         assert shown.labels == ["Approve", "Deny"]
         typed = {block["text"]["text"]: block["text"]["type"] for block in shown.blocks if "text" in block}
         assert typed[f"Reason: {reason}"] == typed["Used by: <!channel>"] == "plain_text"
-        assert set(re.findall(r"<(?!!date)[^>]*>", shown.text)) == {"<!subteam^S0LEADS>", "<@U0ALICE>"}
+        assert set(re.findall(r"<(?!!date)[^>]*>", shown.text)) == {"<!subteam^S0LEADS>"}
         assert "*now*" not in shown.text
         assert ":tada:" not in shown.text
         assert "@channel" not in shown.text
@@ -60,7 +61,7 @@ async def test_the_card_calls_exactly_those_who_may_decide(tmp_path: Path) -> No
 
     async with living(tmp_path, prepare=gwen_reads_along) as world:
         shown = await _waiting_card(world)
-        assert shown.text.startswith("<!subteam^S0LEADS>: <@U0ALICE> asked for Payments")
+        assert shown.text.startswith("<!subteam^S0LEADS>: alice asked for Payments")
         rung = {(ring.user, ring.why) for ring in world.slack.workspace.rings if ring.channel == shown.channel}
         assert rung == {(world.person(name).id, "group mention") for name in ("bob", "carol", "dave")}
         assert world.slack.app_errors == []
@@ -74,25 +75,64 @@ async def test_the_one_who_asked_is_not_among_those_who_are_called(tmp_path: Pat
 
     async with living(tmp_path, change=by_name) as world:
         shown = await _waiting_card(world, "bob")
-        assert shown.text.startswith("<@U0CAROL>: <@U0BOB> asked for Payments")
-        assert "Waiting for 1 approval from <@U0CAROL>." in (await status(world, "bob", "Waiting")).shown
+        assert shown.text.startswith("<@U0CAROL>: bob asked for Payments")
+        assert "<@U0CAROL> needs to approve this." in (await status(world, "bob", "Withdraw")).shown
         assert world.slack.app_errors == []
 
 
-async def test_a_card_whose_answer_was_lost_leaves_one_card_to_decide_on(tmp_path: Path) -> None:
-    """The copy is an idle line without buttons, and stays one."""
+async def test_a_copy_of_a_card_says_what_came_of_it_once_it_is_clicked(tmp_path: Path) -> None:
+    """An answer was lost, so the card stands there twice: both can be decided on, and then neither can."""
 
     def lose(slack: LocalSlack, _tyk: LocalTyk) -> None:
         slack.faults.next("chat.postMessage", lose_answer=True, when=lambda args: args["channel"] == "C0APPROVALS")
 
     async with living(tmp_path, prepare=lose) as world:
-        shown = await _waiting_card(world)
-        posts = world.person("carol").messages("approvals")
-        assert sorted(len(one.labels) for one in posts) == [0, 2]
-        await world.person("carol").clicks("Approve", shown)
-        await becomes(world.person("carol"), shown, "Approved by <@U0CAROL>")
+        carol = world.person("carol")
+        await _waiting_card(world)
+        await carol.sees(lambda _: len(carol.messages("approvals")) == 2, channel="approvals", timeout=WITHIN)
+        copy, known = carol.messages("approvals")
+        assert (copy.shown, copy.labels) == (known.shown, known.labels)
+        await carol.clicks("Approve", copy)
+        for shown in (copy, known):
+            assert (await becomes(carol, shown, "Approved by <@U0CAROL>")).labels == ["Revoke"]
         await world.token_of("alice")
-        assert sorted(one.labels for one in posts) == [[], ["Revoke"]]
+        assert world.slack.app_errors == []
+
+
+async def test_a_copy_of_a_status_says_what_came_of_it_once_it_is_clicked(tmp_path: Path) -> None:
+    """Alice withdraws on the copy: neither of the two offers it any more."""
+
+    def lose(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.faults.next("chat.postMessage", lose_answer=True, when=lambda args: "Withdraw" in json.dumps(args))
+
+    async with living(tmp_path, prepare=lose) as world:
+        alice = world.person("alice")
+        await _waiting_card(world)
+        await alice.sees(lambda _: len(alice.dm()) == 2, channel="dm", timeout=WITHIN)
+        copy, known = alice.dm()
+        await alice.clicks("Withdraw", copy)
+        for shown in (copy, known):
+            assert (await becomes(alice, shown, "Withdrawn by <@U0ALICE>")).labels == ["Ask Again"]
+        assert world.slack.app_errors == []
+
+
+async def test_a_refused_click_on_a_copy_repaints_it_too(tmp_path: Path) -> None:
+    """Erin, who decides nothing, presses Deny on the copy: she is told, and from then on it follows its request."""
+
+    def lose(slack: LocalSlack, tyk: LocalTyk) -> None:
+        with_bystander(slack, tyk)
+        slack.faults.next("chat.postMessage", lose_answer=True, when=lambda args: args["channel"] == "C0APPROVALS")
+
+    async with living(tmp_path, prepare=lose) as world:
+        carol, erin = world.person("carol"), world.person("erin")
+        await _waiting_card(world)
+        await carol.sees(lambda _: len(carol.messages("approvals")) == 2, channel="approvals", timeout=WITHIN)
+        copy, known = carol.messages("approvals")
+        await erin.clicks("Deny", copy)
+        await _refused_with(erin, NOT_AMONG)
+        await carol.clicks("Approve", known)
+        for shown in (copy, known):
+            await becomes(carol, shown, "Approved by <@U0CAROL>")
         assert world.slack.app_errors == []
 
 
@@ -106,7 +146,7 @@ async def test_a_yes_is_shown_on_the_card_and_takes_its_buttons(tmp_path: Path) 
         outcome = await bob.clicks("Approve", shown)
         assert outcome.ack_ms is not None
         assert outcome.ack_ms < 3000
-        decided = await becomes(bob, shown, "Active until")
+        decided = await becomes(bob, shown, "Access until")
         assert "Approved by <@U0BOB>" in decided.shown
         assert decided.labels == ["Revoke"]
         assert "<!subteam" not in everything(decided)

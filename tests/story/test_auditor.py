@@ -141,7 +141,7 @@ async def test_a_no_a_withdrawal_and_what_was_typed_are_inert_in_the_audit(tmp_p
         await world.told("denied")
         await world.person("alice").closes()
         await world.asks("alice", "payments", plan="standard")
-        await world.person("alice").clicks("Withdraw", await status(world, "alice", "Waiting", "R-1002"))
+        await world.person("alice").clicks("Withdraw", await status(world, "alice", "needs to approve this.", "R-1002"))
         await world.told("withdrawn")
         lines = _lines(world)
         assert _numbers(lines) == list(range(1, len(lines) + 1)), (
@@ -223,7 +223,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
         token = await world.token_of("alice")
         await world.asks("carol", "test-api")
         await world.token_of("carol")
-        await status(world, "carol", "Active until", "R-1002")
+        await status(world, "carol", "until <!date^", "R-1002")
         rows = [json.loads(line) for line in await command("keys", "--format", "jsonl")]
         first, second = sorted(rows, key=lambda row: str(row["request"]))
         (created, _) = await of_event(world, "key created")

@@ -128,7 +128,7 @@ async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form
         elif form == "revoke":
             token = await granted(world)
             person = world.person("bob")
-            await person.clicks("Revoke", await person.sees("Active until", channel="approvals"))
+            await person.clicks("Revoke", await person.sees("Access until", channel="approvals"))
         else:
             token = await granted(world)
             person = world.person("alice")

@@ -164,7 +164,7 @@ async def test_an_approver_revokes_what_a_leaver_held(tmp_path: Path) -> None:
     """Carol presses Revoke on the card and says why: the key is dead at once, and both cards say so."""
     async with living(tmp_path) as world:
         carol, token = world.person("carol"), await granted(world, used_by="checkout")
-        decided = await carol.sees("Active until", channel="approvals")
+        decided = await carol.sees("Access until", channel="approvals")
         await _deactivated_by_event(world)
         shown = await case(world, "has left")
         await revokes(world, "carol", shown, "checkout has another by now")

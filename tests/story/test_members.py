@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
-from bot.slack.listeners import CANNOT_SAY
+from bot.slack.answering import CANNOT_SAY
 from tests.story import REASON, becomes, card, heard, of_event, opens_form, picks_api, reads, status
 from tests.world import World, living
 

@@ -76,7 +76,7 @@ async def test_asking_again_from_the_reminder_makes_a_new_request(tmp_path: Path
         assert initial["reason"]["initial_value"] == "for the shop"
         assert (await alice.submits()).response_action == "update"
         await alice.sees_view("R-1002")
-        waiting = await status(world, "alice", "Waiting", "R-1002")
+        waiting = await status(world, "alice", "needs to approve this.", "R-1002")
         assert "30 days" in waiting.shown
         await world.person("bob").clicks("Approve", await _card_of(world, "R-1002"))
         new = await another_token(world, "alice", old)
@@ -163,10 +163,9 @@ async def test_the_requester_sees_for_whom_it_waits_and_until_when(tmp_path: Pat
     """The status names the group and the moment at which it lapses."""
     async with living(tmp_path) as world:
         await asked(world)
-        waiting = await status(world, "alice", "Waiting")
-        assert "Waiting for 1 approval from <!subteam^S0LEADS>." in waiting.shown
-        assert "Open until <!date^" in waiting.shown
-        assert "then it lapses" in waiting.shown
+        waiting = await status(world, "alice", "needs to approve this.")
+        assert "Expires <!date^" in waiting.shown
+        assert "if nobody decides" in waiting.shown
         assert world.slack.app_errors == []
 
 

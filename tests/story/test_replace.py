@@ -179,7 +179,7 @@ async def test_a_leaked_token_dies_before_there_is_another(tmp_path: Path) -> No
     """The old token opens nothing even while no new one can be made, and the approvers read it under the card."""
     async with living(tmp_path) as world:
         carol, old = world.person("carol"), await granted(world)
-        shown = await carol.sees("Active until", channel="approvals")
+        shown = await carol.sees("Access until", channel="approvals")
         world.tyk.faults.next("POST /api/keys", status=500, times=1000)
         await replaces(world, "alice", "leaked")
         await dies(world, old)

@@ -97,7 +97,7 @@ async def test_an_approver_revokes_from_the_decided_card(tmp_path: Path) -> None
     async with living(tmp_path) as world:
         alice, carol = world.person("alice"), world.person("carol")
         token = await granted(world, used_by="checkout")
-        shown = await carol.sees("Active until", channel="approvals")
+        shown = await carol.sees("Access until", channel="approvals")
         assert shown.labels == ["Revoke"]
         await carol.clicks("Revoke", shown)
         view = await carol.sees_view("Revoke R-1001?")
@@ -126,7 +126,7 @@ async def test_an_approver_who_did_not_decide_may_revoke(tmp_path: Path) -> None
     """Bob said yes; Dave is an approver too, and ends it in the same way."""
     async with living(tmp_path) as world:
         token = await granted(world, by="bob")
-        shown = await world.person("dave").sees("Active until", channel="approvals")
+        shown = await world.person("dave").sees("Access until", channel="approvals")
         await revokes(world, "dave", shown, "Bob is wrong")
         await dies(world, token)
         await world.person("alice").rung("was ended by <@U0DAVE>")
@@ -138,7 +138,7 @@ async def test_who_reads_along_may_not_revoke(tmp_path: Path) -> None:
     async with living(tmp_path, prepare=with_bystander) as world:
         erin = world.person("erin")
         token = await granted(world)
-        shown = await erin.sees("Active until", channel="approvals")
+        shown = await erin.sees("Access until", channel="approvals")
         await erin.clicks("Revoke", shown)
         await is_told(erin, NOT_AMONG)
         await world.told("refused")
@@ -155,7 +155,7 @@ async def test_who_became_a_guest_while_writing_the_reason_revokes_nothing(tmp_p
     async with living(tmp_path) as world:
         carol = world.person("carol")
         token = await granted(world)
-        await carol.clicks("Revoke", await carol.sees("Active until", channel="approvals"))
+        await carol.clicks("Revoke", await carol.sees("Access until", channel="approvals"))
         await carol.sees_view("Revoke R-1001?")
         await carol.types("reason", "because I can")
         world.slack.workspace.user("carol").is_restricted = True
@@ -172,7 +172,7 @@ async def test_who_left_the_approvers_while_writing_the_reason_revokes_nothing(t
     """Bob was among them when the form opened; what counts is whether he is when he sends it."""
     async with living(tmp_path) as world:
         bob, token = world.person("bob"), await granted(world)
-        await bob.clicks("Revoke", await bob.sees("Active until", channel="approvals"))
+        await bob.clicks("Revoke", await bob.sees("Access until", channel="approvals"))
         await bob.sees_view("Revoke R-1001?")
         await bob.types("reason", "because I could")
         world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
@@ -195,7 +195,7 @@ async def test_two_who_revoke_at_the_same_moment_end_it_once(tmp_path: Path) -> 
     async with living(tmp_path) as world:
         bob, carol = world.person("bob"), world.person("carol")
         token = await granted(world)
-        shown = await carol.sees("Active until", channel="approvals")
+        shown = await carol.sees("Access until", channel="approvals")
         for person in (bob, carol):
             await person.clicks("Revoke", shown)
             await person.sees_view("Revoke R-1001?")
@@ -215,7 +215,7 @@ async def test_a_click_on_an_outdated_message_is_told_that_it_has_ended(tmp_path
     async with living(tmp_path) as world:
         alice, carol = world.person("alice"), world.person("carol")
         token = await granted(world)
-        on_card = (await carol.sees("Active until", channel="approvals")).snapshot()
+        on_card = (await carol.sees("Access until", channel="approvals")).snapshot()
         on_status = (await status(world, "alice", "Active until")).snapshot()
         await revokes(world, "bob", on_card, "the checkout is closed")
         await dies(world, token)

@@ -1,0 +1,371 @@
+"""Answering a person in time: what clicks, forms and commands have in common.
+
+Slack waits three seconds. Look-up and commit have BUDGET of them; past that the answer is "not confirmed, try again", and
+trying again is harmless: what runs on in the background either commits once or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from slack_bolt.async_app import AsyncAck
+
+from bot import metrics
+from bot.core import members
+from bot.core.faults import Fault, Gone
+from bot.core.model import Identity, Person, Record, Refusal, Workspace
+from bot.operations import Operations, Outcome
+from bot.slack import block_kit, holdings, modals, wording
+from bot.slack.catalogue import Catalogue
+from bot.slack.client import Chat
+from bot.slack.directory import Directory
+
+log = structlog.get_logger(__name__)
+
+BUDGET = 2.0
+PATIENCE = 0.4  # a trigger lives three seconds; so long nobody minds, and mostly one view is enough
+UNCONFIRMED = "I could not confirm this in time. Please try again: nothing is done twice."
+CANNOT_SAY = "Slack cannot tell me right now who you are, so I did nothing. Please try again in a moment."
+OUT_OF_DATE = "This control is out of date. Please start again with {command}."
+
+Body = dict[str, Any]
+T = TypeVar("T")
+
+
+class TooLateError(Exception):
+    """The answer was not there within the budget."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """The place of a click, and what is needed to answer it."""
+
+    trigger_id: str
+    user_id: str
+    channel: str | None
+    ts: str | None
+    view_id: str | None = None
+
+    @classmethod
+    def of(cls, body: Body) -> Where:
+        container = body.get("container") or {}
+        return cls(
+            trigger_id=body.get("trigger_id", ""),
+            user_id=body["user"]["id"],
+            channel=container.get("channel_id"),
+            ts=container.get("message_ts"),
+            view_id=(body.get("view") or {}).get("id"),
+        )
+
+
+class Answering:
+    """Answers for whoever pressed or sent something. `command` and `help_channel` are the configuration's."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        chat: Chat,
+        directory: Directory,
+        workspace: Workspace,
+        *,
+        command: str,
+        help_channel: str,
+    ) -> None:
+        self._operations = operations
+        self._chat = chat
+        self._directory = directory
+        self._workspace = workspace
+        self.command = command
+        self.help_channel = help_channel
+        self._latest = Catalogue(operations.rulebook)
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """That of the rulebook in force."""
+        if self._latest.rulebook is not self._operations.rulebook:
+            self._latest = Catalogue(self._operations.rulebook)
+        return self._latest
+
+    # who it is, and by when
+
+    async def member(self, user_id: str) -> Person:
+        """The person, if they may use the bot at all. Raises Refusal, also where Slack cannot say."""
+        try:
+            person = await self._directory.person(user_id, channels=self.catalogue.channels)
+        except Fault:
+            raise Refusal(CANNOT_SAY, code="cannot_say") from None
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            raise refusal
+        return person
+
+    async def in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result, if it is there within the budget. Late work is not cut off: it commits whole or not at all."""
+        task = self.in_background(work)
+        done, _ = await asyncio.wait({task}, timeout=BUDGET)
+        if not done:
+            log.warning("listener.late", seconds=BUDGET)
+            task.add_done_callback(_tell_of_failure)
+            raise TooLateError
+        return task.result()
+
+    def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Kept until it is done: asyncio itself forgets a task that nobody holds."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    # views
+
+    async def open(self, where: Where, view: Body) -> Body:
+        """Over the modal where the click was, if it was in one."""
+        if where.view_id:
+            return await self._chat.push_view(where.trigger_id, view)
+        return await self._chat.open_view(where.trigger_id, view)
+
+    async def open_for(self, where: Where, loading: Body, draw: Callable[[Person], Awaitable[Body]]) -> None:
+        """Open what is drawn for this person, or first something to look at where that takes a moment."""
+        drawing = self.in_background(self._drawn_for(where.user_id, draw))
+        ready, _ = await asyncio.wait({drawing}, timeout=PATIENCE)
+        try:
+            opened = await self.open(where, drawing.result() if ready else loading)
+        except Fault as fault:
+            drawing.add_done_callback(_tell_of_failure)
+            if not isinstance(fault, Gone):
+                raise
+            log.info("view.not_opened", error=fault.code)  # the same command delivered twice: its trigger is used up
+            return
+        if not ready:
+            await self._chat.update_view(opened["id"], await drawing)
+
+    async def _drawn_for(self, user_id: str, draw: Callable[[Person], Awaitable[Body]]) -> Body:
+        try:
+            person = await self._directory.person(user_id, channels=self.catalogue.channels)
+        except Fault:
+            return modals.notice("Try again", CANNOT_SAY)
+        return await draw(person)
+
+    async def holdings(self, person: Person) -> Body:
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            return modals.notice("Not available", refusal.text)
+        found = await self._operations.holdings(person)
+        return holdings.view(
+            found.standing, found.past, found.awaiting, command=self.command, help_channel=self.help_channel
+        )
+
+    async def refresh(self, user_id: str, view_id: str | None) -> None:
+        """The list in which something was done says what is true now."""
+        if view_id:
+            with suppress(Fault):  # they may have closed it, and what was done is done
+                person = await self._directory.person(user_id, channels=self.catalogue.channels)
+                await self._chat.update_view(view_id, await self.holdings(person))
+
+    async def notice(self, where: Where, title: str, said: str) -> None:
+        try:
+            await self.open(where, modals.notice(title, said))
+        except Fault:
+            if where.channel:
+                await self._chat.ephemeral(where.channel, where.user_id, said)
+
+    # clicks and forms
+
+    async def click(
+        self, ack: AsyncAck, body: Body, request_id: str, operation: Callable[[Person], Awaitable[Outcome]]
+    ) -> None:
+        """Look up, decide, commit, then ack; a no is answered on the click's own trigger, never with silence."""
+        where, kind = Where.of(body), body["actions"][0]["action_id"]
+        record: Record | None = None
+
+        async def act() -> Outcome:
+            return await operation(await self.member(where.user_id))
+
+        with metrics.ANSWER_SECONDS.labels("click").time():
+            try:
+                outcome = await self.in_time(act())
+                record, refusal = outcome.record, outcome.refusal
+            except Refusal as no:
+                refusal = no
+            except TooLateError:
+                await ack()
+                await self.notice(where, "Not confirmed", UNCONFIRMED)
+                metrics.INTERACTIONS.labels(kind, "late").inc()
+                return
+            except Exception:
+                await ack()  # else Slack marks the button as failed, beside our own sentence
+                raise
+            await ack()
+        metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
+        if refusal:
+            await self.say_no(where, request_id, refusal)
+        outdated = refusal is not None and refusal.code in _OVERTAKEN
+        await self.show_afresh(where, request_id, record, outdated=outdated)
+        await self.refresh(where.user_id, where.view_id)
+
+    async def open_form(
+        self,
+        ack: AsyncAck,
+        body: Body,
+        request_id: str,
+        allowed: Callable[[str, Person], Awaitable[Record]],
+        draw: Callable[[Record], Body],
+    ) -> None:
+        """A click that opens a form where `allowed` gives the record, or says why not."""
+        where = Where.of(body)
+
+        async def check() -> Record:
+            return await allowed(request_id, await self.member(where.user_id))
+
+        record: Record | None = None
+        try:
+            record = await self.in_time(check())
+        except Refusal as refusal:
+            await ack()
+            await self.say_no(where, request_id, refusal)
+            await self.show_afresh(where, request_id, outdated=refusal.code in _OVERTAKEN)
+        except TooLateError:
+            await ack()
+            await self.notice(where, "Not confirmed", UNCONFIRMED)
+        except Exception:
+            await ack()  # as in `click`
+            raise
+        else:
+            await ack()
+            await self.open(where, draw(record))
+            await self.show_afresh(where, request_id, record)
+
+    async def submitted(
+        self, ack: AsyncAck, body: Body, kind: str, field: str, operation: Callable[[Person], Awaitable[Outcome]]
+    ) -> None:
+        """A form about one request: it closes, or says on the spot why nothing was done. `field` is where a fault is told."""
+        user_id, view = body["user"]["id"], body["view"]
+
+        async def act() -> Outcome:
+            outcome = await operation(await self.member(user_id))
+            if outcome.refusal:
+                raise outcome.refusal
+            return outcome
+
+        try:
+            if field == "reason" and not modals.read_reason(view)[1]:
+                await ack(**errors(view, "reason", f"Please say why: {_TOLD[kind]} is told."))
+                return
+            await self.in_time(act())
+        except modals.StaleView:
+            await ack(response_action="update", view=modals.notice("Out of date", self.out_of_date()))
+        except Refusal as refusal:
+            await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
+            await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
+        except TooLateError:
+            await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
+        except Exception:  # the person must not be left with Slack's "trouble connecting"
+            fault = fault_id()
+            log.exception("submission.failed", fault=fault)
+            await ack(**errors(view, field, self.went_wrong(fault, await self.label(body), marked=False)))
+        else:
+            metrics.INTERACTIONS.labels(kind, "done").inc()
+            await ack()
+            await self.refresh(user_id, view.get("previous_view_id"))
+
+    # a no
+
+    async def say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
+        await self.notice(where, _refusal_title(refusal), refusal.text)
+        await self.tell_audit(where.user_id, None, refusal, "clicking", request_id)
+
+    async def show_afresh(
+        self, where: Where, request_id: str, record: Record | None = None, *, outdated: bool = False
+    ) -> None:
+        """The clicked message says what is true now, where nothing else would edit it.
+
+        That is a copy, which a post made whose answer was lost, and one that is `outdated`: its edit may be lost.
+        """
+        if not (where.channel and where.ts):
+            return
+        if record is None and not outdated:
+            with suppress(Refusal):
+                record = await self._operations.look(request_id)
+        is_copy = record is not None and not any(
+            (one.channel, one.ts) == (where.channel, where.ts) for one in record.messages
+        )
+        if is_copy or outdated:
+            await self._operations.repaint(request_id, where.channel, where.ts)
+
+    async def tell_audit(
+        self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None
+    ) -> None:
+        """Of somebody who was told no because of who they are, not because of what they typed."""
+        if refusal.code in _FOR_THE_AUDIT:
+            who = Identity(self._workspace.team_id, user_id)
+            await self._operations.refused(who, api, refusal.text, step, request_id)
+
+    def out_of_date(self) -> str:
+        return OUT_OF_DATE.format(command=self.command)
+
+    # a fault
+
+    def went_wrong(self, fault: str, label: str = "", *, marked: bool = True) -> str:
+        """The one sentence for a fault of ours; without `marked`, for where Slack draws no links."""
+        help_ = wording.channel(self.help_channel) if marked else "the help channel"
+        about = f", {label}" if label else ""
+        return f"Something went wrong here (id {fault}{about}). Please try again, or ask in {help_}."
+
+    async def label(self, body: Body) -> str:
+        """The number of the request that the click or form was about, where it can still be told."""
+        with suppress(Exception):
+            actions = body.get("actions")
+            request_id = actions[0]["value"].partition(":")[0] if actions else modals.request_id(body["view"])
+            return (await self._operations.look(request_id)).request.label
+        return ""
+
+    async def say_privately(self, where: Where, said: str) -> None:
+        """On the spot where that is possible, else by direct message."""
+        if where.channel:
+            with suppress(Fault):
+                await self._chat.ephemeral(where.channel, where.user_id, said)
+                return
+        if where.user_id:
+            await self._chat.post(where.user_id, said, [{"type": "section", "text": block_kit.mrkdwn(said)}])
+
+
+_DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
+_TOLD = {"deny": "the requester", "revoke": "the holder"}
+_OVERTAKEN = frozenset({"decided", "ended"})
+_FOR_THE_AUDIT = frozenset(
+    {
+        "not_allowed",
+        "unreachable",
+        "own_request",
+        "not_approver",
+        "not_requester",
+        "guest",
+        "stranger",
+        "other_team",
+        "bot",
+        "deactivated",
+    }
+)
+
+
+def errors(view: Body, field: str, said: str) -> Body:
+    return {"response_action": "errors", "errors": {modals.error_block(view, field): said}}
+
+
+def fault_id() -> str:
+    return secrets.token_hex(4)
+
+
+def _refusal_title(refusal: Refusal) -> str:
+    return "Already decided" if refusal.code == "decided" else "Not done"
+
+
+def _tell_of_failure(task: asyncio.Task[Any]) -> None:
+    """Log a failure that came after its answer was due: nobody else sees it any more."""
+    if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
+        log.warning("listener.background", error=type(error).__name__, exc_info=error)

@@ -1,0 +1,220 @@
+"""The audit as people read it: a line each, in the channel and in a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from bot.core.model import (
+    AuditEvent,
+    Identity,
+)
+from bot.slack import wording
+from bot.slack.block_kit import MAX_SECTION, MAX_TEXT, Body, section
+from bot.slack.wording import inert
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
+
+    asked         person, api, plan, lifetime (seconds, None for no end), used_by, reason
+    refused       person, why, step
+    reviewed      verdict, reviewer, counted_by, have, need
+    approved      rule, rule_digest, need, until (ISO 8601, None for no end)
+    denied        reviewer, reason
+    key created   key_hash, expires (as until), rule_digest
+    stuck         effect, error, effect_id
+    delayed       effect, error
+    recovered     effect
+    revoked       why
+    key deleted   key_hash
+    expired       why, where it was not simply its time
+    reminded      of (what)
+    replaced      why (lost, leaked)
+    left          person, why
+    returned      person
+    renewed       reviewer, counted_by
+    configured    digest, added, removed, approvals_fell, people_changed (names)
+
+    withdrawn, lapsed, sent and hidden need none. People are user ids.
+    """
+
+    number: int
+    at: datetime
+    event: AuditEvent
+    request_label: str | None
+    actor: Identity | None
+    api: str | None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def audit(lines: Sequence[AuditRow]) -> tuple[Body, int]:
+    """As many leading rows as fit one message, a line each and in order, and how many they are: at least one of any."""
+    said: list[str] = []
+    blocks: list[str] = []
+    room = MAX_TEXT
+    for row in lines:
+        line = wording.cut(f"{_line(row, _SLACK)} · {wording.date(row.at)}", MAX_SECTION)
+        room -= len(line) + 1
+        if said and room < 0:
+            break
+        said.append(line)
+        if blocks and len(blocks[-1]) + 1 + len(line) <= MAX_SECTION:
+            blocks[-1] += f"\n{line}"
+        else:
+            blocks.append(line)
+    return Body("\n".join(said), [section(block) for block in blocks]), len(said)
+
+
+def audit_sentence(row: AuditRow) -> str:
+    """The same line in plain words, without its time: for a terminal."""
+    return _line(row, _PLAIN)
+
+
+@dataclass(frozen=True)
+class _Tongue:
+    """A way to write people, times and typed words."""
+
+    person: Callable[[str], str]
+    date: Callable[[datetime], str]
+    said: Callable[[str, int], str]
+    event: Callable[[str], str]
+
+
+_SLACK = _Tongue(wording.person, wording.date, inert, lambda event: f"*{event}*")
+_PLAIN = _Tongue(lambda user: f"@{wording.one_line(user, 50)}", wording.utc, wording.one_line, str)
+
+
+def _line(row: AuditRow, tongue: _Tongue) -> str:
+    api = row.api or row.details.get("api")
+    parts = [
+        f"#{row.number}",
+        row.request_label or "",
+        tongue.said(str(api), 150) if api else "",
+        tongue.event(row.event.value),
+        _Teller(row, tongue).tell(),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+class _Teller:
+    """Tells of one row, after its event's word, whatever its details hold."""
+
+    def __init__(self, row: AuditRow, tongue: _Tongue) -> None:
+        self.row, self.details, self.tongue = row, row.details, tongue
+
+    def tell(self) -> str:  # noqa: C901, PLR0911, PLR0912 - one case an event
+        event = self.row.event
+        match event:
+            case AuditEvent.ASKED:
+                used_by = self.word("used_by", "used by ")
+                return self.because(self.all(self.by("person"), self.word("plan"), self.lifetime(), used_by), "reason")
+            case AuditEvent.REFUSED:
+                return self.because(self.all(self.by("person", "to"), self.word("step")), "why")
+            case AuditEvent.REVIEWED:
+                verdict, own = self.word("verdict"), self.details.get("counted_by") == self.details.get("reviewer")
+                counted = "" if own else self.word("counted_by", "counted by ")
+                by = " ".join(filter(None, (verdict, self.by("reviewer"))))
+                return self.all(by, counted, self.have())
+            case AuditEvent.APPROVED:
+                by = self.by() or ("without review" if self.details.get("need") == 0 else "")
+                return self.all(by, self.end("until", "until"), self.word("rule_digest", "rules ", 16))
+            case AuditEvent.DENIED:
+                return self.because(self.by("reviewer"), "reason")
+            case AuditEvent.WITHDRAWN:
+                return self.by()
+            case AuditEvent.LAPSED:
+                return "nobody decided in time"
+            case AuditEvent.KEY_CREATED:
+                return self.all(
+                    self.word("key_hash"), self.end("expires", "ends"), self.word("rule_digest", "rules ", 16)
+                )
+            case AuditEvent.SENT:
+                return "the requester has the token"
+            case AuditEvent.HIDDEN:
+                return "the message with the token is gone"
+            case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED:
+                effect_id = self.word("effect_id", "effect ")
+                return self.because(self.all(self.word("effect"), effect_id), "error")
+            case AuditEvent.REVOKED:
+                return self.because(self.by(), "why")
+            case AuditEvent.EXPIRED:
+                return self.word("why", limit=600) or "its time was over"
+            case AuditEvent.REMINDED:
+                return self.word("of")
+            case AuditEvent.REPLACED:
+                return self.because(self.by(), "why")
+            case AuditEvent.LEFT:
+                return self.because(self.by("person", ""), "why")
+            case AuditEvent.RETURNED:
+                return self.by("person", "")
+            case AuditEvent.RENEWED:
+                return self.all(self.by("reviewer"), self.word("counted_by", "counted by "))
+            case AuditEvent.KEY_DELETED:
+                return self.word("key_hash")
+            case AuditEvent.CONFIGURED:
+                return self.configured()
+            case _:
+                assert_never(event)
+
+    def configured(self) -> str:
+        names = {
+            "added": "added",
+            "removed": "removed",
+            "approvals_fell": "fewer approvals for",
+            "people_changed": "other people for",
+        }
+        told = [self.names(key, before) for key, before in names.items()]
+        return self.all(self.word("digest", "rules ", 16), *told)
+
+    @staticmethod
+    def all(*parts: str) -> str:
+        return ", ".join(part for part in parts if part)
+
+    def because(self, told: str, key: str) -> str:
+        why = self.word(key, limit=600)
+        return ": ".join(part for part in (told, why) if part)
+
+    def word(self, key: str, before: str = "", limit: int = 150) -> str:
+        value = self.details.get(key)
+        if value is None or value == "":
+            return ""
+        return f"{before}{self.tongue.said(wording.without_markup(str(value)), limit)}"
+
+    def names(self, key: str, before: str) -> str:
+        value = self.details.get(key)
+        values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)] if value else []
+        return f"{before} {self.tongue.said(', '.join(values), 400)}" if values else ""
+
+    def by(self, key: str = "", before: str = "by") -> str:
+        user = self.details.get(key) or (self.row.actor.user_id if self.row.actor else None)
+        return f"{before} {self.tongue.person(str(user))}".strip() if user else ""
+
+    def have(self) -> str:
+        have, need = self.word("have"), self.word("need")
+        return f"{have} of {need}" if have and need else have
+
+    def end(self, key: str, before: str) -> str:
+        if key not in self.details:
+            return ""
+        value = self.details[key]
+        if value is None:
+            return "no end"
+        try:
+            return f"{before} {self.tongue.date(datetime.fromisoformat(str(value)))}"
+        except (ValueError, OverflowError):
+            return self.word(key, f"{before} ")
+
+    def lifetime(self) -> str:
+        if "lifetime" not in self.details:
+            return ""
+        value = self.details["lifetime"]
+        if value is None:
+            return "no end"
+        try:
+            return wording.duration(timedelta(seconds=value))
+        except (TypeError, ValueError, OverflowError):
+            return self.word("lifetime")

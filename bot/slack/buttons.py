@@ -1,0 +1,82 @@
+"""The buttons of messages and lists, and the ids by which their clicks are known."""
+
+from __future__ import annotations
+
+from bot.core.model import (
+    GrantState,
+    Key,
+    Record,
+    Request,
+    RequestState,
+)
+from bot.slack.block_kit import Block, button, confirm_dialog
+
+APPROVE = "review:approve"
+DENY = "review:deny"
+WITHDRAW = "withdraw"
+REVOKE = "revoke"
+REVOKE_ASK = "revoke:ask"
+REPLACE = "replace"
+ASK_AGAIN = "ask:again"
+RENEW = "renew"
+TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
+
+
+def for_approvers(record: Record) -> list[Block]:
+    request, grant = record.request, record.grant
+    if request.state is not RequestState.PENDING:
+        lives = grant is not None and grant.state is not GrantState.ENDED
+        return [revoke_for_others(request)] if lives else []
+    return [
+        button("Approve", APPROVE, request.id, f"Approve {request.label}", style="primary"),
+        button("Deny", DENY, request.id, f"Deny {request.label}"),
+    ]
+
+
+def for_holder(record: Record) -> list[Block]:
+    request, grant = record.request, record.grant
+    if request.state is RequestState.PENDING:
+        return [_withdraw(request)]
+    if grant is None or grant.state is GrantState.ENDED:
+        return [ask_again(request)]
+    return [*([_replace(request)] if _can_be_replaced(record) else []), _revoke(request)]
+
+
+def _can_be_replaced(record: Record) -> bool:
+    """There is a token, and none is on its way."""
+    return record.grant is not None and record.grant.state is GrantState.ACTIVE and not record.awaits_token
+
+
+def ask_again(request: Request) -> Block:
+    """The button that opens the form, filled in as it was."""
+    return button("Ask Again", ASK_AGAIN, request.id, f"Ask for {request.rule.title} again")
+
+
+def revoke_for_others(request: Request) -> Block:
+    """Opens the form that asks why: the holder is told."""
+    return button("Revoke", REVOKE_ASK, request.id, f"Revoke {request.label}", style="danger")
+
+
+def _replace(request: Request) -> Block:
+    return button("Replace Token", REPLACE, request.id, f"Replace the token of {request.label}")
+
+
+def _withdraw(request: Request) -> Block:
+    confirm = confirm_dialog(f"Withdraw {request.label}?", "Nobody will decide about it then.", "Withdraw", "Keep It")
+    return button("Withdraw", WITHDRAW, request.id, f"Withdraw {request.label}", confirm=confirm)
+
+
+def _revoke(request: Request) -> Block:
+    """For the holder, who is asked in a dialog."""
+    said = "The token stops working, and this cannot be undone."
+    confirm = confirm_dialog(f"Revoke {request.label}?", said, "Revoke", "Keep It") | {"style": "danger"}
+    return button("Revoke", REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm)
+
+
+def keep(request: Request) -> Block:
+    return button("Keep It", RENEW, request.id, f"Keep {request.label}", style="primary")
+
+
+def saved(request: Request, key: Key) -> Block:
+    spoken = f"I have saved the token of {request.label}"
+    return button("I Have Saved It", TOKEN_SAVED, f"{request.id}:{key.id}", spoken)

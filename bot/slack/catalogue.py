@@ -1,0 +1,45 @@
+"""The APIs on offer, in the order in which people read them: sorted once a rulebook, whoever asks."""
+
+from __future__ import annotations
+
+from bot.core import rules
+from bot.core.model import Audience, Person, Rule, Rulebook
+
+REMEMBERS = 64  # as many sets of APIs as there are kinds of people to offer them to
+
+
+class Catalogue:
+    """The rules of one rulebook. Thousands of them name few audiences, so it is those that are asked about a person."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rulebook = rulebook
+        self.channels = rules.named_channels(rulebook.rules)
+        self._sorted = sorted(rulebook.rules.values(), key=lambda rule: (rule.title.casefold(), rule.name))
+        self._audiences = frozenset(rule.requesters for rule in self._sorted)
+        self._words = {rule.name: f"\n{rule.title.casefold()}\n{rule.name.casefold()}" for rule in self._sorted}
+        self._offered: dict[frozenset[Audience], tuple[Rule, ...]] = {}
+
+    def offered(self, person: Person) -> tuple[Rule, ...]:
+        """The rules of all that this person may ask for."""
+        mine = frozenset(audience for audience in self._audiences if rules.counted_by(audience, person) is not None)
+        if mine not in self._offered:
+            if len(self._offered) >= REMEMBERS:
+                self._offered.clear()
+            self._offered[mine] = tuple(rule for rule in self._sorted if rule.requesters in mine)
+        return self._offered[mine]
+
+    def search(self, person: Person, typed: str, most: int) -> tuple[Rule, ...]:
+        """Those whose title or name begins with what was typed, then those that contain it; each part in the order of reading."""
+        wanted = " ".join(typed.split()).casefold()
+        beginning = f"\n{wanted}"
+        first: list[Rule] = []
+        then: list[Rule] = []
+        for rule in self.offered(person):
+            words = self._words[rule.name]
+            if beginning in words:
+                first.append(rule)
+                if len(first) == most:
+                    break
+            elif len(then) < most and wanted in words:
+                then.append(rule)
+        return tuple(first + then)[:most]

@@ -1,0 +1,178 @@
+"""Messages that tell or ask somebody once: notices to the requester, reminders and questions to approvers, alerts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from bot.core import timing
+from bot.core.model import (
+    GrantState,
+    KeyState,
+    Message,
+    Record,
+    Request,
+    Topic,
+)
+from bot.slack import buttons, state, wording
+from bot.slack.block_kit import MAX_TEXT, Block, Body, mrkdwn, quoted, said_with, section, with_buttons
+from bot.slack.wording import inert
+
+MAX_NAMED = 50
+
+
+def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C901, PLR0911, PLR0912 - one case a topic
+    """One sentence, true for ever, and what a person gave as the reason."""
+    request, grant = record.request, record.grant
+    api, label = inert(request.rule.title, 150), request.label
+    help_ = wording.channel(help_channel)
+    match topic:
+        case Topic.DENIED:
+            by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
+            return said_with(f"{label} ({api}) was denied{by}.", request.decision_reason)
+        case Topic.LAPSED:
+            open_for = wording.duration(request.lapses_at - request.created_at)
+            said = said_with(
+                f"{label} ({api}) lapsed: nobody decided within {open_for}. If you still need it, ask again."
+            )
+            return with_buttons(said, [buttons.ask_again(request)])
+        case Topic.DELAYED:
+            made = any(key.state is KeyState.LIVE for key in record.keys)
+            why = "it is made, but I could not show it to you so far" if made else "Tyk has not given it to me so far"
+            return said_with(
+                f"Your token for {api} ({label}) is late: {why}. Nothing is lost. I keep trying, so do not ask again."
+            )
+        case Topic.STUCK:
+            return said_with(f"Your token for {api} got stuck. Please ask in {help_} and say {label}.")
+        case Topic.ARRIVED:
+            return said_with(f"Your token for {api} has arrived in this conversation ({label}).")
+        case Topic.ENDED:
+            ended = state.ended(grant) if grant else "ended."
+            return said_with(f"Your access to {api} ({label}) was {ended}", grant.end_reason if grant else "")
+        case Topic.BARRED:
+            return said_with(
+                f"{label} ({api}) was ended: it would not be granted any more.", grant.end_reason if grant else ""
+            )
+        case Topic.RESUMED:
+            return said_with(f"{label} ({api}) goes on again.")
+        case Topic.UNSEEN:
+            return said_with(
+                f"I could not show you your token for {api} ({label}) in time, so it went unseen. Press Replace Token on the "
+                "message about your request, and a new one comes."
+            )
+        case Topic.ENDING:
+            until = wording.date(grant.until) if grant and grant.until else "tomorrow"
+            used_by = (
+                f" What uses it ({inert(request.used_by, 80)}) stops working then." if request.used_by.strip() else ""
+            )
+            said = said_with(
+                f"Your access to {api} ({label}) was granted until {until}.{used_by} If you need it for longer, ask again now: "
+                "the token you have works until its own end."
+            )
+            return with_buttons(said, [buttons.ask_again(request)])
+        case Topic.REVIEWING:
+            end = timing.end_of(record)
+            by = f" by {wording.date(end.at)}" if end else ""
+            return said_with(
+                f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
+                f"yes{by} it ends."
+            )
+        case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL:
+            raise ValueError(f"{topic} is no topic of a notice")
+        case _:
+            assert_never(topic)
+
+
+def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:
+    """Under the card: for those who have not decided, or who should know."""
+    request = record.request
+    subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
+    if topic is Topic.LEAKED:
+        to = _addressed(request)
+        said = f"{to}the token of {subject} leaked, says its holder, who asked for a new one. The old key is ended at once."
+        return said_with(wording.begun(said))
+    names = [wording.person(user) for user in undecided[:MAX_NAMED]]
+    names += [f"{len(undecided) - MAX_NAMED} more"] if len(undecided) > MAX_NAMED else []
+    to = f"{wording.people(names)}: " if names else ""
+    return said_with(
+        f"{to}{subject} has been waiting since {wording.date(request.created_at)}. "
+        f"It lapses {wording.date(request.lapses_at)} if nobody decides."
+    )
+
+
+def alert(request: Request, topic: Topic | None) -> Body:
+    """For those who run the bot."""
+    subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
+    if topic is Topic.RESUMED:
+        return said_with(f"{subject} goes on again.")
+    return said_with(f"{subject} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
+
+
+def question(record: Record, topic: Topic | None) -> Body:
+    """A question to the approvers about what somebody holds."""
+    request, grant = record.request, record.grant
+    to, holder = _addressed(request), inert(request.requester_name, 80)
+    since = f" since {wording.date(grant.since)}" if grant else ""
+    if topic is Topic.LEFT:
+        said = f"{to}{holder}, who has had access to {state.what(request)}{since} ({request.label}), has left."
+    else:
+        has = f"{to}{holder} has had access to {state.what(request)}{since} ({request.label}), without an end."
+        said = f"{has} Is it still needed?"
+    blocks: list[Block] = [section(said)]
+    facts = {
+        "Key": ", ".join(_hashes(record)) or "none",
+        "Approved by": wording.people(state.approvers(record))
+        if state.approvers(record)
+        else "The rule, without review",
+    }
+    blocks.append({"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]})
+    blocks += [quoted(name, typed) for name, typed in state.typed(request)]
+    return Body(said, blocks)
+
+
+def shown_question(record: Record, message: Message) -> Body:
+    """The question with what is true of it now, and what can be done while it is open."""
+    base, grant, end = question(record, message.topic), record.grant, timing.end_of(record)
+    lives = grant is not None and grant.state is not GrantState.ENDED
+    earlier = [one.id for one in record.messages if (one.kind, one.topic) == (message.kind, message.topic)][:-1]
+    offered: list[Block] = []
+    if lives and message.id in earlier:
+        lines = ["This was asked again further down."]
+    elif not lives:
+        lines = state.granted(record, stuck=False)
+    elif message.topic is Topic.LEFT:
+        lines, offered = [_left_behind(record)], [buttons.revoke_for_others(record.request)]
+        if not _addressed(record.request):  # a button that refuses everybody helps nobody
+            lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` ends it.")
+            offered = []
+    elif grant is not None and grant.asked_at is None:
+        lines = [f"Yes. It is asked again {wording.date(grant.review_at)}." if grant.review_at else "Yes."]
+    else:
+        lines = [f"Without a yes it ends {wording.date(end.at)}."] if end else []
+        offered = [buttons.keep(record.request), buttons.revoke_for_others(record.request)]
+    if why := state.why_ended(record):
+        lines.append(f"Why: {inert(why, 600)}")
+    body = Body(wording.cut("\n".join([base.text, *lines]), MAX_TEXT), [*base.blocks, section("\n".join(lines))])
+    return with_buttons(body, offered)
+
+
+def _left_behind(record: Record) -> str:
+    grant, end = record.grant, timing.end_of(record)
+    if grant is not None and grant.left_at is None:
+        return "They are back, so it goes on."
+    if end is not None and end.why == timing.LEFT_BEHIND:
+        return f"Nothing says what uses it, so it ends by itself {wording.date(end.at)}."
+    goes_on = f"until {wording.date(end.at)}" if end else "without an end"
+    return f"It says what uses it, so it goes on {goes_on}. Revoke it if nothing needs it any more."
+
+
+def _addressed(request: Request) -> str:
+    approvers = request.rule.approvers
+    if not (approvers.groups or approvers.users):
+        return ""
+    return f"{wording.audience(approvers, except_=request.requester, last='and')}: "
+
+
+def _hashes(record: Record) -> list[str]:
+    """The names of the living keys in Tyk's own lists."""
+    return [f"`{inert(key.key_hash, 64)}`" for key in record.keys if key.key_hash and key.state is not KeyState.DEAD]

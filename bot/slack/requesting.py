@@ -1,0 +1,227 @@
+"""Asking for a token: the form is opened, drawn anew for another API, sent, and answered. Nothing is decided here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncAck
+
+from bot import metrics
+from bot.core import members
+from bot.core.faults import Fault
+from bot.core.model import Identity, Person, Record, Refusal, RequestId, RequestState, Rule, Workspace
+from bot.operations import Operations, Submission
+from bot.slack import modals, wording
+from bot.slack.answering import CANNOT_SAY, UNCONFIRMED, Answering, Body, TooLateError, errors, fault_id
+from bot.slack.client import Chat
+from bot.slack.directory import Directory
+
+log = structlog.get_logger(__name__)
+
+REDRAWN = "The form was still being drawn for this API. Please look at it once more, and send it again."
+
+
+class Requesting:
+    """The request form, from the empty one to the answer to what was sent."""
+
+    def __init__(
+        self, answering: Answering, operations: Operations, chat: Chat, directory: Directory, workspace: Workspace
+    ) -> None:
+        self._answering = answering
+        self._operations = operations
+        self._chat = chat
+        self._directory = directory
+        self._workspace = workspace
+
+    async def view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
+        """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
+        refusal = members.refuse(person, self._workspace)
+        offered = () if refusal else self._answering.catalogue.offered(person)
+        if refusal or not offered:
+            why = refusal or self._nothing_for_you()
+            await self._operations.refused(person.identity, None, why.text, "opening")
+            return modals.notice("Not available", why.text)
+        record = await self._operations.look(again) if again else None
+        if record is not None and record.request.requester == person.identity:
+            return await self._form(person, modals.Filled.like(record.request, request_id))
+        return await self._form(person, modals.Filled(request_id))
+
+    def _nothing_for_you(self) -> Refusal:
+        return Refusal(
+            f"There is no API that you may ask for here. If there should be, ask in <#{self._answering.help_channel}>.",
+            code="nobody",
+        )
+
+    async def _form(self, person: Person, filled: modals.Filled, *notes: str) -> Body:
+        """`notes` are said beside what this person holds already."""
+        form = modals.Form(
+            filled=filled,
+            rules=self._answering.catalogue.offered(person),
+            notes=notes,
+            decision="",
+            help_channel=self._answering.help_channel,
+        )
+        if (chosen := form.chosen) is not None:
+            standing = await self._operations.standing(person.identity, chosen.name)
+            held = tuple(map(_standing_note, standing[:3]))
+            form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
+        return modals.request_form(form)
+
+    async def help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
+        try:
+            person = await self._answering.in_time(
+                self._directory.person(body["user_id"], channels=self._answering.catalogue.channels)
+            )
+        except (Fault, TooLateError):
+            await ack(text=CANNOT_SAY)
+            return
+        if (refusal := members.refuse(person, self._workspace)) is not None:
+            await ack(text=refusal.text)
+            return
+        offered = self._answering.catalogue.offered(person)
+        standing = await self._operations.standing(person.identity)
+        waiting = [record for record in standing if record.request.state is RequestState.PENDING]
+        said, blocks = modals.help_text(
+            offered,
+            waiting,
+            command=self._answering.command,
+            help_channel=self._answering.help_channel,
+            not_understood=not_understood,
+        )
+        await ack(text=said, blocks=blocks)
+
+    async def on_api_picked(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """Another API: the plan, the lifetime and who decides are drawn anew, and what was typed stays."""
+        await ack()
+        view, name = body["view"], (action.get("selected_option") or {}).get("value")
+        request_id = modals.request_id(view)
+        try:
+            person = await self._answering.member(body["user"]["id"])
+        except Refusal as refusal:
+            await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
+            return
+        form = await self._form(person, modals.Filled(request_id, name))
+        try:
+            await self._chat.update_view(view["id"], form, view.get("hash"))
+        except Fault as fault:  # closed, or drawn anew already: the same choice delivered twice
+            if fault.code not in ("not_found", "hash_conflict"):
+                raise
+            log.info("view.not_updated", error=fault.code)
+
+    async def on_api_search(self, ack: AsyncAck, body: Body) -> None:
+        person = self._directory.known(body["user"]["id"], self._answering.catalogue.channels)
+        if person is None:
+            try:
+                person = await self._answering.in_time(self._answering.member(body["user"]["id"]))
+            except (Refusal, TooLateError):
+                await ack(options=[])
+                return
+        found = self._answering.catalogue.search(person, body.get("value") or "", modals.MAX_OPTIONS)
+        await ack(options=modals.api_options(found))
+
+    async def on_request(self, ack: AsyncAck, body: Body) -> None:
+        view = body["view"]
+        with metrics.ANSWER_SECONDS.labels("submission").time():
+            answer = await self._answer_request(body["user"]["id"], view)
+            await ack(**answer)
+
+    async def _answer_request(self, user_id: str, view: Body) -> Body:
+        try:
+            record = await self._answering.in_time(self._submit(user_id, view))
+        except Refusal as refusal:
+            return errors(view, refusal.field or "api", refusal.text)
+        except TooLateError:
+            return errors(view, "api", UNCONFIRMED)
+        except modals.NotDrawnYet as undrawn:
+            return await self._redrawn(user_id, view, undrawn.filled)
+        except modals.StaleView:
+            return errors(view, "api", self._answering.out_of_date())
+        except Exception:  # the person must not be left with Slack's "trouble connecting"
+            fault = fault_id()
+            log.exception("submission.failed", fault=fault)
+            return errors(view, "api", self._answering.went_wrong(fault, marked=False))
+        return {"response_action": "update", "view": modals.accepted(record, decision=_what_now(record))}
+
+    async def _redrawn(self, user_id: str, view: Body, filled: modals.Filled) -> Body:
+        """The form for the API that was picked, with what was typed: sent once more, it asks for what it shows."""
+
+        async def form() -> Body:
+            return await self._form(await self._answering.member(user_id), filled, REDRAWN)
+
+        try:
+            return {"response_action": "update", "view": await self._answering.in_time(form())}
+        except Refusal as refusal:
+            return errors(view, "api", refusal.text)
+        except Exception:  # what is shown stays, and can be sent again
+            log.exception("form.not_redrawn")
+            return errors(view, "api", REDRAWN)
+
+    async def _submit(self, user_id: str, view: Body) -> Record:
+        filled = modals.read_form(view)
+        if filled.api is None:
+            raise Refusal("Please pick an API.", code="api", field="api")
+        try:
+            return await self._ask(user_id, filled, filled.api)
+        except Refusal as refusal:
+            await self._answering.tell_audit(user_id, filled.api, refusal, "submitting")
+            raise
+
+    async def _ask(self, user_id: str, filled: modals.Filled, api: str) -> Record:
+        person = await self._answering.member(user_id)
+        rule = self._operations.rule(api)
+        form = Submission(
+            request_id=RequestId(filled.request_id),
+            api=api,
+            plan=filled.plan,
+            lifetime=_lifetime(filled, rule),
+            used_by=filled.used_by,
+            reason=filled.reason,
+        )
+        approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
+        return await self._operations.submit(form, person, approvers)
+
+    async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
+        """People who could say yes: as many as the rule needs are enough to know."""
+        able: set[str] = set()
+        if rule.approvals == 0:
+            return frozenset()
+        for user_id in sorted(await self._directory.members_of(rule.approvers)):
+            if user_id == requester.user_id:
+                continue
+            approver = await self._directory.person(user_id)
+            if members.refuse(approver, self._workspace) is None:
+                able.add(user_id)
+            if len(able) >= rule.approvals:
+                break
+        return frozenset(able)
+
+
+def decision_line(rule: Rule, requester: Identity) -> str:
+    """A line of the form about who will decide."""
+    if rule.approvals == 0:
+        return "Granted at once."
+    noun = "approval" if rule.approvals == 1 else "approvals"
+    return f"Needs {rule.approvals} {noun} from {wording.audience(rule.approvers, except_=requester)}."
+
+
+def _what_now(record: Record) -> str:
+    if record.request.state is RequestState.PENDING:
+        return decision_line(record.request.rule, record.request.requester)
+    return ""
+
+
+def _standing_note(record: Record) -> str:
+    label, grant = record.request.label, record.grant
+    if grant is None:
+        return f"You already asked, {label}: it is waiting."
+    if grant.until is None:
+        return f"You already hold one without an end ({label})."
+    return f"You already hold one until {wording.date(grant.until)} ({label})."
+
+
+def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:
+    if filled.lifetime_value is None and rule is not None:
+        return rule.lifetimes[0]
+    return modals.read_lifetime(filled.lifetime_value or "")

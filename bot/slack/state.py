@@ -1,0 +1,164 @@
+"""The state of a request as sentences: those that are true now, and those that stay true. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.core import rules, timing
+from bot.core.model import (
+    Grant,
+    GrantState,
+    Record,
+    Request,
+    RequestState,
+)
+from bot.slack import wording
+from bot.slack.wording import inert
+
+
+def what(request: Request) -> str:
+    """The API, with the plan where there was a choice."""
+    plan = f" ({inert(request.plan.name, 150)})" if len(request.rule.plans) > 1 else ""
+    return f"{inert(request.rule.title, 150)}{plan}"
+
+
+def headline(request: Request) -> str:
+    return f"{request.label} · {what(request)}, {wording.duration(request.lifetime)}"
+
+
+def typed(request: Request) -> list[tuple[str, str]]:
+    """The requester's own words, by the name of their field."""
+    named = (("Used by", request.used_by), ("Reason", request.reason))
+    return [(name, text) for name, text in named if text.strip()]
+
+
+def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
+    """Sentences that are true of the request now; `card`: for those who decide."""
+    request = record.request
+    at = wording.date(request.decided_at or request.created_at)
+    by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
+    match request.state:
+        case RequestState.PENDING:
+            return [_needed(request, card=card), *_so_far(record), _expires(request)]
+        case RequestState.APPROVED if card and (grant := record.grant) and grant.state is not GrantState.ENDED:
+            return [f"{_approved(record, at)} {_access(record, grant)}"]
+        case RequestState.APPROVED:
+            return [*granted(record, stuck=stuck), _approved(record, at)]
+        case RequestState.DENIED:
+            return [f"Denied{by}, {at}."]
+        case RequestState.WITHDRAWN:
+            return [f"Withdrawn{by}, {at}." if by else f"Withdrawn, {at}: who asked may not use the bot any more."]
+        case RequestState.LAPSED:
+            return [f"Lapsed, {at}: nobody decided in time."]
+        case _:
+            assert_never(request.state)
+
+
+def lasting_lines(record: Record, *, card: bool) -> list[str]:
+    """Sentences for a post: no state that can change, no count that can rise. It may come late, when all is decided."""
+    request, grant = record.request, record.grant
+    if request.state is RequestState.PENDING:
+        return [_needed(request, card=card), _expires(request)]
+    if grant is None or grant.state is GrantState.ENDED:
+        return lines(record, card=card)
+    approved = _approved(record, wording.date(request.decided_at or request.created_at))
+    return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without an end.", approved]
+
+
+def _needed(request: Request, *, card: bool) -> str:
+    """The approvals it takes, and for the requester whose: true for as long as anybody reads it."""
+    rule = request.rule
+    if card:
+        return f"Needs {'1 approval' if rule.approvals == 1 else f'{rule.approvals} approvals'}."
+    who = wording.audience(rule.approvers, except_=request.requester)
+    return (
+        f"{who} needs to approve this." if rule.approvals == 1 else f"{rule.approvals} approvals from {who} are needed."
+    )
+
+
+def _expires(request: Request) -> str:
+    return f"Expires {wording.date(request.lapses_at)} if nobody decides."
+
+
+def _so_far(record: Record) -> list[str]:
+    """The yeses that count. As many as were needed and still waiting: the rule in force asks for more than it did."""
+    yeses, need = approvers(record), record.request.rule.approvals
+    if not yeses:
+        return []
+    if len(yeses) < need:
+        return [f"{len(yeses)} of {need} so far: {wording.people(yeses)}."]
+    return [f"{len(yeses)} so far: {wording.people(yeses)}. The rule has become stricter and needs more."]
+
+
+def approvers(record: Record) -> list[str]:
+    request = record.request
+    return [wording.person(one.reviewer) for one in rules.yeses(record.reviews, request.rule, request.requester)]
+
+
+def _approved(record: Record, at: str) -> str:
+    decided_by = record.request.decided_by
+    by = approvers(record) or ([wording.person(decided_by)] if decided_by else [])
+    return f"Approved by {wording.people(by)}, {at}." if by else f"Granted at once, {at}: no approval was needed."
+
+
+def granted(record: Record, *, stuck: bool) -> list[str]:
+    grant = record.grant
+    if grant is None:
+        return []
+    match grant.state:
+        case GrantState.ISSUING:
+            return [] if stuck else ["The token is being made."]
+        case GrantState.ACTIVE:
+            replaced = len(record.keys) > 1 and record.awaits_token
+            anew = ["A new token is on its way."] if replaced and not stuck else []
+            return [_active(record, grant), *anew]
+        case GrantState.ENDED:
+            return [wording.begun(ended(grant))]
+        case _:
+            assert_never(grant.state)
+
+
+def _access(record: Record, grant: Grant) -> str:
+    """The time for which it was granted: the same while the token is made and when it is there."""
+    end = timing.end_of(record)
+    if grant.until is not None:
+        return f"Access until {wording.date(grant.until)}."
+    if grant.asked_at is not None and end is not None:
+        return f"Its approvers are asked whether it is still needed; without a yes it ends {wording.date(end.at)}."
+    if grant.review_at is not None:
+        return f"Access without an end. Whether it is still needed is asked {wording.date(grant.review_at)}."
+    return "Access without an end: a person has to end it."
+
+
+def _active(record: Record, grant: Grant) -> str:
+    end = timing.end_of(record)
+    if grant.until is not None:
+        return f"Active until {wording.date(grant.until)}."
+    if grant.asked_at is not None and end is not None:
+        return (
+            f"Active. Its approvers are asked whether it is still needed; without a yes it ends {wording.date(end.at)}."
+        )
+    if grant.review_at is not None:
+        return f"Active, no end. Whether it is still needed is asked {wording.date(grant.review_at)}."
+    return "Active, no end: a person has to end it."
+
+
+def ended(grant: Grant) -> str:
+    at = f", {wording.date(grant.ended_at)}" if grant.ended_at else ""
+    if grant.ended_by is not None:
+        return f"ended by {wording.person(grant.ended_by)}{at}."
+    return f"ended{at}." if grant.end_reason else f"ended on time{at}."
+
+
+def trouble(record: Record, help_channel: str, *, stuck: bool, delayed: bool) -> list[str]:
+    if stuck:
+        return [f"Stuck: a person has to look. Ask in {wording.channel(help_channel)} and say {record.request.label}."]
+    return ["This takes longer than usual. Nothing is lost, I keep trying."] if delayed else []
+
+
+def why_ended(record: Record) -> str:
+    """The reason that was given for the end."""
+    if record.request.state is RequestState.DENIED:
+        return record.request.decision_reason.strip()
+    ended = record.grant is not None and record.grant.state is GrantState.ENDED
+    return record.grant.end_reason.strip() if record.grant is not None and ended else ""

@@ -1,0 +1,70 @@
+"""Whoever presses something is answered, and what Slack says of people is believed no longer than it is true."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from bot.core.model import Refusal
+from bot.slack import answering
+from tests.log import Log
+from tests.story import asked, heard, opens_form, options, with_bystander
+from tests.world import World, living
+
+NOT_AMONG = "You are not among those who may decide about Payments."
+
+
+async def test_a_no_that_no_modal_can_show_is_a_line_for_that_person_alone(tmp_path: Path) -> None:
+    """Erin's trigger is too old for a modal: she reads why in the channel, and nobody else does."""
+    async with living(tmp_path, prepare=with_bystander) as world:
+        shown, erin = await asked(world), world.person("erin")
+        world.slack.faults.next("views.open", error="expired_trigger_id")
+        assert (await erin.clicks("Approve", shown)).error is None
+        said = await erin.sees(NOT_AMONG, channel="approvals")
+        assert said.ephemeral_to == erin.id
+        assert erin.view is None
+        assert world.slack.app_errors == []
+
+
+def _by_channel(text: str) -> str:
+    """Ledger is for whoever is in the help channel."""
+    before, after = text.split("  ledger:\n")
+    after = after.replace('requesters: ["@payments-devs"]', "requesters: [C0HELP]", 1)
+    return f"{before}  ledger:\n{after}"
+
+
+async def _offered(world: World) -> list[str]:
+    alice = world.person("alice")
+    found = options(await opens_form(alice), "api")
+    await alice.closes()
+    return found
+
+
+async def test_who_leaves_or_joins_a_channel_is_looked_up_again(tmp_path: Path) -> None:
+    """Alice may ask for Ledger as long as she is in the channel: each event is believed at once, not a minute later."""
+    async with living(tmp_path, change=_by_channel) as world:
+        place = world.slack.workspace
+        place.join("alice", "help")
+        assert "ledger" in await _offered(world)
+        place.leave("alice", "help")
+        await heard(world)
+        assert "ledger" not in await _offered(world)
+        place.join("alice", "help")
+        await heard(world)
+        assert "ledger" in await _offered(world)
+        assert world.slack.app_errors == []
+
+
+async def test_what_fails_after_its_answer_was_due_is_warned_of(log: Log) -> None:
+    """Nobody waits for it any more, so the log says what went wrong; a refusal went to nobody and is no fault."""
+
+    async def fails(error: Exception) -> None:
+        raise error
+
+    for error in (Refusal("No.", code="decided"), RuntimeError("the disk is full")):
+        task = asyncio.create_task(fails(error))
+        await asyncio.wait({task})
+        answering._tell_of_failure(task)
+    assert [(line["event"], line["log_level"], line["error"]) for line in log] == [
+        ("listener.background", "warning", "RuntimeError")
+    ]

@@ -1,0 +1,102 @@
+"""What may be asked for: everybody's own, in the order of reading, without sorting twice."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import rules
+from bot.core.model import Audience, Person, Rule, Rulebook
+from bot.slack import modals
+from bot.slack.catalogue import REMEMBERS, Catalogue
+from tests.slack.test_modals import ANN, check_options, rule
+
+DEVS = Audience(groups=frozenset({"S0DEVS"}))
+EVERYBODY = Audience(everyone=True)
+
+
+class Title(str):
+    """A title that counts how often it is made ready to be compared."""
+
+    __slots__ = ()
+    read = 0
+
+    def casefold(self) -> str:
+        Title.read += 1
+        return super().casefold()
+
+
+def book(*given: Rule) -> Rulebook:
+    return Rulebook("digest", {one.name: one for one in given})
+
+
+def person(*groups: str) -> Person:
+    return Person(ANN, "Ann", groups=frozenset(groups))
+
+
+def many(count: int) -> tuple[Rule, ...]:
+    return tuple(
+        rule(name=f"api-{n}", title=Title(f"Service {n:05}"), requesters=DEVS if n % 2 else EVERYBODY)
+        for n in range(count)
+    )
+
+
+def test_everybody_sees_their_own_in_the_order_of_reading() -> None:
+    """By title, whatever its case, and where titles are the same by name."""
+    catalogue = Catalogue(
+        book(
+            rule(name="z", title="ledger"),
+            rule(name="b", title="Payments", requesters=DEVS),
+            rule(name="a", title="Ledger"),
+        )
+    )
+    assert [one.name for one in catalogue.offered(person())] == ["a", "z"]
+    assert [one.name for one in catalogue.offered(person("S0DEVS"))] == ["a", "z", "b"]
+
+
+def test_ten_thousand_are_sorted_once() -> None:
+    """Who asks next, of the same kind or of another, costs no title to be looked at."""
+    catalogue = Catalogue(book(*many(10_000)))
+    Title.read = 0
+    assert len(catalogue.offered(person())) == 5_000
+    assert len(catalogue.offered(person("S0DEVS"))) == 10_000
+    assert catalogue.offered(person()) is catalogue.offered(person("S0OTHERS"))
+    assert Title.read == 0
+
+
+def test_a_search_makes_no_title_ready_again() -> None:
+    """Among ten thousand each letter that is typed costs one look at what was made ready before, and fits an answer."""
+    catalogue, dev = Catalogue(book(*many(10_000))), person("S0DEVS")
+    Title.read = 0
+    assert [one.name for one in catalogue.search(dev, "09999", modals.MAX_OPTIONS)] == ["api-9999"]
+    assert Title.read == 0
+    for typed in ("", "service", "9"):
+        check_options(modals.api_options(catalogue.search(dev, typed, modals.MAX_OPTIONS)), modals.MAX_OPTIONS)
+
+
+def test_what_begins_with_what_was_typed_comes_first() -> None:
+    """Then what contains it, by title or name, in any case; what this person may not ask for is not found."""
+    named = (("x", "Old Pay"), ("pay", "Zed"), ("y", "PAYMENTS"), ("z", "Z"))
+    hidden = rule(name="payroll", title="Payroll", requesters=DEVS)
+    catalogue = Catalogue(book(hidden, *(rule(name=name, title=title) for name, title in named)))
+    assert [one.name for one in catalogue.search(person(), " pay ", 100)] == ["y", "pay", "x"]
+    assert [one.name for one in catalogue.search(person(), "pay", 2)] == ["y", "pay"]
+    assert catalogue.search(person(), "nothing", 100) == ()
+    assert "payroll" in [one.name for one in catalogue.search(person("S0DEVS"), "pay", 100)]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """However many kinds of people there are, each gets their own."""
+    own = [rule(name=f"api-{n:03}", requesters=Audience(groups=frozenset({f"S{n}"}))) for n in range(3 * REMEMBERS)]
+    catalogue = Catalogue(book(*own))
+    for n in range(3 * REMEMBERS):
+        assert [one.name for one in catalogue.offered(person(f"S{n}"))] == [f"api-{n:03}"]
+    assert len(catalogue._offered) <= REMEMBERS
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcABC"), st.sampled_from([DEVS, EVERYBODY, Audience()])), max_size=8))
+def test_it_offers_what_the_rules_allow(drawn: list[tuple[str, Audience]]) -> None:
+    """The same as asking each rule."""
+    rulebook = book(*(rule(name=f"{n}", title=title, requesters=who) for n, (title, who) in enumerate(drawn)))
+    for somebody in (person(), person("S0DEVS")):
+        assert Catalogue(rulebook).offered(somebody) == rules.askable(rulebook.rules, somebody)

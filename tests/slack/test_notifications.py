@@ -1,0 +1,308 @@
+"""What is told and asked once: in one sentence, to those whom it concerns, with what can be done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.core import facts, lifecycle, timing
+from bot.core.model import (
+    Audience,
+    Record,
+    Topic,
+)
+from bot.slack import buttons, notifications, wording
+from tests.slack.test_messages import (
+    CASES,
+    EVERY,
+    NOTES,
+    Story,
+    alarm,
+    case,
+    ends,
+    held,
+    labels,
+    lines,
+    note,
+    post,
+    ring,
+    show,
+)
+from tests.slack.test_modals import (
+    NOW,
+    rule,
+    walk,
+)
+
+
+def _barred(story: Story) -> Record:
+    story.approve()
+    return story.see(facts.Barred("before the key is made", "You are no longer among those who may ask."))
+
+
+@pytest.mark.parametrize(
+    ("why", "record", "said"),
+    [
+        (Topic.DENIED, lambda: ends("no")["denied"], "R-1042 (Payments) was denied by <@U0BOB>. Reason: no"),
+        (
+            Topic.LAPSED,
+            lambda: ends()["lapsed"],
+            "R-1042 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.",
+        ),
+        (
+            Topic.DELAYED,
+            lambda: ends()["issuing"],
+            (
+                "Your token for Payments (R-1042) is late: Tyk has not given it to me so far. Nothing is lost. "
+                "I keep trying, so do not ask again."
+            ),
+        ),
+        (
+            Topic.DELAYED,
+            lambda: ends()["active"],
+            (
+                "Your token for Payments (R-1042) is late: it is made, but I could not show it to you so far. "
+                "Nothing is lost. I keep trying, so do not ask again."
+            ),
+        ),
+        (
+            Topic.STUCK,
+            lambda: ends()["issuing"],
+            "Your token for Payments got stuck. Please ask in <#C0HELP> and say R-1042.",
+        ),
+        (
+            Topic.ARRIVED,
+            lambda: ends()["active"],
+            "Your token for Payments has arrived in this conversation (R-1042).",
+        ),
+        (
+            Topic.ENDED,
+            lambda: ends("left the team")["revoked"],
+            f"Your access to Payments (R-1042) was ended by <@U0BOB>, {wording.date(NOW)}. Reason: left the team",
+        ),
+        (
+            Topic.ENDED,
+            lambda: ends()["unreviewed"],
+            (
+                f"Your access to Payments (R-1042) was ended, {wording.date(NOW + EVERY + timedelta(days=14))}. "
+                f"Reason: {timing.UNREVIEWED}"
+            ),
+        ),
+        (
+            Topic.ENDING,
+            lambda: ends()["delivered"],
+            (
+                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. What uses it "
+                "(nightly) stops working then. If you need it for longer, ask again now: the token you have works until its "
+                "own end."
+            ),
+        ),
+        (
+            Topic.ENDING,
+            lambda: ends()["left"],
+            (
+                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. If you need it for "
+                "longer, ask again now: the token you have works until its own end."
+            ),
+        ),
+        (
+            Topic.REVIEWING,
+            lambda: ends()["asked about"],
+            (
+                "Your access to Payments (R-1042) has no end, so its approvers are asked whether it is still needed. Without a "
+                f"yes by {wording.date(NOW + EVERY + timedelta(days=14))} it ends."
+            ),
+        ),
+        (
+            Topic.UNSEEN,
+            lambda: ends()["unseen"],
+            (
+                "I could not show you your token for Payments (R-1042) in time, so it went unseen. Press Replace Token on the "
+                "message about your request, and a new one comes."
+            ),
+        ),
+        (Topic.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
+        (
+            Topic.BARRED,
+            lambda: _barred(Story()),
+            (
+                "R-1042 (Payments) was ended: it would not be granted any more. "
+                "Reason: You are no longer among those who may ask."
+            ),
+        ),
+    ],
+)
+def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Topic, record: Callable[[], Record], said: str) -> None:
+    """New messages are few, so each is worth the noise."""
+    assert post(record(), ring(why)).text == said
+
+
+@pytest.mark.parametrize("why", [*NOTES, *CASES])
+def test_what_is_told_to_approvers_rings_no_holder(why: Topic) -> None:
+    """A topic of theirs has no words for the one who holds the token."""
+    with pytest.raises(ValueError, match="no topic of a notice"):
+        post(ends()["active"], ring(why))
+
+
+@pytest.mark.parametrize(
+    ("why", "state", "offered"),
+    [(Topic.LAPSED, "lapsed", ["Ask Again"]), (Topic.ENDING, "delivered", ["Ask Again"]), (Topic.ENDED, "revoked", [])],
+)
+def test_a_ring_offers_to_ask_again_where_that_helps(why: Topic, state: str, offered: list[str]) -> None:
+    """The button opens a form, which is true at any time; it says which request it is filled in from."""
+    body = post(ends()[state], ring(why))
+    found = [one for one in walk(body.blocks) if one.get("type") == "button"]
+    assert [one["text"]["text"] for one in found] == offered
+    assert all((one["action_id"], one["value"]) == (buttons.ASK_AGAIN, "req1") for one in found)
+
+
+# --- what approvers are told and asked --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("why", [Topic.STILL_WAITING, Topic.LAST_CHANCE])
+def test_a_reminder_calls_those_who_have_not_decided(why: Topic) -> None:
+    """By name, with what waits and until when; the requester is named without being called."""
+    body = post(Story().record, note(why), undecided=("U0BOB", "U0ZOE"))
+    assert body.text == (
+        "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
+        f"{wording.date(NOW)}. It lapses {wording.date(NOW + timedelta(days=7))} if nobody decides."
+    )
+    assert labels(body) == []
+
+
+def test_a_reminder_counts_those_it_cannot_name() -> None:
+    """Fifty are called; where there is nobody left to call, nobody is."""
+    crowd = tuple(f"U{number:04}" for number in range(500))
+    said = post(Story().record, note(Topic.STILL_WAITING), undecided=crowd).text
+    assert said.count("<@") == notifications.MAX_NAMED
+    assert "<@U0049> and 450 more: R-1042" in said
+    assert post(Story().record, note(Topic.STILL_WAITING)).text.startswith(
+        "R-1042, Payments (standard) for Somebody, has"
+    )
+
+
+def test_approvers_are_told_of_a_leak() -> None:
+    """The group is called, never the holder, and the sentence is true whatever comes later."""
+    said = post(ends()["replacing"], note(Topic.LEAKED)).text
+    assert said == (
+        "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
+        "who asked for a new one. The old key is ended at once."
+    )
+    alone = Story(rule(approvals=0, approvers=Audience())).record
+    assert post(alone, note(Topic.LEAKED)).text.startswith("The token of R-1042")
+
+
+@pytest.mark.parametrize(
+    ("topic", "state", "said", "offered"),
+    [
+        (
+            Topic.LEFT,
+            "left",
+            f"Nothing says what uses it, so it ends by itself {wording.date(NOW + timedelta(days=1))}.",
+            ["Revoke"],
+        ),
+        (
+            Topic.LEFT,
+            "left in use",
+            (
+                f"It says what uses it, so it goes on until {wording.date(NOW + timedelta(days=7))}. "
+                "Revoke it if nothing needs it any more."
+            ),
+            ["Revoke"],
+        ),
+        (
+            Topic.LEFT,
+            "left without end",
+            (
+                f"It says what uses it, so it goes on until {wording.date(NOW + EVERY + timedelta(days=14))}. "
+                "Revoke it if nothing needs it any more."
+            ),
+            ["Revoke"],
+        ),
+        (Topic.LEFT, "back", "They are back, so it goes on.", ["Revoke"]),
+        (Topic.LEFT, "revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need", []),
+        (
+            Topic.RENEWAL,
+            "asked about",
+            f"Without a yes it ends {wording.date(NOW + EVERY + timedelta(days=14))}.",
+            ["Keep It", "Revoke"],
+        ),
+        (Topic.RENEWAL, "renewed", f"Yes. It is asked again {wording.date(NOW + EVERY + EVERY)}.", []),
+        (
+            Topic.RENEWAL,
+            "unreviewed",
+            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
+            [],
+        ),
+    ],
+)
+def test_a_case_says_what_is_true_of_it_now(topic: Topic, state: str, said: str, offered: list[str]) -> None:
+    """The question stands, and below it what became of it and what can still be done."""
+    record = ends()[state]
+    posted, shown = post(record, case(topic)), show(record, case(topic))
+    assert labels(posted) == []
+    assert posted.text in shown.text
+    assert lines(shown).endswith(said)
+    assert shown.text.endswith(said)
+    assert labels(shown) == offered
+
+
+def test_a_case_that_nobody_can_decide_says_who_can() -> None:
+    """Where the rule names no approvers there is no button that would refuse them all, but the operator's command."""
+    record = ends()["left in use"]
+    rule = replace(record.request.rule, approvals=0, approvers=Audience())
+    record = replace(record, request=replace(record.request, rule=rule))
+    shown = show(record, case(Topic.LEFT))
+    assert labels(shown) == []
+    assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` ends it.")
+
+
+def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
+    """The approvers are called and the holder is named; what was typed stands apart as plain text."""
+    body = post(ends()["left in use"], case(Topic.LEFT))
+    assert body.text == (
+        "<!subteam^S0LEADS> and <@U0BOB>: Somebody, who has had access to Payments (standard) since "
+        f"{wording.date(NOW)} (R-1042), has left."
+    )
+    fields = [one["text"] for block in body.blocks for one in block.get("fields", [])]
+    assert fields == ["*Key*\n`cafe`", "*Approved by*\n<@U0BOB> and <@U0ZOE>"]
+    typed = [block["text"]["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
+    assert typed == ["Used by: nightly", "Reason: no need"]
+    asked = post(ends()["asked about"], case(Topic.RENEWAL))
+    assert asked.text.endswith("(R-1042), without an end. Is it still needed?")
+
+
+def test_a_case_names_no_key_that_is_dead() -> None:
+    """After a replacement the old key's name leads nowhere."""
+    story = held()
+    old, new = story.record.keys[0].id, story.replace_token(lifecycle.Loss.LEAKED).keys[1].id
+    story.see(facts.KeyIssued(new, "beef", b"sealed", NOW + lifecycle.PROBATION))
+    both = post(story.record, case(Topic.LEFT))
+    assert "`cafe`, `beef`" in json.dumps(both.blocks)
+    story.see(facts.KeyDead(old))
+    assert "*Key*\\n`beef`" in json.dumps(post(story.record, case(Topic.LEFT)).blocks)
+    story.see(facts.KeyDead(new))
+    assert "*Key*\\nnone" in json.dumps(post(story.record, case(Topic.LEFT)).blocks)
+
+
+def test_keeping_it_is_the_answer_that_stands_out() -> None:
+    """Revoke opens the form that asks why; both say which request they are for."""
+    found = [
+        one for one in walk(show(ends()["asked about"], case(Topic.RENEWAL)).blocks) if one.get("type") == "button"
+    ]
+    assert [(one["action_id"], one["style"], one["value"]) for one in found] == [
+        (buttons.RENEW, "primary", "req1"),
+        (buttons.REVOKE_ASK, "danger", "req1"),
+    ]
+
+
+def test_the_help_channel_hears_what_to_do() -> None:
+    """Once that it is stuck, once that it goes on."""
+    subject = "R-1042 (Payments (standard), for Somebody)"
+    stuck = "got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again."
+    assert post(Story().record, alarm(Topic.STUCK)).text == f"{subject} {stuck}"
+    assert post(Story().record, alarm(Topic.RESUMED)).text == f"{subject} goes on again."
