@@ -23,8 +23,9 @@ LANE_PACE = 1.0
 MINUTE = 60.0
 EDITS_A_MINUTE = 50
 EDITS_SPARE = 5
-"""`chat.update` is Slack's tier 3. What repaints may use of it is what tokens leave over: as many as there were in the last
-minute are kept for those to come, and some more for other replicas' and for our own clock."""
+REPAINTS_BESIDE_TOKENS = 18
+"""`chat.update` is Slack's tier 3: fifty a minute. Repaints use what tokens leave over: while there are tokens, as many edits as
+tokens took in the last minute are kept for those to come, and repaints are this few at most; some are spare for Slack's clock."""
 
 
 @dataclass
@@ -135,7 +136,10 @@ class Pace:
     def _may_repaint(self, now: float) -> bool:
         while self._edits and self._edits[0][0] <= now - MINUTE:
             self._token_edits -= self._edits.popleft()[1]
-        return len(self._edits) + self._token_edits + EDITS_SPARE < EDITS_A_MINUTE
+        repaints = len(self._edits) - self._token_edits
+        if self._token_edits and repaints >= REPAINTS_BESIDE_TOKENS:
+            return False
+        return repaints + 2 * self._token_edits + EDITS_SPARE < EDITS_A_MINUTE
 
     def _count_edit(self, is_token: bool, now: float) -> None:
         self._edits.append((now, is_token))

@@ -17,7 +17,6 @@ PARTS = (tables.reviews, tables.grants, tables.keys, tables.messages)
 """What belongs to a request, in the order that `rows.record_of` takes it."""
 
 _ORDER = {tables.reviews: "at", tables.keys: "position", tables.messages: "position"}
-_OPEN, _DROPPED, _PARKED = (state.value for state in (EffectState.OPEN, EffectState.DROPPED, EffectState.PARKED))
 _OTHER = tables.effects.alias()
 
 
@@ -78,12 +77,12 @@ def raising() -> Any:
 def promising(*, sqlite: bool) -> Any:
     table = tables.effects
     statement = inserting(table, sqlite=sqlite)
-    is_open = table.c.state == _OPEN
+    is_open = table.c.state == tables.OPEN
     sooner = and_(is_open, table.c.due_at < statement.excluded.due_at)
     return statement.on_conflict_do_update(
         index_elements=["subject_id", "kind"],
         set_={
-            "state": _OPEN,
+            "state": EffectState.OPEN.value,
             "due_at": case((sooner, table.c.due_at), else_=statement.excluded.due_at),
             "urgency": statement.excluded.urgency,
             "lease_until": case((is_open, table.c.lease_until), else_=None),
@@ -103,8 +102,8 @@ def dropping() -> Update:
     return (
         update(table)
         .where(table.c.subject_id == bindparam("subject"), table.c.kind.in_(bindparam("kinds", expanding=True)))
-        .where(or_(table.c.state == _PARKED, and_(table.c.state == _OPEN, free)))
-        .values(state=_DROPPED, lease_until=None)
+        .where(or_(table.c.state == tables.PARKED, and_(table.c.state == tables.OPEN, free)))
+        .values(state=EffectState.DROPPED.value, lease_until=None)
     )
 
 
@@ -118,7 +117,7 @@ def leasing() -> Any:
     )
     return (
         update(table)
-        .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("old"), table.c.state == _OPEN)
+        .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("old"), table.c.state == tables.OPEN)
         .where(or_(table.c.lease_until.is_(None), table.c.lease_until <= now), ~busy)
         .values(
             epoch=table.c.epoch + 1,
@@ -135,6 +134,6 @@ def finishing() -> Update:
     table = tables.effects
     return (
         update(table)
-        .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("claimed"), table.c.state == _OPEN)
+        .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("claimed"), table.c.state == tables.OPEN)
         .values(state=bindparam("becomes"), lease_until=None, last_error="")
     )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 
@@ -159,13 +160,18 @@ effects = Table(
     Column("last_error", Text, nullable=False),
     UniqueConstraint("subject_id", "kind", name="effects_once"),
 )
+OPEN, DONE, DROPPED, PARKED = (
+    literal_column(f"'{state}'", String()) for state in ("open", "done", "dropped", "parked")
+)
+"""The states as words of a statement, not as its parameters: else no partial index would fit it."""
+
 # Partial: what is done or waits for its hour costs nothing to find what is due, late, parked or at work.
 for name, columns, condition in (
-    ("effects_due", ("urgency", "due_at"), effects.c.state == "open"),
+    ("effects_due", ("urgency", "due_at"), effects.c.state == OPEN),
     ("effects_at_work", ("lease_until", "subject_id"), effects.c.lease_until.is_not(None)),
-    ("effects_failing", ("first_failed_at",), (effects.c.state == "open") & effects.c.first_failed_at.is_not(None)),
-    ("effects_parked", ("id",), effects.c.state == "parked"),
-    ("effects_over", ("due_at",), effects.c.state.in_(("done", "dropped"))),
+    ("effects_failing", ("first_failed_at",), (effects.c.state == OPEN) & effects.c.first_failed_at.is_not(None)),
+    ("effects_parked", ("id",), effects.c.state == PARKED),
+    ("effects_over", ("due_at",), effects.c.state.in_((DONE, DROPPED))),
 ):
     Index(name, *(effects.c[column] for column in columns), sqlite_where=condition, postgresql_where=condition)
 

@@ -36,9 +36,6 @@ FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
 """How long an audit line waits for others, to stand in the channel in one message with them."""
 
-_OPEN, _DONE, _DROPPED, _PARKED = (
-    state.value for state in (EffectState.OPEN, EffectState.DONE, EffectState.DROPPED, EffectState.PARKED)
-)
 _LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
 _OTHER = tables.effects.alias()
@@ -313,7 +310,7 @@ class Transaction:
         for one in urgencies:
             query = (
                 select(table)
-                .where(table.c.state == _OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
+                .where(table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
                 .where(table.c.kind.in_([kind.value for kind in kinds]), table.c.subject_id.not_in(at_work))
                 .where(or_(table.c.lane.is_(None), table.c.lane.not_in(busy_lanes)))
                 .order_by(table.c.due_at, table.c.id)
@@ -326,7 +323,7 @@ class Transaction:
         if not self._locks:
             return effect
         table = tables.effects
-        query = select(table).where(table.c.id == effect.id, table.c.state == _OPEN, table.c.due_at <= self.now)
+        query = select(table).where(table.c.id == effect.id, table.c.state == tables.OPEN, table.c.due_at <= self.now)
         row = self.connection.execute(query).one_or_none()
         return None if row is None else rows.effect_of(row)
 
@@ -350,7 +347,7 @@ class Transaction:
             table = tables.effects
             ending = (
                 update(table)
-                .where(table.c.id == effect.id, table.c.epoch == effect.epoch, table.c.state == _OPEN)
+                .where(table.c.id == effect.id, table.c.epoch == effect.epoch, table.c.state == tables.OPEN)
                 .values(state=state.value, lease_until=None, **values)
             )
             ended = self.connection.execute(ending)
@@ -366,8 +363,8 @@ class Transaction:
         table = tables.effects
         changed = self.connection.execute(
             update(table)
-            .where(table.c.id.in_(effect_ids), table.c.state == _PARKED)
-            .values(state=_OPEN, due_at=self.now, lease_until=None, attempts=0, bugs=0)
+            .where(table.c.id.in_(effect_ids), table.c.state == tables.PARKED)
+            .values(state=EffectState.OPEN.value, due_at=self.now, lease_until=None, attempts=0, bugs=0)
         )
         self.wrote = True
         return int(changed.rowcount)
@@ -378,7 +375,7 @@ class Transaction:
         self.connection.execute(
             update(tables.effects)
             .where(tables.effects.c.id.in_([effect.id for effect in parked]))
-            .values(state=_PARKED, lease_until=None, told=True, last_error=why)
+            .values(state=EffectState.PARKED.value, lease_until=None, told=True, last_error=why)
         )
         self.wrote = True
         return parked
@@ -387,7 +384,9 @@ class Transaction:
         """For the one worker of a SQLite file that has just got the lock: nobody else can be at work."""
         table = tables.effects
         self.connection.execute(
-            update(table).where(table.c.state == _OPEN, table.c.lease_until > self.now).values(lease_until=self.now)
+            update(table)
+            .where(table.c.state == tables.OPEN, table.c.lease_until > self.now)
+            .values(lease_until=self.now)
         )
         self.wrote = True
 
@@ -399,7 +398,7 @@ class Transaction:
         """
         table = tables.effects
         newest = select(func.max(table.c.id)).scalar_subquery()
-        over = table.c.state.in_((_DONE, _DROPPED))
+        over = table.c.state.in_((tables.DONE, tables.DROPPED))
         old = select(table.c.id).where(over, table.c.due_at < before, table.c.id < newest).limit(limit)
         gone = self.connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
         self.wrote = True
@@ -410,7 +409,7 @@ class Transaction:
         table = tables.effects
         query = (
             select(table)
-            .where(table.c.state == _OPEN, table.c.first_failed_at <= since, table.c.told.is_(False))
+            .where(table.c.state == tables.OPEN, table.c.first_failed_at <= since, table.c.told.is_(False))
             .where(table.c.request_id.is_not(None), table.c.kind.in_([kind.value for kind in EffectKind]))
             .order_by(table.c.first_failed_at)
             .limit(limit)
@@ -422,7 +421,7 @@ class Transaction:
         table = tables.effects
         told = (
             update(table)
-            .where(table.c.id == effect.id, table.c.state == _OPEN, table.c.told.is_(False))
+            .where(table.c.id == effect.id, table.c.state == tables.OPEN, table.c.told.is_(False))
             .values(told=True)
         )
         return self.connection.execute(told).rowcount == 1
@@ -440,8 +439,8 @@ class Transaction:
         """Whether some promise of this request is parked, and whether people were told that one is late."""
         table = tables.effects
         query = select(
-            func.coalesce(func.sum(case((table.c.state == _PARKED, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((and_(table.c.state == _OPEN, table.c.told), 1), else_=0)), 0),
+            func.coalesce(func.sum(case((table.c.state == tables.PARKED, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((and_(table.c.state == tables.OPEN, table.c.told), 1), else_=0)), 0),
         ).where(table.c.request_id == request_id)
         parked, late = self.connection.execute(query).one()
         return parked > 0, late > 0
@@ -453,12 +452,12 @@ class Transaction:
         free = or_(table.c.lease_until.is_(None), table.c.lease_until <= self.now)
         due = [
             exists().where(
-                table.c.state == _OPEN, table.c.urgency == one.value, table.c.due_at <= self.now, known, free
+                table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now, known, free
             )
             for one in Urgency
         ]
         late = exists().where(
-            table.c.state == _OPEN,
+            table.c.state == tables.OPEN,
             table.c.first_failed_at <= failing_since,
             table.c.told.is_(False),
             table.c.request_id.is_not(None),
@@ -471,12 +470,12 @@ class Transaction:
         table = tables.effects
         due = [
             select(table.c.id)
-            .where(table.c.state == _OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
+            .where(table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
             .limit(_COUNTED)
             .subquery()
             for one in Urgency
         ]
-        parked = select(table.c.id).where(table.c.state == _PARKED).limit(_COUNTED).subquery()
+        parked = select(table.c.id).where(table.c.state == tables.PARKED).limit(_COUNTED).subquery()
         counts = [select(func.count()).select_from(one).scalar_subquery() for one in (*due, parked)]
         *ready, put_aside = self.connection.execute(select(*counts)).one()
         return {"due": min(sum(ready), _COUNTED), "parked": put_aside}
@@ -578,7 +577,7 @@ def _effect_row(promise: Promise, request_id: str | None, message: Message | Non
         "lane": message.target if message and promise.kind is EffectKind.POST_MESSAGE else None,
         "urgency": urgency(promise.kind, message).value,
         "due_at": promise.due_at,
-        "state": _OPEN,
+        "state": EffectState.OPEN.value,
         "epoch": 0,
         "attempts": 0,
         "bugs": 0,

@@ -1,0 +1,232 @@
+"""Transactions: whole or not at all, in threads of their own, bounded in time, and found by indexes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from bot.core import lifecycle
+from bot.core.model import EffectKind, EffectState, Promise, RequestId, Transition
+from bot.core.requests import Asked
+from bot.core.urgency import Urgency
+from bot.store import engine as engines
+from bot.store import tables
+from bot.store.engine import migrate, open_engine
+from bot.store.store import BusyError, Store
+from bot.store.threads import CONNECTIONS, Threads, User
+from bot.store.transaction import Transaction
+from tests.core.life import ALICE, DAY, PAYMENTS, Ids
+
+LONG_AGO = timedelta(days=30)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    url = f"sqlite:///{tmp_path / 'bot.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    store = Store(open_engine(url, connections=CONNECTIONS), "C0AUDIT", threads=Threads())
+    migrate(store.engine)
+    yield store
+    await store.close()
+
+
+def asks(tx: Transaction, request_id: str = "request-1") -> None:
+    """Alice asks for Payments."""
+    asked = Asked(RequestId(request_id), PAYMENTS.plans[0], 7 * DAY, "", "because")
+    tx.apply(lifecycle.submit(asked, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids(request_id)))
+
+
+async def test_it_runs_beside_the_event_loop(store: Store) -> None:
+    """A transaction that takes its time holds up nobody: the loop goes round meanwhile."""
+    goes_round = threading.Event()
+    asyncio.get_running_loop().call_soon(goes_round.set)
+    assert await store.write(lambda _: goes_round.wait(10))
+
+
+async def test_what_raises_stores_nothing(store: Store) -> None:
+    """Neither the request, nor its promises, nor the audit, nor the number that it had."""
+
+    def fails(tx: Transaction) -> None:
+        asks(tx)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await store.write(fails)
+    await store.write(asks)
+    record = await store.read(lambda tx: tx.numbered(1001))
+    assert record is not None
+    assert await store.read(lambda tx: [entry.number for entry in tx.audit_trail()]) == [1]
+
+
+async def test_who_stops_waiting_does_not_undo_it(store: Store) -> None:
+    """The listener's time is over and its task cancelled; the transaction commits, and is told of."""
+    may_go_on, told = threading.Event(), asyncio.Event()
+    store.on_commit(lambda _: told.set())
+
+    def slow(tx: Transaction) -> None:
+        assert may_go_on.wait(10)
+        asks(tx)
+
+    waiting = asyncio.create_task(store.write(slow))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    may_go_on.set()
+    await told.wait()
+    assert await store.read(lambda tx: tx.numbered(1001)) is not None
+
+
+async def test_a_record_is_read_again_only_where_it_changed(store: Store) -> None:
+    """Of an unchanged record the revision is looked at and no more; a change by somebody else is seen."""
+    await store.write(asks)
+    with statements(store) as seen:
+        record = await store.write(lambda tx: tx.record("request-1"))
+    assert len(seen) == 1
+    other = Store(store.engine)
+    assert record is not None
+    changed = replace(record, request=replace(record.request, reason="another"))
+
+    def change(tx: Transaction) -> None:
+        tx.record("request-1")
+        tx.apply(Transition(changed))
+
+    await other.write(change)
+    with statements(store) as seen:
+        again = await store.write(lambda tx: tx.record("request-1"))
+    assert len(seen) == 5
+    assert again is not None
+    assert again.request.reason == "another"
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[str]]:
+    """What the store asks the database in the block, its clock and its transactions left out."""
+    seen: list[str] = []
+
+    def executed(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if not statement.startswith("BEGIN") and "clock_timestamp" not in statement:
+            seen.append(statement)
+
+    event.listen(store.engine, "before_cursor_execute", executed)
+    try:
+        yield seen
+    finally:
+        event.remove(store.engine, "before_cursor_execute", executed)
+
+
+# --- nobody waits without end -----------------------------------------------------------------------------------------
+
+
+async def test_the_worker_does_not_starve_people(store: Store) -> None:
+    """All that the worker may run at a time stands still; readiness answers all the same, and on PostgreSQL clicks do."""
+    may_go_on = threading.Event()
+    held = threading.Semaphore(0)
+
+    def stands_still(_tx: Transaction) -> bool:
+        held.release()
+        return may_go_on.wait(10)
+
+    stuck = [asyncio.create_task(store.read(stands_still, User.WORKER)) for _ in range(2 * User.WORKER.value)]
+    await asyncio.to_thread(held.acquire)
+    try:
+        assert await store.read(lambda tx: tx.backlog(), User.READINESS) == {"due": 0, "parked": 0}
+        await store.write(asks)
+    finally:
+        may_go_on.set()
+    assert await asyncio.gather(*stuck) == [True] * len(stuck)
+
+
+async def test_a_writer_waits_for_another_so_long_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite one writes at a time; who does not get a turn is told so."""
+    monkeypatch.setattr("bot.store.store.WAITS_FOR", 0.05)
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads())
+    migrate(store.engine)
+    with store.transaction(), pytest.raises(BusyError):
+        await store.write(asks)
+    await store.write(asks)
+    await store.close()
+
+
+async def test_a_session_that_holds_a_row_stops_nobody_else(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's psql stands in a transaction on Alice's request: what is about hers is refused in time, others go on."""
+    monkeypatch.setattr(engines, "WAITS_FOR", 1)
+    store = Store(open_engine(postgres, connections=CONNECTIONS), threads=Threads())
+    migrate(store.engine)
+    await store.write(asks)
+    await store.write(lambda tx: asks(tx, "request-2"))
+    with psycopg.connect(postgres) as psql:
+        psql.execute("SELECT * FROM requests WHERE id = 'request-1' FOR UPDATE")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            await store.write(lambda tx: tx.record("request-1"))
+        assert await store.write(lambda tx: tx.record("request-1", skip_locked=True)) is None
+        assert await store.write(lambda tx: tx.record("request-2")) is not None
+        assert await store.read(lambda tx: tx.record("request-1")) is not None
+    assert await store.write(lambda tx: tx.record("request-1")) is not None
+    await store.close()
+
+
+def test_a_session_that_idles_in_a_transaction_is_ended(postgres: str) -> None:
+    """The server lets go of our own sessions after seconds, and of others of our role after half a minute."""
+    engine = open_engine(postgres)
+    migrate(engine)
+    asked = text("SHOW idle_in_transaction_session_timeout")
+    with engine.connect() as connection:
+        assert connection.execute(asked).scalar_one() == f"{engines.IDLES_FOR}s"
+        for name in ("lock_timeout", "statement_timeout"):
+            assert connection.execute(text(f"SHOW {name}")).scalar_one() not in ("0", "")
+    with psycopg.connect(postgres) as psql:
+        found = psql.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert found == ("30s",)
+    engine.dispose()
+
+
+# --- nothing is looked for by reading whole tables --------------------------------------------------------------------
+
+
+def test_what_is_due_is_found_by_an_index(tmp_path: Path) -> None:
+    """Looks for what is due, late, parked or over, and for who waits, never read a whole table."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
+    migrate(store.engine)
+    with statements(store) as seen, store.transaction() as tx:
+        tx.anything(tuple(EffectKind), tx.now)
+        list(tx.due(tuple(Urgency), tuple(EffectKind), ("C1",), 10))
+        tx.late(tx.now, 10)
+        tx.backlog()
+        tx.waiting(["payments"], 10)
+        tx.prune(tx.now, 10)
+    with store.engine.connect().execution_options(writes=False) as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        for statement in seen:
+            plan = raw.execute(f"EXPLAIN QUERY PLAN {statement}", (None,) * statement.count("?")).fetchall()
+            scans = [step[3] for step in plan if step[3].startswith("SCAN") and "USING" not in step[3]]
+            named = {table.name for table in tables.metadata.sorted_tables}
+            assert [scan for scan in scans if scan.split()[1] in named] == [], statement
+    store.engine.dispose()
+
+
+async def test_old_promises_are_pruned_and_numbers_never_given_again(store: Store) -> None:
+    """What was kept long ago goes; the newest row stays, whatever it is, so that no late claimer takes another for it."""
+
+    def keep(tx: Transaction, subject: str) -> int:
+        tx.promise(Promise(EffectKind.SWEEP_LEAVERS, subject, tx.now - LONG_AGO))
+        (effect,) = tx.left()
+        tx.finish(effect, EffectState.DONE)
+        return effect.id
+
+    numbers = [await store.write(lambda tx, subject=subject: keep(tx, subject)) for subject in ("a", "b", "c")]  # type: ignore[misc]  # bound now
+    assert await store.write(lambda tx: tx.prune(tx.now, 10)) == 2
+    assert await store.write(lambda tx: keep(tx, "d")) > max(numbers)
+    assert await store.write(lambda tx: tx.prune(tx.now - 2 * LONG_AGO, 10)) == 0
