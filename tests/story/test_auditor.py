@@ -223,7 +223,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
         token = await world.token_of("alice")
         await world.asks("carol", "test-api")
         await world.token_of("carol")
-        await status(world, "carol", "until <!date^", "R-1002")
+        await world.told("sent", times=2)
         rows = [json.loads(line) for line in await command("keys", "--format", "jsonl")]
         first, second = sorted(rows, key=lambda row: str(row["request"]))
         (created, _) = await of_event(world, "key created")

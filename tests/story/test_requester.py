@@ -431,6 +431,8 @@ async def test_a_rule_without_approvals_grants_at_once(tmp_path: Path) -> None:
         token = await world.token_of("carol")
         assert world.tyk.opens(token, "/test-api/")[0] == 200
         assert world.tyk.opens(token, "/payments/")[0] == 403
+        carol = world.person("carol")
+        await carol.clicks("I Have Saved It", await carol.sees(lambda one: token_in(one) == token, channel="dm"))
         assert "Granted at once" in (await status(world, "carol", "until <!date^")).shown
         assert world.person("bob").messages("approvals") == []
         assert world.slack.app_errors == []
