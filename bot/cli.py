@@ -18,8 +18,7 @@ from typing import Any
 import yaml
 
 from bot import app, config, logs, manifest, online_check, reports, settings, web
-from bot.config import Config
-from bot.config.document import ConfigError
+from bot.config import Config, ConfigError
 from bot.core.faults import Fault
 from bot.core.model import EffectState, Record, Rulebook
 from bot.operations import Operations

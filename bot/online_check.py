@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from bot.config import Config, Mention
-from bot.config.document import Complaint
-from bot.config.values import Kind
+from bot.config import Complaint, Config, Kind, Mention
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Audience, Rule, Rulebook, Workspace

@@ -16,8 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.addresses import base_address
-from bot.config import Config, changes, document, load, parse, schema, summary, validation, values
-from bot.config.document import MAX_BYTES, Complaint, ConfigError, did_you_mean
+from bot.config import (
+    Complaint,
+    Config,
+    ConfigError,
+    changes,
+    document,
+    load,
+    parse,
+    schema,
+    summary,
+    validation,
+    values,
+)
+from bot.config.document import MAX_BYTES, did_you_mean
 from bot.config.values import Kind, duration, lifetime, spelled
 from bot.core.model import ApiRef, Audience, Limits, Plan
 
