@@ -24,7 +24,8 @@ from bot.effects import sweep_leavers
 from bot.effects.ports import Ports
 from bot.manifest import scopes
 from bot.operations import Operations
-from bot.settings import Settings, proxy_for
+from bot.proxies import proxy_for
+from bot.settings import Settings
 from bot.slack.client import Chat, new_session, pin_proxy, preflight, quiet_slack_logs, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
