@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from bot import app, config, logs, manifest, online_check, reports, settings, web
+from bot import app, config, durations, logs, manifest, online_check, reports, settings, web
 from bot.config import Config, ConfigError
 from bot.core.faults import Fault
 from bot.core.model import EffectState, Record, Rulebook
@@ -308,10 +308,9 @@ def _since(text: str | None) -> datetime | None:
     """`7d`, `12h` ago, or a date."""
     if text is None:
         return None
-    if ago := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
-        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[ago[2]]
+    if (ago := durations.in_seconds(text)) is not None:
         with suppress(OverflowError):
-            return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
+            return datetime.now(UTC) - timedelta(seconds=ago)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

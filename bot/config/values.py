@@ -14,20 +14,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from bot.addresses import base_address, web_address
 from bot.core.model import Lifetime
+from bot.durations import PATTERN, in_seconds, spelled
 
 # --- durations ------------------------------------------------------------------------------------------------------
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = r"^[1-9][0-9]{0,8}[smhdw]$"
 _LONGEST = 3650 * 86400
 
 
 def duration(value: object) -> timedelta:
     """`30s`, `15m`, `12h`, `7d` or `2w`, at most ten years. ValueError with a sentence otherwise."""
-    if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
+    seconds = in_seconds(value) if isinstance(value, str) else None
+    if seconds is None:
         unit = ": add the unit" if isinstance(value, int) else ""
         raise ValueError(f"needs a duration such as 30s, 15m, 12h, 7d or 2w, got {shown(value)}{unit}")
-    seconds = int(value[:-1]) * _UNITS[value[-1]]
     if seconds > _LONGEST:
         raise ValueError(f"may be 3650d at most, got {shown(value)}")
     return timedelta(seconds=seconds)
@@ -42,15 +41,6 @@ def lifetime(value: object) -> Lifetime:
     except ValueError as error:
         raise ValueError(f"{error}; never is a lifetime too") from None
     return _between("10s", "3650d")(span)
-
-
-def spelled(value: Lifetime) -> str:
-    """The duration as one writes it, in the largest unit up to days that it fills; `never` for None."""
-    if value is None:
-        return "never"
-    seconds = int(value.total_seconds())
-    unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
-    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 def _between(low: str, high: str) -> Callable[[timedelta], timedelta]:
@@ -205,13 +195,13 @@ Duration = Annotated[
     timedelta,
     PlainValidator(duration),
     PlainSerializer(spelled),
-    WithJsonSchema({"type": "string", "pattern": _DURATION}),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
 ]
 OneLifetime = Annotated[
     Lifetime,
     PlainValidator(lifetime),
     PlainSerializer(spelled),
-    WithJsonSchema({"type": "string", "pattern": f"{_DURATION}|^never$"}),
+    WithJsonSchema({"type": "string", "pattern": f"{PATTERN}|^never$"}),
 ]
 Who = Annotated[
     Name,

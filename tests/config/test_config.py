@@ -30,8 +30,9 @@ from bot.config import (
     values,
 )
 from bot.config.document import MAX_BYTES, did_you_mean
-from bot.config.values import Kind, duration, lifetime, spelled
+from bot.config.values import Kind, duration, lifetime
 from bot.core.model import ApiRef, Audience, Limits, Plan
+from bot.durations import spelled
 
 SHIPPED = Path(__file__).parent.parent.parent / "config.yaml"
 HEAD = """\
