@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.config import document
 from bot.config.document import ConfigError, Document
-from bot.config.rulebook import Config, digest_of
+from bot.config.rulebook import Config
 from bot.config.validation import Check
 
 
@@ -22,8 +22,7 @@ def parse(text: str, file: str = "config.yaml") -> Config:
 
 def _checked(found: Document) -> Config:
     check = Check(found)
-    file = check.file()
-    if file is None:
+    checked = check.file()
+    if checked is None:
         raise ConfigError(check.complaints)
-    digest = digest_of(file.tyk, file.slack, file.defaults, file.apis)
-    return Config(file.tyk, file.slack, file.defaults, file.apis, digest, found)
+    return Config.of(checked, found.positions)

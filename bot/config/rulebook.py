@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from bot.config.document import ConfigError, Document, Position, Trail
-from bot.config.sections import SINGLE_PLAN, ApiSection, LimitsSection, SlackSection, Terms, TykSection, laid_over
+from bot.config.document import ConfigError, Position, Positions, Trail
+from bot.config.entries import Entry, limits_of
+from bot.config.sections import SINGLE_PLAN, LimitsSection, SlackSection, Terms, TykSection
+from bot.config.validation import Checked
 from bot.config.values import Kind, Name
 from bot.core.model import ApiRef, Audience, Limits, Plan, Rule, Rulebook
 
 Role = Literal["requesters", "approvers", "approvals_channel", "audit_channel", "help_channel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mention:
     """Something of Slack's that the file names, to be looked up there. `api` is None for `defaults` and `slack`."""
 
@@ -24,29 +26,38 @@ class Mention:
     text: str
     role: Role
     api: str | None
-    where: Position
+    trail: Trail
+    _positions: Positions = field(repr=False, compare=False)
+
+    @property
+    def where(self) -> Position:
+        return self._positions.value(self.trail)
 
 
 @dataclass(frozen=True)
 class Config:
-    """The file, checked. `apis` are the entries as written; `terms` lays one over the defaults."""
+    """The file, checked. `apis` are the entries as written, each with the terms that hold for it."""
 
     tyk: TykSection
     slack: SlackSection
     defaults: Terms
-    apis: dict[str, ApiSection]
+    apis: dict[str, Entry]
     digest: str
-    _document: Document = field(repr=False, compare=False)
+    _positions: Positions = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, file: Checked, positions: Positions) -> Config:
+        return cls(file.tyk, file.slack, file.defaults, file.apis, _digest(file), positions)
 
     def where(self, trail: Trail) -> str:
         """`config.yaml:12:7`: where the value stands; of one that is not there, the nearest around it."""
-        return str(self._document.place(trail))
+        return str(self.place(trail))
 
     def place(self, trail: Trail) -> Position:
-        return self._document.place(trail)
+        return self._positions.value(trail)
 
     def terms(self, name: str) -> Terms:
-        return laid_over(self.defaults, self.apis[name])
+        return self.apis[name].terms
 
     def mentions(self) -> tuple[Mention, ...]:
         """Every user group, person and channel the file names, with its place."""
@@ -64,12 +75,12 @@ class Config:
                 yield self._channel(api.approvals_channel, "approvals_channel", name, (*at, "approvals_channel"))
 
     def _channel(self, text: str, role: Role, api: str | None, trail: Trail) -> Mention:
-        return Mention(Kind.CHANNEL, text, role, api, self._document.place(trail))
+        return Mention(Kind.CHANNEL, text, role, api, trail, self._positions)
 
     def _people(self, names: Iterable[Name], role: Role, api: str | None, trail: Trail) -> Iterator[Mention]:
         for index, name in enumerate(names):
             if name.kind is not Kind.EVERYONE:
-                yield Mention(name.kind, name.text, role, api, self._document.place((*trail, index)))
+                yield Mention(name.kind, name.text, role, api, (*trail, index), self._positions)
 
     def rulebook(self, names: Mapping[str, str]) -> Rulebook:
         """The rules in force. `names` maps each "@handle" to its S-id and each e-mail address to its U-id (both written
@@ -81,10 +92,31 @@ class Config:
         ]
         if unknown:
             raise ConfigError(unknown)
-        return Rulebook(self.digest, {name: self._rule(name, names) for name in self.apis})
+        rules = _Rules(self, names)
+        return Rulebook(self.digest, {name: rules.rule(name) for name in self.apis})
 
-    def _rule(self, name: str, names: Mapping[str, str]) -> Rule:
-        api, terms = self.apis[name], self.terms(name)
+
+def _unresolved(mention: Mention) -> str:
+    what = "a user group" if mention.kind is Kind.GROUP_HANDLE else "the e-mail address of a member"
+    return f"`{mention.role}` names {mention.text}, which is not {what} in this workspace"
+
+
+# --- the rules ------------------------------------------------------------------------------------------------------
+
+
+class _Rules:
+    """Makes rules of entries; audiences, limits and APIs that are equal are made once."""
+
+    def __init__(self, config: Config, names: Mapping[str, str]) -> None:
+        self._config = config
+        self._names = names
+        self._audiences: dict[tuple[Name, ...], Audience] = {}
+        self._plans: dict[LimitsSection, tuple[Limits, tuple[Plan, ...]]] = {}
+        self._refs: dict[str, ApiRef] = {}
+
+    def rule(self, name: str) -> Rule:
+        config, api = self._config, self._config.apis[name]
+        terms = api.terms
         return Rule(
             name=name,
             api=self._ref(name),
@@ -93,12 +125,12 @@ class Config:
             docs=api.docs,
             listen_path=api.listen_path or f"/{name}/",
             auth_header=api.auth_header,
-            gateway_url=api.gateway_url or self.tyk.gateway_url,
-            requesters=_audience(api.requesters, names),
+            gateway_url=api.gateway_url or config.tyk.gateway_url,
+            requesters=self._audience(api.requesters),
             approvals=terms.approvals,
-            approvers=_audience(terms.approvers, names),
-            approvals_channel=api.approvals_channel or self.slack.approvals_channel,
-            plans=self._plans(api, _limits(terms.limits)),
+            approvers=self._audience(terms.approvers),
+            approvals_channel=api.approvals_channel or config.slack.approvals_channel,
+            plans=self._plans_of(api),
             lifetimes=terms.lifetimes,
             reason_required=terms.reason == "required",
             lapses_after=terms.request_lapses_after,
@@ -107,63 +139,88 @@ class Config:
         )
 
     def _ref(self, name: str) -> ApiRef:
-        api = self.apis[name]
-        return ApiRef(api.api_id, api.api_name or name, api.versions)
+        if name not in self._refs:
+            api = self._config.apis[name]
+            self._refs[name] = ApiRef(api.api_id, api.api_name or name, api.versions)
+        return self._refs[name]
 
-    def _plans(self, api: ApiSection, usual: Limits) -> tuple[Plan, ...]:
+    def _plans_of(self, api: Entry) -> tuple[Plan, ...]:
+        usual = api.terms.limits
+        if usual not in self._plans:
+            limits = limits_of(usual)
+            self._plans[usual] = (limits, (Plan(SINGLE_PLAN, limits),))
+        limits, single = self._plans[usual]
         if api.plans is None:
-            return (Plan(SINGLE_PLAN, usual),)
+            return single
         return tuple(
-            Plan(
-                name,
-                _limits(plan.limits) if plan.limits else usual,
-                plan.tyk_policies or (),
-                tuple(self._ref(other) for other in plan.also_opens),
-            )
+            Plan(name, plan.limits or limits, plan.tyk_policies or (), tuple(map(self._ref, plan.also_opens)))
             for name, plan in api.plans.items()
         )
 
+    def _audience(self, names: tuple[Name, ...]) -> Audience:
+        if names not in self._audiences:
+            self._audiences[names] = self._looked_up(names)
+        return self._audiences[names]
 
-def _limits(section: LimitsSection) -> Limits:
-    return Limits(section.rate, section.per, section.quota_max, section.quota_renewal_rate)
+    def _looked_up(self, names: tuple[Name, ...]) -> Audience:
+        def ids(*kinds: Kind) -> frozenset[str]:
+            return frozenset(self._names.get(name.text, name.text) for name in names if name.kind in kinds)
 
-
-def _unresolved(mention: Mention) -> str:
-    what = "a user group" if mention.kind is Kind.GROUP_HANDLE else "the e-mail address of a member"
-    return f"`{mention.role}` names {mention.text}, which is not {what} in this workspace"
-
-
-def _audience(names: Iterable[Name], ids: Mapping[str, str]) -> Audience:
-    found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
-    for name in names:
-        found[name.kind].add(ids.get(name.text, name.text))
-    return Audience(
-        everyone=bool(found[Kind.EVERYONE]),
-        groups=frozenset(found[Kind.GROUP] | found[Kind.GROUP_HANDLE]),
-        users=frozenset(found[Kind.USER] | found[Kind.EMAIL]),
-        channels=frozenset(found[Kind.CHANNEL]),
-    )
+        return Audience(
+            everyone=bool(ids(Kind.EVERYONE)),
+            groups=ids(Kind.GROUP, Kind.GROUP_HANDLE),
+            users=ids(Kind.USER, Kind.EMAIL),
+            channels=ids(Kind.CHANNEL),
+        )
 
 
-def digest_of(tyk: TykSection, slack: SlackSection, defaults: Terms, apis: Mapping[str, ApiSection]) -> str:
-    """Twelve hex digits that change when the meaning does: comments, order of names and what is left to a default do not."""
-    meaning = {
-        "tyk": tyk.model_dump(mode="json"),
-        "slack": slack.model_dump(mode="json"),
-        "apis": {name: _entry_meaning(name, api, defaults) for name, api in apis.items()},
-    }
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:12]
+# --- the digest -----------------------------------------------------------------------------------------------------
 
 
-def _entry_meaning(name: str, api: ApiSection, defaults: Terms) -> dict[str, Any]:
-    meaning = api.model_dump(mode="json") | laid_over(defaults, api).model_dump(mode="json")
-    meaning["title"] = api.title or name
-    meaning["api_name"] = api.api_name or name
-    meaning["listen_path"] = api.listen_path or f"/{name}/"
-    meaning["requesters"] = sorted(set(meaning["requesters"]))
-    meaning["approvers"] = sorted(set(meaning["approvers"]))
-    meaning["plans"] = list(meaning["plans"].items()) if meaning["plans"] else None  # their order is what people see
-    return meaning
+def _digest(file: Checked) -> str:
+    """Twelve hex digits that change when the meaning does: comments, order of names and what is left to a default do not.
+
+    They are those of one JSON text, which is told to the hash entry by entry: it may be longer than the file.
+    """
+    encode = json.JSONEncoder(sort_keys=True).encode
+    meaning = _Meaning()
+    told = hashlib.sha256(b'{"apis": {')
+    for place, name in enumerate(sorted(file.apis)):
+        entry = encode(meaning.of(name, file.apis[name]))
+        told.update(f"{', ' if place else ''}{encode(name)}: {entry}".encode())
+    rest = {"slack": file.slack.model_dump(mode="json"), "tyk": file.tyk.model_dump(mode="json")}
+    told.update(f"}}, {encode(rest)[1:]}".encode())
+    return told.hexdigest()[:12]
+
+
+class _Meaning:
+    """Entries as plain JSON values."""
+
+    def __init__(self) -> None:
+        self._terms: dict[int, dict[str, Any]] = {}
+
+    def of(self, name: str, api: Entry) -> dict[str, Any]:
+        return self._of_terms(api.terms) | {
+            "api_id": api.api_id,
+            "api_name": api.api_name or name,
+            "title": api.title or name,
+            "description": api.description,
+            "docs": api.docs,
+            "listen_path": api.listen_path or f"/{name}/",
+            "auth_header": api.auth_header,
+            "versions": api.versions,
+            "gateway_url": api.gateway_url,
+            "requesters": sorted({who.text for who in api.requesters}),
+            "plans": [(key, asdict(plan)) for key, plan in api.plans.items()] if api.plans else None,
+            "approvals_channel": api.approvals_channel,
+        }
+
+    def _of_terms(self, terms: Terms) -> dict[str, Any]:
+        told = self._terms.get(id(terms))  # equal terms are one object
+        if told is None:
+            told = self._terms[id(terms)] = terms.model_dump(mode="json")
+            told["approvers"] = sorted(set(told["approvers"]))
+        return told
 
 
 # --- what changed ---------------------------------------------------------------------------------------------------

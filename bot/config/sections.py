@@ -183,11 +183,6 @@ class File(Section):
     ]
 
 
-def laid_over(defaults: Terms, api: ApiSection) -> Terms:
-    own = {key: value for key in Terms.model_fields if (value := getattr(api, key)) is not None}
-    return defaults.model_copy(update=own)
-
-
 # --- for editors ----------------------------------------------------------------------------------------------------
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from bot.config.document import Document, Trail, did_you_mean
+from bot.config.entries import Entries, Entry
 from bot.config.sections import (
     NAME,
     SINGLE_PLAN,
@@ -20,7 +22,6 @@ from bot.config.sections import (
     SlackSection,
     Terms,
     TykSection,
-    laid_over,
 )
 from bot.config.values import Kind, Name, shown
 
@@ -55,30 +56,42 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
 _STAND_INS: dict[str, Any] = {"api_id": "-", "requesters": ["everyone"]}
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A file without a complaint."""
+
+    tyk: TykSection
+    slack: SlackSection
+    defaults: Terms
+    apis: dict[str, Entry]
+
+
 class Check:
     """One pass over a document. A faulty value is complained of and set aside, so that the others are judged all the same."""
 
     def __init__(self, document: Document) -> None:
         self.complaints = list(document.complaints)
         self._document = document
-        self._defaults = Terms()
+        self._entries = Entries(Terms())
         self._faulty_defaults: set[str] = set()
         self._by_api_id: dict[str, str] = {}
 
-    def file(self) -> File | None:
-        """The whole file, or None where there is a complaint."""
+    def file(self) -> Checked | None:
+        """All that the file says, or None where there is a complaint."""
         data = self._document.data
         for key in data.keys() - File.model_fields.keys():
             self._at_key((key,), self._unknown((key,)))
         tyk = self._required("tyk", TykSection)
         slack = self._required("slack", SlackSection)
+        defaults = Terms()
         if data.get("defaults") is not None:
-            self._defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
-            self._approver_names(("defaults", "approvers"), self._defaults.approvers)
+            defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
+            self._approver_names(("defaults", "approvers"), defaults.approvers)
+        self._entries = Entries(defaults)
         apis = self._apis()
         if self.complaints or tyk is None or slack is None:
             return None
-        return File.model_construct(tyk=tyk, slack=slack, defaults=self._defaults, apis=apis)
+        return Checked(tyk, slack, defaults, apis)
 
     def _required(self, key: str, section: type[SectionT]) -> SectionT | None:
         if key not in self._document.data:
@@ -102,7 +115,7 @@ class Check:
         kept = {key: value for key, value in data.items() if key not in faulty}
         return section.model_validate(stand_ins | kept), faulty | (stand_ins.keys() - kept.keys())
 
-    def _apis(self) -> dict[str, ApiSection]:
+    def _apis(self) -> dict[str, Entry]:
         entries = self._document.data.get("apis")
         if "apis" not in self._document.data:
             self._at_key((), self._missing(("apis",)))
@@ -112,7 +125,7 @@ class Check:
             self._at_value(("apis",), f"`apis` needs entries, each `name: ...`, got {shown(entries or None)}")
         return {}
 
-    def _api(self, name: str) -> ApiSection:
+    def _api(self, name: str) -> Entry:
         trail: Trail = ("apis", name)
         self._entry_name(trail)
         api, faulty = self._lenient(trail, ApiSection, _STAND_INS)
@@ -123,7 +136,7 @@ class Check:
         self._reviewed(name, api, faulty)
         if isinstance(self._data((*trail, "plans")), dict):
             self._plans(trail)
-        return api
+        return self._entries.entry(api)
 
     def _unique(self, trail: Trail, api: ApiSection) -> None:
         name = str(trail[-1])
@@ -149,7 +162,7 @@ class Check:
         inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
         if faulty & {"approvals", "approvers"} or self._faulty_defaults & inherited:
             return
-        terms = laid_over(self._defaults, api)
+        terms = self._entries.terms(api)
         needed = _count(terms.approvals, "approval")
         if text := _too_few(terms.approvals, terms.approvers):
             self._blame(name, inherited, f"needs {needed}{text}")
@@ -163,7 +176,7 @@ class Check:
         inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
         if faulty & set(keys) or self._faulty_defaults & inherited:
             return
-        terms = laid_over(self._defaults, api)
+        terms = self._entries.terms(api)
         if None not in terms.lifetimes:
             if api.review_every is not None:
                 self._at_key(("apis", name, "review_every"), "`review_every` is for the lifetime never: leave it out")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -68,12 +69,15 @@ class Kind(StrEnum):
     CHANNEL = "channel"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Name:
     """One item of `requesters` or `approvers`. Handles and e-mail addresses are in lower case, as Slack compares them."""
 
     kind: Kind
     text: str
+
+    def __hash__(self) -> int:
+        return hash(self.text)  # which nearly always settles the kind
 
 
 _FORMS = (
@@ -94,6 +98,11 @@ def who(value: object) -> Name:
     """The name in one of its forms. ValueError with a sentence otherwise."""
     if not isinstance(value, str):
         raise ValueError(f"{_WHO}, got {shown(value)}")  # noqa: TRY004 - pydantic turns only ValueError into a complaint
+    return _named(value)
+
+
+@lru_cache(maxsize=4096)  # most entries of a file name the same few
+def _named(value: str) -> Name:
     if value == "everyone":
         return Name(Kind.EVERYONE, value)
     if value.lower() in ("@here", "@channel", "@everyone"):
