@@ -113,7 +113,7 @@ class Positions:
     def __init__(self, file: str) -> None:
         self._file = file
         self._names: list[str | int | None] = []  # the key or the index; None of what is not in the data
-        self._values = array("Q")  # line and column, see `_packed`
+        self._values = array("Q")  # the line in the upper half, the column in the lower
         self._keys = array("Q")
         self._ends = array("L")  # the node after the last one within this one
         self._targets: dict[int, int] = {}  # of an alias, what it stands for
@@ -122,12 +122,13 @@ class Positions:
 
     def add(self, name: str | int | None, key: Mark | None, mark: Mark) -> int:
         """A node, whose parts are added next; `close` ends it. An item of a list has no key."""
-        at = _packed(mark)
+        node = len(self._names)
+        at = (mark.line + 1) << 32 | mark.column + 1
         self._names.append(name)
         self._values.append(at)
-        self._keys.append(_packed(key) if key else at)
-        self._ends.append(len(self._names))
-        return len(self._names) - 1
+        self._keys.append((key.line + 1) << 32 | key.column + 1 if key else at)
+        self._ends.append(node + 1)
+        return node
 
     def close(self, node: int) -> None:
         self._ends[node] = len(self._names)
@@ -185,10 +186,6 @@ class Positions:
 
     def _at(self, column: array[int], node: int) -> Position:
         return Position(self._file, column[node] >> 32, column[node] & 0xFFFF_FFFF)
-
-
-def _packed(mark: Mark) -> int:
-    return (mark.line + 1) << 32 | mark.column + 1
 
 
 class Document:

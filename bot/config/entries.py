@@ -6,6 +6,7 @@ Pydantic's own objects carry a dictionary and a set each, and a file may have te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeVar
 
 from bot.config.sections import ApiSection, LimitsSection, PlanSection, Terms
@@ -14,6 +15,7 @@ from bot.core.model import Limits
 
 T = TypeVar("T")
 _TERMS = tuple(Terms.model_fields)
+_own_terms = attrgetter(*_TERMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,14 @@ class Entries:
 
     def terms(self, api: ApiSection) -> Terms:
         """The entry's own settings laid over the defaults."""
-        own = tuple(getattr(api, key) for key in _TERMS)
-        if own not in self._terms:
+        own: tuple[object, ...] = _own_terms(api)
+        found = self._terms.get(own)
+        if found is None:
             given = {key: value for key, value in zip(_TERMS, own, strict=True) if value is not None}
-            self._terms[own] = self._defaults.model_copy(update=given)
-        return self._terms[own]
+            found = self._terms[own] = self._defaults.model_copy(update=given)
+        return found
 
-    def entry(self, api: ApiSection) -> Entry:
+    def entry(self, api: ApiSection, terms: Terms) -> Entry:
         return Entry(
             api_id=api.api_id,
             api_name=api.api_name,
@@ -79,7 +82,7 @@ class Entries:
             plans=None if api.plans is None else {name: self._plan(plan) for name, plan in api.plans.items()},
             approvals_channel=self._once(api.approvals_channel),
             approvers=self._once(api.approvers),
-            terms=self.terms(api),
+            terms=terms,
         )
 
     def _plan(self, plan: PlanSection) -> PlanEntry:

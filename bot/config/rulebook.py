@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from bot.config.document import ConfigError, Position, Positions, Trail
-from bot.config.entries import Entry, limits_of
+from bot.config.entries import Entry, PlanEntry, limits_of
 from bot.config.sections import SINGLE_PLAN, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
 from bot.config.values import Kind, Name
@@ -211,7 +211,7 @@ class _Meaning:
             "versions": api.versions,
             "gateway_url": api.gateway_url,
             "requesters": sorted({who.text for who in api.requesters}),
-            "plans": [(key, asdict(plan)) for key, plan in api.plans.items()] if api.plans else None,
+            "plans": [(key, _plan_meaning(plan)) for key, plan in api.plans.items()] if api.plans else None,
             "approvals_channel": api.approvals_channel,
         }
 
@@ -221,6 +221,14 @@ class _Meaning:
             told = self._terms[id(terms)] = terms.model_dump(mode="json")
             told["approvers"] = sorted(set(told["approvers"]))
         return told
+
+
+def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:
+    return {
+        "limits": asdict(plan.limits) if plan.limits else None,
+        "tyk_policies": plan.tyk_policies,
+        "also_opens": plan.also_opens,
+    }
 
 
 # --- what changed ---------------------------------------------------------------------------------------------------

@@ -132,11 +132,12 @@ class Check:
         if "api_id" not in faulty:
             self._unique(trail, api)
         self._approver_names((*trail, "approvers"), api.approvers or ())
-        self._enough_approvers(name, api, faulty)
-        self._reviewed(name, api, faulty)
+        terms = self._entries.terms(api)
+        self._enough_approvers(name, api, terms, faulty)
+        self._reviewed(name, api, terms, faulty)
         if isinstance(self._data((*trail, "plans")), dict):
             self._plans(trail)
-        return self._entries.entry(api)
+        return self._entries.entry(api, terms)
 
     def _unique(self, trail: Trail, api: ApiSection) -> None:
         name = str(trail[-1])
@@ -158,11 +159,10 @@ class Check:
 
     # --- can the yeses be reached? ---
 
-    def _enough_approvers(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+    def _enough_approvers(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
         inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
         if faulty & {"approvals", "approvers"} or self._faulty_defaults & inherited:
             return
-        terms = self._entries.terms(api)
         needed = _count(terms.approvals, "approval")
         if text := _too_few(terms.approvals, terms.approvers):
             self._blame(name, inherited, f"needs {needed}{text}")
@@ -170,13 +170,12 @@ class Check:
             text = f"`{name}` needs {needed} by others than the requester, more than its approvers can give"
             self._at_key(("apis", name, "requesters"), text)
 
-    def _reviewed(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+    def _reviewed(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
         """A token without an end needs people who are asked about it again and again."""
         keys = ("lifetimes", "review_every", "approvers")
         inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
         if faulty & set(keys) or self._faulty_defaults & inherited:
             return
-        terms = self._entries.terms(api)
         if None not in terms.lifetimes:
             if api.review_every is not None:
                 self._at_key(("apis", name, "review_every"), "`review_every` is for the lifetime never: leave it out")
