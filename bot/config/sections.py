@@ -153,6 +153,9 @@ class TykSection(Section):
             "enable_delete_key_by_hash"
         ),
     ] = "id"
+    at_once: Annotated[
+        int, Field(ge=1, le=200, description="how many calls Tyk gets at the same time; 200 at most")
+    ] = 20
 
 
 class SlackSection(Section):

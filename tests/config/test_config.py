@@ -679,10 +679,11 @@ def changed(old: str, new: str) -> Config:
         ('["@payments-devs", U02ALICE]', 'ANCHOR ["U02ALICE", "@Payments-Devs"]'),
         ("    listen_path: /test-api/\n", ""),
         ("reason: required ", 'reason: "required" '),
+        ("at_once: 20", "at_once: 5"),
     ],
 )
 def test_digest_is_of_the_meaning(old: str, new: str) -> None:
-    """Comments, quotes, the order of names and defaults spelled out leave the digest as it is."""
+    """Comments, quotes, the order of names, defaults spelled out and what is of speed alone leave the digest as it is."""
     digest = changed(old, new.replace("ANCHOR", "&anchor")).digest
     assert digest == load(SHIPPED).digest
     assert re.fullmatch("[0-9a-f]{12}", digest)
