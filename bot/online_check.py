@@ -1,4 +1,4 @@
-"""Does the configuration fit the real Slack and the real Tyk? Every complaint says where in the file, what, and what to do."""
+"""The configuration compared with the real Slack and the real Tyk. A complaint says where in the file, what, and what to do."""
 
 from __future__ import annotations
 

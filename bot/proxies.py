@@ -25,7 +25,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _covers(entry: str, host: str) -> bool:
-    """Whether an entry of NO_PROXY names the host: `*`, a domain with all below it, an address or a network."""
+    """True where an entry of NO_PROXY names the host: `*`, a domain with all below it, an address or a network."""
     name = re.sub(r":[0-9]+$", "", entry.lower()) if entry.count(":") == 1 else entry.lower().strip("[]")
     if name == "*":
         return True

@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 64 * 1024
 
 
 class Need(StrEnum):
-    """What a command works with, and so which variables it asks for."""
+    """The things a command works with, and so which variables it asks for."""
 
     SLACK = "slack"
     TYK = "tyk"
@@ -63,7 +63,7 @@ class Settings:
 
     @property
     def socket_mode(self) -> bool:
-        """Whether Slack is reached by Socket Mode, which needs no inbound port, and not by HTTP."""
+        """True where Slack is reached by Socket Mode, which needs no inbound port, and not by HTTP."""
         return bool(self.slack_app_token)
 
 

@@ -1,4 +1,4 @@
-"""What `config.yaml` means: the allowlist checked whole, the rulebook, what a change of it comes to, its JSON Schema.
+"""The meaning of `config.yaml`: the allowlist checked whole, the rulebook, what a change of it comes to, its JSON Schema.
 
 This is the front door. Behind it, `document` knows where things stand in the file, `values` what a value may be, `sections`
 what belongs where, `validation` what fits together, `rulebook` which rules come of it. Nothing here asks Slack or Tyk:

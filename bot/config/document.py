@@ -55,7 +55,7 @@ _SYNTAX = (
 
 @dataclass(frozen=True, order=True)
 class Complaint:
-    """What is wrong, and where. As text: `config.yaml:12:7: ...`."""
+    """One thing that is wrong, and where. As text: `config.yaml:12:7: ...`."""
 
     file: str
     line: int
@@ -257,7 +257,7 @@ class _Anchor:
 
 
 class _Plain(dict[str, str | int | float | bool | None]):
-    """What each plain scalar means: most of a file says what it said before, and is looked at and kept once."""
+    """The meaning of each plain scalar: most of a file says what it said before, and is looked at and kept once."""
 
     def __missing__(self, text: str) -> str | int | float | bool | None:
         self[text] = meaning = _meaning(text)
@@ -394,7 +394,7 @@ class _Reader:
 
 
 def _meaning(text: str) -> str | int | float | bool | None:
-    """What a plain scalar means."""
+    """The meaning of one plain scalar."""
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):

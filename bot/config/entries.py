@@ -1,4 +1,4 @@
-"""What is kept of the entries under `apis` once each is checked: small frozen values, equal parts of them held once.
+"""The entries under `apis` as they are kept once each is checked: small frozen values, equal parts of them held once.
 
 Pydantic's own objects carry a dictionary and a set each, and a file may have ten thousand entries.
 """

@@ -265,7 +265,7 @@ def _ids(audience: Audience) -> list[str]:
 
 
 def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """What a new summary says that the old one did not: `{digest, added, removed, approvals_fell, people_changed}`."""
+    """The differences of a new summary from the old one: `{digest, added, removed, approvals_fell, people_changed}`."""
     before: Mapping[str, Any] = old["apis"] if old else {}
     after: Mapping[str, Any] = new["apis"]
     both = sorted(before.keys() & after.keys())

@@ -157,7 +157,7 @@ class Check:
                 what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
                 self._at_value((*trail, index), f"`approvers` cannot hold {what}: name user groups or people")
 
-    # --- can the yeses be reached? ---
+    # --- can the approvals be reached? ---
 
     def _enough_approvers(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
         inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
@@ -280,7 +280,7 @@ class Check:
 
 
 def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
-    """Why so many yeses can never come together, as far as the file alone can tell: a group's members it cannot."""
+    """The reason that so many approvals can never come together, as far as the file tells: it does not know a group's members."""
     if approvals and not approvers:
         return (
             " and has no approvers: name some, or write `approvals: 0` to grant at once "
@@ -293,7 +293,7 @@ def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
 
 
 def _left_to_themselves(approvals: int, approvers: tuple[Name, ...], requesters: tuple[Name, ...]) -> bool:
-    """Whether nobody who may ask can get enough yeses, because nobody approves their own request."""
+    """True where nobody who may ask can get enough approvals, because nobody approves their own request."""
     if not (_only_people(approvers) and _only_people(requesters)):
         return False
     return all(len(set(approvers) - {name}) < approvals for name in requesters)
@@ -336,7 +336,7 @@ _SENTENCES = {
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    """What pydantic found, in words for a person."""
+    """Pydantic's finding in words for a person."""
     found, context = error["input"], error.get("ctx", {})
     if error["type"] == "value_error":
         return str(context["error"])

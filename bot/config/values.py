@@ -59,7 +59,7 @@ def _between(low: str, high: str) -> Callable[[timedelta], timedelta]:
 
 
 class Kind(StrEnum):
-    """How somebody is named in the file."""
+    """The ways to name somebody in the file."""
 
     EVERYONE = "everyone"
     GROUP_HANDLE = "group-handle"
@@ -131,7 +131,7 @@ def _who_hint(value: str) -> str:
 
 
 def may_be_secret(value: str) -> bool:
-    """Whether the value looks like a Slack credential, or like an address, which might hold one."""
+    """True of a value that looks like a Slack credential, or like an address, which might hold one."""
     return "://" in value or re.search(r"(?i)xox|xapp-", value) is not None
 
 

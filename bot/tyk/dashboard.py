@@ -101,14 +101,14 @@ class NotTyk(DashboardError):
 
 
 class KeysBy(StrEnum):
-    """How a key is named to Tyk: by the hash it gave, or by the token itself."""
+    """The name of a key to Tyk: by the hash it gave, or by the token itself."""
 
     HASH = "hash"
     ID = "id"
 
 
 class ProxyFrom(Enum):
-    """Whom to ask for the proxy when no proxy is given."""
+    """The one to ask for the proxy when no proxy is given."""
 
     ENVIRONMENT = "environment"
 
@@ -397,7 +397,7 @@ class _Answer:
 
     @property
     def _said(self) -> str | None:
-        """What Tyk says in its own envelope of errors (the Dashboard's has capitals); None where this is no such thing."""
+        """Tyk's words in its own envelope of errors (the Dashboard's has capitals); None where this is no such thing."""
         if not isinstance(self.body, dict):
             return None
         said = self.body.get("Message", self.body.get("message", self.body.get("error")))
@@ -427,7 +427,7 @@ class _Answer:
         raise self.failure()
 
     def failure(self) -> DashboardError:
-        """What it means that this is not a success."""
+        """The meaning of this not being a success."""
         if self.status == 429:
             return Unavailable("tyk_429", "Tyk asks to be called less often.", retry_after=self.retry_after)
         if self.is_html and self.status < 500:
