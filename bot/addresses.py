@@ -19,7 +19,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether the host can only be one inside: a private address, a single word such as `dashboard`, or an inner domain."""
+    """True of a host that can only be one inside: a private address, a single word such as `dashboard`, or an inner domain."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -23,7 +23,8 @@ from bot.effects import sweep_leavers
 from bot.effects.ports import Ports
 from bot.manifest import scopes
 from bot.operations import Operations
-from bot.settings import Settings, proxy_for
+from bot.proxies import proxy_for
+from bot.settings import Settings
 from bot.slack.authorization import bolt_app
 from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery

@@ -18,9 +18,8 @@ from typing import Any
 
 import yaml
 
-from bot import app, config, logs, manifest, online_check, reports, settings, web
-from bot.config import Config
-from bot.config.document import ConfigError
+from bot import app, config, durations, logs, manifest, online_check, reports, settings, web
+from bot.config import Config, ConfigError
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import Effect, EffectState, Rulebook
@@ -300,10 +299,9 @@ def _since(text: str | None) -> datetime | None:
     """`7d`, `12h` ago, or a date."""
     if text is None:
         return None
-    if ago := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
-        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[ago[2]]
+    if (ago := durations.in_seconds(text)) is not None:
         with suppress(OverflowError):
-            return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
+            return datetime.now(UTC) - timedelta(seconds=ago)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

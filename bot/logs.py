@@ -16,7 +16,6 @@ _TALKATIVE = (
     "aiohttp",
     "sqlalchemy",
     "alembic",
-    "aiosqlite",
     "asyncio",
 )
 

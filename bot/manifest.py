@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bot.config.values import Kind
-
-if TYPE_CHECKING:
-    from bot.config import Config
+from bot.config import Config, Kind
 
 SCOPES: dict[str, str] = {
     "commands": "People ask for tokens by the slash command.",

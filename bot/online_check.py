@@ -1,4 +1,4 @@
-"""Does the configuration fit the real Slack and the real Tyk? Every complaint says where in the file, what, and what to do."""
+"""The configuration compared with the real Slack and the real Tyk. A complaint says where in the file, what, and what to do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from bot.config import Config, Mention
-from bot.config.document import Complaint
-from bot.config.values import Kind
+from bot.config import Complaint, Config, Kind, Mention
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Audience, Rule, Rulebook, Workspace

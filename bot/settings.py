@@ -7,7 +7,6 @@ variables and never repeat a value.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
-from bot.addresses import base_address, is_loopback
+from bot.addresses import base_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ MAX_FILE_BYTES = 64 * 1024
 
 
 class Need(StrEnum):
-    """What a command works with, and so which variables it asks for."""
+    """The things a command works with, and so which variables it asks for."""
 
     SLACK = "slack"
     TYK = "tyk"
@@ -65,7 +64,7 @@ class Settings:
 
     @property
     def socket_mode(self) -> bool:
-        """Whether Slack is reached by Socket Mode, which needs no inbound port, and not by HTTP."""
+        """True where Slack is reached by Socket Mode, which needs no inbound port, and not by HTTP."""
         return bool(self.slack_app_token)
 
 
@@ -282,41 +281,3 @@ def _one_transport(source: _Source) -> None:
         source.lacks(
             "SLACK_APP_TOKEN", "an app-level token for Socket Mode (SLACK_SIGNING_SECRET instead of it chooses HTTP)"
         )
-
-
-# --- proxies --------------------------------------------------------------------------------------------------------
-
-
-def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy through which the environment wants this address called, None for none. This machine itself and what
-    NO_PROXY names are called directly; small-letter names win over capitals, as with curl."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if not host or is_loopback(host):
-        return None
-    if any(_covers(entry, host) for entry in re.split(r"[,\s]+", _either(environ, "no_proxy") or "")):
-        return None
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    proxy = _either(environ, f"{scheme}_proxy") or _either(environ, "all_proxy")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
-def _covers(entry: str, host: str) -> bool:
-    """Whether an entry of NO_PROXY names the host: `*`, a domain with all below it, an address or a network."""
-    name = re.sub(r":[0-9]+$", "", entry.lower()) if entry.count(":") == 1 else entry.lower().strip("[]")
-    if name == "*":
-        return True
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
-    except ValueError:
-        domain = name.removeprefix("*").removeprefix(".")
-        return bool(domain) and (host == domain or host.endswith(f".{domain}"))
-
-
-def _either(environ: Mapping[str, str], name: str) -> str | None:
-    """A variable by its small-letter name, else in capitals; `HTTP_PROXY` of a CGI request is the client's, not ours."""
-    if name in environ:
-        return environ[name] or None
-    if name == "http_proxy" and "REQUEST_METHOD" in environ:
-        return None
-    return environ.get(name.upper()) or None

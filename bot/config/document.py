@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field, replace
+import sys
+from array import array
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,6 +20,8 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from yaml.error import Mark
 
 Trail = tuple[str | int, ...]
 """The way to a value: keys of mappings and indexes of lists, from the top."""
@@ -50,7 +55,7 @@ _SYNTAX = (
 
 @dataclass(frozen=True, order=True)
 class Complaint:
-    """What is wrong, and where. As text: `config.yaml:12:7: ...`."""
+    """One thing that is wrong, and where. As text: `config.yaml:12:7: ...`."""
 
     file: str
     line: int
@@ -98,47 +103,106 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     return alike[found[0]] if found else None
 
 
-@dataclass(slots=True)
-class _Node:
-    """A value with its place, and those within it. `weight` counts the values it stands for, aliases followed."""
+class Positions:
+    """Where every value and its key stand.
 
-    line: int
-    column: int
-    data: Any
-    weight: int = 1
-    within: dict[str | int, _Node] = field(default_factory=dict)
-    keys: dict[str | int, tuple[int, int]] = field(default_factory=dict)
+    Ten thousand APIs are hundreds of thousands of values, of which one in a while is complained of: so the tree is four flat
+    columns in the order of the file, and a way through it is looked for when somebody asks.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._names: list[str | int | None] = []  # the key or the index; None of what is not in the data
+        self._values = array("Q")  # the line in the upper half, the column in the lower
+        self._keys = array("Q")
+        self._ends = array("L")  # the node after the last one within this one
+        self._targets: dict[int, int] = {}  # of an alias, what it stands for
+        self._merged: dict[int, list[int]] = {}  # of a mapping, what `<<` lays under it
+        self._indexes: dict[int, dict[str | int | None, int]] = {}
+
+    def add(self, name: str | int | None, key: Mark | None, mark: Mark) -> int:
+        """A node, whose parts are added next; `close` ends it. An item of a list has no key."""
+        node = len(self._names)
+        at = (mark.line + 1) << 32 | mark.column + 1
+        self._names.append(name)
+        self._values.append(at)
+        self._keys.append((key.line + 1) << 32 | key.column + 1 if key else at)
+        self._ends.append(node + 1)
+        return node
+
+    def close(self, node: int) -> None:
+        self._ends[node] = len(self._names)
+
+    def stand_for(self, node: int, target: int) -> None:
+        """An alias stands at its own place, and what is within it at its target's."""
+        self._targets[node] = target
+
+    def lay_under(self, node: int, merged: list[int]) -> None:
+        self._merged[node] = merged
+
+    def value(self, trail: Trail) -> Position:
+        """Where the value stands; of one that is not there, the nearest around it."""
+        return self._at(self._values, self._found(trail))
+
+    def key(self, trail: Trail) -> Position:
+        """Where the key of the value stands; of an item of a list, the item; of one that is not there, the nearest around it."""
+        node = self._found(trail)
+        if node or not trail:
+            return self._at(self._keys, node) if node else Position(self._file, 1, 1)
+        return self._at(self._values, node)
+
+    @property
+    def size(self) -> int:
+        return len(self._names)
+
+    def within(self, node: int) -> Iterator[int]:
+        """The nodes directly within this one, as they stand in the file."""
+        node = self._targets.get(node, node)
+        child, end = node + 1, self._ends[node]
+        while child < end:
+            yield child
+            child = self._ends[child]
+
+    def _found(self, trail: Trail) -> int:
+        node = 0
+        for step in trail:
+            part = self._part(node, step)
+            if part is None:
+                break
+            node = part
+        return node
+
+    def _part(self, node: int, name: str | int) -> int | None:
+        node = self._targets.get(node, node)
+        index = self._indexes.get(node)
+        if index is None:
+            index = self._indexes[node] = {}
+            for child in self.within(node):
+                index.setdefault(self._names[child], child)
+        if name in index:
+            return index[name]
+        below = (self._part(merged, name) for merged in self._merged.get(node, ()))
+        return next((part for part in below if part is not None), None)
+
+    def _at(self, column: array[int], node: int) -> Position:
+        return Position(self._file, column[node] >> 32, column[node] & 0xFFFF_FFFF)
 
 
 class Document:
     """The file's data, where each piece of it stands, and what the file itself got wrong (keys given twice, no value)."""
 
-    def __init__(self, file: str, root: _Node, complaints: tuple[Complaint, ...]) -> None:
-        self.file = file
-        self.data: dict[str, Any] = root.data
+    def __init__(self, data: dict[str, Any], positions: Positions, complaints: tuple[Complaint, ...]) -> None:
+        self.data = data
+        self.positions = positions
         self.complaints = complaints
-        self._root = root
 
     def place(self, trail: Trail) -> Position:
         """Where the value stands; of one that is not there, the nearest around it."""
-        node = self._root
-        for step in trail:
-            if step not in node.within:
-                break
-            node = node.within[step]
-        return Position(self.file, node.line, node.column)
+        return self.positions.value(trail)
 
     def key(self, trail: Trail) -> Position:
         """Where the key of the value stands; of an item of a list, the item."""
-        node = self._root
-        place = (1, 1) if not trail else (node.line, node.column)
-        for step in trail:
-            if step not in node.within:
-                break
-            within = node.within[step]
-            place = node.keys.get(step, (within.line, within.column))
-            node = within
-        return Position(self.file, *place)
+        return self.positions.key(trail)
 
 
 def read(path: Path) -> Document:
@@ -169,118 +233,158 @@ def parse(text: str, file: str = "config.yaml") -> Document:
         raise ConfigError([place.complaint(f"an invisible character stands here (U+{ord(bad[0]):04X}): remove it")])
     reader = _Reader(text, file)
     try:
-        root = reader.document()
+        data = reader.document()
     except yaml.MarkedYAMLError as error:
         raise ConfigError([*reader.complaints, _syntax(error, text, file)]) from None
     top = Position(file, 1, 1)
-    if root is None or root.data is None:
+    if data is None:
         raise ConfigError([*reader.complaints, top.complaint("the file is empty; it needs `tyk`, `slack` and `apis`")])
-    if not isinstance(root.data, dict):
-        place = Position(file, root.line, root.column)
+    if not isinstance(data, dict):
+        place = reader.positions.value(())
         raise ConfigError([*reader.complaints, place.complaint("the file must hold `key: value` lines at its top")])
-    if root.weight > MAX_VALUES:
+    if reader.weight > MAX_VALUES:
         raise ConfigError([top.complaint(f"the file stands for more than {MAX_VALUES:,} values, its aliases followed")])
-    return Document(file, root, tuple(reader.complaints))
+    return Document(data, reader.positions, tuple(reader.complaints))
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """A value that aliases may stand for. `weight` counts the values it stands for itself, aliases followed."""
+
+    node: int
+    data: Any
+    weight: int
+
+
+class _Plain(dict[str, str | int | float | bool | None]):
+    """The meaning of each plain scalar: most of a file says what it said before, and is looked at and kept once."""
+
+    def __missing__(self, text: str) -> str | int | float | bool | None:
+        self[text] = meaning = _meaning(text)
+        return meaning
 
 
 class _Reader:
-    """Builds nodes from YAML's events, one document, gathering complaints on the way."""
+    """Builds data and positions from YAML's events, one document, gathering complaints on the way."""
 
     def __init__(self, text: str, file: str) -> None:
         self.complaints: list[Complaint] = []
-        self._lines = text.splitlines()
+        self.positions = Positions(file)
+        self.weight = 0
+        self._text = text
         self._file = file
-        self._anchors: dict[str, _Node] = {}
-        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._anchors: dict[str, _Anchor] = {}
+        self._plain = _Plain()
+        self._next = _LOADER(text).get_event
 
-    def document(self) -> _Node | None:
-        root = None
-        for event in self._events:
+    def document(self) -> Any:
+        """The data; None of a file without any."""
+        data, found = None, False
+        while not isinstance(event := self._next(), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
-                if root is not None:
+                if found:
                     self._complain(event, "a second document begins here; the file may hold only one")
-                    return root
-                root = self._node(next(self._events), 0)
-        return root
+                    return data
+                data, found = self._node(self._next(), 0, None, None), True
+        return data
 
-    def _node(self, event: Any, depth: int) -> _Node:
+    def _node(self, event: Any, depth: int, name: str | int | None, key: Mark | None) -> Any:
+        """The data of the value that begins here, which goes by this name."""
         if depth > MAX_DEPTH:
             raise ConfigError([*self.complaints, self._place(event).complaint("this is nested too deeply")])
+        node = self.positions.add(name, key, event.start_mark)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            return self._alias(event, node)
         if event.tag not in _PLAIN_TAGS:
             self._complain(event, "tags (`!...`) have no meaning here: leave it out")
-        node = _Node(event.start_mark.line + 1, event.start_mark.column + 1, None)
+        before = self.weight
+        self.weight += 1
+        data: Any
         if isinstance(event, yaml.ScalarEvent):
-            node.data = _scalar(event)
+            is_plain = event.tag is None and event.implicit[0]
+            data = self._plain[event.value] if is_plain else sys.intern(event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
-            self._list(node, depth)
+            data = self._list(depth)
         else:
-            self._mapping(node, depth)
+            data = self._mapping(node, depth)
+        self.positions.close(node)
         if event.anchor is not None:
-            self._anchors[event.anchor] = node
-        return node
+            self._anchors[event.anchor] = _Anchor(node, data, self.weight - before)
+        return data
 
-    def _alias(self, event: Any) -> _Node:
-        node = self._anchors.get(event.anchor)
-        if node is None:
+    def _alias(self, event: Any, node: int) -> Any:
+        anchor = self._anchors.get(event.anchor)
+        if anchor is None:
             self._complain(
                 event, f"`*{event.anchor}` stands for nothing: `&{event.anchor}` must come before it, complete"
             )
-            return _Node(event.start_mark.line + 1, event.start_mark.column + 1, None)
-        return replace(node, line=event.start_mark.line + 1, column=event.start_mark.column + 1)
+            self.weight += 1
+            return None
+        self.positions.stand_for(node, anchor.node)
+        self.weight += anchor.weight
+        return anchor.data
 
-    def _list(self, node: _Node, depth: int) -> None:
-        node.data = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            item = self._node(event, depth + 1)
-            if item.data is None and not isinstance(event, yaml.AliasEvent):
+    def _list(self, depth: int) -> list[Any]:
+        data: list[Any] = []
+        while type(event := self._next()) is not yaml.SequenceEndEvent:
+            item = self._node(event, depth + 1, len(data), None)
+            if item is None and not isinstance(event, yaml.AliasEvent):
                 self._complain(event, "this item has no value" + self._comment_hint(event))
-            node.within[len(node.data)] = item
-            node.data.append(item.data)
-            node.weight += item.weight
+            data.append(item)
+        return data
 
-    def _mapping(self, node: _Node, depth: int) -> None:
-        node.data = {}
-        merges: list[_Node] = []
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+    def _mapping(self, node: int, depth: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        nodes: list[int] = []
+        below: list[dict[str, Any]] = []
+        while type(event := self._next()) is not yaml.MappingEndEvent:
             if not isinstance(event, yaml.ScalarEvent):
-                self._node(event, depth + 1)
+                self._node(event, depth + 1, None, None)
                 self._complain(event, "a key must be plain text")
-                self._node(next(self._events), depth + 1)
-                continue
-            following = next(self._events)
-            value = self._node(following, depth + 1)
-            if event.value == "<<" and event.implicit[0]:
-                merges += self._merged(event, value)
+                self._node(self._next(), depth + 1, None, None)
+            elif event.value == "<<" and event.implicit[0]:
+                found = self._merged(event, depth)
+                nodes += found[0]
+                below += found[1]
             else:
-                self._put(node, event, value, aliased=isinstance(following, yaml.AliasEvent))
-        for merged in merges:
-            _merge(node, merged)
+                self._put(data, lines, event, depth)
+        if nodes:
+            self.positions.lay_under(node, nodes)
+        for part in below:
+            data |= {name: value for name, value in part.items() if name not in data}
+        return data
 
-    def _put(self, node: _Node, key: Any, value: _Node, *, aliased: bool) -> None:
-        name = key.value
-        if name in node.data:
-            self._complain(key, f"`{name}` is given twice, first in line {node.keys[name][0]}: keep one")
+    def _put(self, data: dict[str, Any], lines: dict[str, int], key: Any, depth: int) -> None:
+        name = sys.intern(key.value)
+        event = self._next()
+        value = self._node(event, depth + 1, name, key.start_mark)
+        if name in data:
+            self._complain(key, f"`{name}` is given twice, first in line {lines[name]}: keep one")
             return
-        if value.data is None and not aliased:
+        if value is None and not isinstance(event, yaml.AliasEvent):
             self._complain(key, f"`{name}` has no value: give it one, or leave the line out" + self._comment_hint(key))
-        node.data[name] = value.data
-        node.within[name] = value
-        node.keys[name] = (key.start_mark.line + 1, key.start_mark.column + 1)
-        node.weight += value.weight
+        data[name] = value
+        lines[name] = key.start_mark.line + 1
 
-    def _merged(self, key: Any, value: _Node) -> list[_Node]:
-        parts = list(value.within.values()) if isinstance(value.data, list) else [value]
-        if all(isinstance(part.data, dict) for part in parts):
-            return parts
+    def _merged(self, key: Any, depth: int) -> tuple[list[int], list[dict[str, Any]]]:
+        """The mappings that `<<` names: their nodes, and their data."""
+        node = self.positions.size
+        value = self._node(self._next(), depth + 1, None, key.start_mark)
+        nodes, parts = ([*self.positions.within(node)], value) if isinstance(value, list) else ([node], [value])
+        if all(isinstance(part, dict) for part in parts):
+            return nodes, parts
         self._complain(key, "`<<` takes an alias of a mapping, as in `<<: *base`")
-        return []
+        return [], []
 
     def _comment_hint(self, event: Any) -> str:
         line = event.start_mark.line
         has_comment = line < len(self._lines) and "#" in self._lines[line][event.start_mark.column :]
         return " (a # begins a comment: quote a value that begins with one)" if has_comment else ""
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self._text.splitlines()
 
     def _place(self, event: Any) -> Position:
         return Position(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
@@ -289,19 +393,8 @@ class _Reader:
         self.complaints.append(self._place(event).complaint(text))
 
 
-def _merge(node: _Node, merged: _Node) -> None:
-    for name, value in merged.within.items():
-        if name not in node.data:
-            node.data[name] = value.data
-            node.within[name] = value
-            node.keys[name] = merged.keys[name]
-            node.weight += value.weight
-
-
-def _scalar(event: Any) -> str | int | float | bool | None:
-    text: str = event.value
-    if event.tag is not None or not event.implicit[0]:
-        return text
+def _meaning(text: str) -> str | int | float | bool | None:
+    """The meaning of one plain scalar."""
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -153,6 +153,9 @@ class TykSection(Section):
             "enable_delete_key_by_hash"
         ),
     ] = "id"
+    at_once: Annotated[
+        int, Field(ge=1, le=200, description="how many calls Tyk gets at the same time; 200 at most")
+    ] = 20
 
 
 class SlackSection(Section):
@@ -183,6 +186,24 @@ class File(Section):
     ]
 
 
-def laid_over(defaults: Terms, api: ApiSection) -> Terms:
-    own = {key: value for key in Terms.model_fields if (value := getattr(api, key)) is not None}
-    return defaults.model_copy(update=own)
+# --- for editors ----------------------------------------------------------------------------------------------------
+
+
+def schema() -> dict[str, Any]:
+    """The file's form as JSON Schema, for editors that complete and check while one types."""
+    told: dict[str, Any] = _without_null(File.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | told | {"title": "tyk-key-bot config.yaml"}
+
+
+def _without_null(part: Any) -> Any:
+    """A setting may be left out, but never be null: the schema of "this or null" becomes the schema of this."""
+    if isinstance(part, list):
+        return [_without_null(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    told = {key: _without_null(value) for key, value in part.items() if not (key == "default" and value is None)}
+    options = [option for option in told.get("anyOf", []) if option != {"type": "null"}]
+    if "anyOf" in told and len(options) == 1:
+        del told["anyOf"]
+        return options[0] | told
+    return told

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from bot.config.document import Document, Trail, did_you_mean
+from bot.config.entries import Entries, Entry
 from bot.config.sections import (
     NAME,
     SINGLE_PLAN,
@@ -20,7 +22,6 @@ from bot.config.sections import (
     SlackSection,
     Terms,
     TykSection,
-    laid_over,
 )
 from bot.config.values import Kind, Name, shown
 
@@ -55,30 +56,42 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
 _STAND_INS: dict[str, Any] = {"api_id": "-", "requesters": ["everyone"]}
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A file without a complaint."""
+
+    tyk: TykSection
+    slack: SlackSection
+    defaults: Terms
+    apis: dict[str, Entry]
+
+
 class Check:
     """One pass over a document. A faulty value is complained of and set aside, so that the others are judged all the same."""
 
     def __init__(self, document: Document) -> None:
         self.complaints = list(document.complaints)
         self._document = document
-        self._defaults = Terms()
+        self._entries = Entries(Terms())
         self._faulty_defaults: set[str] = set()
         self._by_api_id: dict[str, str] = {}
 
-    def file(self) -> File | None:
-        """The whole file, or None where there is a complaint."""
+    def file(self) -> Checked | None:
+        """All that the file says, or None where there is a complaint."""
         data = self._document.data
         for key in data.keys() - File.model_fields.keys():
             self._at_key((key,), self._unknown((key,)))
         tyk = self._required("tyk", TykSection)
         slack = self._required("slack", SlackSection)
+        defaults = Terms()
         if data.get("defaults") is not None:
-            self._defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
-            self._approver_names(("defaults", "approvers"), self._defaults.approvers)
+            defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
+            self._approver_names(("defaults", "approvers"), defaults.approvers)
+        self._entries = Entries(defaults)
         apis = self._apis()
         if self.complaints or tyk is None or slack is None:
             return None
-        return File.model_construct(tyk=tyk, slack=slack, defaults=self._defaults, apis=apis)
+        return Checked(tyk, slack, defaults, apis)
 
     def _required(self, key: str, section: type[SectionT]) -> SectionT | None:
         if key not in self._document.data:
@@ -102,7 +115,7 @@ class Check:
         kept = {key: value for key, value in data.items() if key not in faulty}
         return section.model_validate(stand_ins | kept), faulty | (stand_ins.keys() - kept.keys())
 
-    def _apis(self) -> dict[str, ApiSection]:
+    def _apis(self) -> dict[str, Entry]:
         entries = self._document.data.get("apis")
         if "apis" not in self._document.data:
             self._at_key((), self._missing(("apis",)))
@@ -112,18 +125,19 @@ class Check:
             self._at_value(("apis",), f"`apis` needs entries, each `name: ...`, got {shown(entries or None)}")
         return {}
 
-    def _api(self, name: str) -> ApiSection:
+    def _api(self, name: str) -> Entry:
         trail: Trail = ("apis", name)
         self._entry_name(trail)
         api, faulty = self._lenient(trail, ApiSection, _STAND_INS)
         if "api_id" not in faulty:
             self._unique(trail, api)
         self._approver_names((*trail, "approvers"), api.approvers or ())
-        self._enough_approvers(name, api, faulty)
-        self._reviewed(name, api, faulty)
+        terms = self._entries.terms(api)
+        self._enough_approvers(name, api, terms, faulty)
+        self._reviewed(name, api, terms, faulty)
         if isinstance(self._data((*trail, "plans")), dict):
             self._plans(trail)
-        return api
+        return self._entries.entry(api, terms)
 
     def _unique(self, trail: Trail, api: ApiSection) -> None:
         name = str(trail[-1])
@@ -143,13 +157,12 @@ class Check:
                 what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
                 self._at_value((*trail, index), f"`approvers` cannot hold {what}: name user groups or people")
 
-    # --- can the yeses be reached? ---
+    # --- can the approvals be reached? ---
 
-    def _enough_approvers(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+    def _enough_approvers(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
         inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
         if faulty & {"approvals", "approvers"} or self._faulty_defaults & inherited:
             return
-        terms = laid_over(self._defaults, api)
         needed = _count(terms.approvals, "approval")
         if text := _too_few(terms.approvals, terms.approvers):
             self._blame(name, inherited, f"needs {needed}{text}")
@@ -157,13 +170,12 @@ class Check:
             text = f"`{name}` needs {needed} by others than the requester, more than its approvers can give"
             self._at_key(("apis", name, "requesters"), text)
 
-    def _reviewed(self, name: str, api: ApiSection, faulty: set[str]) -> None:
+    def _reviewed(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
         """A token without an end needs people who are asked about it again and again."""
         keys = ("lifetimes", "review_every", "approvers")
         inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
         if faulty & set(keys) or self._faulty_defaults & inherited:
             return
-        terms = laid_over(self._defaults, api)
         if None not in terms.lifetimes:
             if api.review_every is not None:
                 self._at_key(("apis", name, "review_every"), "`review_every` is for the lifetime never: leave it out")
@@ -268,7 +280,7 @@ class Check:
 
 
 def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
-    """Why so many yeses can never come together, as far as the file alone can tell: a group's members it cannot."""
+    """The reason that so many approvals can never come together, as far as the file tells: it does not know a group's members."""
     if approvals and not approvers:
         return (
             " and has no approvers: name some, or write `approvals: 0` to grant at once "
@@ -281,7 +293,7 @@ def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
 
 
 def _left_to_themselves(approvals: int, approvers: tuple[Name, ...], requesters: tuple[Name, ...]) -> bool:
-    """Whether nobody who may ask can get enough yeses, because nobody approves their own request."""
+    """True where nobody who may ask can get enough approvals, because nobody approves their own request."""
     if not (_only_people(approvers) and _only_people(requesters)):
         return False
     return all(len(set(approvers) - {name}) < approvals for name in requesters)
@@ -324,7 +336,7 @@ _SENTENCES = {
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    """What pydantic found, in words for a person."""
+    """Pydantic's finding in words for a person."""
     found, context = error["input"], error.get("ctx", {})
     if error["type"] == "value_error":
         return str(context["error"])

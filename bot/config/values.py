@@ -8,26 +8,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from bot.addresses import base_address, web_address
 from bot.core.model import Lifetime
+from bot.durations import PATTERN, in_seconds, spelled
 
 # --- durations ------------------------------------------------------------------------------------------------------
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = r"^[1-9][0-9]{0,8}[smhdw]$"
 _LONGEST = 3650 * 86400
 
 
 def duration(value: object) -> timedelta:
     """`30s`, `15m`, `12h`, `7d` or `2w`, at most ten years. ValueError with a sentence otherwise."""
-    if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
+    seconds = in_seconds(value) if isinstance(value, str) else None
+    if seconds is None:
         unit = ": add the unit" if isinstance(value, int) else ""
         raise ValueError(f"needs a duration such as 30s, 15m, 12h, 7d or 2w, got {shown(value)}{unit}")
-    seconds = int(value[:-1]) * _UNITS[value[-1]]
     if seconds > _LONGEST:
         raise ValueError(f"may be 3650d at most, got {shown(value)}")
     return timedelta(seconds=seconds)
@@ -42,15 +42,6 @@ def lifetime(value: object) -> Lifetime:
     except ValueError as error:
         raise ValueError(f"{error}; never is a lifetime too") from None
     return _between("10s", "3650d")(span)
-
-
-def spelled(value: Lifetime) -> str:
-    """The duration as one writes it, in the largest unit up to days that it fills; `never` for None."""
-    if value is None:
-        return "never"
-    seconds = int(value.total_seconds())
-    unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
-    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 def _between(low: str, high: str) -> Callable[[timedelta], timedelta]:
@@ -68,7 +59,7 @@ def _between(low: str, high: str) -> Callable[[timedelta], timedelta]:
 
 
 class Kind(StrEnum):
-    """How somebody is named in the file."""
+    """The ways to name somebody in the file."""
 
     EVERYONE = "everyone"
     GROUP_HANDLE = "group-handle"
@@ -78,12 +69,15 @@ class Kind(StrEnum):
     CHANNEL = "channel"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Name:
     """One item of `requesters` or `approvers`. Handles and e-mail addresses are in lower case, as Slack compares them."""
 
     kind: Kind
     text: str
+
+    def __hash__(self) -> int:
+        return hash(self.text)  # which nearly always settles the kind
 
 
 _FORMS = (
@@ -104,6 +98,11 @@ def who(value: object) -> Name:
     """The name in one of its forms. ValueError with a sentence otherwise."""
     if not isinstance(value, str):
         raise ValueError(f"{_WHO}, got {shown(value)}")  # noqa: TRY004 - pydantic turns only ValueError into a complaint
+    return _named(value)
+
+
+@lru_cache(maxsize=4096)  # most entries of a file name the same few
+def _named(value: str) -> Name:
     if value == "everyone":
         return Name(Kind.EVERYONE, value)
     if value.lower() in ("@here", "@channel", "@everyone"):
@@ -132,7 +131,7 @@ def _who_hint(value: str) -> str:
 
 
 def may_be_secret(value: str) -> bool:
-    """Whether the value looks like a Slack credential, or like an address, which might hold one."""
+    """True of a value that looks like a Slack credential, or like an address, which might hold one."""
     return "://" in value or re.search(r"(?i)xox|xapp-", value) is not None
 
 
@@ -205,13 +204,13 @@ Duration = Annotated[
     timedelta,
     PlainValidator(duration),
     PlainSerializer(spelled),
-    WithJsonSchema({"type": "string", "pattern": _DURATION}),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
 ]
 OneLifetime = Annotated[
     Lifetime,
     PlainValidator(lifetime),
     PlainSerializer(spelled),
-    WithJsonSchema({"type": "string", "pattern": f"{_DURATION}|^never$"}),
+    WithJsonSchema({"type": "string", "pattern": f"{PATTERN}|^never$"}),
 ]
 Who = Annotated[
     Name,

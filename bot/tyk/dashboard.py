@@ -52,6 +52,7 @@ __all__ = [
 
 CONNECT_WITHIN = 10.0
 MOST_PAGES = 1000
+LONGEST_WAIT = 3650 * 86400.0  # of a Retry-After: it still makes a date when it is added to one
 _TEXT_LENGTH = 200
 
 
@@ -100,14 +101,14 @@ class NotTyk(DashboardError):
 
 
 class KeysBy(StrEnum):
-    """How a key is named to Tyk: by the hash it gave, or by the token itself."""
+    """The name of a key to Tyk: by the hash it gave, or by the token itself."""
 
     HASH = "hash"
     ID = "id"
 
 
 class ProxyFrom(Enum):
-    """Whom to ask for the proxy when no proxy is given."""
+    """The one to ask for the proxy when no proxy is given."""
 
     ENVIRONMENT = "environment"
 
@@ -140,7 +141,7 @@ class TykPolicy:
 
 
 class Dashboard:
-    """`timeout` bounds each call as a whole, in seconds.
+    """`timeout` bounds each call as a whole, in seconds; `at_once` is how many calls have a connection at the same time.
 
     `proxy` is the proxy to use, None for none; left out, the environment says. SSL_CERT_FILE holds in every case. A `client`
     that is given stays its owner's to close.
@@ -153,6 +154,7 @@ class Dashboard:
         *,
         keys_by: KeysBy,
         timeout: float = 60,
+        at_once: int = 20,
         client: httpx.AsyncClient | None = None,
         proxy: str | ProxyFrom | None = ProxyFrom.ENVIRONMENT,
     ) -> None:
@@ -161,7 +163,7 @@ class Dashboard:
         self._hashed = {"hashed": "true"} if keys_by is KeysBy.HASH else {}
         self._timeout = timeout
         self._owns_client = client is None
-        self._client = client or _new_client(proxy)
+        self._client = client or _new_client(proxy, at_once)
 
     def __repr__(self) -> str:
         return f"Dashboard({urlsplit(self._url).hostname})"
@@ -258,7 +260,7 @@ class Dashboard:
                     params=params or None,
                     json=session,
                     headers={"authorization": self._credential, "accept": "application/json"},
-                    auth=httpx.Auth(),  # else credentials in the URL or in a .netrc would replace our header
+                    auth=httpx.Auth(),  # else what a client has of its own, such as a .netrc, would replace our header
                     follow_redirects=False,
                     timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_WITHIN)),
                 )
@@ -291,8 +293,8 @@ def _checked_credential(credential: str) -> str:
     return credential
 
 
-def _new_client(proxy: str | ProxyFrom | None) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=15)
+def _new_client(proxy: str | ProxyFrom | None, at_once: int) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=15)
     if isinstance(proxy, ProxyFrom):
         return httpx.AsyncClient(limits=limits)
     return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=False, verify=httpx.create_ssl_context())
@@ -395,7 +397,7 @@ class _Answer:
 
     @property
     def _said(self) -> str | None:
-        """What Tyk says in its own envelope of errors (the Dashboard's has capitals); None where this is no such thing."""
+        """Tyk's words in its own envelope of errors (the Dashboard's has capitals); None where this is no such thing."""
         if not isinstance(self.body, dict):
             return None
         said = self.body.get("Message", self.body.get("message", self.body.get("error")))
@@ -425,7 +427,7 @@ class _Answer:
         raise self.failure()
 
     def failure(self) -> DashboardError:
-        """What it means that this is not a success."""
+        """The meaning of this not being a success."""
         if self.status == 429:
             return Unavailable("tyk_429", "Tyk asks to be called less often.", retry_after=self.retry_after)
         if self.is_html and self.status < 500:
@@ -475,17 +477,17 @@ def _json(response: httpx.Response) -> Any:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After is a number of seconds or a date."""
-    if not retry_after:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
+    """Retry-After is a number of seconds or a date: never negative, and never further than dates go. None where it is neither."""
+    text = (retry_after or "").strip()
+    if re.fullmatch("[0-9]+", text):
+        return min(float(text), LONGEST_WAIT)
     try:
-        until = parsedate_to_datetime(retry_after)
-    except ValueError:
+        until = parsedate_to_datetime(text)
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        wait = (until - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, wait), LONGEST_WAIT)
 
 
 # --- what is listed ---------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Keys:
 
 
 class Catalogue:
-    """What Tyk has on offer, for the question whether a rule fits it. A yes counts as fresh for a minute, a no is asked anew:
+    """The APIs and policies that Tyk has, to ask whether a rule fits. A yes counts as fresh for a minute, a no is asked anew:
     who has mended it in Tyk need not wait."""
 
     def __init__(self, dashboard: Dashboard, clock: Callable[[], float] = time.monotonic) -> None:
@@ -104,7 +104,7 @@ class Catalogue:
 
 
 def policy_complaints(plan: Plan, listed: frozenset[str], policies: dict[str, TykPolicy]) -> list[str]:
-    """Why a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
+    """The reasons that a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
     complaints = []
     for policy_id in plan.tyk_policies:
         policy = policies.get(policy_id)

@@ -53,7 +53,7 @@ def opened(record: Record) -> tuple[ApiRef, ...]:
 
 
 def difference(record: Record, held: Mapping[str, Any]) -> str | None:
-    """How the session that Tyk holds differs from what was granted, as half a sentence; None where it does not."""
+    """The difference of the session that Tyk holds from what was granted, as half a sentence; None where it does not."""
     assert record.grant is not None, "a key belongs to a grant"
     until = record.grant.until
     expires = held.get("expires", 0) or 0

@@ -16,10 +16,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.addresses import base_address
-from bot.config import Config, changes, document, load, parse, schema, summary, validation, values
-from bot.config.document import MAX_BYTES, Complaint, ConfigError, did_you_mean
-from bot.config.values import Kind, duration, lifetime, spelled
+from bot.config import (
+    Complaint,
+    Config,
+    ConfigError,
+    changes,
+    document,
+    load,
+    parse,
+    schema,
+    summary,
+    validation,
+    values,
+)
+from bot.config.document import MAX_BYTES, did_you_mean
+from bot.config.values import Kind, duration, lifetime
 from bot.core.model import ApiRef, Audience, Limits, Plan
+from bot.durations import spelled
 
 SHIPPED = Path(__file__).parent.parent.parent / "config.yaml"
 HEAD = """\
@@ -666,10 +679,11 @@ def changed(old: str, new: str) -> Config:
         ('["@payments-devs", U02ALICE]', 'ANCHOR ["U02ALICE", "@Payments-Devs"]'),
         ("    listen_path: /test-api/\n", ""),
         ("reason: required ", 'reason: "required" '),
+        ("at_once: 20", "at_once: 5"),
     ],
 )
 def test_digest_is_of_the_meaning(old: str, new: str) -> None:
-    """Comments, quotes, the order of names and defaults spelled out leave the digest as it is."""
+    """Comments, quotes, the order of names, defaults spelled out and what is of speed alone leave the digest as it is."""
     digest = changed(old, new.replace("ANCHOR", "&anchor")).digest
     assert digest == load(SHIPPED).digest
     assert re.fullmatch("[0-9a-f]{12}", digest)

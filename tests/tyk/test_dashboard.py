@@ -9,15 +9,20 @@ import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.local.tyk import LocalTyk
 from bot.tyk import dashboard as module
 from bot.tyk.dashboard import (
+    LONGEST_WAIT,
     ApiDefinition,
     CreatedKey,
     Dashboard,
@@ -314,6 +319,7 @@ SAVING = "Failed to save new session object to Tyk: "
         (429, "Slow down.", Unavailable, "tyk_429"),
         (403, "Organisation quota exceeded", Unavailable, "tyk_quota"),
         (404, "Could not retrieve something else.", Unavailable, "tyk_404"),
+        (408, "Request timed out.", Unavailable, "tyk_408"),
         (200, SAVING + 'Failed to create key - policy not found: "none"', Rejected, "tyk_policy_unknown"),
         (200, "Something else.", OutcomeUnknown, "tyk_error_in_success"),
     ],
@@ -352,15 +358,42 @@ async def test_what_is_not_tyks_is_told_apart(status: int, text: str, kind: type
 
 
 @pytest.mark.parametrize(
-    ("header", "least", "most"), [("7", 7, 7), ("Fri, 31 Dec 2100 23:59:59 GMT", 1e9, 9e9), ("soon", None, None)]
+    ("header", "least", "most"),
+    [
+        ("7", 7, 7),
+        (" 7 ", 7, 7),
+        ("604800", 604_800, 604_800),
+        ("9" * 400, LONGEST_WAIT, LONGEST_WAIT),
+        ("Fri, 31 Dec 2032 23:59:59 GMT", 1, LONGEST_WAIT),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT, LONGEST_WAIT),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0, 0),
+        ("soon", None, None),
+        ("-5", None, None),
+        ("1e9", None, None),
+        ("nan", None, None),
+        (" ", None, None),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None, None),
+        ("Fri, 31 Dec 2032 23:59:59 +9999999999", None, None),
+        (f"Fri, 31 Dec 2032 23:59:59 +{'9' * 30}", None, None),
+    ],
 )
 async def test_a_wait_that_is_asked_for_is_passed_on(header: str, least: float | None, most: float | None) -> None:
-    """Retry-After is understood as seconds and as a date, and passed over where it is neither."""
+    """Retry-After is understood as seconds and as a date, within bounds, and passed over where it is neither."""
     async with answered(429, text="", headers={"Retry-After": header}) as dashboard:
         with pytest.raises(Unavailable) as raised:
             await dashboard.create_key(session())
     wait = raised.value.retry_after
     assert (wait is None) if least is None or most is None else (wait is not None and least <= wait <= most)
+
+
+@given(
+    st.text()
+    | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,6} [0-9:]{1,9} ([A-Z]{3}|[-+][0-9]{1,9})")
+)
+def test_any_wait(header: str) -> None:
+    """Whatever stands in a Retry-After, it makes a date that can be stored, or nothing."""
+    wait = module._seconds(header)
+    assert wait is None or 0 <= wait <= LONGEST_WAIT
 
 
 async def test_redirects_are_not_followed() -> None:
@@ -684,3 +717,39 @@ async def test_a_client_that_is_given_stays_open(tyk: LocalTyk) -> None:
         assert len(await dashboard.apis()) == 1
         await dashboard.aclose()
         assert not client.is_closed
+
+
+async def test_the_clients_own_credentials_stay_at_home(tyk: LocalTyk, tmp_path: Path) -> None:
+    """A client that has credentials of its own, as from a .netrc, still sends the Dashboard ours."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {urlsplit(tyk.dashboard_url).hostname} login alice password secret\n")
+    async with httpx.AsyncClient(trust_env=False, auth=httpx.NetRCAuth(str(netrc))) as client:
+        dashboard = Dashboard(tyk.dashboard_url, CREDENTIAL, keys_by=KeysBy.ID, client=client)
+        assert len(await dashboard.apis()) == 1
+
+
+async def test_calls_at_once() -> None:
+    """As many calls as were asked for are under way together, and not one more."""
+    waiting, most = 0, 0
+    full, released = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal waiting, most
+        if request.path != "/hello":
+            waiting, most = waiting + 1, max(most, waiting + 1)
+            if waiting == 3:
+                full.set()
+            await released.wait()
+            waiting -= 1
+        return web.json_response({"apis": []})
+
+    async with serving(answer) as url, httpx.AsyncClient(trust_env=False) as other:
+        dashboard = Dashboard(url, CREDENTIAL, keys_by=KeysBy.ID, proxy=None, at_once=3)
+        calls = [asyncio.create_task(dashboard.apis()) for _ in range(9)]
+        await full.wait()
+        for _ in range(3):  # who came in meanwhile would have been heard
+            await other.get(f"{url}/hello")
+        released.set()
+        await asyncio.gather(*calls)
+        await dashboard.aclose()
+    assert most == 3

@@ -1,0 +1,282 @@
+"""The configuration as rules: what must be looked up in Slack, the rulebook once it was, its digest, what a change comes to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from bot.config.document import ConfigError, Position, Positions, Trail
+from bot.config.entries import Entry, PlanEntry, limits_of
+from bot.config.sections import SINGLE_PLAN, LimitsSection, SlackSection, Terms, TykSection
+from bot.config.validation import Checked
+from bot.config.values import Kind, Name
+from bot.core.model import ApiRef, Audience, Limits, Plan, Rule, Rulebook
+
+Role = Literal["requesters", "approvers", "approvals_channel", "audit_channel", "help_channel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Something of Slack's that the file names, to be looked up there. `api` is None for `defaults` and `slack`."""
+
+    kind: Kind
+    text: str
+    role: Role
+    api: str | None
+    trail: Trail
+    _positions: Positions = field(repr=False, compare=False)
+
+    @property
+    def where(self) -> Position:
+        return self._positions.value(self.trail)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The file, checked. `apis` are the entries as written, each with the terms that hold for it."""
+
+    tyk: TykSection
+    slack: SlackSection
+    defaults: Terms
+    apis: dict[str, Entry]
+    digest: str
+    _positions: Positions = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, file: Checked, positions: Positions) -> Config:
+        return cls(file.tyk, file.slack, file.defaults, file.apis, _digest(file), positions)
+
+    def where(self, trail: Trail) -> str:
+        """`config.yaml:12:7`: where the value stands; of one that is not there, the nearest around it."""
+        return str(self.place(trail))
+
+    def place(self, trail: Trail) -> Position:
+        return self._positions.value(trail)
+
+    def terms(self, name: str) -> Terms:
+        return self.apis[name].terms
+
+    def mentions(self) -> tuple[Mention, ...]:
+        """Every user group, person and channel the file names, with its place."""
+        return tuple(self._mentions())
+
+    def _mentions(self) -> Iterator[Mention]:
+        for role in ("approvals_channel", "audit_channel", "help_channel"):
+            yield self._channel(getattr(self.slack, role), role, None, ("slack", role))
+        yield from self._people(self.defaults.approvers, "approvers", None, ("defaults", "approvers"))
+        for name, api in self.apis.items():
+            at: Trail = ("apis", name)
+            yield from self._people(api.requesters, "requesters", name, (*at, "requesters"))
+            yield from self._people(api.approvers or (), "approvers", name, (*at, "approvers"))
+            if api.approvals_channel:
+                yield self._channel(api.approvals_channel, "approvals_channel", name, (*at, "approvals_channel"))
+
+    def _channel(self, text: str, role: Role, api: str | None, trail: Trail) -> Mention:
+        return Mention(Kind.CHANNEL, text, role, api, trail, self._positions)
+
+    def _people(self, names: Iterable[Name], role: Role, api: str | None, trail: Trail) -> Iterator[Mention]:
+        for index, name in enumerate(names):
+            if name.kind is not Kind.EVERYONE:
+                yield Mention(name.kind, name.text, role, api, (*trail, index), self._positions)
+
+    def rulebook(self, names: Mapping[str, str]) -> Rulebook:
+        """The rules in force. `names` maps each "@handle" to its S-id and each e-mail address to its U-id (both written
+        in small letters, as `mentions` has them). ConfigError, with every place, for names that are not in it."""
+        unknown = [
+            mention.where.complaint(_unresolved(mention))
+            for mention in self._mentions()
+            if mention.kind in (Kind.GROUP_HANDLE, Kind.EMAIL) and mention.text not in names
+        ]
+        if unknown:
+            raise ConfigError(unknown)
+        rules = _Rules(self, names)
+        return Rulebook(self.digest, {name: rules.rule(name) for name in self.apis})
+
+
+def _unresolved(mention: Mention) -> str:
+    what = "a user group" if mention.kind is Kind.GROUP_HANDLE else "the e-mail address of a member"
+    return f"`{mention.role}` names {mention.text}, which is not {what} in this workspace"
+
+
+# --- the rules ------------------------------------------------------------------------------------------------------
+
+
+class _Rules:
+    """Makes rules of entries; audiences, limits and APIs that are equal are made once."""
+
+    def __init__(self, config: Config, names: Mapping[str, str]) -> None:
+        self._config = config
+        self._names = names
+        self._audiences: dict[tuple[Name, ...], Audience] = {}
+        self._plans: dict[LimitsSection, tuple[Limits, tuple[Plan, ...]]] = {}
+        self._refs: dict[str, ApiRef] = {}
+
+    def rule(self, name: str) -> Rule:
+        config, api = self._config, self._config.apis[name]
+        terms = api.terms
+        return Rule(
+            name=name,
+            api=self._ref(name),
+            title=api.title or name,
+            description=api.description or "",
+            docs=api.docs,
+            listen_path=api.listen_path or f"/{name}/",
+            auth_header=api.auth_header,
+            gateway_url=api.gateway_url or config.tyk.gateway_url,
+            requesters=self._audience(api.requesters),
+            approvals=terms.approvals,
+            approvers=self._audience(terms.approvers),
+            approvals_channel=api.approvals_channel or config.slack.approvals_channel,
+            plans=self._plans_of(api),
+            lifetimes=terms.lifetimes,
+            reason_required=terms.reason == "required",
+            lapses_after=terms.request_lapses_after,
+            hide_token_after=terms.hide_token_after,
+            review_every=terms.review_every,
+        )
+
+    def _ref(self, name: str) -> ApiRef:
+        if name not in self._refs:
+            api = self._config.apis[name]
+            self._refs[name] = ApiRef(api.api_id, api.api_name or name, api.versions)
+        return self._refs[name]
+
+    def _plans_of(self, api: Entry) -> tuple[Plan, ...]:
+        usual = api.terms.limits
+        if usual not in self._plans:
+            limits = limits_of(usual)
+            self._plans[usual] = (limits, (Plan(SINGLE_PLAN, limits),))
+        limits, single = self._plans[usual]
+        if api.plans is None:
+            return single
+        return tuple(
+            Plan(name, plan.limits or limits, plan.tyk_policies or (), tuple(map(self._ref, plan.also_opens)))
+            for name, plan in api.plans.items()
+        )
+
+    def _audience(self, names: tuple[Name, ...]) -> Audience:
+        if names not in self._audiences:
+            self._audiences[names] = self._looked_up(names)
+        return self._audiences[names]
+
+    def _looked_up(self, names: tuple[Name, ...]) -> Audience:
+        def ids(*kinds: Kind) -> frozenset[str]:
+            return frozenset(self._names.get(name.text, name.text) for name in names if name.kind in kinds)
+
+        return Audience(
+            everyone=bool(ids(Kind.EVERYONE)),
+            groups=ids(Kind.GROUP, Kind.GROUP_HANDLE),
+            users=ids(Kind.USER, Kind.EMAIL),
+            channels=ids(Kind.CHANNEL),
+        )
+
+
+# --- the digest -----------------------------------------------------------------------------------------------------
+
+
+def _digest(file: Checked) -> str:
+    """Twelve hex digits that change when the meaning does: comments, order of names and what is left to a default do not.
+
+    They are those of one JSON text, which is told to the hash entry by entry: it may be longer than the file.
+    """
+    encode = json.JSONEncoder(sort_keys=True).encode
+    meaning = _Meaning()
+    told = hashlib.sha256(b'{"apis": {')
+    for place, name in enumerate(sorted(file.apis)):
+        entry = encode(meaning.of(name, file.apis[name]))
+        told.update(f"{', ' if place else ''}{encode(name)}: {entry}".encode())
+    tyk = file.tyk.model_dump(mode="json", exclude={"at_once"})  # of speed, not of who may have what
+    rest = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
+    told.update(f"}}, {encode(rest)[1:]}".encode())
+    return told.hexdigest()[:12]
+
+
+class _Meaning:
+    """Entries as plain JSON values."""
+
+    def __init__(self) -> None:
+        self._terms: dict[int, dict[str, Any]] = {}
+
+    def of(self, name: str, api: Entry) -> dict[str, Any]:
+        return self._of_terms(api.terms) | {
+            "api_id": api.api_id,
+            "api_name": api.api_name or name,
+            "title": api.title or name,
+            "description": api.description,
+            "docs": api.docs,
+            "listen_path": api.listen_path or f"/{name}/",
+            "auth_header": api.auth_header,
+            "versions": api.versions,
+            "gateway_url": api.gateway_url,
+            "requesters": sorted({who.text for who in api.requesters}),
+            "plans": [(key, _plan_meaning(plan)) for key, plan in api.plans.items()] if api.plans else None,
+            "approvals_channel": api.approvals_channel,
+        }
+
+    def _of_terms(self, terms: Terms) -> dict[str, Any]:
+        told = self._terms.get(id(terms))  # equal terms are one object
+        if told is None:
+            told = self._terms[id(terms)] = terms.model_dump(mode="json")
+            told["approvers"] = sorted(set(told["approvers"]))
+        return told
+
+
+def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:
+    return {
+        "limits": asdict(plan.limits) if plan.limits else None,
+        "tyk_policies": plan.tyk_policies,
+        "also_opens": plan.also_opens,
+    }
+
+
+# --- what changed ---------------------------------------------------------------------------------------------------
+
+
+def summary(source: Rulebook | Config) -> dict[str, Any]:
+    """The configuration in a few plain JSON values, to be kept and compared: `{digest, apis: {name: {approvals, requesters,
+    approvers}}}`. A Rulebook gives ids, a Config the names as written: compare like with like."""
+    if isinstance(source, Rulebook):
+        return {"digest": source.digest, "apis": {name: _rule_summary(rule) for name, rule in source.rules.items()}}
+    return {"digest": source.digest, "apis": {name: _entry_summary(source, name) for name in source.apis}}
+
+
+def _rule_summary(rule: Rule) -> dict[str, Any]:
+    return {
+        "approvals": rule.approvals,
+        "requesters": _ids(rule.requesters),
+        "approvers": _ids(rule.approvers),
+    }
+
+
+def _entry_summary(config: Config, name: str) -> dict[str, Any]:
+    terms = config.terms(name)
+    return {
+        "approvals": terms.approvals,
+        "requesters": sorted({who.text for who in config.apis[name].requesters}),
+        "approvers": sorted({who.text for who in terms.approvers}),
+    }
+
+
+def _ids(audience: Audience) -> list[str]:
+    return ["everyone"] * audience.everyone + sorted(audience.groups | audience.users | audience.channels)
+
+
+def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+    """The differences of a new summary from the old one: `{digest, added, removed, approvals_fell, people_changed}`."""
+    before: Mapping[str, Any] = old["apis"] if old else {}
+    after: Mapping[str, Any] = new["apis"]
+    both = sorted(before.keys() & after.keys())
+    return {
+        "digest": new["digest"],
+        "added": sorted(after.keys() - before.keys()),
+        "removed": sorted(before.keys() - after.keys()),
+        "approvals_fell": [name for name in both if after[name]["approvals"] < before[name]["approvals"]],
+        "people_changed": [name for name in both if _people_of(after[name]) != _people_of(before[name])],
+    }
+
+
+def _people_of(entry: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    return entry["requesters"], entry["approvers"]
