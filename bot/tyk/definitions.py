@@ -20,6 +20,8 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
+from bot.tyk.names import one_line
+
 AUTHORIZATION: Final = "Authorization"
 UNVERSIONED: Final = ("Default",)
 
@@ -100,7 +102,7 @@ class ApiDefinition:
     @property
     def url_path(self) -> str:
         """The listen path as a caller writes it in an address; of a pattern, with its braces."""
-        return quote(self.listen_path, safe="/{}|!$&'()*+,;=:@~^[]")
+        return quote(f"/{self.listen_path.removeprefix('/')}", safe="/{}|!$&'()*+,;=:@~^[]", errors="replace")
 
     @property
     def what(self) -> str:
@@ -143,7 +145,7 @@ def why_not_in_header(definition: ApiDefinition) -> str | None:
     if (reason := why_not(definition)) is not None or token.header is not None:
         return reason
     where = f"the query parameter {token.query}" if token.query else f"the cookie {token.cookie}"
-    return f"It takes its token in {where}, not in a header."
+    return one_line(f"It takes its token in {where}, not in a header.")
 
 
 def asked_besides(definition: ApiDefinition) -> tuple[str, ...]:
@@ -180,7 +182,8 @@ def unfit(asked: str, found: ApiDefinition | None) -> Unfit | None:
     if found is None:
         return Unfit("tyk_api_unknown", f"Tyk has no API {asked}.")
     if found.api_id != asked:
-        return Unfit("tyk_api_id", f"{asked} is not the id that keys go by. Tyk calls it {found.api_id}: write that.")
+        known = one_line(found.api_id)
+        return Unfit("tyk_api_id", f"{asked} is not the id that keys go by. Tyk calls it {known}: write that.")
     if not found.active:
         return Unfit("tyk_api_inactive", f"Tyk's {found.what} {asked} is not active.")
     if (reason := why_not(found)) is not None:

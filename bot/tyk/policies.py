@@ -12,6 +12,10 @@ from typing import Any
 
 from bot.core.model import Plan
 from bot.tyk.definitions import Json, part, text
+from bot.tyk.names import one_line
+
+_MOST = 1e15  # what is beyond, or no number, is not believed
+_LONGEST = 1e10  # seconds: three hundred years
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def read(listed: Json) -> TykPolicy:
         text(listed, "name") or policy_id,
         active=listed.get("active", True) is not False and listed.get("is_inactive") is not True,
         opens=frozenset(part(listed, "access_rights")) if _sets(partitions, "acl", "per_api") else frozenset(),
-        key_expires_in=int(_number(listed, "key_expires_in") or 0),
+        key_expires_in=int(min(_number(listed, "key_expires_in") or 0, _LONGEST)),
         internal_id=internal_id,
         limits=_limits(listed, partitions),
         limits_each_api=partitions.get("per_api") is True,
@@ -81,7 +85,8 @@ def policy_complaints(plan: Plan, listed: frozenset[str], policies: Mapping[str,
         elif not policy.active:
             complaints.append(f"The Tyk policy {name} is not active.")
         elif extra := sorted(policy.opens - listed):
-            complaints.append(f"The Tyk policy {name} also opens {', '.join(extra)}: list it under also_opens.")
+            said = one_line(", ".join(extra))
+            complaints.append(f"The Tyk policy {name} also opens {said}: list it under also_opens.")
     return complaints
 
 
@@ -102,4 +107,5 @@ def _sets(partitions: Json, *parts: str) -> bool:
 
 def _number(listed: Json, name: str) -> float | None:
     found: Any = listed.get(name)
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    return found if is_number and -_MOST <= found <= _MOST else None
