@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.config.sections import PlanSection
 from bot.core.model import Limits, Plan
 from bot.tyk.policies import PolicyLimits, TykPolicy, by_either_name, policy_complaints, read
 
@@ -85,3 +86,11 @@ def test_odd_numbers_are_none(odd: Any) -> None:
     """What is no number that a limit could be is not believed."""
     policy = read(LISTED | {"rate": odd, "key_expires_in": odd})
     assert (policy.limits.rate, policy.key_expires_in) == (None, 0)
+
+
+def test_the_file_takes_the_names_that_occur() -> None:
+    """A policy's name may be base64, as the Operator writes it, with = and + in it."""
+    for name in ("YXBpL3JlcG9ydHM=", "a+b/c==", "6333f0348f47e40001da45dd"):
+        assert PlanSection.model_validate({"tyk_policies": [name]}).tyk_policies == (name,)
+    with pytest.raises(ValueError, match="an id as Tyk shows it"):
+        PlanSection.model_validate({"tyk_policies": ["a b"]})
