@@ -23,7 +23,7 @@ from bot.tyk.dashboard import (
     Unavailable,
 )
 from bot.tyk.definitions import unfit
-from bot.tyk.policies import TykPolicy, by_either_name, policy_complaints
+from bot.tyk.policies import TykPolicy, policy_complaints
 
 __all__ = ["FRESH_FOR", "Catalogue", "Keys", "fingerprint", "policy_complaints", "told_by_meaning"]
 
@@ -102,7 +102,7 @@ class Catalogue:
 
     async def policies(self) -> dict[str, TykPolicy]:
         if self._policies is None or self._clock() - self._policies[0] >= FRESH_FOR:
-            self._policies = (self._clock(), by_either_name(await self._dashboard.policies()))
+            self._policies = (self._clock(), {policy.id: policy for policy in await self._dashboard.policies()})
         return self._policies[1]
 
 

@@ -88,6 +88,11 @@ def test_what_no_key_is_made_for(found: ApiDefinition, said: str) -> None:
             "Tyk has the versions v1, v2 of it, the file says Default: a key for others opens nothing.",
         ),
         (
+            replace(FOUND, versions=("v\n1",)),
+            "versions",
+            "Tyk has the versions v 1 of it, the file says Default: a key for others opens nothing.",
+        ),
+        (
             replace(FOUND, token=TokenPlaces("x-api-key")),
             "auth_header",
             "Tyk takes the token in x-api-key, the file says Authorization.",

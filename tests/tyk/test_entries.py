@@ -58,6 +58,7 @@ def test_what_takes_a_token_is_an_entry() -> None:
         (ApiDefinition("k1", "Key", token=TokenPlaces(None, "key")), "It takes its token in the query parameter key"),
         (ApiDefinition("k1", "Ref", "secrets://path"), "a reference that only the Gateway can look up"),
         (ApiDefinition("k1", "Wild", domain="{sub}.example.com"), "Its domain {sub}.example.com is no address"),
+        (ApiDefinition("k1", "Wild", domain="{sub}\n.example.com"), "Its domain {sub} .example.com is no address"),
         (ApiDefinition("k 1", "Id"), "The file cannot hold its api_id as Tyk has it."),
         (ApiDefinition("k1", "Long", versions=("v" * 76,)), "The file cannot hold its versions as Tyk has it."),
         (

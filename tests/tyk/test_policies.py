@@ -32,6 +32,7 @@ def plan(*names: str) -> Plan:
 def test_both_names_are_read() -> None:
     """A policy has its own name and the database's; where it has none of its own, the one counts once."""
     assert read(LISTED).names == ("YXBpL3JlcG9ydHM=", "6333f0348f47e40001da45dd")
+    assert read(LISTED | {"id": ""}).id == "6333f0348f47e40001da45dd"
     assert read(LISTED | {"id": ""}).names == ("6333f0348f47e40001da45dd",)
     assert read({}).names == ()
 
