@@ -225,8 +225,8 @@ ChannelId = Annotated[
 ]
 TykId = Annotated[
     str,
-    AfterValidator(matching(r"^[A-Za-z0-9._~-]{1,128}$", "an id as Tyk shows it (letters, digits, . _ ~ -)")),
-    Field(json_schema_extra={"pattern": "^[A-Za-z0-9._~-]{1,128}$"}),
+    AfterValidator(matching(r"^[A-Za-z0-9._~+/=-]{1,128}$", "an id as Tyk shows it (letters, digits, . _ ~ - + / =)")),
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9._~+/=-]{1,128}$"}),
 ]
 Title = Annotated[str, AfterValidator(line(75)), Field(json_schema_extra={"minLength": 1, "maxLength": 75})]
 Sentence = Annotated[str, AfterValidator(line(300)), Field(json_schema_extra={"minLength": 1, "maxLength": 300})]

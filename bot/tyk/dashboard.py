@@ -32,6 +32,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from bot.tyk import definitions, policies
+from bot.tyk.definitions import ApiDefinition
+from bot.tyk.policies import TykPolicy
+
 __all__ = [
     "ApiDefinition",
     "CreatedKey",
@@ -119,27 +123,6 @@ class CreatedKey:
     key_hash: str | None
 
 
-@dataclass(frozen=True)
-class ApiDefinition:
-    api_id: str
-    name: str
-    listen_path: str
-    versions: tuple[str, ...]
-    auth_header: str
-    active: bool
-
-
-@dataclass(frozen=True)
-class TykPolicy:
-    """`opens` are the APIs whose access rights the policy replaces with its own; none where it leaves them alone."""
-
-    id: str
-    name: str
-    active: bool
-    opens: frozenset[str]
-    key_expires_in: int
-
-
 class Dashboard:
     """`timeout` bounds each call as a whole, in seconds; `at_once` is how many calls have a connection at the same time.
 
@@ -205,7 +188,7 @@ class Dashboard:
         answer.success()
 
     async def apis(self) -> tuple[ApiDefinition, ...]:
-        """Every API that the Dashboard user may see."""
+        """Every API that the Dashboard user may see; MCP proxies have a list of their own."""
         whole = await self._call("GET", "/api/apis", params={"p": "-1"})
         if whole.succeeded or not isinstance(whole.failure(), Rejected):
             body = whole.success()
@@ -213,15 +196,36 @@ class Dashboard:
                 return _each_once(_apis_in(body))
         return _each_once([api for body in await self._paged("/api/apis") for api in _apis_in(body)])
 
+    async def mcps(self) -> tuple[ApiDefinition, ...]:
+        """Every MCP proxy that the Dashboard user may see; none where the Dashboard knows of no such thing (before 5.13) or the
+        user lacks the permission `mcp`."""
+        first = await self._call("GET", "/api/mcps")
+        if first.status in (403, 404) or first.is_html:
+            return ()
+        bodies = [first.success()]
+        if (pages := _pages(bodies[0])) > 1:
+            # Tyk's specification counts these pages from 0, its other lists from 1: asked for both, none is left out
+            for number in range(min(pages, MOST_PAGES) + 1):
+                answer = await self._call("GET", "/api/mcps", params={"p": str(number)})
+                bodies.append(answer.success())
+        return _each_once([api for body in bodies for api in _mcps_in(body)])
+
     async def api(self, api_id: str) -> ApiDefinition | None:
-        """One API, or None where Tyk itself says that it knows no such API."""
+        """One API or MCP proxy, or None where Tyk itself says that it knows no such thing.
+
+        Tyk answers to the internal id as well: the `api_id` of what is returned is the one that keys go by.
+        """
         answer = await self._call("GET", f"/api/apis/{_segment(api_id)}")
         if answer.says(400, _UNKNOWN_API) or answer.says(404, _UNKNOWN_API):
+            return await self._mcp(api_id)
+        return _definition(answer.success())
+
+    async def _mcp(self, api_id: str) -> ApiDefinition | None:
+        """One MCP proxy; its Dashboard says 400 of an API that is none, an older one 404 of the path."""
+        answer = await self._call("GET", f"/api/mcps/{_segment(api_id)}")
+        if answer.status in (400, 403, 404) or answer.is_html:
             return None
-        found = _api(answer.success())
-        if found is None:
-            raise NotTyk("tyk_odd_answer", "The answer holds no API definition.")
-        return found
+        return _definition(answer.success(), is_mcp=True)
 
     async def policies(self) -> tuple[TykPolicy, ...]:
         """Every policy that the Dashboard user may see."""
@@ -492,8 +496,6 @@ def _seconds(retry_after: str | None) -> float | None:
 
 # --- what is listed ---------------------------------------------------------------------------------------------------
 
-_CATEGORIES: Final = re.compile(r"(\s+#\S+)+\s*$")  # the Dashboard keeps an API's categories at the end of its name
-
 
 def _pages(body: Mapping[str, Any]) -> int:
     pages = body.get("pages", body.get("Pages"))
@@ -513,71 +515,23 @@ def _listed(body: Mapping[str, Any], *names: str) -> list[Any]:
 
 
 def _apis_in(body: Mapping[str, Any]) -> list[ApiDefinition]:
-    return [api for wrapper in _listed(body, "apis") if (api := _api(wrapper)) is not None]
+    return [api for wrapper in _listed(body, "apis") if (api := definitions.read(wrapper)) is not None]
+
+
+def _mcps_in(body: Mapping[str, Any]) -> list[ApiDefinition]:
+    return [api for wrapper in _listed(body, "mcps") if (api := definitions.read(wrapper, is_mcp=True)) is not None]
+
+
+def _definition(body: Mapping[str, Any], *, is_mcp: bool = False) -> ApiDefinition:
+    found = definitions.read(body, is_mcp=is_mcp)
+    if found is None:
+        raise NotTyk("tyk_odd_answer", "The answer holds no API definition.")
+    return found
 
 
 def _each_once(apis: Iterable[ApiDefinition]) -> tuple[ApiDefinition, ...]:
     return tuple({api.api_id: api for api in apis}.values())
 
 
-def _api(wrapper: Any) -> ApiDefinition | None:
-    """A classic definition, wrapped or bare, or an OAS one: there the classic one may be beside it, or not."""
-    classic = _inner(wrapper, "api_definition") or (wrapper if _inner(wrapper, "proxy") else {})
-    oas = _inner(wrapper, "oas")
-    tyk = _inner(oas, "x-tyk-api-gateway")
-    api_id = classic.get("api_id") or _inner(tyk, "info").get("id")
-    if not isinstance(api_id, str):
-        return None
-    return ApiDefinition(
-        api_id,
-        _CATEGORIES.sub("", str(classic.get("name") or _inner(tyk, "info").get("name") or api_id)),
-        str(_inner(classic, "proxy").get("listen_path") or _inner(tyk, "server", "listenPath").get("value") or "/"),
-        _versions(classic),
-        _auth_header(classic, oas),
-        bool(classic.get("active", _inner(tyk, "info", "state").get("active", True))),
-    )
-
-
-def _inner(value: Any, *path: str) -> Mapping[str, Any]:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _versions(classic: Mapping[str, Any]) -> tuple[str, ...]:
-    data = _inner(classic, "version_data")
-    if data.get("not_versioned", True):
-        return ("Default",)
-    return tuple(_inner(data, "versions")) or ("Default",)
-
-
-def _auth_header(classic: Mapping[str, Any], oas: Mapping[str, Any]) -> str:
-    gateway = _inner(oas, "x-tyk-api-gateway", "server", "authentication", "securitySchemes")
-    schemes = _inner(oas, "components", "securitySchemes")
-    headers = [
-        _inner(classic, "auth_configs", "authToken").get("auth_header_name"),
-        _inner(classic, "auth").get("auth_header_name"),
-        *(_inner(gateway, name, "header").get("name") for name in gateway),
-        *(_inner(schemes, name).get("name") for name in schemes if _inner(schemes, name).get("in") == "header"),
-    ]
-    return next((header for header in headers if isinstance(header, str) and header), "Authorization")
-
-
 def _policies_in(body: Mapping[str, Any]) -> list[TykPolicy]:
-    return [_policy(one) for one in _listed(body, "Data", "data") if isinstance(one, dict)]
-
-
-def _policy(listed: Mapping[str, Any]) -> TykPolicy:
-    policy_id = str(listed.get("id") or listed.get("_id") or "")
-    return TykPolicy(
-        policy_id,
-        str(listed.get("name") or policy_id),
-        bool(listed.get("active", True)) and not listed.get("is_inactive", False),
-        frozenset(_inner(listed, "access_rights")) if _sets_access(_inner(listed, "partitions")) else frozenset(),
-        int(listed.get("key_expires_in") or 0),
-    )
-
-
-def _sets_access(partitions: Mapping[str, Any]) -> bool:
-    """A policy sets all there is, or, where it is partitioned, only its parts."""
-    return not any(partitions.values()) or bool(partitions.get("acl") or partitions.get("per_api"))
+    return [policies.read(one) for one in _listed(body, "Data", "data") if isinstance(one, dict)]

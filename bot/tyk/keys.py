@@ -14,16 +14,18 @@ from bot.core.faults import OutcomeUnknown as LostOutcome
 from bot.core.model import Key, Plan, Record
 from bot.tyk import session
 from bot.tyk.dashboard import (
-    ApiDefinition,
     Dashboard,
     DashboardError,
     KeyMissing,
     KeysBy,
     OutcomeUnknown,
     Rejected,
-    TykPolicy,
     Unavailable,
 )
+from bot.tyk.definitions import unfit
+from bot.tyk.policies import TykPolicy, policy_complaints
+
+__all__ = ["FRESH_FOR", "Catalogue", "Keys", "fingerprint", "policy_complaints", "told_by_meaning"]
 
 FRESH_FOR = 60.0
 
@@ -74,47 +76,34 @@ class Catalogue:
     def __init__(self, dashboard: Dashboard, clock: Callable[[], float] = time.monotonic) -> None:
         self._dashboard = dashboard
         self._clock = clock
-        self._apis: dict[str, tuple[float, ApiDefinition]] = {}
+        self._fit: dict[str, float] = {}
         self._policies: tuple[float, dict[str, TykPolicy]] | None = None
 
     async def check(self, api_id: str, plan: Plan) -> None:
-        """Raises Permanent for an unknown API or policy, or a policy that opens more than the plan lists."""
-        if await self.api(api_id) is None:
-            raise Permanent("tyk_api_unknown", f"Tyk has no API {api_id}")
+        """Raises Permanent for an API, of those that the key would open, which no key can open or which goes by another id, and
+        for a policy that is unknown or opens more than the plan lists."""
+        opened = (api_id, *(api.api_id for api in plan.also_opens))
+        for one in opened:
+            await self._check_api(one)
         if plan.tyk_policies:
-            listed = frozenset({api_id, *(api.api_id for api in plan.also_opens)})
+            listed = frozenset(opened)
             if policy_complaints(plan, listed, await self.policies()):
                 self._policies = None
             for complaint in policy_complaints(plan, listed, await self.policies()):
                 raise Permanent("tyk_policy", complaint)
 
-    async def api(self, api_id: str) -> ApiDefinition | None:
-        at, known = self._apis.get(api_id, (0.0, None))
-        if known is not None and self._clock() - at < FRESH_FOR:
-            return known
-        found = await self._dashboard.api(api_id)
-        if found is not None:
-            self._apis[api_id] = (self._clock(), found)
-        return found
+    async def _check_api(self, api_id: str) -> None:
+        checked = self._fit.get(api_id)
+        if checked is not None and self._clock() - checked < FRESH_FOR:
+            return
+        if (found := unfit(api_id, await self._dashboard.api(api_id))) is not None:
+            raise Permanent(found.code, found.text)
+        self._fit[api_id] = self._clock()
 
     async def policies(self) -> dict[str, TykPolicy]:
         if self._policies is None or self._clock() - self._policies[0] >= FRESH_FOR:
             self._policies = (self._clock(), {policy.id: policy for policy in await self._dashboard.policies()})
         return self._policies[1]
-
-
-def policy_complaints(plan: Plan, listed: frozenset[str], policies: dict[str, TykPolicy]) -> list[str]:
-    """The reasons that a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
-    complaints = []
-    for policy_id in plan.tyk_policies:
-        policy = policies.get(policy_id)
-        if policy is None:
-            complaints.append(f"Tyk has no policy {policy_id}.")
-        elif not policy.active:
-            complaints.append(f"The Tyk policy {policy_id} is not active.")
-        elif extra := sorted(policy.opens - listed):
-            complaints.append(f"The Tyk policy {policy_id} also opens {', '.join(extra)}: list it under also_opens.")
-    return complaints
 
 
 def fingerprint(token: str) -> str:

@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -232,6 +232,110 @@ async def test_an_api_may_want_another_header(world: World) -> None:
     assert (await world.use("/billing/", token))[0] == 401
     answer = await world.http.get(f"{world.tyk.gateway_url}/billing/", headers={"x-api-key": token})
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scheme", "status", "said", "without"),
+    [
+        ("jwt", 403, "Key not authorized", 400),
+        ("oauth", 400, "Authorization field missing", 400),
+        ("openid", 401, "Key not authorised", 401),
+        ("basic", 400, "Attempted access with malformed header, header not in basic auth format", 401),
+        ("hmac", 400, "Authorization field missing, malformed or invalid", 400),
+        ("mtls", 403, "Client TLS certificate is required", 403),
+        ("plugin", 403, "Key not authorised", 403),
+    ],
+)
+async def test_an_api_that_takes_no_token(world: World, scheme: str, status: int, said: str, without: int) -> None:
+    """A token opens no API that takes something else, and the Gateway says so in that scheme's words."""
+    token = (await world.create())["key_id"]
+    world.tyk.add_api("billing", "Billing", "/billing/", schemes=[scheme])
+    assert await world.use("/billing/", token) == (status, {"error": said})
+    assert (await world.use("/billing/", None))[0] == without
+    assert world.tyk.usable_keys() == []
+
+
+async def test_an_oauth_api_knows_no_client_of_a_token(world: World) -> None:
+    """Shown as an OAuth client's, a token of a key is refused; so is another kind of header."""
+    token = (await world.create())["key_id"]
+    world.tyk.add_api("billing", "Billing", "/billing/", schemes=["oauth"])
+    assert await world.use("/billing/", f"Bearer {token}") == (403, {"error": "Key not authorised"})
+    assert await world.use("/billing/", f"Basic {token}") == (400, {"error": "Bearer token malformed"})
+
+
+async def test_a_keyless_api_is_open(world: World) -> None:
+    """A keyless API opens to anybody, and a key opens nothing there that was not open."""
+    token = (await world.create())["key_id"]
+    world.tyk.add_api("billing", "Billing", "/billing/", schemes=["keyless"])
+    for shown in (None, token, "nonsense"):
+        assert (await world.use("/billing/", shown))[0] == 200
+    assert world.tyk.usable_keys() == []
+
+
+async def test_every_scheme_is_asked_for(world: World) -> None:
+    """Of several schemes all must be met: a token alone does not open an API that wants a JWT as well."""
+    token = (await world.create())["key_id"]
+    world.tyk.add_api("billing", "Billing", "/billing/", schemes=["token", "jwt"])
+    assert await world.use("/billing/", token) == (403, {"error": "Key not authorized"})
+
+
+async def test_a_token_may_go_elsewhere(world: World) -> None:
+    """A query parameter or a cookie carries the token where the API names one; the header then only where it is on."""
+    world.tyk.add_api("billing", "Billing", "/billing/", in_header=False, query="key", cookie="sid")
+    token = (await world.create())["key_id"]
+    assert await world.use("/billing/", token) == (401, {"error": "Authorization field missing"})
+    assert (await world.use(f"/billing/?key={token}", None))[0] == 200
+    by_cookie = await world.http.get(f"{world.tyk.gateway_url}/billing/", headers={"cookie": f"sid={token}"})
+    assert by_cookie.status_code == 200
+    assert world.tyk.opens(token, "/billing/")[0] == 200
+
+
+async def test_an_api_has_two_ids(world: World) -> None:
+    """The Dashboard answers to either id; a key that names the database's opens nothing."""
+    internal_id = world.tyk.apis["billing"].internal_id
+    told = (await world.call("GET", f"/api/apis/{internal_id}")).json()["api_definition"]
+    assert (told["api_id"], told["id"]) == ("billing", internal_id)
+    rights = {internal_id: {"api_id": internal_id, "api_name": "Billing", "versions": ["Default"]}}
+    token = (await world.create(access_rights=rights))["key_id"]
+    assert (await world.use("/billing/", token))[0] == 403
+
+
+@pytest.mark.parametrize(("by", "known"), [("either", [200, 200]), ("id", [200, 500]), ("_id", [500, 200])])
+async def test_a_policy_has_two_names(world: World, by: Literal["either", "id", "_id"], known: list[int]) -> None:
+    """The Dashboard lists both; a Gateway goes by one of them, as it is set up."""
+    world.tyk.switches.policies_by = by
+    policy = world.tyk.add_policy("YXBpL3JlcG9ydHM=", opens=["billing"])
+    (listed,) = (await world.call("GET", "/api/portal/policies")).json()["Data"]
+    names = [listed["id"], listed["_id"]]
+    assert names == [policy.id, policy.internal_id]
+    answers = [await world.call("POST", "/api/keys", world.session(apply_policies=[name])) for name in names]
+    assert [answer.status_code for answer in answers] == known
+
+
+async def test_mcp_proxies_have_a_list_of_their_own(world: World) -> None:
+    """MCP proxies are OAS documents under /api/mcps and absent from /api/apis; keys open them all the same."""
+    world.tyk.add_api("weather", "Weather", "/weather-mcp/", mcp=True)
+    (listed,) = (await world.call("GET", "/api/mcps")).json()["mcps"]
+    assert listed["x-tyk-api-gateway"]["info"]["id"] == "weather"
+    assert [one["api_definition"]["api_id"] for one in (await world.call("GET", "/api/apis")).json()["apis"]] == [
+        "billing",
+        "search",
+    ]
+    statuses = [
+        (await world.call("GET", path)).status_code
+        for path in ("/api/mcps/weather", "/api/mcps/billing", "/api/mcps/nope", "/api/apis/weather")
+    ]
+    assert statuses == [200, 400, 404, 400]
+    rights = {"weather": {"api_id": "weather", "api_name": "Weather", "versions": []}}
+    assert (await world.use("/weather-mcp/", (await world.create(access_rights=rights))["key_id"]))[0] == 200
+
+
+async def test_not_every_dashboard_has_mcp_proxies(world: World) -> None:
+    """Before 5.13 the path is unknown, and after it the user may lack the permission."""
+    world.tyk.switches.mcps = "unknown"
+    assert (await world.call("GET", "/api/mcps")).status_code == 404
+    world.tyk.switches.mcps = "forbidden"
+    assert (await world.call("GET", "/api/mcps/x")).status_code == 403
 
 
 async def test_a_policy_may_switch_keys_off(world: World) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
-from bot.local.tyk.state import Api, KeyEntry, Policy, RefusedError, Session, State, page_of
+from bot.local.tyk import definitions
+from bot.local.tyk.state import KeyEntry, RefusedError, Session, State, page_of
 
 _NUMBERS = ("allowance", "rate", "per", "expires", "quota_max", "quota_renews", "quota_remaining", "quota_renewal_rate")
 _WANTED = {*_NUMBERS, "access_rights", "meta_data"}
@@ -40,6 +40,8 @@ class Dashboard:
             web.delete("/api/keys/{name}", self._guarded(self.delete)),
             web.get("/api/apis", self._guarded(self.list_apis)),
             web.get("/api/apis/{api_id}", self._guarded(self.read_api)),
+            web.get("/api/mcps", self._guarded(self.list_mcps)),
+            web.get("/api/mcps/{api_id}", self._guarded(self.read_mcp)),
             web.get("/api/portal/policies", self._guarded(self.list_policies)),
         ]
 
@@ -89,19 +91,39 @@ class Dashboard:
         number = _page(request)
         if number < 0 and self._state.switches.refuse_all_pages:
             return _error(400, "Could not retrieve APIs.")
-        listed, pages = page_of(list(self._state.apis.values()), number, self._state.switches.page_size)
-        return web.json_response({"apis": [_wrapped(api, self._state.org_id) for api in listed], "pages": pages})
+        rest = [api for api in self._state.apis.values() if not api.mcp]
+        listed, pages = page_of(rest, number, self._state.switches.page_size)
+        return web.json_response(
+            {"apis": [definitions.wrapped(api, self._state.org_id) for api in listed], "pages": pages}
+        )
 
     async def read_api(self, request: web.Request) -> web.Response:
-        api = self._state.apis.get(request.match_info["api_id"])
-        if api is None:
+        api = self._state.api(request.match_info["api_id"])
+        if api is None or api.mcp:
             return _error(400, "Could not retrieve API detail")
-        return web.json_response(_wrapped(api, self._state.org_id))
+        return web.json_response(definitions.wrapped(api, self._state.org_id))
+
+    async def list_mcps(self, request: web.Request) -> web.Response:
+        self._check_mcps()
+        proxies = [api for api in self._state.apis.values() if api.mcp]
+        listed, pages = page_of(proxies, _page(request), self._state.switches.page_size)
+        return web.json_response({"mcps": [definitions.oas(api, self._state.org_id) for api in listed], "pages": pages})
+
+    async def read_mcp(self, request: web.Request) -> web.Response:
+        self._check_mcps()
+        api = self._state.api(request.match_info["api_id"])
+        if api is None:
+            return _error(404, "Could not retrieve API detail")
+        if not api.mcp:
+            return _error(400, "API is not an MCP proxy")
+        return web.json_response(definitions.oas(api, self._state.org_id))
 
     async def list_policies(self, request: web.Request) -> web.Response:
         policies = list(self._state.policies.values())
         listed, pages = page_of(policies, _page(request), self._state.switches.page_size)
-        return web.json_response({"Data": [_listed_policy(one, self._state.org_id) for one in listed], "Pages": pages})
+        return web.json_response(
+            {"Data": [definitions.listed_policy(one, self._state.org_id) for one in listed], "Pages": pages}
+        )
 
     # --- what all share ---
 
@@ -141,6 +163,14 @@ class Dashboard:
             raise _AnsweredError(_error(400, "Key requested by hash but key hashing is not enabled"))
         if not allowed:
             raise _AnsweredError(_error(400, "Keys cannot be changed by their hash."))
+
+    def _check_mcps(self) -> None:
+        """A Dashboard before 5.13 has no such path; a later one asks for a permission of its own."""
+        match self._state.switches.mcps:
+            case "unknown":
+                raise web.HTTPNotFound
+            case "forbidden":
+                raise _AnsweredError(_error(403, "access denied: You do not have permission to access /api/mcps"))
 
     def _named(self, request: web.Request) -> KeyEntry | None:
         return self._state.find(request.match_info["name"], hashed=_by_hash(request))
@@ -203,50 +233,3 @@ def _is_well_formed(session: Mapping[str, Any]) -> bool:
             isinstance(right, dict) and {"api_id", "api_name", "versions"} <= right.keys() for right in rights.values()
         )
     )
-
-
-def _wrapped(api: Api, org_id: str) -> dict[str, Any]:
-    wrapper: dict[str, Any] = {
-        "api_model": {},
-        "api_definition": {
-            "api_id": api.api_id,
-            "name": api.name,
-            "org_id": org_id,
-            "active": api.active,
-            "is_oas": api.oas,
-            "auth": {"auth_header_name": api.auth_header},
-            "auth_configs": {"authToken": {"auth_header_name": api.auth_header}},
-            "proxy": {"listen_path": api.listen_path, "strip_listen_path": True},
-            "version_data": {
-                "not_versioned": api.versions == ("Default",),
-                "versions": {name: {"name": name} for name in api.versions},
-            },
-        },
-        "hook_references": [],
-        "user_owners": [],
-        "user_group_owners": [],
-        "is_site": False,
-    }
-    return wrapper | ({"oas": _oas(api)} if api.oas else {})
-
-
-def _oas(api: Api) -> dict[str, Any]:
-    scheme = {"authToken": {"enabled": True, "header": {"enabled": True, "name": api.auth_header}}}
-    return {
-        "openapi": "3.0.3",
-        "info": {"title": api.name, "version": "1.0.0"},
-        "paths": {},
-        "components": {"securitySchemes": {"authToken": {"type": "apiKey", "in": "header", "name": api.auth_header}}},
-        "x-tyk-api-gateway": {
-            "info": {"id": api.api_id, "name": api.name, "state": {"active": api.active}},
-            "server": {
-                "listenPath": {"value": api.listen_path, "strip": True},
-                "authentication": {"enabled": True, "securitySchemes": scheme},
-            },
-        },
-    }
-
-
-def _listed_policy(policy: Policy, org_id: str) -> dict[str, Any]:
-    listed = asdict(policy) | {"_id": policy.id.encode().hex()[:24], "org_id": org_id, "tags": list(policy.tags)}
-    return {name: 0 if value is None else value for name, value in listed.items()}

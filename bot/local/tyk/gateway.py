@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from bot.local.tyk.state import DISALLOWED, Api, State
+
+_MISSING = "Authorization field missing"
+_NO_BASIC = "Attempted access with malformed header, header not in basic auth format"
+
+Answer = tuple[int, dict[str, Any]]
+Look = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a caller shows: headers, query parameters and cookies by name."""
+
+    header: Look
+    query: Look = lambda _: None
+    cookie: Look = lambda _: None
 
 
 class Gateway:
@@ -21,27 +37,68 @@ class Gateway:
         return web.json_response({"status": "pass", "version": "v5.0.0", "description": "Tyk GW", "details": {}})
 
     async def serve(self, request: web.Request) -> web.Response:
-        status, body = self.answer(request.method, request.path, request.headers.get)
+        shown = Shown(request.headers.get, request.query.get, request.cookies.get)
+        status, body = self.answer(request.method, request.path, shown)
         return web.json_response(body, status=status)
 
-    def answer(self, method: str, path: str, header: Callable[[str], str | None]) -> tuple[int, dict[str, Any]]:
-        """What a call of `path` with these headers gets."""
+    def answer(self, method: str, path: str, shown: Shown) -> Answer:
+        """What a call of `path` gets: the first no to what the API asks for, in the order in which a Gateway looks."""
         api = self._api_at(path)
         if api is None:
             return 404, {"error": "Not Found"}
-        token = (header(api.auth_header) or "").removeprefix("Bearer ").strip()
+        for scheme in _ORDER:
+            if scheme in api.schemes and (refused := self._refused(scheme, api, shown)) is not None:
+                return refused[0], {"error": refused[1]}
+        return 200, {"method": method, "path": path, "api": api.name}
+
+    def _refused(self, scheme: str, api: Api, shown: Shown) -> tuple[int, str] | None:
+        if scheme == "token":
+            return self._token_refused(api, _token(api, shown).removeprefix("Bearer ").strip())
+        return _REFUSALS[scheme](shown.header("Authorization") or "")
+
+    def _token_refused(self, api: Api, token: str) -> tuple[int, str] | None:
         if not token:
-            return 401, {"error": "Authorization field missing"}
+            return 401, _MISSING
         entry = self._state.find_presented(token)
         if entry is None:
-            return 403, {"error": DISALLOWED}
-        refused = self._state.admission(entry, api, self._state.clock())
-        if refused is not None:
-            return refused[0], {"error": refused[1]}
-        return 200, {"method": method, "path": path, "api": api.name}
+            return 403, DISALLOWED
+        return self._state.admission(entry, api, self._state.clock())
 
     def _api_at(self, path: str) -> Api | None:
         """The API with the longest listen path that this path begins with."""
         active = [api for api in self._state.apis.values() if api.active]
         fitting = [api for api in active if f"{path}/".startswith(f"{api.listen_path.rstrip('/')}/")]
         return max(fitting, key=lambda api: len(api.listen_path), default=None)
+
+
+def _token(api: Api, shown: Shown) -> str:
+    """Of several places that hold one, the cookie counts before the query parameter, and that before the header."""
+    looks = ((api.cookie, shown.cookie), (api.query, shown.query), (api.in_header and api.auth_header, shown.header))
+    return next((found for name, look in looks if name and (found := look(name))), "")
+
+
+def _no_jwt(shown: str) -> tuple[int, str]:
+    return (403, "Key not authorized") if shown else (400, _MISSING)
+
+
+def _no_oauth(shown: str) -> tuple[int, str]:
+    """A token of ours, shown as an OAuth client's, belongs to no client."""
+    kind, _, rest = shown.partition(" ")
+    if not rest:
+        return 400, _MISSING
+    if kind.lower() != "bearer":
+        return 400, "Bearer token malformed"
+    return 403, "Key not authorised"
+
+
+# What the Gateway says to somebody who has nothing but a token of ours.
+_REFUSALS: dict[str, Callable[[str], tuple[int, str]]] = {
+    "mtls": lambda _: (403, "Client TLS certificate is required"),
+    "oauth": _no_oauth,
+    "basic": lambda shown: (400, _NO_BASIC) if shown else (401, _MISSING),
+    "hmac": lambda _: (400, "Authorization field missing, malformed or invalid"),
+    "jwt": _no_jwt,
+    "openid": lambda _: (401, "Key not authorised"),
+    "plugin": lambda _: (403, "Key not authorised"),
+}
+_ORDER = (*_REFUSALS, "token")

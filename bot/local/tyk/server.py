@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.local.tyk.dashboard import Dashboard
 from bot.local.tyk.faults import Call, Faults, Handler
-from bot.local.tyk.gateway import Gateway
+from bot.local.tyk.gateway import Gateway, Shown
 from bot.local.tyk.state import Api, KeyEntry, Policy, State, Switches
 
 HOST = "127.0.0.1"
@@ -122,8 +122,13 @@ class LocalTyk:
         versions: Iterable[str] = ("Default",),
         active: bool = True,
         oas: bool = False,
+        schemes: Iterable[str] = ("token",),
+        **fields: Any,
     ) -> Api:
-        api = Api(api_id, name, listen_path, auth_header, tuple(versions), active, oas)
+        """`fields` are the others of Api."""
+        api = Api(
+            api_id, name, listen_path, auth_header, tuple(versions), active, oas, schemes=tuple(schemes), **fields
+        )
         self._state.apis[api_id] = api
         return api
 
@@ -143,8 +148,8 @@ class LocalTyk:
         return self._state.usable_keys(self._state.clock() if now is None else now)
 
     def opens(self, token: str, listen_path: str) -> tuple[int, dict[str, Any]]:
-        """What the Gateway would answer a caller with this token."""
-        return self._gateway.answer("GET", listen_path, lambda _: token)
+        """What the Gateway would answer a caller with this token, wherever the API looks for one."""
+        return self._gateway.answer("GET", listen_path, Shown(lambda _: token, lambda _: token, lambda _: token))
 
     def _right(self, api_id: str) -> Mapping[str, Any]:
         api = self._state.apis.get(api_id)

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 Session = dict[str, Any]
 DISALLOWED = "Access to this API has been disallowed"
@@ -33,10 +33,17 @@ class Switches:
     refuse_unknown_apis: bool = False
     refuse_all_pages: bool = False  # p=-1 is an error
     page_size: int = 10
+    mcps: Literal["listed", "unknown", "forbidden"] = "listed"  # unknown: a Dashboard before 5.13
+    policies_by: Literal["either", "id", "_id"] = (
+        "either"  # "id" with the Gateway's allow_explicit_policy_id, else "_id"
+    )
 
 
 @dataclass
 class Api:
+    """`schemes` are what callers must show, all of it: token, keyless, jwt, oauth, openid, basic, mtls, hmac, plugin. Further
+    places of a token are `query` and `cookie`, where they have names."""
+
     api_id: str
     name: str
     listen_path: str
@@ -44,6 +51,18 @@ class Api:
     versions: tuple[str, ...] = ("Default",)
     active: bool = True
     oas: bool = False
+    schemes: tuple[str, ...] = ("token",)
+    in_header: bool = True
+    query: str = ""
+    cookie: str = ""
+    internal_id: str = ""
+    domain: str = ""
+    session_lifetime: int = 0
+    respects_expiry: bool = False
+    mcp: bool = False
+
+    def __post_init__(self) -> None:
+        self.internal_id = self.internal_id or _object_id(self.api_id)
 
 
 @dataclass
@@ -63,6 +82,10 @@ class Policy:
     is_inactive: bool = False
     tags: tuple[str, ...] = ()
     meta_data: dict[str, Any] = field(default_factory=dict)
+    internal_id: str = ""
+
+    def __post_init__(self) -> None:
+        self.internal_id = self.internal_id or _object_id(self.id)
 
     def sets(self, *parts: str) -> bool:
         return not any(self.partitions.values()) or any(self.partitions.get(part) for part in parts)
@@ -116,6 +139,21 @@ class State:
     def find_presented(self, token: str) -> KeyEntry | None:
         """The key that a caller of an API shows: the token, or a chosen id as it was chosen."""
         return self.find(token, hashed=False) or self.find(self.token(token), hashed=False)
+
+    def api(self, api_id: str) -> Api | None:
+        """The API of this public or internal id."""
+        by_internal_id = (api for api in self.apis.values() if api.internal_id == api_id)
+        return self.apis.get(api_id) or next(by_internal_id, None)
+
+    def policy(self, name: str) -> Policy | None:
+        """The policy of this name, if it is one that the Gateway goes by."""
+        by = self.switches.policies_by
+        named = (
+            policy
+            for policy in self.policies.values()
+            if (by != "_id" and policy.id == name) or (by != "id" and policy.internal_id == name)
+        )
+        return next(named, None)
 
     # --- keys ---
 
@@ -203,7 +241,7 @@ class State:
     def _policies_of(self, session: Session) -> list[Policy]:
         single = session["apply_policy_id"]
         ids: list[str] = session["apply_policies"] or ([single] if single else [])
-        known = [policy for name in ids if (policy := self.policies.get(name)) is not None and policy.active]
+        known = [policy for name in ids if (policy := self.policy(name)) is not None and policy.active]
         if len(ids) == 1 and not known:
             raise RefusedError(500, f'Failed to create key - policy not found: "{ids[0]}"')
         if ids and not known:
@@ -237,8 +275,13 @@ class State:
 
     def usable_keys(self, now: float) -> list[KeyEntry]:
         """The keys that would open something at that time."""
-        active = [api for api in self.apis.values() if api.active]
+        active = [api for api in self.apis.values() if api.active and api.schemes == ("token",)]
         return [entry for entry in self.keys if any(self.admission(entry, api, now) is None for api in active)]
+
+
+def _object_id(text: str) -> str:
+    """An id as the database would give one."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _most(session: Session, name: str, values: Iterable[float | None]) -> None:
