@@ -98,15 +98,21 @@ class _Cloning:
             return "NULL", ()
         if value in self._names:
             return "? || printf('-%07d', n)", (value,)
-        if (table, name) in (("requests", "number"), ("audit", "request_number")):
-            return "? + n", (self._highest["requests"],)
-        if (table, name) == ("audit", "number"):
-            return "? + (n - 1) * ? + ?", (self._highest["audit"], self._audit_rows, rank)
-        if (table, name) == ("requests", "user_id"):
-            return "printf('U0P%04d', ? + n % ?)", (FIRST_OWNER, OWNERS)
+        if (counted := self._counted(rank).get((table, name))) is not None:
+            return counted
         if isinstance(column.type, tables.Moment):
             return "? - (? - n) * ?", (value, self._times, self._apart)
         return "?", (value,)
+
+    def _counted(self, rank: int) -> dict[tuple[str, str], Expression]:
+        """Whose and the how manieth a copy is; `rank` counts the rows of one request in one table."""
+        number = "? + n", (self._highest["requests"],)
+        return {
+            ("requests", "number"): number,
+            ("requests", "user_id"): ("printf('U0P%04d', ? + n % ?)", (FIRST_OWNER, OWNERS)),
+            ("audit", "request_number"): number,
+            ("audit", "number"): ("? + (n - 1) * ? + ?", (self._highest["audit"], self._audit_rows, rank)),
+        }
 
     def _count_on(self) -> None:
         """What counted the requests or the audit's lines goes on behind the copies; so does what was read of them."""
