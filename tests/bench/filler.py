@@ -86,9 +86,9 @@ class _Cloning:
 
     def _clone(self, table: str, rows: Iterable[dict[str, Any]]) -> None:
         for rank, row in enumerate(rows, start=1):
-            expressions = {name: self._expression(table, name, value, rank) for name, value in row.items()}
-            if table == "effects":
-                del expressions["id"]  # it numbers itself
+            numbered = {"id"} if isinstance(row.get("id"), int) else set()  # such a table numbers its rows itself
+            given = {name: value for name, value in row.items() if name not in numbered}
+            expressions = {name: self._expression(table, name, value, rank) for name, value in given.items()}
             _insert(self._connection, table, expressions)
 
     def _expression(self, table: str, name: str, value: Any, rank: int) -> Expression:
@@ -96,7 +96,7 @@ class _Cloning:
         column = tables.metadata.tables[table].c[name]
         if value is None:
             return "NULL", ()
-        if value in self._names:
+        if isinstance(value, str) and value.startswith(tuple(self._names)):
             return "? || printf('-%07d', n)", (value,)
         if (counted := self._counted(rank).get((table, name))) is not None:
             return counted
