@@ -52,6 +52,10 @@ def _measured(only: set[str], file: Path | None, *, quick: bool) -> None:
     """Each line is printed, and written, as soon as there is one."""
     began = time.monotonic()
     figures: dict[str, Figure] = {}
+    before = os.getloadavg()
+    print(f"{os.cpu_count()} cores, load {before[0]:.1f}: figures count where nothing else runs.")
+    if quick:
+        print("A quick look: the notes say how many people and requests there really were.")
     print(head(), flush=True)
     for measure, names in MEASURES.items():
         if only.isdisjoint(names):
@@ -62,7 +66,8 @@ def _measured(only: set[str], file: Path | None, *, quick: bool) -> None:
             if row.name in found:
                 print(line(row, found[row.name]), flush=True)
         if file:
-            file.write_text(json.dumps(as_json(figures), indent=2))
+            told = {"cores": os.cpu_count(), "load": before[0], "quick": quick, "rows": as_json(figures)}
+            file.write_text(json.dumps(told, indent=2))
     print(f"{time.monotonic() - began:.0f} s", flush=True)
 
 

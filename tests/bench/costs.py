@@ -27,7 +27,6 @@ from tests.bench.table import Figure
 WARM = 20
 WITHIN = 120.0
 MANY_APIS, FEW_APIS = 10_000, 10
-FORMS = 30
 
 
 # --- one token --------------------------------------------------------------------------------------------------------
@@ -92,28 +91,29 @@ async def _gets(slack: LocalSlack, number: int, api: str) -> None:
 
 async def auth(*, quick: bool) -> dict[str, Figure]:
     """From the start on, since the first of a crowd are those who ask who we are."""
-    counts = []
+    people, counts = 50 if quick else 100, []
     for program in (BOT, SCRIPT):
-        async with scene(100, USUAL) as place, place.running(program):
-            await crowd(place.slack, 100, OPEN, over=0.0, within=WITHIN)
+        async with scene(people, USUAL) as place, place.running(program):
+            await crowd(place.slack, people, OPEN, over=0.0, within=WITHIN)
             counts.append(len(place.slack.journal.calls("auth.test")))
-    return {"auth": Figure(counts[0], counts[1], note="the start included")}
+    return {"auth": Figure(counts[0], counts[1], note=f"{people} at once, the start included")}
 
 
 # --- many APIs --------------------------------------------------------------------------------------------------------
 
 
 async def form(*, quick: bool) -> dict[str, Figure]:
-    few, many = [await _form(number) for number in (FEW_APIS, MANY_APIS)]
+    forms = 12 if quick else 40
+    few, many = [await _form(number, forms) for number in (FEW_APIS, MANY_APIS)]
     return {"form": Figure(many - few, note=f"{few:.1f} -> {many:.1f} ms from the command to views.open")}
 
 
-async def _form(apis: int) -> float:
+async def _form(apis: int, forms: int) -> float:
     """Milliseconds, the median of some commands."""
     async with scene(1, HERE, apis=_apis(apis)) as place, place.running(BOT) as process:
         await process.logged("config.checked")
         slack, visitor = place.slack, Visitor(place.slack, 0)
-        for _ in range(FORMS):
+        for _ in range(forms):
             await slack.person(visitor.id).runs(COMMAND, channel="dm")
             await slack.changes.until(lambda: slack.workspace.stacks.get(visitor.id) or None, 10)
             slack.person(visitor.id).reloads()

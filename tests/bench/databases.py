@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -128,7 +127,7 @@ def _seconds_to_fill(database: Path, number: int) -> float:
 
 
 def _megabytes(database: Path) -> float:
-    return os.path.getsize(database) / 1e6  # noqa: PTH202 - one number of one file
+    return database.stat().st_size / 1e6
 
 
 async def _probes(database: Path, effects: int) -> dict[str, Figure]:

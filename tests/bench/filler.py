@@ -86,9 +86,9 @@ class _Cloning:
 
     def _clone(self, table: str, rows: Iterable[dict[str, Any]]) -> None:
         for rank, row in enumerate(rows, start=1):
-            expressions = {name: self._expression(table, name, value, rank) for name, value in row.items()}
-            if table == "effects":
-                del expressions["id"]  # it numbers itself
+            numbered = {"id"} if isinstance(row.get("id"), int) else set()  # such a table numbers its rows itself
+            given = {name: value for name, value in row.items() if name not in numbered}
+            expressions = {name: self._expression(table, name, value, rank) for name, value in given.items()}
             _insert(self._connection, table, expressions)
 
     def _expression(self, table: str, name: str, value: Any, rank: int) -> Expression:
@@ -96,17 +96,23 @@ class _Cloning:
         column = tables.metadata.tables[table].c[name]
         if value is None:
             return "NULL", ()
-        if value in self._names:
+        if isinstance(value, str) and value.startswith(tuple(self._names)):
             return "? || printf('-%07d', n)", (value,)
-        if (table, name) in (("requests", "number"), ("audit", "request_number")):
-            return "? + n", (self._highest["requests"],)
-        if (table, name) == ("audit", "number"):
-            return "? + (n - 1) * ? + ?", (self._highest["audit"], self._audit_rows, rank)
-        if (table, name) == ("requests", "user_id"):
-            return "printf('U0P%04d', ? + n % ?)", (FIRST_OWNER, OWNERS)
+        if (counted := self._counted(rank).get((table, name))) is not None:
+            return counted
         if isinstance(column.type, tables.Moment):
             return "? - (? - n) * ?", (value, self._times, self._apart)
         return "?", (value,)
+
+    def _counted(self, rank: int) -> dict[tuple[str, str], Expression]:
+        """Whose and the how manieth a copy is; `rank` counts the rows of one request in one table."""
+        number = "? + n", (self._highest["requests"],)
+        return {
+            ("requests", "number"): number,
+            ("requests", "user_id"): ("printf('U0P%04d', ? + n % ?)", (FIRST_OWNER, OWNERS)),
+            ("audit", "request_number"): number,
+            ("audit", "number"): ("? + (n - 1) * ? + ?", (self._highest["audit"], self._audit_rows, rank)),
+        }
 
     def _count_on(self) -> None:
         """What counted the requests or the audit's lines goes on behind the copies; so does what was read of them."""

@@ -1,4 +1,4 @@
-"""How long people wait: one, two hundred, a thousand, and thirty under Slack's limits; on PostgreSQL with one and two replicas."""
+"""How long people wait: one, a crowd, a thousand, thirty under Slack's limits; and on PostgreSQL with one and two replicas."""
 
 from __future__ import annotations
 
@@ -143,12 +143,11 @@ async def limits(*, quick: bool) -> dict[str, Figure]:
     number = 10 if quick else 30
     apis = {f"api{index}": 1 for index in range(number)}
     async with scene(1, USUAL, apis=apis, channels=number) as place, place.running(BOT):
-        visitor, cards = Visitor(place.slack, 0), []
+        visitor = Visitor(place.slack, 0)
         for api in apis:
             await visitor.asks(api)
         await quiet(place.slack, still=2.5)
-        for index in range(number):
-            cards.append(await card_of(place.slack, visitor.id, f"approvals{index}"))
+        cards = [await card_of(place.slack, visitor.id, f"approvals{index}") for index in range(number)]
         place.slack.limits.enabled = True
         visit = Visit(clicked=time.perf_counter())
         for card in cards:

@@ -325,3 +325,52 @@ async def test_what_is_scheduled_comes_when_it_is_due(slack: LocalSlack, client:
     assert [m.text for m in slack.person("member").messages("audit")] == ["later"]
     past = client.chat_scheduleMessage(channel="C0AUDIT", text="x", post_at=int(now() - 1))
     assert (await refused(past))["error"] == "time_in_past"
+
+
+# --- a crowd ----------------------------------------------------------------------------------------------------------
+
+
+async def test_only_whom_it_concerns_is_woken(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """A post, an edit and a deletion in a direct message each wake its person; what others get and channels do not."""
+    woken: list[str] = []
+    for name in ("member", "admin"):
+        slack.changes.watch(slack.workspace.user(name).id, lambda name=name: woken.append(name))  # type: ignore[misc]
+    posted = await client.chat_postMessage(channel=slack.workspace.user("member").id, text="R-1")
+    channel, ts = str(posted["channel"]), str(posted["ts"])
+    await client.chat_update(channel=channel, ts=ts, text="R-1, decided")
+    await client.chat_delete(channel=channel, ts=ts)
+    await client.chat_postMessage(channel=slack.workspace.channel("audit").id, text="R-1")
+    assert woken == ["member", "member", "member"]
+
+
+async def test_one_of_two_equal_posts_is_deleted(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """The one with this ts goes, its twin stays, and it can still be edited."""
+    where = slack.workspace.user("member").id
+    first = await client.chat_postMessage(channel=where, text="R-1")
+    second = await client.chat_postMessage(channel=where, text="R-1")
+    await client.chat_delete(channel=str(first["channel"]), ts=str(first["ts"]))
+    await client.chat_update(channel=str(second["channel"]), ts=str(second["ts"]), text="R-1, decided")
+    assert [message.text for message in slack.person("member").dm()] == ["R-1, decided"]
+
+
+async def test_what_was_sent_is_kept_as_it_was_sent(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """What an answer shows can be changed by who got it, and the message stays as it is."""
+    blocks = [{"type": "section", "block_id": "said", "text": {"type": "mrkdwn", "text": "R-1"}}]
+    await client.chat_postMessage(channel=slack.workspace.user("member").id, text="R-1", blocks=blocks)
+    (message,) = slack.person("member").dm()
+    message.as_json()["blocks"][0]["text"]["text"] = "R-2"
+    assert message.blocks == blocks
+    assert message.blocks[0] is not blocks[0]
+
+
+async def test_limits_can_be_switched_on(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """What was posted while nobody counted does not count later."""
+    where = slack.workspace.user("member").id
+    slack.limits.enabled = False
+    for _ in range(10):
+        await client.chat_postMessage(channel=where, text="R-1")
+    slack.limits.enabled = True
+    for _ in range(slack.limits.channel_burst):
+        await client.chat_postMessage(channel=where, text="R-1")
+    with pytest.raises(SlackApiError):
+        await client.chat_postMessage(channel=where, text="R-1")

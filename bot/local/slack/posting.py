@@ -74,7 +74,8 @@ class Posting:
             raise ApiError("invalid_blocks_format")
         if complaints := check_blocks(blocks):
             raise ApiError("invalid_blocks", *complaints)
-        return copied(blocks)
+        checked: list[Json] = copied(blocks)
+        return checked
 
     @staticmethod
     def _checked_attachments(attachments: Any) -> list[Json]:
@@ -90,7 +91,8 @@ class Posting:
         ]
         if complaints:
             raise ApiError("invalid_blocks", *complaints)
-        return copied(attachments)
+        checked: list[Json] = copied(attachments)
+        return checked
 
     @staticmethod
     def _checked_metadata(args: Json) -> Json:
