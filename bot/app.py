@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
@@ -19,10 +20,11 @@ from bot.config import Config, changes, summary
 from bot.config.values import Kind
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
-from bot.effects import sweep_leavers
+from bot.effects import Place, sweep_leavers
 from bot.effects.ports import Ports
 from bot.manifest import scopes
 from bot.operations import Operations
+from bot.pace import SLOTS, Pace
 from bot.proxies import proxy_for
 from bot.settings import Settings
 from bot.slack.authorization import bolt_app
@@ -85,11 +87,12 @@ async def connected_slack(config: Config, settings: Settings, environ: Mapping[s
 
 @asynccontextmanager
 async def connected_tyk(
-    url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str]
+    url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str], *, at_once: int = SLOTS[Place.TYK]
 ) -> AsyncIterator[Dashboard]:
     """The Dashboard at `url`, or where the environment says it is."""
     url = settings.tyk_dashboard_url or url
-    dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy_for(url, environ))
+    proxy = proxy_for(url, environ)
+    dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy, at_once=at_once)
     try:
         yield dashboard
     finally:
@@ -158,7 +161,8 @@ async def run(
             await _park_restored(store)
         log.info("database.ready", engine=store.engine.dialect.name)
         keys_by = KeysBy(config.tyk.keys_by)
-        dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies))
+        url, at_once = config.tyk.dashboard_url, config.tyk.at_once
+        dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
         in_force = InForce(await online_check.rulebook_of(config, slack.directory))
         rulebook = in_force.current
         await _tell_of_changes(store, rulebook)
@@ -167,7 +171,7 @@ async def run(
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
         ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
-        worker = Worker(store, ports, new_id)
+        worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
         Listeners(
             Operations(store, in_force, new_id),
@@ -186,6 +190,7 @@ async def run(
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         working = asyncio.create_task(worker.run())
         checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard))
+        gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
         try:

@@ -16,8 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bot import app, config, durations, logs, manifest, online_check, reports, settings, web
 from bot.config import Config, ConfigError
 from bot.core.faults import Fault
@@ -31,7 +29,8 @@ from bot.store.engine import DatabaseError
 from bot.store.ledger import Filter, Holding
 from bot.store.seal import new_key
 from bot.store.transaction import Transaction
-from bot.tyk.dashboard import ApiDefinition, DashboardError, KeysBy
+from bot.tyk.dashboard import ApiDefinition, DashboardError, Forbidden, KeysBy, TykPolicy
+from bot.tyk.entries import entries
 
 STORIES = ("main", "bad-day")
 WRONG_INPUT = 2
@@ -129,12 +128,12 @@ def apis(arguments: argparse.Namespace, environ: Any) -> int:
     """Ready entries for config.yaml, from the Dashboard, with nobody allowed yet: a person adds the people."""
     needed = settings.load(environ, needs=frozenset({Need.TYK}))
     url = needed.tyk_dashboard_url or _dashboard_url(arguments.config)
-    found = asyncio.run(_catalogue(url, needed, environ))
+    found, policies = asyncio.run(_catalogue(url, needed, environ))
     wanted = [api for api in found if (arguments.match or "").casefold() in f"{api.name} {api.listen_path}".casefold()]
     if not wanted:
         _complain("Tyk has no such API." if arguments.match else "Tyk has no API that this user may see.")
         return FAILED
-    print(_as_entries(wanted), end="")
+    print(entries(wanted, policies), end="")
     return 0
 
 
@@ -144,27 +143,17 @@ def _dashboard_url(path: Path) -> str:
     return config.load(path).tyk.dashboard_url
 
 
-async def _catalogue(url: str, found: Settings, environ: Mapping[str, str]) -> tuple[ApiDefinition, ...]:
+async def _catalogue(
+    url: str, found: Settings, environ: Mapping[str, str]
+) -> tuple[list[ApiDefinition], tuple[TykPolicy, ...]]:
+    """APIs and policies; of policies that this user may not list, none and a word of it."""
     async with app.connected_tyk(url, KeysBy.ID, found, environ) as dashboard:
-        return await dashboard.apis()
-
-
-def _as_entries(found: Sequence[ApiDefinition]) -> str:
-    entries: dict[str, Any] = {}
-    for api in sorted(found, key=lambda one: one.name.casefold()):
-        name = base = re.sub(r"[^a-z0-9]+", "-", api.name.lower()).strip("-")[:60] or "api"
-        number = 2
-        while name in entries:
-            name, number = f"{base}-{number}", number + 1
-        entries[name] = {
-            "api_id": api.api_id,
-            "api_name": api.name,
-            "listen_path": api.listen_path,
-            "versions": list(api.versions),
-            "auth_header": api.auth_header,
-        }
-    text = yaml.safe_dump({"apis": entries}, sort_keys=False, allow_unicode=True, width=120)
-    return f"# Add to each entry: requesters, and approvers where approvals are needed.\n{text}"
+        apis = [*await dashboard.apis(), *await dashboard.mcps()]
+        try:
+            return apis, await dashboard.policies()
+        except Forbidden as error:
+            _complain(f"The policies are left out: this Dashboard user may not list them ({error.code}).")
+            return apis, ()
 
 
 def print_manifest(arguments: argparse.Namespace, _environ: Any) -> int:

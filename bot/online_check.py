@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from bot.config import Complaint, Config, Kind, Mention
@@ -11,8 +11,10 @@ from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Audience, Rule, Rulebook, Workspace
 from bot.slack.directory import ChannelFacts, Directory
-from bot.tyk.dashboard import ApiDefinition, Dashboard, DashboardError, TykPolicy
-from bot.tyk.keys import policy_complaints
+from bot.tyk.comparison import differences
+from bot.tyk.dashboard import Dashboard, DashboardError
+from bot.tyk.definitions import by_either_id
+from bot.tyk.policies import by_either_name
 
 T = TypeVar("T")
 AT_ONCE = 8
@@ -137,30 +139,18 @@ async def _able(rule: Rule, directory: Directory, workspace: Workspace) -> int:
 
 
 async def tyk_complaints(config: Config, rulebook: Rulebook, dashboard: Dashboard) -> tuple[Complaint, ...]:
-    """APIs and policies that Tyk does not know, and policies that open more than their plan lists."""
+    """Each difference between the file and what Tyk has, at its place in the file."""
     try:
-        apis = {api.api_id: api for api in await dashboard.apis()}
+        known = by_either_id([*await dashboard.apis(), *await dashboard.mcps()])
         needs_policies = any(plan.tyk_policies for rule in rulebook.rules.values() for plan in rule.plans)
-        policies = {policy.id: policy for policy in await dashboard.policies()} if needs_policies else {}
+        policies = by_either_name(await dashboard.policies()) if needs_policies else None
     except DashboardError as error:
         return (_at(config, ("tyk", "dashboard_url"), f"Tyk cannot say what it has ({error.code})."),)
-    return tuple(one for rule in rulebook.rules.values() for one in _rule_complaints(config, rule, apis, policies))
-
-
-def _rule_complaints(
-    config: Config, rule: Rule, apis: dict[str, ApiDefinition], policies: dict[str, TykPolicy]
-) -> Iterable[Complaint]:
-    api = apis.get(rule.api.api_id)
-    if api is None:
-        yield _at(
-            config, ("apis", rule.name, "api_id"), f"Tyk has no API {rule.api.api_id}: no key will be made for it."
-        )
-    elif not api.active:
-        yield _at(config, ("apis", rule.name, "api_id"), f"Tyk's API {api.name} is not active.")
-    for plan in rule.plans:
-        listed = frozenset({rule.api.api_id, *(other.api_id for other in plan.also_opens)})
-        for said in policy_complaints(plan, listed, policies):
-            yield _at(config, ("apis", rule.name, "plans", plan.name), f"{said} No key will be made for this plan.")
+    return tuple(
+        _at(config, ("apis", rule.name, *one.trail), one.text)
+        for rule in rulebook.rules.values()
+        for one in differences(rule, known, policies)
+    )
 
 
 def _at(config: Config, trail: tuple[str, ...], text: str) -> Complaint:

@@ -7,6 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 from structlog.testing import LogCapture
 
+from bot.store import transaction
 from tests.log import Log
 
 for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):  # they would break a Slack on loopback
@@ -31,6 +33,14 @@ settings.load_profile("any machine")
 def _quiet() -> None:
     """Only what the tests ask for is logged."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _audit_lines_wait_a_moment() -> Iterator[None]:
+    """Hundreds of stories wait for audit lines: these gather for a moment, not for a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transaction, "AUDIT_GATHERS", timedelta(milliseconds=50))
+        yield
 
 
 @pytest.fixture(autouse=True)

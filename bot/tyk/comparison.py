@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
-from bot.config.values import spelled
 from bot.core.model import Lifetime, Plan, Rule
+from bot.durations import spelled
 from bot.tyk import definitions
 from bot.tyk.definitions import UNVERSIONED, ApiDefinition, PathKind
 from bot.tyk.names import as_title, one_line

@@ -16,7 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from bot.config.sections import ApiSection
-from bot.config.values import spelled
+from bot.durations import spelled
 from bot.tyk.definitions import ApiDefinition, PathKind, asked_besides, by_either_id, why_not_in_header
 from bot.tyk.names import as_title, one_line
 from bot.tyk.policies import PolicyLimits, TykPolicy

@@ -42,11 +42,3 @@ async def test_a_crowd_costs_no_call(caplog: pytest.LogCaptureFixture) -> None:
     assert len(seen) == 100
     assert seen[0].items() >= {"token": "xoxb-test", "team_id": "T0OURS", "bot_user_id": "U0BOT"}.items()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-
-
-async def test_in_http_mode_an_unsigned_request_is_refused() -> None:
-    """With a signing secret each request is verified; without one, in Socket Mode, there is nothing to verify."""
-    async with new_session() as session:
-        app = bolt_app(web_client("xoxb-test", "http://127.0.0.1:9/api/", session, None), WORKSPACE)
-        answer = await app.async_dispatch(AsyncBoltRequest(body="command=%2Ftyk-key&text=", headers={}))
-    assert answer.status == 401
