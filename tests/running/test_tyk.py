@@ -16,7 +16,7 @@ from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import token_in
 from tests.log import Log, failures, lines
-from tests.running import failed, verb
+from tests.running import failed, quiet, verb
 from tests.world import WITHIN, World, living
 
 TEST_API = "ad5004d961a147d4649fd3216694ebe2"
@@ -135,6 +135,7 @@ async def test_a_key_to_its_end(tmp_path: Path, named_by: str) -> None:
         await world.asks("alice", "test-api")
         token = await world.token_of("alice")
         await world.told("sent")
+        await quiet(world)
         await world.pass_time(timedelta(days=7, minutes=1))
         await world.told("key deleted")
         assert world.tyk.keys[0].dead is not None
