@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, and_, case, delete, func, insert, or_, select, update
 
 from bot.core.model import (
     AuditEvent,
@@ -38,7 +38,6 @@ AUDIT_GATHERS = timedelta(seconds=1)
 
 _LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
-_OTHER = tables.effects.alias()
 
 
 class LeaseLost(Exception):
@@ -305,18 +304,10 @@ class Transaction:
 
         Nobody has them in hand, nor anything else of the same subject.
         """
-        table = tables.effects
-        at_work = select(_OTHER.c.subject_id).where(_OTHER.c.lease_until > self.now)
+        wanted = {"kinds": [kind.value for kind in kinds], "lanes": list(busy_lanes), "now": self.now, "most": most}
         for one in urgencies:
-            query = (
-                select(table)
-                .where(table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
-                .where(table.c.kind.in_([kind.value for kind in kinds]), table.c.subject_id.not_in(at_work))
-                .where(or_(table.c.lane.is_(None), table.c.lane.not_in(busy_lanes)))
-                .order_by(table.c.due_at, table.c.id)
-                .limit(most)
-            )
-            yield from map(rows.effect_of, self.connection.execute(query).all())
+            found = self.connection.execute(statements.due(), wanted | {"urgency": one.value})
+            yield from map(rows.effect_of, found.all())
 
     def still_due(self, effect: Effect) -> Effect | None:
         """The effect as it stands now that its record is locked, if it can still be claimed. SQLite has but one writer."""
@@ -447,22 +438,8 @@ class Transaction:
 
     def anything(self, kinds: Collection[EffectKind], failing_since: datetime) -> Found:
         """What there is to claim or to tell, without looking at any of it."""
-        table = tables.effects
-        known = table.c.kind.in_([kind.value for kind in kinds])
-        free = or_(table.c.lease_until.is_(None), table.c.lease_until <= self.now)
-        due = [
-            exists().where(
-                table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now, known, free
-            )
-            for one in Urgency
-        ]
-        late = exists().where(
-            table.c.state == tables.OPEN,
-            table.c.first_failed_at <= failing_since,
-            table.c.told.is_(False),
-            table.c.request_id.is_not(None),
-        )
-        *is_due, is_late = self.connection.execute(select(*due, late)).one()
+        looked_for = {"kinds": [kind.value for kind in kinds], "now": self.now, "since": failing_since}
+        *is_due, is_late = self.connection.execute(statements.anything(), looked_for).one()
         return Found(tuple(one for one, there in zip(Urgency, is_due, strict=True) if there), bool(is_late))
 
     def backlog(self) -> dict[str, int]:
