@@ -1,4 +1,4 @@
-"""How much may be in hand at once: slots towards Tyk and Slack, and Slack's limits on channels and methods.
+"""Limits on what is in hand at once: slots towards Tyk and Slack, and Slack's own limits on channels and methods.
 
 Asked from the store's threads, inside the transactions that claim, and told from the event loop.
 """
@@ -52,7 +52,7 @@ class Pace:
     # --- before an act ---
 
     def take(self, effect: Effect) -> bool:
-        """Whether it may be done now; then its slot and its place in the lane are taken."""
+        """Take its slot and its turn in the channel, if it may be done now; False where it may not."""
         with self._guard:
             now = self._clock()
             if not self._is_open(effect.kind, now) or (effect.lane and not self._lane_open(effect.lane, now)):

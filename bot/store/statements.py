@@ -15,7 +15,7 @@ from bot.store import tables
 
 AT_ONCE = 500
 PARTS = (tables.reviews, tables.grants, tables.keys, tables.messages)
-"""What belongs to a request, in the order that `rows.record_of` takes it."""
+"""The tables whose rows belong to a request, in the order that `rows.record_of` takes them."""
 
 _ORDER = {tables.reviews: "at", tables.keys: "position", tables.messages: "position"}
 _OTHER = tables.effects.alias()
@@ -157,7 +157,7 @@ def due() -> Select[Any]:
 
 @cache
 def anything() -> Any:
-    """Whether effects of these `kinds` are due `now`, for each urgency, and whether one fails `since` then untold."""
+    """One truth value for each urgency: effects of these `kinds` are due `now`; and one more: an effect fails `since` then, untold."""
     table, moment = tables.effects, tables.effects.c.due_at.type
     now = bindparam("now", type_=moment)
     free = or_(table.c.lease_until.is_(None), table.c.lease_until <= now)

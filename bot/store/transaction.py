@@ -1,4 +1,4 @@
-"""What can be asked and stored inside one transaction. Nothing in here decides.
+"""Everything that can be asked and stored inside one transaction. Nothing in here decides.
 
 Reading a record locks it until the transaction ends, so what was decided on is what is written.
 """
@@ -34,7 +34,7 @@ from bot.store import rows, statements, tables
 
 FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
-"""How long an audit line waits for others, to stand in the channel in one message with them."""
+"""An audit line waits so long for others, to stand in the channel in one message with them."""
 
 _LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
@@ -60,7 +60,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is to do: the urgencies of what is due, and whether something has been failing for long untold."""
+    """The urgencies of what is due; `late`: something has been failing for long, and nobody was told."""
 
     due: tuple[Urgency, ...]
     late: bool
@@ -97,7 +97,7 @@ class Transaction:
         self.wrote, self.undone = False, True
 
     def left(self) -> tuple[Effect, ...]:
-        """What was promised here and nobody took in hand."""
+        """The effects that were promised here and that nobody took in hand."""
         return tuple(self.promised.values())
 
     # --- records ---
@@ -290,7 +290,7 @@ class Transaction:
         return [row | {"lane": channel}]
 
     def _drop(self, drops: Iterable[tuple[EffectKind, str]]) -> None:
-        """What nobody is at work on need not be done any more."""
+        """Drop these effects, but for those that somebody is at work on."""
         by_subject: dict[str, list[str]] = {}
         for kind, subject_id in drops:
             by_subject.setdefault(subject_id, []).append(kind.value)
@@ -427,7 +427,7 @@ class Transaction:
         return tuple(map(rows.effect_of, self.connection.execute(query).all()))
 
     def trouble(self, request_id: RequestId) -> tuple[bool, bool]:
-        """Whether some promise of this request is parked, and whether people were told that one is late."""
+        """Two truth values: some effect of this request is parked; people were told that one is late."""
         table = tables.effects
         query = select(
             func.coalesce(func.sum(case((table.c.state == tables.PARKED, 1), else_=0)), 0),
@@ -437,13 +437,13 @@ class Transaction:
         return parked > 0, late > 0
 
     def anything(self, kinds: Collection[EffectKind], failing_since: datetime) -> Found:
-        """What there is to claim or to tell, without looking at any of it."""
+        """Find whether there is something to claim or to tell, without reading any of it."""
         looked_for = {"kinds": [kind.value for kind in kinds], "now": self.now, "since": failing_since}
         *is_due, is_late = self.connection.execute(statements.anything(), looked_for).one()
         return Found(tuple(one for one, there in zip(Urgency, is_due, strict=True) if there), bool(is_late))
 
     def backlog(self) -> dict[str, int]:
-        """How many effects are due, and how many are parked; each counted to a thousand, by an index alone."""
+        """Count the effects that are due and those that are parked; each to a thousand at most, by an index alone."""
         table = tables.effects
         due = [
             select(table.c.id)
