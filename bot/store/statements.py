@@ -157,7 +157,7 @@ def due() -> Select[Any]:
 
 @cache
 def anything() -> Any:
-    """One truth value for each urgency: effects of these `kinds` are due `now`; one more: an effect fails `since` then, untold."""
+    """A truth value for each urgency: effects of these `kinds` are due `now`; one more: something fails `since` then, untold."""
     table, moment = tables.effects, tables.effects.c.due_at.type
     now = bindparam("now", type_=moment)
     free = or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
