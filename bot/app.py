@@ -33,7 +33,7 @@ from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
 from bot.slack.verification import verified
-from bot.store.engine import migrate, open_engine, sole_worker
+from bot.store.engine import check_ready, migrate, open_engine, sole_worker
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction, User
 from bot.store.threads import CONNECTIONS, Threads
@@ -47,6 +47,7 @@ SOCKETS = 2  # while one is replaced, Slack sends to the other
 GRACE = 10.0
 LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
+COMMAND_IDLES_FOR = 3600
 TICK = 1.0
 _CONFIGURED = "configured"
 
@@ -113,10 +114,11 @@ async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[
 
 @contextmanager
 def command_store(settings: Settings) -> Iterator[Store]:
-    """The database for one command, brought to this version. Raises DatabaseError."""
-    store = Store(open_engine(settings.database_url))
+    """The database for one command, which neither makes nor migrates it, and may stand still while a person reads its output.
+    Raises DatabaseError."""
+    store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR))
     try:
-        migrate(store.engine)
+        check_ready(store.engine)
         yield store
     finally:
         store.engine.dispose()

@@ -27,7 +27,9 @@ from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.reports import AUDIT, KEYS
 from bot.store import ledger
+from bot.store.engine import migrate, open_engine
 from bot.store.ledger import Filter
+from bot.store.seal import new_key
 from tests.running import verb
 from tests.story import asked
 from tests.world import World, living
@@ -37,7 +39,12 @@ SHIPPED = str(Path(__file__).parents[2] / "config.yaml")
 
 @pytest.fixture
 def database(tmp_path: Path) -> dict[str, str]:
-    return {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+    """An empty database of this version."""
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return {"DATABASE_URL": url}
 
 
 # --- setting it up ----------------------------------------------------------------------------------------------------
@@ -158,6 +165,14 @@ async def _apis(tyk: LocalTyk, *argv: str) -> int:
 
 
 # --- looking and mending ----------------------------------------------------------------------------------------------
+
+READING: tuple[list[str], ...] = (
+    ["keys"],
+    ["audit"],
+    ["requests"],
+    ["retry", "--all"],
+    ["revoke", "--person", "U0ALICE", "--yes"],
+)
 
 
 @pytest.mark.parametrize(("name", "columns"), [("keys", KEYS), ("audit", AUDIT)])
@@ -430,17 +445,27 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hush" not in said
 
 
-def test_files_that_are_no_database(tmp_path: Path) -> None:
-    """A folder that is not there, a file of something else: a sentence each, and 1; the file is as it was."""
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """A sentence, and 1; the file is as it was."""
     other = tmp_path / "other.db"
     other.write_text("not a database, but long enough to be looked at " * 100)
     before = other.read_bytes()
-    cases = {other: b"file is not a database", tmp_path / "none" / "bot.db": b"unable to open database file"}
-    for path, why in cases.items():
-        ended = as_process("audit", {"DATABASE_URL": f"sqlite:///{path}"}, subprocess.PIPE)
-        assert ended.returncode == 1
-        assert b"The database does not answer: " + why in ended.stderr
+    ended = as_process("audit", {"DATABASE_URL": f"sqlite:///{other}"}, subprocess.PIPE)
+    assert ended.returncode == 1
+    assert b"The database does not answer: file is not a database" in ended.stderr
     assert other.read_bytes() == before
+
+
+@pytest.mark.parametrize("argv", READING, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("folder", [".", "none"])
+def test_a_database_that_is_not_there(
+    tmp_path: Path, argv: list[str], folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped DATABASE_URL is a sentence with the path, and 1; no command makes a database."""
+    path = tmp_path / folder / "bto.db"
+    assert cli.execute(argv, {"DATABASE_URL": f"sqlite:///{path}", "SEAL_KEYS": new_key()}) == 1
+    assert capsys.readouterr().err.startswith(f"There is no database at {tmp_path / folder / 'bto.db'}. ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_that_goes_away(database: dict[str, str]) -> None:
