@@ -435,6 +435,9 @@ class AuditEvent(StrEnum):
     RETURNED = "returned"
     RENEWED = "renewed"
     CONFIGURED = "configured"
+    RETRIED = "retried"
+    RESTORED = "restored"
+    RESEALED = "resealed"
 
 
 @dataclass(frozen=True)
