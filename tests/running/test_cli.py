@@ -170,7 +170,10 @@ READING: tuple[list[str], ...] = (
     ["keys"],
     ["audit"],
     ["requests"],
+    ["show", "R-1001"],
     ["retry", "--all"],
+    ["deny", "R-1001", "--reason", "no"],
+    ["reseal"],
     ["revoke", "--person", "U0ALICE", "--yes"],
 )
 
@@ -208,7 +211,7 @@ async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixtur
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [line["event"] for line in lines] == ["asked", "approved", "key created", "sent"]
         assert await verb(tmp_path, "audit", "--since", "2099-01-01", "--format", "jsonl") == 0
-        assert await verb(tmp_path, "keys", "--person", "U0BOB", "--format", "jsonl") == 0
+        assert await verb(tmp_path, "keys", "--api", "payments", "--format", "jsonl") == 0
         assert capsys.readouterr().out == ""
         for how in ("table", "csv", "jsonl"):
             for name in ("keys", "audit", "requests"):
@@ -222,17 +225,17 @@ async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         await world.asks("alice", "test-api")
         token = await world.token_of("alice")
         await world.told("sent")
-        assert await verb(tmp_path, "revoke", "--person", "U0BOB", "--yes") == 0
-        assert capsys.readouterr().out == "Nothing that lives matches.\n"
+        assert await verb(tmp_path, "revoke", "--api", "payments", "--yes") == 1
+        assert capsys.readouterr().err == "Nothing that lives matches.\n"
         assert await verb(tmp_path, "revoke", "r-1001", "--yes", "--reason", "a drill") == 0
         said = capsys.readouterr().out
         assert "R-1001" in said
-        assert "Ended: 1." in said
+        assert re.search(r"R-1001, key [0-9a-f]+: deleted at Tyk\.\nEnded: 1\. A Gateway may let a token through", said)
         await world.told("key deleted")
         assert world.tyk.opens(token, "/test-api/")[0] == 403
         await world.person("alice").rung("a drill")
-        assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 0
-        assert capsys.readouterr().out == "Nothing that lives matches.\n"
+        assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 1
+        assert capsys.readouterr().err == "R-1001 has ended already.\n"
 
 
 async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,10 +299,11 @@ async def test_revoke_in_bulk(
         assert await living_requests(world) == everything
         ends = sorted(set(everything) - set(left))
         capsys.readouterr()
-        assert await verb(tmp_path, "revoke", *chosen, "--yes", "--reason", "a stolen laptop") == 0
-        said = capsys.readouterr().out
+        code = await verb(tmp_path, "revoke", *chosen, "--yes", "--reason", "a stolen laptop")
+        said, complained = capsys.readouterr()
         assert [number for number in everything if number in said] == ends
-        assert (f"Ended: {len(ends)}." in said) if ends else (said == "Nothing that lives matches.\n")
+        assert (code, complained) == ((0, "") if ends else (1, "Nothing that lives matches.\n"))
+        assert f"Ended: {len(ends)}." in said or not ends
         assert await living_requests(world) == left
         if ends:
             await world.told("key deleted", times=len(ends))
@@ -382,8 +386,8 @@ async def test_retry_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert "Taken up again: 1." in capsys.readouterr().out
         await world.told("sent", times=2)
         assert len(world.tyk.usable_keys()) == 2
-        assert await verb(tmp_path, "retry", "--all") == 2
-        assert "Nothing parked" in capsys.readouterr().err
+        assert await verb(tmp_path, "retry", "--all") == 0
+        assert capsys.readouterr().out == "Nothing is parked.\n"
         assert world.slack.app_errors == []
 
 
@@ -393,7 +397,7 @@ WRONG: tuple[tuple[list[str], str], ...] = (
     ([], "VERB"),
     (["dance"], "dance"),
     (["keys", "--format", "pdf"], "pdf"),
-    (["retry", "x"], "x"),
+    (["deny", "R-1001"], "--reason"),
     (["run", "--config"], "--config"),
 )
 
@@ -414,7 +418,17 @@ def test_words_that_are_no_command(argv: list[str], said: str, capsys: pytest.Ca
         (["revoke", "R-x", "--yes"], "'R-x' is no request's number"),
         (["retry"], "Say which"),
         (["retry", "7"], "Nothing parked has such an id"),
-        (["retry", "--all"], "Nothing parked"),
+        (["retry", "x"], "'x' is no request's number"),
+        (["retry", "R-1009"], "There is no request R-1009."),
+        (["show", "R-1009"], "There is no request R-1009."),
+        (["deny", "R-1009", "--reason", "no"], "There is no request R-1009."),
+        (["revoke", "R-1009", "--yes"], "There is no request R-1009."),
+        (["keys", "--api", "paymnts"], "There is no entry paymnts."),
+        (["audit", "--person", "nobody"], "Nobody here has the id nobody."),
+        (["sandbox", "--play", "--config", "mine.yaml"], "leave out --config"),
+        (["sandbox", "--play", "main", "--people", "people.yaml"], "leave out --config"),
+        (["manifest", "--config", SHIPPED, "--request-url", "http://bot.example.com/slack/events"], "https://"),
+        (["manifest", "--config", SHIPPED, "--request-url", "https://"], "https://"),
         (["keys", "--since", "yesterday"], "--since takes"),
         (["audit", "--since", "7"], "--since takes"),
         (["keys", "--since", "999999w"], "--since takes"),
