@@ -274,6 +274,7 @@ class Topic(StrEnum):
     LAPSED = "lapsed"
     DELAYED = "delayed"
     STUCK = "stuck"
+    STILL_WORKS = "still works"
     ARRIVED = "arrived"
     ENDED = "ended"
     BARRED = "barred"
