@@ -219,6 +219,24 @@ async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert world.tyk.keys[0].token not in capsys.readouterr().out
 
 
+async def test_a_name_that_is_nearly_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An entry, an id or a person's name in place of it: the right one is named, for every verb that takes one."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+    for name in ("keys", "audit", "revoke"):
+        for options, said in (
+            (["--api", "paymnts"], "There is no entry paymnts; did you mean payments?\n"),
+            (["--person", "U0ALICF"], "Nobody here has the id U0ALICF; did you mean U0ALICE (alice)?\n"),
+            (["--person", "Alice"], "Nobody here has the id Alice; did you mean U0ALICE (alice)?\n"),
+            (["--person", "nobody"], "Nobody here has the id nobody.\n"),
+        ):
+            assert await verb(tmp_path, name, *options) == 2
+            assert capsys.readouterr().err == said
+    assert await verb(tmp_path, "show", "R-1009") == 2
+    assert capsys.readouterr().err == "There is no request R-1009; the newest is R-1001.\n"
+
+
 async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What will end is listed first, `--yes` ends it beside the running bot, and a second time there is nothing to end."""
     async with living(tmp_path) as world:

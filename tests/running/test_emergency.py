@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import re
 import socket
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from bot.core.model import AuditEvent, RequestState
 from bot.local.tyk import LocalTyk
 from bot.local.world import World as Place
+from bot.store import ledger, tables
 from bot.store.engine import open_engine
 from bot.store.seal import new_key
 from bot.store.store import Store
@@ -155,6 +158,58 @@ async def test_a_bot_that_runs_finishes_what_the_command_cannot(
         await world.told("sent")
         assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 0
         assert ": deleted at Tyk.\n" in capsys.readouterr().out
+        assert not world.tyk.usable_keys()
+
+
+async def test_beside_a_bot_a_key_is_deleted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command has the lease while Tyk takes its time, so that the bot leaves the key to it."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+        await quiet(world)
+        world.tyk.faults.slow = 1.5  # the bot looks for what is due several times meanwhile
+        tyk = {"TYK_DASHBOARD_URL": world.tyk.dashboard_url, "TYK_DASHBOARD_KEY": world.tyk.credential}
+        assert await verb(tmp_path, "revoke", "R-1001", "--yes", **tyk) == 0
+        assert ": deleted at Tyk.\n" in capsys.readouterr().out
+        await quiet(world)
+        assert len(world.tyk.calls("DELETE /api/keys")) == 1
+
+
+async def test_by_hash_no_seal_is_needed(tmp_path: Path) -> None:
+    """Where keys go by their hash, the credential of the Dashboard is enough."""
+    async with gone(tmp_path) as after:
+        assert await after.verb("revoke", "R-1001", "--yes", without="SEAL_KEYS") == 0
+        assert not after.tyk.usable_keys()
+
+
+async def test_a_database_that_does_not_know_its_dashboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that no bot of this version has started on: nothing is guessed, and that is said."""
+    async with gone(tmp_path) as after:
+        store = after.read()
+        with store.engine.begin() as connection:
+            connection.execute(delete(tables.meta).where(tables.meta.c.name == ledger.PLACE))
+        store.engine.dispose()
+        assert await after.verb("revoke", "R-1001", "--yes") == 1
+        assert "the bot has not started on this database since it was upgraded" in capsys.readouterr().out
+        assert len(after.tyk.usable_keys()) == 1
+
+
+async def test_a_request_that_is_approved_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the list and the yes Bob approves: what became of the request ends all the same."""
+    async with living(tmp_path) as world:
+        shown = await asked(world)
+        loop = asyncio.get_running_loop()
+
+        def bob_is_faster(_question: str) -> str:
+            asyncio.run_coroutine_threadsafe(world.person("bob").clicks("Approve", shown), loop).result()
+            asyncio.run_coroutine_threadsafe(world.told("sent"), loop).result()
+            return "y"
+
+        monkeypatch.setattr("builtins.input", bob_is_faster)
+        assert await verb(tmp_path, "revoke", "--person", "U0ALICE") == 0
+        assert "Ended: 1." in capsys.readouterr().out
         assert not world.tyk.usable_keys()
 
 
