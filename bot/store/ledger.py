@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy import CursorResult, Select, exists, func, or_, select
 
 from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Verdict
 from bot.store import rows, statements, tables
@@ -60,9 +60,14 @@ class Holding:
 
 def holdings(tx: Transaction, wanted: Filter) -> Iterator[Holding]:
     """Every grant that fits, the newest first, without holding them all in memory."""
-    with tx.connection.execution_options(yield_per=statements.AT_ONCE).execute(_grants(wanted)) as found:
+    with _streamed(tx, _grants(wanted)) as found:
         while some := list(islice(found, statements.AT_ONCE)):
             yield from _with_parts(tx, some)
+
+
+def _streamed(tx: Transaction, query: Select[Any]) -> CursorResult[Any]:
+    """A few rows at a time. The option is the statement's: as the connection's it would hold for whatever is written after."""
+    return tx.connection.execute(query, execution_options={"yield_per": statements.AT_ONCE})
 
 
 def _grants(wanted: Filter) -> Select[Any]:
@@ -187,7 +192,7 @@ def sealed_tokens(tx: Transaction) -> Iterator[Sealed]:
         .where(keys.c.sealed.is_not(None))
         .order_by(requests.c.number, keys.c.position)
     )
-    with tx.connection.execution_options(yield_per=statements.AT_ONCE).execute(query) as found:
+    with _streamed(tx, query) as found:
         for row in found:
             yield Sealed(row.id, row.number, row.sealed)
 
