@@ -274,6 +274,7 @@ class Topic(StrEnum):
     LAPSED = "lapsed"
     DELAYED = "delayed"
     STUCK = "stuck"
+    STILL_WORKS = "still works"
     ARRIVED = "arrived"
     ENDED = "ended"
     BARRED = "barred"
@@ -435,6 +436,9 @@ class AuditEvent(StrEnum):
     RETURNED = "returned"
     RENEWED = "renewed"
     CONFIGURED = "configured"
+    RETRIED = "retried"
+    RESTORED = "restored"
+    RESEALED = "resealed"
 
 
 @dataclass(frozen=True)

@@ -507,7 +507,7 @@ class Transaction:
             query = query.where(table.c.api == api)
         if person is not None:
             query = query.where(or_(table.c.person_user == person, table.c.actor_user == person))
-        with self.connection.execution_options(yield_per=1000).execute(query) as found:
+        with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
             yield from map(entry_of, found)
 
     def cursor(self, channel: str) -> int:

@@ -295,6 +295,20 @@ def test_the_help_channel_hears_once_that_it_is_stuck_and_once_that_it_goes_on()
     assert {message.target for message in life.record.messages if message.kind is MessageKind.ALERT} == {""}
 
 
+def test_the_help_channel_hears_that_a_revoked_token_still_works() -> None:
+    """It is worse than stuck, so it is told after it; a key that has ended by its own time works no more."""
+    life = held()
+    life.keep(lifecycle.revoke(life.record, None, "it leaked", life.now, life.new_id))
+    life.sees(facts.Stuck(EffectKind.HIDE_TOKEN, 7, "bug"))
+    for _ in range(2):
+        life.sees(facts.Stuck(EffectKind.REVOKE_KEY, 8, "seal_key_lost"))
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.STILL_WORKS]
+    life.sees(facts.Recovered(EffectKind.REVOKE_KEY))
+    life.now += 8 * DAY
+    life.sees(facts.Stuck(EffectKind.REVOKE_KEY, 8, "seal_key_lost"))
+    assert life.topics(MessageKind.ALERT)[2:] == [Topic.RESUMED, Topic.STUCK]
+
+
 @pytest.mark.parametrize("kind", list(EffectKind))
 def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> None:
     """The requester hears of what the token depends on, and of nothing else."""

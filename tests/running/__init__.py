@@ -66,9 +66,11 @@ async def empty_place() -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def bot_in(place: Place, **environ: str) -> AsyncIterator[World]:
-    """A bot, ready, in a world that outlives it."""
-    loaded = config.parse(place.config())
+async def bot_in(
+    place: Place, change: Callable[[str], str] = lambda text: text, /, **environ: str
+) -> AsyncIterator[World]:
+    """A bot, ready, in a world that outlives it. `change` edits its configuration first."""
+    loaded = config.parse(change(place.config()))
     given = {"HTTP_PORT": "0", "SEAL_KEYS": new_key(), **place.environ(), **environ}
     given = {name: value for name, value in given.items() if value}
     stop = asyncio.Event()
