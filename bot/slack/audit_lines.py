@@ -127,7 +127,7 @@ class _Teller:
             case AuditEvent.WITHDRAWN:
                 return self.by()
             case AuditEvent.LAPSED:
-                return "nobody decided in time"
+                return self.word("why", limit=600) or "nobody decided in time"
             case AuditEvent.KEY_CREATED:
                 return self.all(
                     self.word("key_hash"), self.end("expires", "ends"), self.word("rule_digest", "rules ", 16)
@@ -138,7 +138,8 @@ class _Teller:
                 return "the message with the token is gone"
             case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED:
                 effect_id = self.word("effect_id", "effect ")
-                return self.because(self.all(self.word("effect"), effect_id), "error")
+                told = self.because(self.all(self.word("effect"), effect_id), "error")
+                return self.because(told, "why")
             case AuditEvent.REVOKED:
                 return self.because(self.by(), "why")
             case AuditEvent.EXPIRED:

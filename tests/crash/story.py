@@ -65,7 +65,8 @@ RULE = Rule(
 )
 RULEBOOK = Rulebook("digest", {RULE.name: RULE})
 PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": person("CAROL", "S0LEADS")}
-TABLES = ("audit", "reviews", "grants", "keys", "messages", "effects", "requests", "counters", "meta")
+TABLES = ("audit", "reviews", "grants", "keys", "messages", "effects", "requests", "counters", "meta", "outages")
+_OF_THE_DYING = {Topic.ARRIVED, Topic.DELAYED, Topic.DELAYED_BY_TYK, Topic.DELAYED_BY_SLACK, Topic.UNASKED}
 
 
 class MortalStore(Store):
@@ -262,7 +263,7 @@ class Story:
             assert states.count(state) == 1, f"one {kind} follows its request"
             assert set(states) <= {state, None}
         reached = {self.slack.find(one.channel, one.ts) for one in record.messages if one.ts and one.topic}
-        told = {shown.topic for shown in reached} - {Topic.ARRIVED, Topic.DELAYED}  # those come of the dying
+        told = {shown.topic for shown in reached} - _OF_THE_DYING
         assert told == self.rings, "each was told what they had to be told"
 
     async def _check_audit(self) -> None:
