@@ -44,7 +44,6 @@ SURVEY_EVERY = 5.0
 PRUNE_EVERY = 600.0
 PRUNE_AFTER = timedelta(days=1)
 PRUNED_AT_ONCE = 5000
-SEAL_LOST = "seal_key_lost"
 EVERYTHING = Found(tuple(Urgency), late=True)
 
 
@@ -62,7 +61,10 @@ class Failure:
 
 
 class Worker:
-    """The store's keeper. `clock` is in monotonic seconds; leases and due times are the database's."""
+    """The store's keeper. `clock` is in monotonic seconds; leases and due times are the database's.
+
+    `token_doubted` is set where Slack refused an act for the bot token itself.
+    """
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class Worker:
         self._kinds = kinds
         self._clock = clock
         self._spread = spread
+        self.token_doubted = asyncio.Event()
         self._wake = asyncio.Event()
         self._look_at = 0.0
         self._survey_at = 0.0
@@ -375,9 +378,7 @@ class Worker:
         except Fault as fault:
             return Failure(fault.code, fault.text)
         except SealLost:
-            return Failure(
-                SEAL_LOST, "None of SEAL_KEYS opens this token: add the key it was sealed with.", permanent=True
-            )
+            return Failure(outages.SEAL_LOST, outages.SEALED, permanent=True)
         except TimeoutError:
             return Failure(outages.OUT_OF_TIME)
         except Exception as error:  # a fault of our own: it must neither stop the others nor be tried for ever
@@ -398,7 +399,10 @@ class Worker:
     def _notice(self, kind: EffectKind, failure: Failure) -> None:
         """What cannot pass by itself is said at once, all else when it has lasted."""
         self._troubled = True
-        if not outages.cause_of(kind, failure.error).passes:
+        cause = outages.cause_of(kind, failure.error)
+        if cause is outages.SLACK_TOKEN:
+            self.token_doubted.set()
+        if not cause.passes:
             self._survey_at = 0.0
             self._wake.set()
 

@@ -145,6 +145,11 @@ _SAME = {
 }
 _CAUSES = {cause.name: cause for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN)} | _SAME
 
+SEAL_LOST = "seal_key_lost"
+SEALED = (
+    "None of SEAL_KEYS opens a token that is sealed in the database. Add the key it was sealed with, restart me, and run "
+    "`tyk-key-bot retry`."
+)
 TYK_REFUSES = frozenset({"tyk_401", "tyk_403"})
 """Causes for which no token can be made or revoked until a person acts."""
 

@@ -40,6 +40,7 @@ AUDIT_GATHERS = timedelta(seconds=1)
 _LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
 _OTHER = tables.effects.alias()
+_FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
 
 
 class LeaseLost(Exception):
@@ -76,6 +77,17 @@ class Standing:
     since: datetime
     over_at: datetime | None
     said: bool
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Effects of a kind that fail for one error, or are parked for it: how many, and since when the first of them."""
+
+    state: EffectState
+    kind: str
+    error: str
+    many: int
+    since: datetime | None
 
 
 class Transaction:
@@ -504,8 +516,7 @@ class Transaction:
         query = (
             select(table.c.kind, table.c.last_error, place, table.c.request_id, table.c.first_failed_at)
             .outerjoin(messages, messages.c.id == table.c.subject_id)
-            .where(table.c.state == tables.OPEN, table.c.first_failed_at.is_not(None), table.c.last_error != "")
-            .where(table.c.kind.in_(known))
+            .where(table.c.state == tables.OPEN, _FAILS, table.c.kind.in_(known))
             .order_by(table.c.first_failed_at)
             .limit(limit)
         )
@@ -519,7 +530,7 @@ class Transaction:
         table = tables.effects
         known = table.c.kind.in_([kind.value for kind in EffectKind])
         conditions = (
-            and_(table.c.state == tables.OPEN, table.c.first_failed_at.is_not(None), table.c.last_error != ""),
+            and_(table.c.state == tables.OPEN, _FAILS),
             table.c.state == tables.PARKED,
         )
         some = [
@@ -530,6 +541,17 @@ class Transaction:
             )
         ]
         return tuple(sorted(map(rows.effect_of, some), key=lambda effect: effect.first_failed_at or effect.due_at))
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What fails and what is parked, each counted to a thousand, by an index alone."""
+        table, found = tables.effects, list[Any]()
+        columns = (table.c.state, table.c.kind, table.c.last_error, table.c.first_failed_at)
+        for condition in (and_(table.c.state == tables.OPEN, _FAILS), table.c.state == tables.PARKED):
+            some = select(*columns).where(condition).limit(_COUNTED).subquery()
+            named = (some.c.state, some.c.kind, some.c.last_error)
+            query = select(*named, func.count(), func.min(some.c.first_failed_at)).group_by(*named)
+            found += self.connection.execute(query).all()
+        return tuple(Trouble(EffectState(state), kind, error, many, since) for state, kind, error, many, since in found)
 
     def standing_outages(self) -> tuple[Standing, ...]:
         found = self.connection.execute(select(tables.outages).order_by(tables.outages.c.since)).all()
