@@ -567,9 +567,9 @@ class Transaction:
         if self.connection.execute(again).rowcount:
             self.wrote = True
             return False
-        begun = statements.inserting(table, sqlite=self._sqlite).on_conflict_do_nothing()
+        begun = statements.inserting(table, sqlite=self._sqlite).on_conflict_do_nothing().returning(table.c.cause)
         values = {"cause": cause, "since": since, "over_at": None, "said": False}
-        return self._tell_outage(cause, changed=self.connection.execute(begun, values).rowcount)
+        return self._tell_outage(cause, changed=len(self.connection.execute(begun, values).all()))
 
     def end_outage(self, cause: str) -> bool:
         """It is over; False where somebody has noted that."""
