@@ -6,10 +6,9 @@ import asyncio
 import gc
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -19,29 +18,26 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import metrics, online_check, web
 from bot.config import Config, changes, summary
 from bot.config.values import Kind
-from bot.core import outages
-from bot.core.faults import Fault
 from bot.core.in_force import InForce
-from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, EffectState, Promise, Record, Rulebook, Workspace
-from bot.core.outages import SLACK_TOKEN
+from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, sweep_leavers
 from bot.effects.ports import Ports
+from bot.health import Health, TokenWatch
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.pace import SLOTS, Pace
 from bot.proxies import proxy_for
 from bot.settings import Settings
 from bot.slack.authorization import bolt_app
-from bot.slack.client import Chat, PreflightError, new_session, pin_proxy, preflight, web_client
+from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
 from bot.slack.verification import verified
 from bot.store.engine import migrate, open_engine, sole_worker
 from bot.store.seal import Seal
-from bot.store.store import Store, Transaction, User
+from bot.store.store import Store, Transaction
 from bot.store.threads import CONNECTIONS, Threads
-from bot.store.transaction import Standing, Trouble
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
 from bot.worker import Worker
@@ -53,7 +49,6 @@ GRACE = 10.0
 LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 TICK = 1.0
-ASK_FOR_TOKEN_EVERY = 30.0
 _CONFIGURED = "configured"
 
 
@@ -189,7 +184,7 @@ async def run(
         ).register(bolt)
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         token = TokenWatch(slack.client, worker.token_doubted)
-        health = Health(store, connection, token)
+        health = Health(store, connection.is_up, token)
         port = await enter(_pages(health, bolt, settings))
         log.info("web.ready", port=port)
         await connection.open()
@@ -274,112 +269,6 @@ class SlackConnection:
         if not self._sockets:
             return self._open
         return any([await socket.client.is_connected() for socket in self._sockets])
-
-
-class TokenRefusedError(PreflightError):
-    """Slack does not accept the bot token any more: nobody can be answered, so the supervisor and its people must know."""
-
-
-class TokenWatch:
-    """Asks Slack now and then whether it still accepts the bot token, and at once where that is `doubted`.
-
-    A socket that stands proves nothing: it goes on delivering clicks that nobody can answer.
-    """
-
-    def __init__(self, client: AsyncWebClient, doubted: asyncio.Event) -> None:
-        self.refused = ""
-        self._client = client
-        self._doubted = doubted
-
-    async def watch(self) -> None:
-        """Raises TokenRefusedError as soon as Slack says no. That Slack cannot be asked says nothing of the token."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_FOR_TOKEN_EVERY):
-                    await self._doubted.wait()
-            self._doubted.clear()
-            with suppress(Fault):
-                await self._ask()
-
-    async def _ask(self) -> None:
-        try:
-            await preflight(self._client, None, frozenset())
-        except PreflightError as error:
-            self.refused = f"{error} {SLACK_TOKEN.sentence}"
-            log.error("slack.token_refused", what=self.refused)  # noqa: TRY400 - what to do is in the sentence
-            raise TokenRefusedError(self.refused) from None
-
-
-class Health:
-    """What /readyz says: the database, the connection to Slack, how much is due or parked, and in words what cannot be done."""
-
-    def __init__(self, store: Store, connection: SlackConnection, token: TokenWatch) -> None:
-        self._store = store
-        self._connection = connection
-        self._token = token
-
-    async def readiness(self) -> Mapping[str, object]:
-        """Not ready is who can answer nobody; who cannot use Tyk still takes requests and clicks, and says what fails."""
-        slack = await self._connection.is_up() and not self._token.refused
-        try:
-            seen = await self._store.read(Seen.of, User.READINESS)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
-            cannot = [*self._of_slack(slack=slack), "The database doesn't answer: nothing can be taken or kept."]
-            return {
-                "ready": False,
-                "slack": slack,
-                "database": False,
-                "why": type(error).__name__,
-                "cannot": cannot,
-            }
-        seen.count()
-        cannot = [*self._of_slack(slack=slack), *seen.cannot()]
-        return {"ready": slack, "slack": slack, "database": True, **seen.backlog, "late": seen.late(), "cannot": cannot}
-
-    def _of_slack(self, *, slack: bool) -> list[str]:
-        if self._token.refused:
-            return [self._token.refused]
-        return [] if slack else ["There is no connection to Slack: nobody can be heard or answered."]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The backlog and its troubles, as they are read in one transaction, each counted by an index."""
-
-    backlog: Mapping[str, int]
-    troubles: Sequence[Trouble]
-    outages: Sequence[Standing]
-    now: datetime
-
-    @classmethod
-    def of(cls, tx: Transaction) -> Seen:
-        standing = tuple(one for one in tx.standing_outages() if one.over_at is None)
-        return cls(tx.backlog(), tx.troubles(), standing, tx.now)
-
-    def late(self) -> int:
-        """Promises that failed and are tried again."""
-        return sum(one.many for one in self.troubles if one.state is EffectState.OPEN)
-
-    def cannot(self) -> list[str]:
-        """What is not done until somebody acts, with what to do."""
-        named = [outages.named(one.cause, one.since) for one in self.outages]
-        said = [outage.cause.sentence for outage in named if outage.cause.name in outages.TYK_REFUSES]
-        sealed = any(one.error == outages.SEAL_LOST for one in self.troubles)
-        return [*said, *([outages.SEALED] if sealed else [])]
-
-    def count(self) -> None:
-        """Whatever is no trouble any more is in no metric."""
-        for state, number in self.backlog.items():
-            metrics.EFFECTS_WAITING.labels(state).set(number)
-        for gauge in (metrics.EFFECTS_FAILING, metrics.EFFECTS_PARKED, metrics.OUTAGES):
-            gauge.clear()
-        for one in self.troubles:
-            gauge = metrics.EFFECTS_PARKED if one.state is EffectState.PARKED else metrics.EFFECTS_FAILING
-            gauge.labels(one.kind, one.error).set(one.many)
-        for outage in self.outages:
-            metrics.OUTAGES.labels(outage.cause.partition(" ")[0]).inc()
-        since = [one.since for one in self.troubles if one.since and one.state is EffectState.OPEN]
-        metrics.FAILING_SECONDS.set((self.now - min(since)).total_seconds() if since else 0)
 
 
 async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: set[asyncio.Task[None]]) -> None:

@@ -18,10 +18,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot import app, worker
-from bot.app import TokenRefusedError
+from bot import health, worker
 from bot.core import outages
 from bot.core.outages import TELL_AFTER
+from bot.health import TokenRefusedError
 from bot.local.slack import Message
 from tests.log import Log, lines
 from tests.running.test_start import get
@@ -286,7 +286,7 @@ async def test_a_bot_token_that_was_revoked(tmp_path: Path, log: Log, code: str)
 
 async def test_a_token_is_asked_about_although_nobody_acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing has to be posted, a look now and then finds it; that Slack is away proves nothing."""
-    monkeypatch.setattr(app, "ASK_FOR_TOKEN_EVERY", 0.1)
+    monkeypatch.setattr(health, "ASK_FOR_TOKEN_EVERY", 0.1)
 
     async def loses_its_token() -> None:
         async with living(tmp_path) as world:
