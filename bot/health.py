@@ -17,8 +17,9 @@ from bot.core.faults import Fault
 from bot.core.model import EffectState
 from bot.core.outages import SLACK_TOKEN
 from bot.slack.client import PreflightError, preflight
+from bot.store import troubles
 from bot.store.store import Store, Transaction, User
-from bot.store.transaction import Standing, Trouble
+from bot.store.troubles import Standing, Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -102,8 +103,8 @@ class Seen:
 
     @classmethod
     def of(cls, tx: Transaction) -> Seen:
-        standing = tuple(one for one in tx.standing_outages() if one.over_at is None)
-        return cls(tx.backlog(), tx.troubles(), standing, tx.now)
+        standing = tuple(one for one in troubles.standing(tx) if one.over_at is None)
+        return cls(tx.backlog(), troubles.counted(tx), standing, tx.now)
 
     def late(self) -> int:
         """Promises that failed and are tried again."""

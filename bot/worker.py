@@ -30,6 +30,7 @@ from bot.effects.claim import Claim
 from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
+from bot.store import troubles
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction, User
 from bot.store.transaction import Found
@@ -187,10 +188,10 @@ class Worker:
             log.warning("outage.over", **_of_outage(one))
 
     def _take_stock(self, tx: Transaction) -> tuple[list[Outage], list[Outage]]:
-        now = outages.outages(tx.failing())
-        known = {one.cause: one for one in tx.standing_outages()}
-        began = [one for one in now.values() if one.is_told(tx.now) and tx.begin_outage(one.key, one.since)]
-        gone = [one for one in known.values() if one.cause not in now and tx.end_outage(one.cause)]
+        now = outages.outages(troubles.failing(tx))
+        known = {one.cause: one for one in troubles.standing(tx)}
+        began = [one for one in now.values() if one.is_told(tx.now) and troubles.begin(tx, one.key, one.since)]
+        gone = [one for one in known.values() if one.cause not in now and troubles.end(tx, one.cause)]
         self._troubled = bool(now or known)
         return began, [outages.named(one.cause, one.since) for one in gone]
 

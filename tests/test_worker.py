@@ -33,8 +33,10 @@ from bot.effects import SLACK_DEADLINE, Place
 from bot.effects.claim import Claim
 from bot.operations import Submission
 from bot.pace import Pace
+from bot.store import troubles
 from bot.store.engine import migrate, open_engine
-from bot.store.transaction import AuditEntry, Standing
+from bot.store.transaction import AuditEntry
+from bot.store.troubles import Standing
 from bot.worker import Failure, Worker
 from tests.crash.outside import Fates, Slack, Tyk
 from tests.crash.story import LIFETIME, PEOPLE, RULE, Story, wipe
@@ -108,7 +110,7 @@ class Outside(Story):
 
     def standing(self) -> tuple[Standing, ...]:
         with self.store.reading() as tx:
-            return tx.standing_outages()
+            return troubles.standing(tx)
 
     def told(self) -> list[tuple[str, bool, int]]:
         """What the help channel has heard: of which outage, whether that it is over, and how many wait."""
@@ -405,7 +407,7 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
         parked = await claimed(outside, EffectKind.ISSUE_KEY)
     await outside.worker.complete(parked, Failure("tyk_policy", "The policy is gone.", permanent=True))
     with outside.store.reading() as tx:
-        listed, counted = tx.troubled(), tx.troubles()
+        listed, counted = troubles.late_or_parked(tx), troubles.counted(tx)
     assert [(one.request_id, one.state, one.why) for one in listed] == [
         ("request-1", EffectState.OPEN, "Tyk cannot now."),
         ("request-2", EffectState.PARKED, "The policy is gone."),

@@ -10,7 +10,9 @@ from bot.core.model import Effect, EffectState
 from bot.core.outages import Outage
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store.transaction import Standing, Transaction
+from bot.store import troubles
+from bot.store.transaction import Transaction
+from bot.store.troubles import Standing
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,10 @@ class Told:
 
 def find(tx: Transaction, effect: Effect) -> Told | None:
     """The outage, and how many wait for its end now."""
-    standing = tx.standing_outage(effect.subject_id)
+    standing = troubles.of_cause(tx, effect.subject_id)
     if standing is None:
         return None
-    failing = outages.outages(tx.failing()).get(standing.cause)
+    failing = outages.outages(troubles.failing(tx)).get(standing.cause)
     return Told(failing or outages.named(standing.cause, standing.since), standing)
 
 
@@ -43,13 +45,13 @@ def complete(tx: Transaction, claim: Claim, told: Told | None, _new_id: NewId) -
     tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     if told is None:
         return
-    cause, now = told.standing.cause, tx.standing_outage(told.standing.cause)
+    cause, now = told.standing.cause, troubles.of_cause(tx, told.standing.cause)
     if told.standing.over_at is None:
-        tx.said_outage(cause)
+        troubles.said(tx, cause)
         if now is not None and now.over_at is not None:
-            tx.promise_outage(cause)
+            troubles.promise(tx, cause)
     elif now is not None and now.over_at is not None:
-        tx.forget_outage(cause)
+        troubles.forget(tx, cause)
     elif now is not None:  # it has begun again since it was told as over
-        tx.said_outage(cause, said=False)
-        tx.promise_outage(cause)
+        troubles.said(tx, cause, said=False)
+        troubles.promise(tx, cause)

@@ -29,7 +29,7 @@ from bot.core.model import (
     RequestState,
     Transition,
 )
-from bot.core.outages import MANY, Failing, Side, cause_of
+from bot.core.outages import Side, cause_of
 from bot.core.urgency import Urgency, urgency
 from bot.store import rows, statements, tables
 
@@ -40,7 +40,6 @@ AUDIT_GATHERS = timedelta(seconds=1)
 _LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
 _OTHER = tables.effects.alias()
-_FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
 
 
 class LeaseLost(Exception):
@@ -67,27 +66,6 @@ class Found:
 
     due: tuple[Urgency, ...]
     late: bool
-
-
-@dataclass(frozen=True)
-class Standing:
-    """An outage as it stands in the store: since when, over since when, and whether the help channel has heard of it."""
-
-    cause: str
-    since: datetime
-    over_at: datetime | None
-    said: bool
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Effects of a kind that fail for one error, or are parked for it: how many, and since when the first of them."""
-
-    state: EffectState
-    kind: str
-    error: str
-    many: int
-    since: datetime | None
 
 
 class Transaction:
@@ -505,96 +483,6 @@ class Transaction:
         counts = [select(func.count()).select_from(one).scalar_subquery() for one in (*due, parked)]
         *ready, put_aside = self.connection.execute(select(*counts)).one()
         return {"due": min(sum(ready), _COUNTED), "parked": put_aside}
-
-    # --- outages ---
-
-    def failing(self, limit: int = MANY) -> tuple[Failing, ...]:
-        """Open effects that have failed, the longest failing first, without those that tell of outages."""
-        table, messages = tables.effects, tables.messages
-        place = func.coalesce(messages.c.channel, messages.c.target, table.c.lane).label("place")
-        known = [kind.value for kind in EffectKind if kind is not EffectKind.TELL_OUTAGE]
-        query = (
-            select(table.c.kind, table.c.last_error, place, table.c.request_id, table.c.first_failed_at)
-            .outerjoin(messages, messages.c.id == table.c.subject_id)
-            .where(table.c.state == tables.OPEN, _FAILS, table.c.kind.in_(known))
-            .order_by(table.c.first_failed_at)
-            .limit(limit)
-        )
-        return tuple(
-            Failing(EffectKind(row.kind), row.last_error, row.place, row.request_id, row.first_failed_at)
-            for row in self.connection.execute(query).all()
-        )
-
-    def troubled(self, limit: int = MANY) -> tuple[Effect, ...]:
-        """Effects that have failed and are tried again, or are parked: the longest failing first."""
-        table = tables.effects
-        known = table.c.kind.in_([kind.value for kind in EffectKind])
-        conditions = (
-            and_(table.c.state == tables.OPEN, _FAILS),
-            table.c.state == tables.PARKED,
-        )
-        some = [
-            row
-            for condition in conditions
-            for row in self.connection.execute(
-                select(table).where(condition, known).order_by(table.c.first_failed_at, table.c.id).limit(limit)
-            )
-        ]
-        return tuple(sorted(map(rows.effect_of, some), key=lambda effect: effect.first_failed_at or effect.due_at))
-
-    def troubles(self) -> tuple[Trouble, ...]:
-        """What fails and what is parked, each counted to a thousand, by an index alone."""
-        table, found = tables.effects, list[Any]()
-        columns = (table.c.state, table.c.kind, table.c.last_error, table.c.first_failed_at)
-        for condition in (and_(table.c.state == tables.OPEN, _FAILS), table.c.state == tables.PARKED):
-            some = select(*columns).where(condition).limit(_COUNTED).subquery()
-            named = (some.c.state, some.c.kind, some.c.last_error)
-            query = select(*named, func.count(), func.min(some.c.first_failed_at)).group_by(*named)
-            found += self.connection.execute(query).all()
-        return tuple(Trouble(EffectState(state), kind, error, many, since) for state, kind, error, many, since in found)
-
-    def standing_outages(self) -> tuple[Standing, ...]:
-        found = self.connection.execute(select(tables.outages).order_by(tables.outages.c.since)).all()
-        return tuple(Standing(row.cause, row.since, row.over_at, row.said) for row in found)
-
-    def standing_outage(self, cause: str) -> Standing | None:
-        return next((one for one in self.standing_outages() if one.cause == cause), None)
-
-    def begin_outage(self, cause: str, since: datetime) -> bool:
-        """Note it down; False where somebody has. One that was thought over and not told so yet goes on."""
-        table = tables.outages
-        again = update(table).where(table.c.cause == cause, table.c.over_at.is_not(None)).values(over_at=None)
-        if self.connection.execute(again).rowcount:
-            self.wrote = True
-            return False
-        begun = statements.inserting(table, sqlite=self._sqlite).on_conflict_do_nothing().returning(table.c.cause)
-        values = {"cause": cause, "since": since, "over_at": None, "said": False}
-        return self._tell_outage(cause, changed=len(self.connection.execute(begun, values).all()))
-
-    def end_outage(self, cause: str) -> bool:
-        """It is over; False where somebody has noted that."""
-        table = tables.outages
-        ended = update(table).where(table.c.cause == cause, table.c.over_at.is_(None)).values(over_at=self.now)
-        return self._tell_outage(cause, changed=self.connection.execute(ended).rowcount)
-
-    def _tell_outage(self, cause: str, *, changed: int) -> bool:
-        if changed == 1:
-            self.promise_outage(cause)
-        return changed == 1
-
-    def promise_outage(self, cause: str) -> None:
-        """What is to be said of it is said."""
-        self.promise(Promise(EffectKind.TELL_OUTAGE, cause, self.now))
-
-    def said_outage(self, cause: str, *, said: bool = True) -> None:
-        """Whether the help channel has heard that it stands."""
-        self.connection.execute(update(tables.outages).where(tables.outages.c.cause == cause).values(said=said))
-        self.wrote = True
-
-    def forget_outage(self, cause: str) -> None:
-        """All is said of it."""
-        self.connection.execute(delete(tables.outages).where(tables.outages.c.cause == cause))
-        self.wrote = True
 
     # --- the audit ---
 

@@ -23,6 +23,7 @@ from bot.core import outages
 from bot.core.outages import TELL_AFTER
 from bot.health import TokenRefusedError
 from bot.local.slack import Message
+from bot.store import troubles
 from tests.log import Log, lines
 from tests.running.test_start import get
 from tests.running.test_tyk import by_id
@@ -250,7 +251,7 @@ async def failed(world: World) -> None:
 
     def any_failed() -> bool | None:
         with world.running.store.reading() as tx:
-            return bool(tx.failing()) or None
+            return bool(troubles.failing(tx)) or None
 
     await world.slack.changes.until(any_failed, WITHIN, "what fails")
 
