@@ -175,7 +175,8 @@ async def test_what_a_transaction_promised_is_claimed_inside_it(outside: Outside
     posts = outside.effects(EffectKind.POST_MESSAGE)
     assert [effect.epoch for effect in posts] == [1, 1]
     assert all(effect.lease_until is not None for effect in posts)
-    other = Worker(outside.store, outside.worker.ports, outside._new_id)
+    kinds = frozenset({EffectKind.POST_MESSAGE})
+    other = Worker(outside.store, outside.worker.ports, outside._new_id, kinds=kinds)
     assert await other.claim() is None
 
 
