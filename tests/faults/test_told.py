@@ -260,9 +260,12 @@ async def failed(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", ["token_revoked", "account_inactive", "invalid_auth"])
-async def test_a_bot_token_that_was_revoked(tmp_path: Path, log: Log, code: str) -> None:
+async def test_a_bot_token_that_was_revoked(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     """The socket stands, but nobody can be answered: the first act that fails is enough for the bot to end with a sentence."""
     seen: list[tuple[int, str]] = []
+    monkeypatch.setattr(health, "ASK_FOR_TOKEN_EVERY", 3600.0)
 
     async def loses_its_token() -> None:
         async with living(tmp_path) as world:
