@@ -22,6 +22,7 @@ from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, sweep_leavers
 from bot.effects.ports import Ports
+from bot.health import Health, TokenWatch
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.pace import SLOTS, Pace
@@ -36,7 +37,7 @@ from bot.slack.verification import verified
 from bot.store import ledger
 from bot.store.engine import check_ready, migrate, open_engine, sole_worker
 from bot.store.seal import Seal
-from bot.store.store import Store, Transaction, User
+from bot.store.store import Store, Transaction
 from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
@@ -160,11 +161,7 @@ async def run(
             )
         )
         store = await enter(opened_store(settings, config.slack.audit_channel))
-        if store.is_sqlite:
-            await store.write(lambda tx: tx.void_leases())
-        if restored:
-            await _park_restored(store)
-        log.info("database.ready", engine=store.engine.dialect.name)
+        await _made_ready(store, restored=restored)
         keys_by = KeysBy(config.tyk.keys_by)
         url, at_once = config.tyk.dashboard_url, config.tyk.at_once
         dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
@@ -189,13 +186,14 @@ async def run(
             help_channel=config.slack.help_channel,
         ).register(bolt)
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
-        health = Health(store, connection)
+        token = TokenWatch(slack.client, worker.token_doubted)
+        health = Health(store, connection.is_up, token)
         port = await enter(_pages(health, bolt, settings))
         log.info("web.ready", port=port)
         await connection.open()
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
-        working = asyncio.create_task(worker.run())
+        working = {asyncio.create_task(worker.run()), asyncio.create_task(token.watch())}
         checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard))
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
@@ -206,9 +204,19 @@ async def run(
             checking.cancel()
             await connection.close()
             await worker.stop(GRACE)
-            working.cancel()
-            await asyncio.gather(checking, working, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(checking, *working, return_exceptions=True)
             log.info("bot.stopped")
+
+
+async def _made_ready(store: Store, *, restored: bool) -> None:
+    """The database as the one who works on it now wants to find it."""
+    if store.is_sqlite:
+        await store.write(lambda tx: tx.void_leases())
+    if restored:
+        await _park_restored(store)
+    log.info("database.ready", engine=store.engine.dialect.name)
 
 
 async def _park_restored(store: Store) -> None:
@@ -279,36 +287,17 @@ class SlackConnection:
         return any([await socket.client.is_connected() for socket in self._sockets])
 
 
-class Health:
-    """What /readyz says: the database, the connection to Slack, and how much is due or parked."""
-
-    def __init__(self, store: Store, connection: SlackConnection) -> None:
-        self._store = store
-        self._connection = connection
-
-    async def readiness(self) -> Mapping[str, object]:
-        slack = await self._connection.is_up()
-        try:
-            backlog = await self._store.read(lambda tx: tx.backlog(), User.READINESS)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
-            return {"ready": False, "slack": slack, "database": False, "why": type(error).__name__}
-        for state, number in backlog.items():
-            metrics.EFFECTS_WAITING.labels(state).set(number)
-        return {"ready": slack, "slack": slack, "database": True, **backlog}
-
-
-async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: asyncio.Task[None]) -> None:
-    """Watches the line and the event loop. The worker never ends by itself: where it does, so do we."""
+async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: set[asyncio.Task[None]]) -> None:
+    """Watches the line and the event loop. What is working never ends by itself: where any of it does, so do we."""
     last_up, was_up = time.monotonic(), True
     while not stop.is_set():
         before = time.monotonic()
         waiting = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({waiting, working}, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
-        if working in done:
-            waiting.cancel()
-            working.result()
+        done, _ = await asyncio.wait({waiting, *working}, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for ended in done - {waiting}:
+            ended.result()
         if not done:
-            waiting.cancel()
             metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - TICK))
         is_up = await connection.is_up()
         if is_up is not was_up:

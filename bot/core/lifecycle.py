@@ -71,7 +71,7 @@ def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one retu
             return record.lives
         case EffectKind.REMIND:
             return bool(timing.reminders(record))
-        case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS:
+        case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS | EffectKind.TELL_OUTAGE:
             return True
         case (
             EffectKind.ISSUE_KEY

@@ -179,9 +179,10 @@ def has_lapsed(record: Record, now: datetime) -> bool:
 
 
 def lapse(draft: Draft) -> None:
-    """Nobody decided in time, and the requester hears of it."""
-    _decide(draft, RequestState.LAPSED, None)
-    draft.say(AuditEvent.LAPSED, None)
+    """Nobody decided in time, and the requester hears of it; that nobody could be asked is said as the reason."""
+    why = messages.UNASKED if messages.is_unasked(draft.record) else ""
+    _decide(draft, RequestState.LAPSED, None, why)
+    draft.say(AuditEvent.LAPSED, None, **({"why": why} if why else {}))
     messages.notify(draft, Topic.LAPSED)
 
 
@@ -222,6 +223,6 @@ def decided_sentence(request: Request) -> str:
         RequestState.APPROVED: "was approved",
         RequestState.DENIED: "was denied",
         RequestState.WITHDRAWN: "was withdrawn",
-        RequestState.LAPSED: "lapsed, because nobody decided in time",
+        RequestState.LAPSED: f"lapsed, because nobody {'could be asked' if request.decision_reason else 'decided in time'}",
     }[request.state]
     return f"{request.label} {how}{by}, {when}."

@@ -132,7 +132,7 @@ class _Teller:
             case AuditEvent.WITHDRAWN:
                 return self.by()
             case AuditEvent.LAPSED:
-                return "nobody decided in time"
+                return self.word("why", limit=600) or "nobody decided in time"
             case AuditEvent.KEY_CREATED:
                 return self.all(
                     self.word("key_hash"), self.end("expires", "ends"), self.word("rule_digest", "rules ", 16)
@@ -147,7 +147,8 @@ class _Teller:
                 return self.word("tokens", "tokens: ")
             case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED | AuditEvent.RETRIED:
                 effect_id = self.word("effect_id", "effect ")
-                return self.because(self.all(self.word("effect"), effect_id), "error")
+                told = self.because(self.all(self.word("effect"), effect_id), "error")
+                return self.because(told, "why")
             case AuditEvent.REVOKED:
                 return self.because(self.by(), "why")
             case AuditEvent.EXPIRED:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, and_, delete, func, insert, or_, select, update
 
 from bot.core.model import (
     AuditEvent,
@@ -29,6 +29,7 @@ from bot.core.model import (
     RequestState,
     Transition,
 )
+from bot.core.outages import Side, cause_of
 from bot.core.urgency import Urgency, urgency
 from bot.store import rows, statements, tables
 
@@ -426,15 +427,18 @@ class Transaction:
             query = query.where(tables.effects.c.request_id == request_id)
         return tuple(map(rows.effect_of, self.connection.execute(query).all()))
 
-    def trouble(self, request_id: RequestId) -> tuple[bool, bool]:
-        """Two truth values: some effect of this request is parked; people were told that one is late."""
+    def trouble(self, request_id: RequestId) -> tuple[bool, Side | None]:
+        """Tell whether some effect of this request is parked, and for which side one is late, once people were told."""
         table = tables.effects
-        query = select(
-            func.coalesce(func.sum(case((table.c.state == tables.PARKED, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((and_(table.c.state == tables.OPEN, table.c.told), 1), else_=0)), 0),
-        ).where(table.c.request_id == request_id)
-        parked, late = self.connection.execute(query).one()
-        return parked > 0, late > 0
+        query = (
+            select(table.c.state, table.c.kind, table.c.last_error)
+            .where(table.c.request_id == request_id)
+            .where(or_(table.c.state == tables.PARKED, and_(table.c.state == tables.OPEN, table.c.told)))
+            .order_by(table.c.first_failed_at)
+        )
+        found = self.connection.execute(query).all()
+        late = [cause_of(EffectKind(row.kind), row.last_error).side for row in found if row.state != "parked"]
+        return len(late) < len(found), late[0] if late else None
 
     def anything(self, kinds: Collection[EffectKind], failing_since: datetime) -> Found:
         """Find whether there is something to claim or to tell, without reading any of it."""
@@ -561,6 +565,7 @@ def _effect_row(promise: Promise, request_id: str | None, message: Message | Non
         "told": False,
         "again": False,
         "last_error": "",
+        "why": "",
     }
 
 

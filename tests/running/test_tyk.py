@@ -230,17 +230,17 @@ async def test_tyk_cannot_for_an_hour(
         end = begin(world)
         await world.asks("alice", "test-api")
         await failed(world, EffectKind.ISSUE_KEY)
-        assert not [ring for ring in world.person("alice").rings if "late" in ring.text]
+        assert not [ring for ring in world.person("alice").rings if "longer than usual" in ring.text]
         for attempt in (2, 3):
             await world.pass_time(timedelta(minutes=31))
             await failed(world, EffectKind.ISSUE_KEY, attempt)
-        await world.person("alice").rung("is late", timeout=WITHIN)
+        await world.person("alice").rung("longer than usual", timeout=WITHIN)
         end()
         await world.pass_time(timedelta(minutes=2))
         token = await world.token_of("alice")
         await world.told("recovered")
         assert world.tyk.opens(token, "/test-api/")[0] == 200
-        assert len([ring for ring in world.person("alice").rings if "is late" in ring.text]) == 1
+        assert len([ring for ring in world.person("alice").rings if "longer than usual" in ring.text]) == 1
         assert (await world.events()).count("delayed") == 1
         assert len(world.tyk.keys) == 1
         assert set(failures(log, "issue_key")) == {code}

@@ -109,6 +109,7 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
         (AuditLine(AuditEvent.RESEALED, None, {"tokens": 3}), "resealed · tokens: 3"),
         (AuditLine(AuditEvent.WITHDRAWN, ANN), "withdrawn · by @U0ANN"),
         (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
+        (AuditLine(AuditEvent.LAPSED, None, {"why": "Nobody could be asked."}), "lapsed · Nobody could be asked."),
         (AuditLine(AuditEvent.EXPIRED), "expired · its time was over"),
         (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · without review, no end"),
         (
