@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 import yaml
 from cryptography.fernet import Fernet
+from sqlalchemy import text
 
 from bot import cli, config
 from bot.config.document import ConfigError
@@ -461,6 +462,16 @@ def test_arguments_that_are_off(
     complaint = capsys.readouterr().err
     assert said in complaint
     assert len(complaint.splitlines()) == 1
+
+
+def test_a_database_that_fails_meanwhile(database: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence, and 1, also where it is damaged behind its version."""
+    engine = open_engine(database["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE grants"))
+    engine.dispose()
+    assert cli.execute(["keys"], database) == 1
+    assert capsys.readouterr().err == "The database does not answer: no such table: grants\n"
 
 
 def test_people_without_their_configuration(tmp_path: Path) -> None:
