@@ -35,7 +35,7 @@ from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
 from bot.slack.verification import verified
 from bot.store import ledger
-from bot.store.engine import check_ready, migrate, open_engine, sole_worker
+from bot.store.engine import check_ready, migrate, open_engine, sole_worker, told_in_a_sentence
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction
 from bot.store.threads import CONNECTIONS, Threads
@@ -123,7 +123,8 @@ def command_store(settings: Settings) -> Iterator[Store]:
         with store.reading() as tx:
             place = tx.remembered(ledger.PLACE)
         store.audit_channel = place["audit_channel"] if place else None
-        yield store
+        with told_in_a_sentence():
+            yield store
     finally:
         store.engine.dispose()
 

@@ -175,14 +175,18 @@ def _csv_line(cells: Sequence[str]) -> str:
 
 def _json_line(row: Mapping[str, Any]) -> str:
     """JSON on one line; what steers a terminal or turns the direction of writing is escaped, and so not lost."""
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in json.dumps(row, ensure_ascii=False))
+    line = json.dumps(row, ensure_ascii=False)
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def _flat(value: Any) -> str:
     """A cell on one line."""
     if isinstance(value, Mapping):
         value = ", ".join(f"{name}={item}" for name, item in value.items() if item not in (None, ""))
-    return "".join(character if character.isprintable() else " " for character in str(value))
+    cell = str(value)
+    return cell if cell.isprintable() else "".join(one if one.isprintable() else " " for one in cell)
 
 
 def _moment(at: datetime | None) -> str:

@@ -258,7 +258,7 @@ def _report(store: Store, ended: Sequence[_Ended], others: _Others) -> int:
         if one.record.request.state is RequestState.DENIED:
             print(f"{label}: the request is denied.")
         elif not keys:
-            print(f"{label}: no key had been made.")
+            print(f"{label}: there is no key to delete.")
         for fate in keys:
             print(f"{label}, key {fate.key.key_hash}: {_sentence(fate, label, others)}")
     denied = sum(one.record.request.state is RequestState.DENIED for one in ended)

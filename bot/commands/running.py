@@ -73,7 +73,14 @@ def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
     if arguments.play:
         return asyncio.run(stories.play(arguments.play))
     browser = not arguments.no_browser
-    return asyncio.run(here.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
+    try:
+        return asyncio.run(here.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
+    except ConfigError as error:
+        if arguments.config or not arguments.people or str(error).startswith(str(arguments.people)):
+            raise
+        raise UsageError(
+            f"The people of {arguments.people} do not fit the sandbox's own configuration: give yours with --config FILE."
+        ) from None
 
 
 def _load(arguments: argparse.Namespace, environ: Any, *needs: Need) -> tuple[Config, Settings]:

@@ -128,7 +128,7 @@ def _begin_immediate(connection: Connection) -> None:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to this version, one process at a time. Raises DatabaseError."""
-    with _told(), engine.begin() as connection:
+    with told_in_a_sentence(), engine.begin() as connection:
         if engine.dialect.name != "sqlite":
             for setting in ("lock_timeout", "statement_timeout"):  # another replica may be migrating for long
                 connection.execute(text(f"SET LOCAL {setting} = 0"))
@@ -148,7 +148,7 @@ def check_ready(engine: Engine) -> None:
             f"There is no database at {where}. DATABASE_URL says where it is; `tyk-key-bot run` makes it."
         )
     scripts = ScriptDirectory.from_config(_migrations())
-    with _told(), engine.connect().execution_options(writes=False) as connection, connection.begin():
+    with told_in_a_sentence(), engine.connect().execution_options(writes=False) as connection, connection.begin():
         version = _version(connection, scripts)
     if version is None:
         raise DatabaseError(
@@ -161,8 +161,8 @@ def check_ready(engine: Engine) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Whatever is wrong with the database becomes a sentence."""
+def told_in_a_sentence() -> Iterator[None]:
+    """Whatever goes wrong with the database meanwhile is a DatabaseError."""
     try:
         yield
     except DBAPIError as error:
@@ -261,4 +261,13 @@ def _try_lock(handle: Any) -> bool:
     return True
 
 
-__all__ = ["DatabaseError", "check_ready", "has_worker", "lock_path", "migrate", "open_engine", "sole_worker"]
+__all__ = [
+    "DatabaseError",
+    "check_ready",
+    "has_worker",
+    "lock_path",
+    "migrate",
+    "open_engine",
+    "sole_worker",
+    "told_in_a_sentence",
+]

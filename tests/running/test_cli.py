@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 import yaml
 from cryptography.fernet import Fernet
+from sqlalchemy import text
 
 from bot import cli, config
 from bot.config.document import ConfigError
@@ -463,6 +464,27 @@ def test_arguments_that_are_off(
     assert len(complaint.splitlines()) == 1
 
 
+def test_a_database_that_fails_meanwhile(database: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence, and 1, also where it is damaged behind its version."""
+    engine = open_engine(database["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE grants"))
+    engine.dispose()
+    assert cli.execute(["keys"], database) == 1
+    assert capsys.readouterr().err == "The database does not answer: no such table: grants\n"
+
+
+def test_people_without_their_configuration(tmp_path: Path) -> None:
+    """The sandbox says that they belong to another configuration; what is wrong with their own file has its place."""
+    people = tmp_path / "people.yaml"
+    sentence = f"The people of {people} do not fit the sandbox's own configuration: give yours with --config FILE."
+    for written, said in (("people:\n  ann: {name: Ann Archer}\n", sentence), ("peeple: {}\n", f"{people}:1:1: ")):
+        people.write_text(written)
+        ended = as_process(["sandbox", "--people", str(people), "--no-browser", "--port", "0"], {}, subprocess.PIPE)
+        assert ended.returncode == 2
+        assert ended.stderr.decode().startswith(said)
+
+
 @pytest.mark.parametrize("since", ["30m", "12h", "7d", "2w", "2026-01-31", "2026-01-31T10:00:00+02:00"])
 def test_since(database: dict[str, str], since: str) -> None:
     """An age, a date, a moment."""
@@ -482,7 +504,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     other.write_text("not a database, but long enough to be looked at " * 100)
     before = other.read_bytes()
-    ended = as_process("audit", {"DATABASE_URL": f"sqlite:///{other}"}, subprocess.PIPE)
+    ended = as_process(["audit"], {"DATABASE_URL": f"sqlite:///{other}"}, subprocess.PIPE)
     assert ended.returncode == 1
     assert b"The database does not answer: file is not a database" in ended.stderr
     assert other.read_bytes() == before
@@ -505,11 +527,11 @@ def test_a_reader_that_goes_away(database: dict[str, str]) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as gone:
-        ended = as_process("audit", database, gone)
+        ended = as_process(["audit"], database, gone)
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def as_process(name: str, environ: dict[str, str], stdout: Any) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "bot", name]
+def as_process(argv: Sequence[str], environ: dict[str, str], stdout: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "bot", *argv]
     given = {**os.environ, **environ}
     return subprocess.run(command, env=given, stdout=stdout, stderr=subprocess.PIPE, check=False)  # noqa: S603 - ours

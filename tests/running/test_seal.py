@@ -114,6 +114,20 @@ async def test_a_lost_token_goes_by_its_hash(tmp_path: Path) -> None:
         assert not place.tyk.usable_keys()
 
 
+async def test_a_key_that_somebody_deleted_by_hand(tmp_path: Path) -> None:
+    """Whoever follows the alert and deletes it in the Dashboard ends the trouble: its hash is unknown, so it is dead."""
+    async with empty_place() as place:
+        place.tyk.switches.enable_delete_key_by_hash = False
+        await two_hold_tokens(place, tmp_path)
+        async with bot_in(place, by_id, SEAL_KEYS=STRANGE, **database(tmp_path)) as world:
+            assert await verb(tmp_path, "revoke", "--api", "test-api", "--yes") == 1
+            await world.told("stuck", times=2)
+            for key in place.tyk.keys:
+                key.dead = key.created
+            assert await verb(tmp_path, "retry", "--all") == 0
+            await world.told("key deleted", times=2)
+
+
 def no_deletion(place: Place) -> None:
     place.tyk.switches.enable_delete_key_by_hash = False
 
