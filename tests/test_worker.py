@@ -56,13 +56,15 @@ class SlowSlack(Slack):
         self.go_on = asyncio.Event()
         self.begun: asyncio.Queue[MessageKind] = asyncio.Queue()
         self.audited = asyncio.Event()
+        self.alerts: list[str] = []
         self.refuses: Callable[[Message], str | None] = lambda _message: None
 
-    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
         self.begun.put_nowait(message.kind)
         await self.go_on.wait()
         if (code := self.refuses(message)) is not None:
             raise Transient(code, "chat.postMessage")
+        self.alerts += [why] if message.kind is MessageKind.ALERT else []
         return await super().post(record, message)
 
     async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
@@ -416,3 +418,5 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
         (EffectState.PARKED, "issue_key", "tyk_policy", 1),
     ]
     assert counted[0].since == listed[0].first_failed_at
+    await outside.worker.drain()
+    assert outside.slack.alerts == ["The policy is gone."], "the help channel reads what is wrong"
