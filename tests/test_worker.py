@@ -420,3 +420,7 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
     assert counted[0].since == listed[0].first_failed_at
     await outside.worker.drain()
     assert outside.slack.alerts == ["The policy is gone."], "the help channel reads what is wrong"
+    with outside.store.transaction() as tx:
+        tx.reopen([listed[1].id])
+    with outside.store.reading() as tx:
+        assert [one.code for one in troubles.failing(tx)] == ["tyk_503"], "what is retried has not failed so far"
