@@ -161,11 +161,12 @@ class Worker:
         """Claim what is due, if anything is; then it may be that there is more than could be taken."""
         self._look_at = self._clock() + POLL
         try:
-            found = await self.store.read(self._find, User.WORKER)
-            self._wanted = bool(found.due)
+            found = EVERYTHING if self._wanted else await self.store.read(self._find, User.WORKER)
             if found.due or found.late:
                 claiming = partial(self._claim_due, found=found, most=CANDIDATES)
-                self.begin(await self.store.write(claiming, User.WORKER))
+                claims = await self.store.write(claiming, User.WORKER)
+                self._wanted = bool(claims) or (found is not EVERYTHING and bool(found.due))
+                self.begin(claims)
         except Exception:  # a database that is away for a moment must not end the worker
             log.exception("worker.claim_failed")
         self._look_when_open()

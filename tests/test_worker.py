@@ -86,6 +86,7 @@ class DeadTyk(Tyk):
 class Outside(Story):
     """A story whose Slack and Tyk do as the test says, and people who ask again and again."""
 
+    ticks = True
     slack: SlowSlack
     tyk: DeadTyk
 

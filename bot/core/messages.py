@@ -14,6 +14,7 @@ from bot.core.model import (
     AuditEvent,
     EffectKind,
     KeyId,
+    KeyState,
     Message,
     MessageId,
     MessageKind,
@@ -72,9 +73,10 @@ def post_status(draft: Draft) -> None:
 
 
 def alert(draft: Draft, topic: Topic) -> None:
-    """Tell the help channel once that a request is stuck, and once that it goes on."""
+    """Tell the help channel once that a request is stuck, once that a revoked token still works, and once that it goes on."""
     told = [message.topic for message in draft.record.messages if message.kind is MessageKind.ALERT]
-    if (told[-1:] == [Topic.STUCK]) != (topic is Topic.STUCK):
+    worse = topic is Topic.STILL_WORKS and told[-1:] == [Topic.STUCK]
+    if worse or (told[-1:] in ([Topic.STUCK], [Topic.STILL_WORKS])) == (topic is Topic.RESUMED):
         post(draft, MessageKind.ALERT, "", topic)
 
 
@@ -176,8 +178,15 @@ def stuck(draft: Draft, fact: facts.Stuck) -> None:
     draft.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id, **why)
     if fact.kind in AWAITED:
         notify(draft, Topic.STUCK)
-    alert(draft, Topic.STUCK)
+    still_works = fact.kind is EffectKind.REVOKE_KEY and _has_working_key(draft)
+    alert(draft, Topic.STILL_WORKS if still_works else Topic.STUCK)
     _show_trouble(draft, fact.kind)
+
+
+def _has_working_key(draft: Draft) -> bool:
+    """A key that was to die is at Tyk, and has not ended there by its own time."""
+    at_tyk = [key for key in draft.record.keys if key.state in (KeyState.PROBATION, KeyState.LIVE)]
+    return any(key.expires_at is None or key.expires_at > draft.now for key in at_tyk)
 
 
 def delayed(draft: Draft, fact: facts.Delayed) -> None:

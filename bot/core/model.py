@@ -277,6 +277,7 @@ class Topic(StrEnum):
     DELAYED_BY_SLACK = "delayed by slack"
     UNASKED = "unasked"
     STUCK = "stuck"
+    STILL_WORKS = "still works"
     ARRIVED = "arrived"
     ENDED = "ended"
     BARRED = "barred"
@@ -440,6 +441,9 @@ class AuditEvent(StrEnum):
     RETURNED = "returned"
     RENEWED = "renewed"
     CONFIGURED = "configured"
+    RETRIED = "retried"
+    RESTORED = "restored"
+    RESEALED = "resealed"
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,15 @@ def review(
     return draft.done()
 
 
+def deny(record: Record, reason: str, now: datetime, new_id: NewId) -> Transition:
+    """An operator at the command line ends a waiting request, and its requester hears why."""
+    if record.request.state is not RequestState.PENDING:
+        raise Refusal(decided_sentence(record.request), code="decided")
+    draft = Draft(record, now, new_id)
+    _deny(draft, None, reason)
+    return draft.done()
+
+
 def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Transition:
     """The requester takes a waiting request back."""
     if who != record.request.requester:
@@ -192,9 +201,9 @@ def _approve(draft: Draft, rule: Rule, who: Identity | None) -> None:
     )
 
 
-def _deny(draft: Draft, who: Identity, reason: str) -> None:
+def _deny(draft: Draft, who: Identity | None, reason: str) -> None:
     _decide(draft, RequestState.DENIED, who, reason)
-    draft.say(AuditEvent.DENIED, who, reviewer=who.user_id, reason=reason)
+    draft.say(AuditEvent.DENIED, who, reviewer=who.user_id if who else None, reason=reason)
     messages.notify(draft, Topic.DENIED)
 
 

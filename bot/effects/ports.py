@@ -71,6 +71,10 @@ class TykPort(Protocol):
         """Delete the key and see that it is gone."""
         ...
 
+    async def revoke_by_hash(self, key_hash: str) -> None:
+        """The same for a key that goes by a token which is lost. Raises Permanent where Tyk does not take its hash."""
+        ...
+
 
 class Sealer(Protocol):
     def close(self, token: str) -> bytes: ...
@@ -88,7 +92,7 @@ class Ports:
     in_force: InForce
 
     def name_of(self, key: Key) -> str:
-        """What this key is called at Tyk."""
+        """What this key is called at Tyk. Raises SealLost where that is a token which no seal key opens."""
         if not self.tyk.names_by_token:
             assert key.key_hash is not None, "a key that was recorded has its hash"
             return key.key_hash

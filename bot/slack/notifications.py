@@ -89,7 +89,7 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
                 f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
                 f"yes{by} it ends."
             )
-        case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL:
+        case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL | Topic.STILL_WORKS:
             raise ValueError(f"{topic} is no topic of a notice")
         case _:
             assert_never(topic)
@@ -117,6 +117,12 @@ def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
     subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
     if topic is Topic.RESUMED:
         return said_with(f"{subject} goes on again.")
+    if topic is Topic.STILL_WORKS:
+        return said_with(
+            f"{subject} was to lose its key, but the token still works: the key could not be deleted at Tyk. "
+            f"`tyk-key-bot show {request.label}` says why. Delete the key in the Dashboard, or mend that and run "
+            f"`tyk-key-bot retry {request.label}`."
+        )
     stuck = f"got stuck: {inert(why, 600).rstrip('.')}." if why.strip() else "got stuck."
     return said_with(f"{subject} {stuck} `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
 

@@ -92,12 +92,12 @@ def test_the_status_comes_when_the_token_goes() -> None:
     assert [message.kind for message in life.record.messages].count(STATUS) == 1
 
 
-def test_a_token_that_went_with_its_grant_leaves_no_status() -> None:
-    """The grant ended while the token was on show: there is nothing to replace or revoke."""
+def test_a_token_that_went_with_its_grant_leaves_a_status() -> None:
+    """The grant ended while the token was on show: what is left in the conversation says so, once."""
     life = on_show(AT_ONCE, lifetime=timedelta(hours=1))
     life.passes(timedelta(hours=1))
     assert life.record.keys[0].hidden_at is not None
-    assert STATUS not in [message.kind for message in life.record.messages]
+    assert [message.kind for message in life.record.messages].count(STATUS) == 1
 
 
 def test_an_approval_edits_each_message_once() -> None:
@@ -293,6 +293,20 @@ def test_the_help_channel_hears_once_that_it_is_stuck_and_once_that_it_goes_on()
     life.sees(stuck)
     assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.RESUMED, Topic.STUCK]
     assert {message.target for message in life.record.messages if message.kind is MessageKind.ALERT} == {""}
+
+
+def test_the_help_channel_hears_that_a_revoked_token_still_works() -> None:
+    """It is worse than stuck, so it is told after it; a key that has ended by its own time works no more."""
+    life = held()
+    life.keep(lifecycle.revoke(life.record, None, "it leaked", life.now, life.new_id))
+    life.sees(facts.Stuck(EffectKind.HIDE_TOKEN, 7, "bug"))
+    for _ in range(2):
+        life.sees(facts.Stuck(EffectKind.REVOKE_KEY, 8, "seal_key_lost"))
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.STILL_WORKS]
+    life.sees(facts.Recovered(EffectKind.REVOKE_KEY))
+    life.now += 8 * DAY
+    life.sees(facts.Stuck(EffectKind.REVOKE_KEY, 8, "seal_key_lost"))
+    assert life.topics(MessageKind.ALERT)[2:] == [Topic.RESUMED, Topic.STUCK]
 
 
 @pytest.mark.parametrize("kind", list(EffectKind))

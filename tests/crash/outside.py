@@ -200,6 +200,9 @@ class Tyk:
                 key.deleted = True
         self.fates.point("after revoke", answer=True)
 
+    async def revoke_by_hash(self, key_hash: str) -> None:
+        await self.revoke(key_hash)
+
     def open_keys(self) -> list[TykKey]:
         """The keys that open something at this moment."""
         return [key for key in self.keys if not key.deleted and (key.expires_at is None or key.expires_at > self.now())]

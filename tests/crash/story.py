@@ -41,6 +41,7 @@ from bot.worker import Worker
 from tests.crash.outside import Died, Fates, Slack, Tyk, person
 
 AUDIT = "C0AUDIT"
+BEGINNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LIFETIME = timedelta(days=7)
 SEAL_KEY = new_key()
 REQUEST = RequestId("request-1")
@@ -70,9 +71,14 @@ _OF_THE_DYING = {Topic.ARRIVED, Topic.DELAYED, Topic.DELAYED_BY_TYK, Topic.DELAY
 
 
 class MortalStore(Store):
-    """The store with a fault point before and after every commit."""
+    """The store with a fault point before and after every commit, and a clock that the story moves."""
 
     fates: Fates
+    ticks: bool
+
+    def _now(self, connection: Connection) -> datetime:
+        """Time passes where the story says so, and nowhere else: a busy machine tells it no other way."""
+        return super()._now(connection) if self.ticks else BEGINNING + self.skew
 
     def _commit(self, connection: Connection) -> None:
         self.fates.point("before commit")
@@ -89,6 +95,7 @@ class Story:
     `rings` are the topics that somebody must have been told of, `audit` what must have been written, creations apart.
     """
 
+    ticks: ClassVar = False
     rings: ClassVar = {Topic.ENDING}
     audit: ClassVar = [
         AuditEvent.ASKED,
@@ -112,7 +119,7 @@ class Story:
         self.fates = fates
         self.skew = timedelta()
         self.slack = Slack(fates, PEOPLE)
-        self.tyk = Tyk(fates, lambda: datetime.now(UTC) + self.skew, names_by_token=names_by_token)
+        self.tyk = Tyk(fates, self.now, names_by_token=names_by_token)
         self.deaths = 0
         self.chapter = 0
         self._ids = itertools.count()
@@ -120,11 +127,14 @@ class Story:
 
     def start(self) -> None:
         self.store = MortalStore(self.engine, AUDIT, self.skew)
-        self.store.fates = self.fates
+        self.store.fates, self.store.ticks = self.fates, self.ticks
         in_force = InForce(RULEBOOK)
         self.operations = Operations(self.store, in_force, self._new_id)
         ports = Ports(self.slack, self.tyk, Seal([SEAL_KEY]), in_force)
         self.worker = Worker(self.store, ports, self._new_id, clock=self._seconds, spread=lambda: 0.0)
+
+    def now(self) -> datetime:
+        return (datetime.now(UTC) if self.ticks else BEGINNING) + self.skew
 
     def _seconds(self) -> float:
         return self.skew.total_seconds()

@@ -61,7 +61,7 @@ SECRET = "eyJvcmciOiI1ZjFjIiwiaWQiOiJzZWNyZXQifQ=="
 
 NOTES = (Topic.STILL_WAITING, Topic.LAST_CHANCE, Topic.LEAKED)
 CASES = (Topic.LEFT, Topic.RENEWAL)
-RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES))
+RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES, Topic.STILL_WORKS))
 EVERY = 90 * DAY
 REASON = "the nightly run"
 
@@ -96,7 +96,7 @@ def possible(record: Record) -> list[Message]:
         *map(ring, RINGS),
         *map(note, NOTES),
         *cases,
-        *map(alarm, (Topic.STUCK, Topic.RESUMED)),
+        *map(alarm, (Topic.STUCK, Topic.STILL_WORKS, Topic.RESUMED)),
     ]
 
 

@@ -323,6 +323,9 @@ def test_the_help_channel_hears_what_to_do() -> None:
     why = "Tyk has no policy 5f1c <!channel>."
     said = check(notifications.alert(Story().record.request, Topic.STUCK, why)).text
     assert said == f"{subject} {stuck.replace('stuck.', 'stuck: Tyk has no policy 5f1c &lt;!channel&gt;.', 1)}"
+    works = post(Story().record, alarm(Topic.STILL_WORKS)).text
+    assert works.startswith(f"{subject} was to lose its key, but the token still works: ")
+    assert "`tyk-key-bot retry R-1042`" in works
 
 
 TYK_401 = cause_of(EffectKind.ISSUE_KEY, "tyk_401")
