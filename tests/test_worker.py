@@ -56,13 +56,15 @@ class SlowSlack(Slack):
         self.go_on = asyncio.Event()
         self.begun: asyncio.Queue[MessageKind] = asyncio.Queue()
         self.audited = asyncio.Event()
+        self.alerts: list[str] = []
         self.refuses: Callable[[Message], str | None] = lambda _message: None
 
-    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
         self.begun.put_nowait(message.kind)
         await self.go_on.wait()
         if (code := self.refuses(message)) is not None:
             raise Transient(code, "chat.postMessage")
+        self.alerts += [why] if message.kind is MessageKind.ALERT else []
         return await super().post(record, message)
 
     async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
@@ -417,3 +419,9 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
         (EffectState.PARKED, "issue_key", "tyk_policy", 1),
     ]
     assert counted[0].since == listed[0].first_failed_at
+    await outside.worker.drain()
+    assert outside.slack.alerts == ["The policy is gone."], "the help channel reads what is wrong"
+    with outside.store.transaction() as tx:
+        tx.reopen([listed[1].id])
+    with outside.store.reading() as tx:
+        assert [one.code for one in troubles.failing(tx)] == ["tyk_503"], "what is retried has not failed so far"

@@ -72,7 +72,7 @@ async def _time_decides(_claim: Claim, _ports: Ports) -> Fact:
 _TIME = Act(_time_decides, Place.HERE)
 
 ACTS: Mapping[EffectKind, Act] = {
-    EffectKind.POST_MESSAGE: Act(post_message.perform, Place.SLACK),
+    EffectKind.POST_MESSAGE: Act(post_message.perform, Place.SLACK, find=post_message.find),
     EffectKind.SHOW_MESSAGE: Act(show_message.perform, Place.SLACK, show_message.complete, method="chat.update"),
     EffectKind.ISSUE_KEY: Act(issue_key.perform, Place.TYK),
     EffectKind.CONFIRM_KEY: Act(confirm_key.perform, Place.TYK),

@@ -17,8 +17,8 @@ from bot.store.transaction import AuditEntry
 class SlackPort(Protocol):
     """Every method raises a `bot.core.faults.Fault`, told by what it means, and nothing else."""
 
-    async def post(self, record: Record, message: Message) -> tuple[str, str]:
-        """Post what cannot become false. Returns the channel and ts."""
+    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+        """Post what cannot become false; an alert says `why`. Returns the channel and ts."""
         ...
 
     async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:

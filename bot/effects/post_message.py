@@ -2,15 +2,25 @@
 
 from bot.core.facts import Fact, MessagePosted, Unreachable
 from bot.core.faults import Undeliverable
-from bot.core.model import MessageKind
+from bot.core.model import Effect, MessageKind
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
+from bot.store import troubles
+from bot.store.transaction import Transaction
+
+
+def find(tx: Transaction, effect: Effect) -> str:
+    """What is wrong, for those whom an alert asks to mend it."""
+    assert effect.request_id is not None, "a message belongs to a request"
+    message = tx.loaded[effect.request_id].message(effect.subject_id)
+    is_alert = message is not None and message.kind is MessageKind.ALERT
+    return troubles.why_stuck(tx, effect.request_id) if is_alert else ""
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
     message = claim.message
     try:
-        channel, ts = await ports.slack.post(claim.story, message)
+        channel, ts = await ports.slack.post(claim.story, message, why=claim.found or "")
     except Undeliverable as fault:
         if message.kind is MessageKind.CARD:
             raise

@@ -59,10 +59,10 @@ class Delivery:
         self._channels = rules.named_channels(rulebook.rules)
         self._help_channel = help_channel
 
-    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
         reminds = message.topic in (Topic.STILL_WAITING, Topic.LAST_CHANCE)
         undecided = await self._undecided(record) if reminds else ()
-        body = messages.post(record, message, help_channel=self._help_channel, undecided=undecided)
+        body = messages.post(record, message, help_channel=self._help_channel, undecided=undecided, why=why)
         target, thread = message.target or self._help_channel, _thread(record, message)
         try:
             return await self._chat.post(target, body.text, body.blocks, thread_ts=thread)

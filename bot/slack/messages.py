@@ -38,9 +38,12 @@ from bot.slack.wording import inert
 
 
 def post(  # noqa: PLR0911 - one return a kind
-    record: Record, message: Message, *, help_channel: str, undecided: Sequence[str] = ()
+    record: Record, message: Message, *, help_channel: str, undecided: Sequence[str] = (), why: str = ""
 ) -> Body:
-    """The message as it is posted first. `undecided` are the user ids of the approvers whom a note reminds."""
+    """The message as it is posted first.
+
+    `undecided` are the user ids of the approvers whom a note reminds, `why` is the sentence behind what an alert is about.
+    """
     match message.kind:
         case MessageKind.CARD:
             return _standing(record, state.lasting_lines(record, card=True), card=True)
@@ -56,7 +59,7 @@ def post(  # noqa: PLR0911 - one return a kind
         case MessageKind.QUESTION:
             return notifications.question(record, message.topic)
         case MessageKind.ALERT:
-            return notifications.alert(record.request, message.topic)
+            return notifications.alert(record.request, message.topic, why)
         case _:
             assert_never(message.kind)
 

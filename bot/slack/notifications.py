@@ -112,8 +112,8 @@ def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> B
     )
 
 
-def alert(request: Request, topic: Topic | None) -> Body:
-    """For those who run the bot."""
+def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
+    """For those who run the bot; `why` is the sentence behind the error, which may be Tyk's or Slack's own."""
     subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
     if topic is Topic.RESUMED:
         return said_with(f"{subject} goes on again.")
@@ -123,7 +123,8 @@ def alert(request: Request, topic: Topic | None) -> Body:
             f"`tyk-key-bot show {request.label}` says why. Delete the key in the Dashboard, or mend that and run "
             f"`tyk-key-bot retry {request.label}`."
         )
-    return said_with(f"{subject} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
+    stuck = f"got stuck: {inert(why, 600).rstrip('.')}." if why.strip() else "got stuck."
+    return said_with(f"{subject} {stuck} `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
 
 
 def outage(outage: Outage, over_at: datetime | None) -> Body:

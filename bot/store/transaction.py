@@ -351,12 +351,19 @@ class Transaction:
         self.wrote = True
 
     def reopen(self, effect_ids: Collection[int]) -> int:
-        """Take parked effects up again."""
+        """Take parked effects up again; whether they fail now is another matter."""
         table = tables.effects
         changed = self.connection.execute(
             update(table)
             .where(table.c.id.in_(effect_ids), table.c.state == tables.PARKED)
-            .values(state=EffectState.OPEN.value, due_at=self.now, lease_until=None, attempts=0, bugs=0)
+            .values(
+                state=EffectState.OPEN.value,
+                due_at=self.now,
+                lease_until=None,
+                attempts=0,
+                bugs=0,
+                first_failed_at=None,
+            )
         )
         self.wrote = True
         return int(changed.rowcount)

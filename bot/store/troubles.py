@@ -70,6 +70,13 @@ def late_or_parked(tx: Transaction, limit: int = MANY) -> tuple[Effect, ...]:
     return tuple(sorted(map(rows.effect_of, some), key=lambda effect: effect.first_failed_at or effect.due_at))
 
 
+def why_stuck(tx: Transaction, request_id: str) -> str:
+    """The sentence behind the last promise of this request that was parked."""
+    table = tables.effects
+    query = select(table.c.why).where(table.c.request_id == request_id, table.c.state == tables.PARKED)
+    return tx.connection.execute(query.order_by(table.c.id.desc()).limit(1)).scalar_one_or_none() or ""
+
+
 def counted(tx: Transaction) -> tuple[Trouble, ...]:
     """What fails and what is parked, each counted to a thousand, by an index alone."""
     table, found = tables.effects, list[Any]()

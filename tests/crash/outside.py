@@ -100,7 +100,7 @@ class Slack:
         self.most_tokens_shown = 0
         self._ts = itertools.count(1)
 
-    async def post(self, record: Record, message: Message) -> tuple[str, str]:
+    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
         self.fates.point(f"before post {message.kind}")
         shown = Shown(
             f"D-{message.target}", str(next(self._ts)), message.kind, record.request.label, topic=message.topic

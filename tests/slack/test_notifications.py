@@ -320,6 +320,9 @@ def test_the_help_channel_hears_what_to_do() -> None:
     stuck = "got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again."
     assert post(Story().record, alarm(Topic.STUCK)).text == f"{subject} {stuck}"
     assert post(Story().record, alarm(Topic.RESUMED)).text == f"{subject} goes on again."
+    why = "Tyk has no policy 5f1c <!channel>."
+    said = check(notifications.alert(Story().record.request, Topic.STUCK, why)).text
+    assert said == f"{subject} {stuck.replace('stuck.', 'stuck: Tyk has no policy 5f1c &lt;!channel&gt;.', 1)}"
     works = post(Story().record, alarm(Topic.STILL_WORKS)).text
     assert works.startswith(f"{subject} was to lose its key, but the token still works: ")
     assert "`tyk-key-bot retry R-1042`" in works
