@@ -39,6 +39,7 @@ from bot.store.store import Store, Transaction, User
 from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
+from bot.tyk.session import Alias
 from bot.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -170,7 +171,9 @@ async def run(
 
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
-        ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
+        ports = Ports(
+            delivery, Keys(dashboard, keys_by, alias=Alias(config.tyk.alias)), Seal(settings.seal_keys), in_force
+        )
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
         Listeners(

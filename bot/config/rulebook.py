@@ -188,7 +188,7 @@ def _digest(file: Checked) -> str:
     for place, name in enumerate(sorted(file.apis)):
         entry = encode(meaning.of(name, file.apis[name]))
         told.update(f"{', ' if place else ''}{encode(name)}: {entry}".encode())
-    tyk = file.tyk.model_dump(mode="json", exclude={"at_once"})  # of speed, not of who may have what
+    tyk = file.tyk.model_dump(mode="json", exclude={"at_once", "alias"})  # not of who may have what
     rest = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
     told.update(f"}}, {encode(rest)[1:]}".encode())
     return told.hexdigest()[:12]

@@ -153,6 +153,12 @@ class TykSection(Section):
             "enable_delete_key_by_hash"
         ),
     ] = "id"
+    alias: Annotated[
+        Literal["number", "number and person", "number, person and service"],
+        Field(
+            description="what a key's alias at Tyk says; it stands in each analytics record, where no name can be erased"
+        ),
+    ] = "number"
     at_once: Annotated[
         int, Field(ge=1, le=200, description="how many calls Tyk gets at the same time; 200 at most")
     ] = 20

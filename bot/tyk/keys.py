@@ -22,8 +22,10 @@ from bot.tyk.dashboard import (
     Rejected,
     Unavailable,
 )
-from bot.tyk.definitions import unfit
+from bot.tyk.definitions import Unfit, unfit
+from bot.tyk.once import Once
 from bot.tyk.policies import TykPolicy, policy_complaints
+from bot.tyk.session import Alias
 
 __all__ = ["FRESH_FOR", "Catalogue", "Keys", "fingerprint", "policy_complaints", "told_by_meaning"]
 
@@ -31,12 +33,18 @@ FRESH_FOR = 60.0
 
 
 class Keys:
-    """`now` is the time for the sessions' own fields; deadlines are the caller's."""
+    """`now` is the time for the sessions' own fields; deadlines are the caller's. `alias` is what Tyk may show of a person."""
 
     def __init__(
-        self, dashboard: Dashboard, keys_by: KeysBy, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        dashboard: Dashboard,
+        keys_by: KeysBy,
+        *,
+        alias: Alias = Alias.NUMBER,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._dashboard = dashboard
+        self._alias = alias
         self._now = now
         self._catalogue = Catalogue(dashboard)
         self.names_by_token = keys_by is KeysBy.ID
@@ -45,14 +53,15 @@ class Keys:
         """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has."""
         async with told_by_meaning():
             await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
-            created = await self._dashboard.create_key(session.session(record, key, expires_at, self._now()))
+            made = session.session(record, key, expires_at, self._now(), self._alias)
+            created = await self._dashboard.create_key(made)
         if created.key_hash is None and not self.names_by_token:
             raise Permanent("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
         return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
 
     async def confirm(self, record: Record, key: Key, name: str) -> None:
         async with told_by_meaning():
-            await self._dashboard.update_key(name, session.confirmed_session(record, key, self._now()))
+            await self._dashboard.update_key(name, session.confirmed_session(record, key, self._now(), self._alias))
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
         async with told_by_meaning():
@@ -78,6 +87,8 @@ class Catalogue:
         self._clock = clock
         self._fit: dict[str, float] = {}
         self._policies: tuple[float, dict[str, TykPolicy]] | None = None
+        self._apis_asked: Once[Unfit | None] = Once()
+        self._policies_asked: Once[dict[str, TykPolicy]] = Once()
 
     async def check(self, api_id: str, plan: Plan) -> None:
         """Raises Permanent for an API, of those that the key would open, which no key can open or which goes by another id, and
@@ -96,14 +107,26 @@ class Catalogue:
         checked = self._fit.get(api_id)
         if checked is not None and self._clock() - checked < FRESH_FOR:
             return
-        if (found := unfit(api_id, await self._dashboard.api(api_id))) is not None:
+        if (found := await self._apis_asked.ask(api_id, lambda: self._looked_at(api_id))) is not None:
             raise Permanent(found.code, found.text)
-        self._fit[api_id] = self._clock()
+
+    async def _looked_at(self, api_id: str) -> Unfit | None:
+        asked_at = self._clock()
+        found = unfit(api_id, await self._dashboard.api(api_id))
+        if found is None:
+            self._fit[api_id] = asked_at
+        return found
 
     async def policies(self) -> dict[str, TykPolicy]:
         if self._policies is None or self._clock() - self._policies[0] >= FRESH_FOR:
-            self._policies = (self._clock(), {policy.id: policy for policy in await self._dashboard.policies()})
+            return await self._policies_asked.ask("", self._listed)
         return self._policies[1]
+
+    async def _listed(self) -> dict[str, TykPolicy]:
+        asked_at = self._clock()
+        listed = {policy.id: policy for policy in await self._dashboard.policies()}
+        self._policies = (asked_at, listed)
+        return listed
 
 
 def fingerprint(token: str) -> str:

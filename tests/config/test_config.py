@@ -680,10 +680,11 @@ def changed(old: str, new: str) -> Config:
         ("    listen_path: /test-api/\n", ""),
         ("reason: required ", 'reason: "required" '),
         ("at_once: 20", "at_once: 5"),
+        ("alias: number  ", "alias: number and person  "),
     ],
 )
 def test_digest_is_of_the_meaning(old: str, new: str) -> None:
-    """Comments, quotes, the order of names, defaults spelled out and what is of speed alone leave the digest as it is."""
+    """Comments, quotes, the order of names, defaults spelled out and what gives nobody anything leave the digest as it is."""
     digest = changed(old, new.replace("ANCHOR", "&anchor")).digest
     assert digest == load(SHIPPED).digest
     assert re.fullmatch("[0-9a-f]{12}", digest)

@@ -68,8 +68,8 @@ async def test_the_tutorials_path(tmp_path: Path) -> None:
         "quota_renewal_rate": 60,
         "access_rights": {TEST_API: {"api_id": TEST_API, "api_name": "test-api", "versions": ["Default"]}},
         "meta_data": post.body["meta_data"],
-        "tags": ["tyk-key-bot", "R-1001"],
-        "alias": "R-1001 · alice",
+        "tags": ["tyk-key-bot"],
+        "alias": "R-1001",
     }
     assert post.body["meta_data"]["slack_user"] == "U0ALICE"
     assert 0 < post.body["expires"] - time.time() <= 15 * 60
@@ -135,6 +135,7 @@ async def test_a_key_to_its_end(tmp_path: Path, named_by: str) -> None:
         await world.asks("alice", "test-api")
         token = await world.token_of("alice")
         await world.told("sent")
+        await world.tyk.called(GET)  # the key is read back a second after it was confirmed
         await world.pass_time(timedelta(days=7, minutes=1))
         await world.told("key deleted")
         assert world.tyk.keys[0].dead is not None
@@ -360,17 +361,18 @@ async def test_a_delete_that_was_refused(tmp_path: Path) -> None:
     [
         ("expires", "Tyk holds another end than was granted"),
         ("access_rights", "Tyk lets the key open more than was granted"),
+        ("rate", "Tyk holds another rate than was granted"),
     ],
 )
 async def test_a_key_that_tyk_altered(tmp_path: Path, what: str, why: str) -> None:
-    """What Tyk holds is read back: where its end or its rights are not the grant's, it is revoked and the requester told."""
+    """What Tyk holds is read back: where its end, rights or limits are not the grant's, it is revoked and the requester told."""
     async with living(tmp_path) as world:
         world.tyk.faults.next("GET /api/keys/{name}", hang=True)
         await world.asks("alice", "test-api")
         await world.tyk.called(GET)
         session = world.tyk.keys[0].session
-        if what == "expires":
-            session["expires"] += 3600
+        if what in ("expires", "rate"):
+            session[what] += 3600
         else:
             session["access_rights"] |= {LEDGER: {"api_id": LEDGER, "api_name": "ledger", "versions": ["Default"]}}
         world.tyk.faults.release()
