@@ -95,8 +95,9 @@ class Operations:
             if already is not None:
                 tx.rollback()
                 return already
-            rule = self._rule_for(form, person)
-            plan = lifecycle.check_form(rule, form.plan, form.lifetime, form.reason)
+            rule, offered = self._rule_for(form, person)
+            plan = lifecycle.check_form(offered, form.plan, form.lifetime, form.reason)
+            rule = rules.for_plan(rule, plan)
             rules.check_reachable(rule, person.identity, approvers)
             asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
             digest = self.rulebook.digest
@@ -104,11 +105,13 @@ class Operations:
 
         return await self.store.write(work)
 
-    def _rule_for(self, form: Submission, person: Person) -> Rule:
+    def _rule_for(self, form: Submission, person: Person) -> tuple[Rule, Rule]:
+        """The rule, and the same with what this person is offered of it."""
         rule = self.rule(form.api)
-        if rule is None or not rules.may_ask(rule, person):
+        offered = rules.offered(rule, person) if rule is not None else None
+        if rule is None or offered is None:
             raise Refusal("You may not ask for this API.", code="not_allowed", field="api")
-        return rule
+        return rule, offered
 
     async def review(self, request_id: str, reviewer: Person, verdict: Verdict, reason: str) -> Outcome:
         def decide(record: Record, now: datetime) -> Transition:

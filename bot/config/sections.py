@@ -92,6 +92,10 @@ class PlanSection(Section):
         BeforeValidator(as_tuple),
         Field(description="names of further entries of this file that the Tyk policies open"),
     ] = ()
+    also_for_those_who_may_not_ask: Annotated[
+        bool,
+        Field(description="offer the plan also to requesters who may not ask for each entry of `also_opens` by itself"),
+    ] = False
 
 
 class ApiSection(Section):

@@ -83,21 +83,42 @@ class Limits:
 
 @dataclass(frozen=True)
 class ApiRef:
-    """An API as Tyk knows it: what one entry of `access_rights` says."""
+    """An API as Tyk knows it: what one entry of `access_rights` says. `title` is what people call it."""
 
     api_id: str
     api_name: str
     versions: tuple[str, ...]
+    title: str = ""
+
+    @property
+    def called(self) -> str:
+        return self.title or self.api_name
+
+    @property
+    def right(self) -> tuple[str, str, tuple[str, ...]]:
+        """What a key is given of it, whatever people call it."""
+        return self.api_id, self.api_name, self.versions
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The rights of a key. `also_opens` are the further APIs of its Tyk policies; a policy that opens more makes no key."""
+    """The rights of a key. `also_opens` are the further APIs of its Tyk policies; a policy that opens more makes no key.
+
+    `approvals` is the most that one of those asks for by itself, and `requesters` are the people who may ask for each of them:
+    who is not among all of these is not offered the plan.
+    """
 
     name: str
     limits: Limits
     tyk_policies: tuple[str, ...] = ()
     also_opens: tuple[ApiRef, ...] = ()
+    approvals: int = 0
+    requesters: tuple[Audience, ...] = ()
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """What a key of this plan may do, whoever may ask for it and approve it."""
+        return self.name, self.limits, self.tyk_policies, tuple(api.right for api in self.also_opens)
 
 
 NEVER = None  # a lifetime without an end: a person ends it
@@ -208,6 +229,12 @@ class Request:
     @property
     def label(self) -> str:
         return f"R-{self.number}"
+
+    @property
+    def opening(self) -> dict[str, list[str]]:
+        """For the audit: the titles of all that the key opens, where it is more than what was asked for."""
+        further = [api.called for api in self.plan.also_opens]
+        return {"opens": [self.rule.title, *further]} if further else {}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck
 
 from bot import metrics
-from bot.core import members
+from bot.core import members, rules
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Record, Refusal, RequestId, RequestState, Rule, Workspace
 from bot.operations import Operations, Submission
@@ -179,6 +179,9 @@ class Requesting:
             used_by=filled.used_by,
             reason=filled.reason,
         )
+        plan = rule.plan(filled.plan) if rule is not None and filled.plan else None
+        if rule is not None and plan is not None:
+            rule = rules.for_plan(rule, plan)
         approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
         return await self._operations.submit(form, person, approvers)
 

@@ -13,13 +13,10 @@ from bot.core.model import (
     RequestState,
 )
 from bot.slack import wording
-from bot.slack.wording import inert
 
 
 def what(request: Request) -> str:
-    """The API, with the plan where there was a choice."""
-    plan = f" ({inert(request.plan.name, 150)})" if len(request.rule.plans) > 1 else ""
-    return f"{inert(request.rule.title, 150)}{plan}"
+    return wording.subject(request)
 
 
 def headline(request: Request) -> str:

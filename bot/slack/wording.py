@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from bot.core.model import Audience, Identity, Lifetime, Limits, Plan
+from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, Request, Rule
+
+MOST_NAMED = 3
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of writing around: they can make one text look like another."""
@@ -148,6 +150,24 @@ def limits(limits: Limits) -> str:
         return rate
     renewed = _per(limits.quota_renewal_rate) if limits.quota_renewal_rate > 0 else "in all"
     return f"{rate}, {limits.quota_max:,} {renewed}"
+
+
+def subject(request: Request) -> str:
+    """The API, with the plan where there was a choice, and with what it opens besides."""
+    plan = request.plan
+    said = [inert(plan.name, 150)] if len(request.rule.plans) > 1 else []
+    if further := [inert(api.called, 80) for api in plan.also_opens]:
+        left = len(further) - MOST_NAMED
+        named = [*further[:MOST_NAMED], f"{left} more"] if left > 0 else further
+        said.append(f"opens {people(named)}, too")
+    beside = f" ({', '.join(said)})" if said else ""
+    return f"{inert(request.rule.title, 150)}{beside}"
+
+
+def opens(rule: Rule, plan: Plan, limit: int = 2900) -> str:
+    """`Payments, Ledger`: all that a key of this plan opens; empty where it is the API alone that the rule is about."""
+    further = [inert(api.called, 80) for api in plan.also_opens]
+    return cut(", ".join([inert(rule.title, 80), *further]), limit) if further else ""
 
 
 def plan_limits(plan: Plan) -> str:
