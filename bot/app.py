@@ -171,9 +171,8 @@ async def run(
 
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
-        ports = Ports(
-            delivery, Keys(dashboard, keys_by, alias=Alias(config.tyk.alias)), Seal(settings.seal_keys), in_force
-        )
+        keys = Keys(dashboard, keys_by, alias=Alias(config.tyk.alias))
+        ports = Ports(delivery, keys, Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
         Listeners(
@@ -183,6 +182,7 @@ async def run(
             slack.workspace,
             command=config.slack.command,
             help_channel=config.slack.help_channel,
+            terms_of=keys.terms,
         ).register(bolt)
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         health = Health(store, connection)

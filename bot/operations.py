@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core import lifecycle, rules
@@ -17,6 +17,7 @@ from bot.core.model import (
     Identity,
     Lifetime,
     Person,
+    PolicyTerms,
     Record,
     Refusal,
     RequestId,
@@ -37,7 +38,7 @@ NOT_REVOKER = "You are not among those who may revoke this."
 
 @dataclass(frozen=True)
 class Submission:
-    """A form as it was sent: nothing in it has been checked."""
+    """A form as it was sent: nothing in it has been checked. `terms` are those of the plan's Tyk policies, as Tyk has them."""
 
     request_id: RequestId
     api: str
@@ -45,6 +46,7 @@ class Submission:
     lifetime: Lifetime
     used_by: str
     reason: str
+    terms: tuple[PolicyTerms, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ class Operations:
                 return already
             rule, offered = self._rule_for(form, person)
             plan = lifecycle.check_form(offered, form.plan, form.lifetime, form.reason)
-            rule = rules.for_plan(rule, plan)
+            plan = replace(plan, terms=form.terms)
+            rule = rules.for_plan(rule, plan).with_plan(plan)
             rules.check_reachable(rule, person.identity, approvers)
             asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
             digest = self.rulebook.digest

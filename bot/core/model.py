@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
@@ -101,11 +101,31 @@ class ApiRef:
 
 
 @dataclass(frozen=True)
+class PolicyTerms:
+    """What a Tyk policy sets for its keys, as Tyk had it at a moment: None leaves it to the key, and what is below 1 is no limit.
+
+    `policy` is what the configuration calls it, `name` what Tyk does. `each_api`: its limits are each API's own, and not told.
+    """
+
+    policy: str
+    name: str
+    rate: float | None = None
+    per: float | None = None
+    quota_max: float | None = None
+    quota_renewal_rate: float | None = None
+    each_api: bool = False
+
+    @property
+    def limits(self) -> tuple[object, ...]:
+        return self.rate, self.per, self.quota_max, self.quota_renewal_rate, self.each_api
+
+
+@dataclass(frozen=True)
 class Plan:
     """The rights of a key. `also_opens` are the further APIs of its Tyk policies; a policy that opens more makes no key.
 
     `approvals` is the most that one of those asks for by itself, and `requesters` are the people who may ask for each of them:
-    who is not among all of these is not offered the plan.
+    who is not among all of these is not offered the plan. `terms` are those of its Tyk policies, where Tyk could say them.
     """
 
     name: str
@@ -114,6 +134,7 @@ class Plan:
     also_opens: tuple[ApiRef, ...] = ()
     approvals: int = 0
     requesters: tuple[Audience, ...] = ()
+    terms: tuple[PolicyTerms, ...] = ()
 
     @property
     def rights(self) -> tuple[object, ...]:
@@ -150,6 +171,10 @@ class Rule:
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)
+
+    def with_plan(self, changed: Plan) -> Rule:
+        """The rule with this plan in place of the one of its name."""
+        return replace(self, plans=tuple(changed if plan.name == changed.name else plan for plan in self.plans))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, Request, Rule
+from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, PolicyTerms, Request, Rule
 
 MOST_NAMED = 3
 
@@ -171,5 +171,22 @@ def opens(rule: Rule, plan: Plan, limit: int = 2900) -> str:
 
 
 def plan_limits(plan: Plan) -> str:
-    """A plan's limits. Where Tyk policies are named it is they that limit, and only Tyk knows how."""
-    return "limits set by its Tyk policy" if plan.tyk_policies else limits(plan.limits)
+    """A plan's limits. Where Tyk policies are named it is they that limit, and of several the most generous counts."""
+    if not plan.tyk_policies:
+        return limits(plan.limits)
+    if not plan.terms:
+        return "limits set by its Tyk policy"
+    told = [f"{_set_by(terms, plan.limits)} (Tyk policy {inert(terms.name, 75)})" for terms in plan.terms]
+    return told[0] if len(told) == 1 else f"the most generous of {people(told)}"
+
+
+def _set_by(terms: PolicyTerms, own: Limits) -> str:
+    """What a policy leaves to the key is the key's own."""
+    if terms.each_api:
+        return "limits of its own for each API"
+    rate, per = (own.rate, own.per) if terms.rate is None else (terms.rate, terms.per or 1)
+    if terms.quota_max is None:
+        quota, renewed = float(own.quota_max), float(own.quota_renewal_rate)
+    else:
+        quota, renewed = terms.quota_max if terms.quota_max > 0 else -1, terms.quota_renewal_rate or 0
+    return limits(Limits(int(rate), int(per), int(quota), int(renewed)))

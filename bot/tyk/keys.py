@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from bot.core.facts import Issued
 from bot.core.faults import Gone, Permanent, Transient
 from bot.core.faults import OutcomeUnknown as LostOutcome
-from bot.core.model import Key, Plan, Record
+from bot.core.model import Key, Plan, PolicyTerms, Record, Refusal
 from bot.tyk import session
 from bot.tyk.dashboard import (
     Dashboard,
@@ -24,7 +24,7 @@ from bot.tyk.dashboard import (
 )
 from bot.tyk.definitions import Unfit, unfit
 from bot.tyk.once import Once
-from bot.tyk.policies import TykPolicy, policy_complaints
+from bot.tyk.policies import TykPolicy, changed_terms, policy_complaints, terms_of
 from bot.tyk.session import Alias
 
 __all__ = ["FRESH_FOR", "Catalogue", "Keys", "fingerprint", "policy_complaints", "told_by_meaning"]
@@ -50,14 +50,33 @@ class Keys:
         self.names_by_token = keys_by is KeysBy.ID
 
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
-        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has."""
+        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has, and Refusal where
+        a Tyk policy has other limits by now than whoever approved was shown."""
         async with told_by_meaning():
             await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
+            await self._check_terms(record)
             made = session.session(record, key, expires_at, self._now(), self._alias)
             created = await self._dashboard.create_key(made)
         if created.key_hash is None and not self.names_by_token:
             raise Permanent("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
         return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
+
+    async def _check_terms(self, record: Record) -> None:
+        """Of the first key only: what a person holds follows its policy, and another token for it is no other right."""
+        shown = record.request.plan.terms
+        if not shown or len(record.keys) > 1:
+            return
+        now = terms_of(record.request.plan, await self._catalogue.policies())
+        if (name := changed_terms(shown, now)) is not None:
+            said = f"The Tyk policy {name} has other limits by now than were shown when this was asked for. Please ask again."
+            raise Refusal(said, code="policy_changed")
+
+    async def terms(self, plan: Plan) -> tuple[PolicyTerms, ...]:
+        """What the plan's Tyk policies set now; nothing for a plan without any."""
+        if not plan.tyk_policies:
+            return ()
+        async with told_by_meaning():
+            return terms_of(plan, await self._catalogue.policies())
 
     async def confirm(self, record: Record, key: Key, name: str) -> None:
         async with told_by_meaning():

@@ -44,10 +44,13 @@ def near(seconds: float, expected: float) -> bool:
     return abs(seconds - expected) < 30
 
 
-async def asks_for_gold(world: World) -> None:
+async def asks_for_gold(world: World, *, needs: int = 2) -> None:
     await world.asks("alice", "payments", plan="gold")
-    await world.person("bob").sees(lambda one: "Approve" in one.labels, channel="approvals")
-    await world.person("bob").clicks("Approve")
+    bob, carol = world.person("bob"), world.person("carol")
+    await bob.clicks("Approve", await bob.sees(lambda one: "Approve" in one.labels, channel="approvals"))
+    if needs == 2:
+        first = await carol.sees(lambda one: "1 of 2 so far" in one.shown, channel="approvals")
+        await carol.clicks("Approve", first)
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -299,7 +302,7 @@ async def test_a_policy_that_opens_more_than_the_plan_lists(tmp_path: Path, caps
         return text.replace(", also_opens: [ledger]", "")
 
     async with living(tmp_path, change=unlisted) as world:
-        await asks_for_gold(world)
+        await asks_for_gold(world, needs=1)
         await world.person("alice").rung("got stuck", timeout=WITHIN)
         await world.told("stuck")
         assert world.tyk.calls(POST) == []

@@ -7,11 +7,34 @@ from pathlib import Path
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import token_in
-from tests.story import asked, becomes, card, lists, of_event, opens_form, opens_list, options, picks_api, reads
+from bot.tyk.keys import Keys
+from tests.story import (
+    another_token,
+    asked,
+    becomes,
+    card,
+    lists,
+    of_event,
+    opens_form,
+    opens_list,
+    options,
+    picks_api,
+    reads,
+    replaces,
+)
 from tests.story import status as status_of
 from tests.world import World, living
 
 BOTH = "Payments, Ledger"
+GOLD = "5f1c0b5c6ad84c3c8d0b5f0e"
+LIMITS = "500 calls per second, 1,000,000 per day (Tyk policy Gold)"
+
+
+def forget_policies(world: World) -> None:
+    """The minute for which the bot remembers what Tyk has is over."""
+    keys = world.running.worker.ports.tyk
+    assert isinstance(keys, Keys)
+    keys._catalogue._policies = None
 
 
 async def _asks_for_gold(world: World) -> None:
@@ -129,3 +152,72 @@ async def test_who_lost_the_further_api_meanwhile_gets_no_key(tmp_path: Path) ->
         ring = await world.person("alice").rung("no longer among those who may ask")
         assert "R-1001" in ring.text
         assert world.tyk.keys == []
+
+
+# --- the limits of a Tyk policy ---------------------------------------------------------------------------------------
+
+
+def _limited(_slack: LocalSlack, tyk: LocalTyk) -> None:
+    """The gold policy sets a rate and a quota."""
+    policy = tyk.policies[GOLD]
+    policy.name, policy.rate, policy.per, policy.quota_max, policy.quota_renewal_rate = "Gold", 500, 1, 1_000_000, 86400
+
+
+async def _both_approve(world: World) -> None:
+    shown = await card(world)
+    await world.person("bob").clicks("Approve", shown)
+    await becomes(world.person("bob"), shown, "1 of 2 so far")
+    await world.person("carol").clicks("Approve", shown)
+
+
+async def test_the_limits_of_a_policy_are_shown_in_numbers(tmp_path: Path) -> None:
+    """The form, the card and the token message say what Tyk has, and who decided goes on reading what they were shown."""
+    async with living(tmp_path, prepare=_limited) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        assert "500 calls per second" in reads(await picks_api(alice, "payments"))
+        await alice.closes()
+        await _asks_for_gold(world)
+        shown = await card(world)
+        assert LIMITS in shown.shown
+        await _both_approve(world)
+        await world.token_of("alice")
+        (token,) = [one for one in alice.dm() if token_in(one) is not None]
+        assert LIMITS in token.shown
+        assert world.slack.app_errors == []
+
+
+async def test_a_policy_that_changed_between_the_yes_and_the_key(tmp_path: Path) -> None:
+    """Nobody approved the new limits: no key is made, and Alice reads that she has to ask again."""
+    async with living(tmp_path, prepare=_limited) as world:
+        await _asks_for_gold(world)
+        await card(world)
+        world.tyk.policies[GOLD].rate = 5000
+        forget_policies(world)
+        await _both_approve(world)
+        ring = await world.person("alice").rung("was ended")
+        assert "The Tyk policy Gold has other limits by now" in ring.text
+        assert "Please ask again." in ring.text
+        assert world.tyk.keys == []
+        assert "refused" in await world.events()
+
+
+async def test_another_token_is_no_other_right(tmp_path: Path) -> None:
+    """The key that Alice holds follows its policy, so the one in its place may, too."""
+    async with living(tmp_path, prepare=_limited) as world:
+        await _asks_for_gold(world)
+        await _both_approve(world)
+        first = await world.token_of("alice")
+        await world.told("sent")
+        world.tyk.policies[GOLD].rate = 5000
+        forget_policies(world)
+        await replaces(world, "alice", "leaked")
+        assert await another_token(world, "alice", first) != first
+
+
+async def test_a_tyk_that_cannot_say_the_limits_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """The form opens and the request is taken; what is not known is not made up."""
+    async with living(tmp_path, prepare=_limited) as world:
+        world.tyk.faults.next("GET /api/portal/policies", status=503, times=100)
+        await _asks_for_gold(world)
+        assert "Limits set by its Tyk policy" in (await card(world)).shown
