@@ -48,21 +48,13 @@ EVERYTHING = Found(tuple(Urgency), late=True)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an act brought nothing back: `error` is a short code, `why` the sentence behind it, for those who run the bot.
-
-    `method` is Slack's, where a limit of Slack's was met.
-    """
+    """Why an act brought nothing back. `method` is Slack's, where a limit of Slack's was met."""
 
     error: str
-    why: str = ""
     permanent: bool = False
     bug: bool = False
     retry_after: float | None = None
     method: str | None = None
-
-    @property
-    def told(self) -> str:
-        return f"{self.error}: {self.why}" if self.why else self.error
 
 
 class Worker:
@@ -342,11 +334,11 @@ class Worker:
             async with asyncio.timeout(act.deadline.total_seconds()):
                 return await act.perform(claim, self.ports)
         except Transient as fault:
-            return Failure(fault.code, fault.text, retry_after=fault.retry_after, method=getattr(fault, "method", None))
+            return Failure(fault.code, retry_after=fault.retry_after, method=getattr(fault, "method", None))
         except (Permanent, Gone, Undeliverable) as fault:
-            return Failure(fault.code, fault.text, permanent=True)
+            return Failure(fault.code, permanent=True)
         except Fault as fault:
-            return Failure(fault.code, fault.text)
+            return Failure(fault.code)
         except SealLost:
             return Failure("seal_key_lost", permanent=True)
         except TimeoutError:
@@ -383,10 +375,10 @@ class Worker:
             bugs=bugs,
             first_failed_at=effect.first_failed_at or tx.now,
             told=effect.told or parks,
-            last_error=failure.told,
+            last_error=failure.error,
         )
         if record is not None and parks:
-            stuck = facts.Stuck(effect.kind, effect.id, failure.told)
+            stuck = facts.Stuck(effect.kind, effect.id, failure.error)
             tx.apply(lifecycle.observe(record, stuck, tx.now, self._new_id))
         return wait
 

@@ -284,8 +284,7 @@ async def test_a_definite_no(
         assert failures(log, kind) == [error]
         assert await verb(tmp_path, "requests") == 0
         listed = capsys.readouterr().out
-        assert f"{kind}({error}: " in listed
-        assert message in listed, "the operator reads what Tyk said"
+        assert code in listed
         assert "R-1001" in listed
         number = re.search(r"([0-9]+):[a-z_]+\(", listed)
         assert number
@@ -295,8 +294,8 @@ async def test_a_definite_no(
         assert len([one for one in world.person("alice").rings if "stuck" in one.text]) == 1
 
 
-async def test_a_policy_that_opens_more_than_the_plan_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No key is ever made for it, the operator reads why and Alice does not; once the policy is narrowed, `retry` is enough."""
+async def test_a_policy_that_opens_more_than_the_plan_lists(tmp_path: Path) -> None:
+    """No key is ever made for it; once the policy at Tyk is narrowed, `retry` is enough."""
 
     def unlisted(text: str) -> str:
         return text.replace(", also_opens: [ledger]", "")
@@ -306,11 +305,6 @@ async def test_a_policy_that_opens_more_than_the_plan_lists(tmp_path: Path, caps
         await world.person("alice").rung("got stuck", timeout=WITHIN)
         await world.told("stuck")
         assert world.tyk.calls(POST) == []
-        why = f"tyk_policy: The Tyk policy {GOLD} also opens {LEDGER}: list it under also_opens."
-        assert [entry.details["error"] for entry in await world.trail() if entry.event.value == "stuck"] == [why]
-        assert await verb(tmp_path, "requests") == 0
-        assert why in capsys.readouterr().out
-        assert not any("also opens" in one.shown for one in world.person("alice").dm())
         del world.tyk.policies[GOLD].access_rights[LEDGER]
         assert await verb(tmp_path, "retry", "--all") == 0
         token = await world.token_of("alice")
