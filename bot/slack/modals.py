@@ -341,7 +341,7 @@ def accepted(record: Record, *, decision: str) -> Block:
         now = "Your token arrives in our DM in a moment."
     else:
         now = "Our DM says how it went."
-    asked = f"*{request.label}* · {wording.subject(request)}, {wording.duration(request.lifetime)}"
+    asked = f"*{request.label}* · {wording.asked_for(request)}, {wording.duration(request.lifetime)}"
     return notice(request.label, f"{asked}\n{now}")
 
 
@@ -353,7 +353,7 @@ def notice(title: str, said: str) -> Block:
 def deny_form(record: Record) -> Block:
     """A no needs a reason."""
     request = record.request
-    asked_for = f"{wording.subject(request)}, {wording.duration(request.lifetime)}"
+    asked_for = f"{wording.asked_for(request)}, {wording.duration(request.lifetime)}"
     said = f"{wording.person(request.requester)} asked for {asked_for}."
     return modal(
         f"Deny {request.label}",
@@ -375,7 +375,7 @@ def deny_form(record: Record) -> Block:
 def revoke_form(record: Record) -> Block:
     """For somebody other than the holder, who is told who ended it and why."""
     request = record.request
-    said = f"The token of {wording.person(request.requester)} for {wording.subject(request)} stops working at once."
+    said = f"The token of {wording.person(request.requester)} for {wording.asked_for(request)} stops working at once."
     return modal(
         f"Revoke {request.label}?",
         [
@@ -409,7 +409,7 @@ def replace_form(record: Record) -> Block:
         option("Others may have seen it", Loss.LEAKED.value)
         | {"description": plain("The old token stops at once, and the approvers are told.", 75)},
     ]
-    said = f"A new token for {wording.subject(request)} ({request.label}) comes in our DM, with the same end."
+    said = f"A new token for {wording.asked_for(request)} ({request.label}) comes in our DM, with the same end."
     return modal(
         "Replace Token",
         [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],

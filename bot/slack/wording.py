@@ -164,6 +164,11 @@ def subject(request: Request) -> str:
     return f"{inert(request.rule.title, 150)}{beside}"
 
 
+def asked_for(request: Request) -> str:
+    """The API alone, or, where the key opens more, all that `subject` says."""
+    return subject(request) if request.plan.also_opens else inert(request.rule.title, 150)
+
+
 def opens(rule: Rule, plan: Plan, limit: int = 2900) -> str:
     """`Payments, Ledger`: all that a key of this plan opens; empty where it is the API alone that the rule is about."""
     further = [inert(api.called, 80) for api in plan.also_opens]

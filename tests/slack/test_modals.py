@@ -463,7 +463,7 @@ def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
     """And comes back with the reason, which the holder is told."""
     view = check_view(modals.revoke_form(asked()))
     assert [one["text"]["text"] for one in view["blocks"] if one["type"] == "section"] == [
-        "The token of <@U0ANN> for Payments (standard) stops working at once. This cannot be undone.",
+        "The token of <@U0ANN> for Payments stops working at once. This cannot be undone.",
         "*Used by:* nightly",
     ]
     assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (
