@@ -18,6 +18,7 @@ from bot.tyk.dashboard import (
     DashboardError,
     KeyMissing,
     KeysBy,
+    ListedKey,
     OutcomeUnknown,
     Rejected,
     Unavailable,
@@ -88,6 +89,11 @@ class Keys:
         if held is None:
             raise Gone("tyk_key_unknown")
         return session.difference(record, held)
+
+    async def listed(self) -> tuple[ListedKey, ...] | None:
+        """Every key that Tyk has; None where it gives no list."""
+        async with told_by_meaning():
+            return await self._dashboard.keys()
 
     async def revoke(self, name: str) -> None:
         """A key is dead when Tyk is asked for it and does not know it."""
