@@ -141,7 +141,7 @@ class _Rules:
     def _ref(self, name: str) -> ApiRef:
         if name not in self._refs:
             api = self._config.apis[name]
-            self._refs[name] = ApiRef(api.api_id, api.api_name or name, api.versions, api.title or name)
+            self._refs[name] = ApiRef(api.api_id, api.api_name or name, api.versions, api.title or name, name)
         return self._refs[name]
 
     def _plans_of(self, api: Entry) -> tuple[Plan, ...]:

@@ -83,12 +83,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class ApiRef:
-    """An API as Tyk knows it: what one entry of `access_rights` says. `title` is what people call it."""
+    """An API as Tyk knows it: what one entry of `access_rights` says. `title` is what people call it, `entry` the file."""
 
     api_id: str
     api_name: str
     versions: tuple[str, ...]
     title: str = ""
+    entry: str = ""
 
     @property
     def called(self) -> str:

@@ -78,7 +78,7 @@ def test_shipped_file() -> None:
             "gold",
             Limits(1000, 1, -1, 60),
             ("5f1c0b5c6ad84c3c8d0b5f0e",),
-            (ApiRef("0f6de3a3b0f04b7f9f5a4b8a2c1d7e90", "ledger", ("Default",), "Ledger"),),
+            (ApiRef("0f6de3a3b0f04b7f9f5a4b8a2c1d7e90", "ledger", ("Default",), "Ledger", "ledger"),),
             approvals=1,
             requesters=(Audience(groups=frozenset({"S0DEV"})),),
         ),
@@ -93,7 +93,7 @@ def test_least_file() -> None:
     rule = loaded.rulebook({}).rules["one"]
     assert loaded.slack.command == "/tyk-key"
     assert loaded.tyk.keys_by == "id"
-    assert rule.api == ApiRef("a1", "one", ("Default",), "one")
+    assert rule.api == ApiRef("a1", "one", ("Default",), "one", "one")
     assert (rule.title, rule.description, rule.docs) == ("one", "", None)
     assert (rule.listen_path, rule.auth_header, rule.gateway_url) == (
         "/one/",
@@ -691,7 +691,7 @@ def test_a_plan_takes_on_the_rules_of_what_it_opens() -> None:
     for word, requesters in (("", (Audience(groups=frozenset({"S0DEVS"})),)), (f", {ESCAPE}: true", ())):
         loaded = parse(HEAD + OPENING % ('approvers: ["@leads"]', word, its))
         (gold,) = loaded.rulebook(ids).rules["one"].plans
-        assert gold.also_opens == (ApiRef("a2", "two", ("Default",), "Second"),)
+        assert gold.also_opens == (ApiRef("a2", "two", ("Default",), "Second", "two"),)
         assert (gold.approvals, gold.requesters) == (2, requesters)
 
 
