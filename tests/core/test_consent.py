@@ -67,7 +67,7 @@ def test_another_title_is_no_other_plan() -> None:
 def test_who_may_no_longer_ask_for_the_further_api_gets_no_key() -> None:
     """Before the key is made the further API's rule is asked about the requester, too."""
     plan = replace(GOLD, approvals=1)
-    in_force = replace(RULE, plans=(plan,))
+    in_force = replace(RULE, plans=(STANDARD, plan))
     record = approved_by_bob(asked_for(plan, in_force), in_force)
     rules.check_still_allowed(record, in_force, ANN)
     with pytest.raises(Refusal, match="no longer among those who may ask"):

@@ -11,7 +11,7 @@ import pytest
 from bot.core.faults import Fault
 from bot.core.model import ApiRef, Grant, GrantState, Key, KeyId, KeyState, Record
 from bot.local.tyk import LocalTyk
-from bot.tyk.dashboard import Dashboard, KeysBy
+from bot.tyk.dashboard import Dashboard, KeysBy, ListedKey
 from bot.tyk.keys import Keys
 from bot.tyk.reconciliation import Findings, Held, reconcile
 from tests.tyk.test_session import granted
@@ -132,14 +132,19 @@ async def test_a_key_in_the_making_is_no_stranger(world: World) -> None:
 
 
 async def test_a_key_that_was_made_while_the_list_was_fetched(world: World) -> None:
-    """The database is read after Tyk's list, so what is new there is no stranger, and Tyk is asked for it by itself."""
+    """The database is read after Tyk's list, so what is new in the list is known by then."""
+
+    class Busy(Keys):
+        async def listed(self) -> tuple[ListedKey, ...] | None:
+            await world.holds("new")
+            return await super().listed()
 
     async def held() -> Sequence[Held]:
-        await world.holds("late")
-        return world.held
+        return tuple(world.held)
 
-    found = await reconcile(world.keys, held, datetime.now(UTC))
-    assert found.is_good
+    busy = Busy(world.keys._dashboard, KeysBy.HASH)
+    assert (await reconcile(busy, held, datetime.now(UTC))).is_good
+    assert len(world.held) == 1
 
 
 async def test_a_tyk_that_lists_no_keys(world: World) -> None:
