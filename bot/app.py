@@ -41,6 +41,7 @@ from bot.store.store import Store, Transaction
 from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
+from bot.tyk.session import Alias
 from bot.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -175,7 +176,8 @@ async def run(
 
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
-        ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
+        keys = Keys(dashboard, keys_by, alias=Alias(config.tyk.alias))
+        ports = Ports(delivery, keys, Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
         Listeners(
@@ -185,6 +187,7 @@ async def run(
             slack.workspace,
             command=config.slack.command,
             help_channel=config.slack.help_channel,
+            terms_of=keys.terms,
         ).register(bolt)
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         token = TokenWatch(slack.client, worker.token_doubted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core import lifecycle, rules
@@ -17,6 +17,7 @@ from bot.core.model import (
     Identity,
     Lifetime,
     Person,
+    PolicyTerms,
     Record,
     Refusal,
     RequestId,
@@ -37,7 +38,7 @@ NOT_REVOKER = "You are not among those who may revoke this."
 
 @dataclass(frozen=True)
 class Submission:
-    """A form as it was sent: nothing in it has been checked."""
+    """A form as it was sent: nothing in it has been checked. `terms` are those of the plan's Tyk policies, as Tyk has them."""
 
     request_id: RequestId
     api: str
@@ -45,6 +46,7 @@ class Submission:
     lifetime: Lifetime
     used_by: str
     reason: str
+    terms: tuple[PolicyTerms, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,10 @@ class Operations:
             if already is not None:
                 tx.rollback()
                 return already
-            rule = self._rule_for(form, person)
-            plan = lifecycle.check_form(rule, form.plan, form.lifetime, form.reason)
+            rule, offered = self._rule_for(form, person)
+            plan = lifecycle.check_form(offered, form.plan, form.lifetime, form.reason)
+            plan = replace(plan, terms=form.terms)
+            rule = rules.for_plan(rule, plan).with_plan(plan)
             rules.check_reachable(rule, person.identity, approvers)
             asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
             digest = self.rulebook.digest
@@ -104,11 +108,13 @@ class Operations:
 
         return await self.store.write(work)
 
-    def _rule_for(self, form: Submission, person: Person) -> Rule:
+    def _rule_for(self, form: Submission, person: Person) -> tuple[Rule, Rule]:
+        """The rule, and the same with what this person is offered of it."""
         rule = self.rule(form.api)
-        if rule is None or not rules.may_ask(rule, person):
+        offered = rules.offered(rule, person) if rule is not None else None
+        if rule is None or offered is None:
             raise Refusal("You may not ask for this API.", code="not_allowed", field="api")
-        return rule
+        return rule, offered
 
     async def review(self, request_id: str, reviewer: Person, verdict: Verdict, reason: str) -> Outcome:
         def decide(record: Record, now: datetime) -> Transition:

@@ -25,6 +25,7 @@ class PlanEntry:
     limits: Limits | None
     tyk_policies: tuple[str, ...] | None
     also_opens: tuple[str, ...]
+    also_for_those_who_may_not_ask: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Entries:
 
     def _plan(self, plan: PlanSection) -> PlanEntry:
         limits = limits_of(plan.limits) if plan.limits else None
-        return self._once(PlanEntry(self._once(limits), self._once(plan.tyk_policies), self._once(plan.also_opens)))
+        policies, further = self._once(plan.tyk_policies), self._once(plan.also_opens)
+        return self._once(PlanEntry(self._once(limits), policies, further, plan.also_for_those_who_may_not_ask))
 
     def _once(self, part: T) -> T:
         return self._parts.setdefault(part, part)  # type: ignore[return-value]  # what is equal here is of one type

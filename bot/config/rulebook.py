@@ -141,7 +141,7 @@ class _Rules:
     def _ref(self, name: str) -> ApiRef:
         if name not in self._refs:
             api = self._config.apis[name]
-            self._refs[name] = ApiRef(api.api_id, api.api_name or name, api.versions)
+            self._refs[name] = ApiRef(api.api_id, api.api_name or name, api.versions, api.title or name, name)
         return self._refs[name]
 
     def _plans_of(self, api: Entry) -> tuple[Plan, ...]:
@@ -152,9 +152,18 @@ class _Rules:
         limits, single = self._plans[usual]
         if api.plans is None:
             return single
-        return tuple(
-            Plan(name, plan.limits or limits, plan.tyk_policies or (), tuple(map(self._ref, plan.also_opens)))
-            for name, plan in api.plans.items()
+        return tuple(self._plan(name, plan, limits) for name, plan in api.plans.items())
+
+    def _plan(self, name: str, plan: PlanEntry, usual: Limits) -> Plan:
+        further = [self._config.apis[other] for other in plan.also_opens]
+        open_to = [] if plan.also_for_those_who_may_not_ask else [other.requesters for other in further]
+        return Plan(
+            name,
+            plan.limits or usual,
+            plan.tyk_policies or (),
+            tuple(map(self._ref, plan.also_opens)),
+            approvals=max((other.terms.approvals for other in further), default=0),
+            requesters=tuple(dict.fromkeys(map(self._audience, open_to))),
         )
 
     def _audience(self, names: tuple[Name, ...]) -> Audience:
@@ -188,7 +197,7 @@ def _digest(file: Checked) -> str:
     for place, name in enumerate(sorted(file.apis)):
         entry = encode(meaning.of(name, file.apis[name]))
         told.update(f"{', ' if place else ''}{encode(name)}: {entry}".encode())
-    tyk = file.tyk.model_dump(mode="json", exclude={"at_once"})  # of speed, not of who may have what
+    tyk = file.tyk.model_dump(mode="json", exclude={"at_once", "alias"})  # not of who may have what
     rest = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
     told.update(f"}}, {encode(rest)[1:]}".encode())
     return told.hexdigest()[:12]
@@ -229,7 +238,7 @@ def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:
         "limits": asdict(plan.limits) if plan.limits else None,
         "tyk_policies": plan.tyk_policies,
         "also_opens": plan.also_opens,
-    }
+    } | ({"also_for_those_who_may_not_ask": True} if plan.also_for_those_who_may_not_ask else {})
 
 
 # --- what changed ---------------------------------------------------------------------------------------------------

@@ -92,6 +92,10 @@ class PlanSection(Section):
         BeforeValidator(as_tuple),
         Field(description="names of further entries of this file that the Tyk policies open"),
     ] = ()
+    also_for_those_who_may_not_ask: Annotated[
+        bool,
+        Field(description="offer the plan also to requesters who may not ask for each entry of `also_opens` by itself"),
+    ] = False
 
 
 class ApiSection(Section):
@@ -153,6 +157,12 @@ class TykSection(Section):
             "enable_delete_key_by_hash"
         ),
     ] = "id"
+    alias: Annotated[
+        Literal["number", "number and person", "number, person and service"],
+        Field(
+            description="what a key's alias at Tyk says; it stands in each analytics record, where no name can be erased"
+        ),
+    ] = "number"
     at_once: Annotated[
         int, Field(ge=1, le=200, description="how many calls Tyk gets at the same time; 200 at most")
     ] = 20

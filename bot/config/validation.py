@@ -75,6 +75,7 @@ class Check:
         self._entries = Entries(Terms())
         self._faulty_defaults: set[str] = set()
         self._by_api_id: dict[str, str] = {}
+        self._unsure: set[str] = set()  # entries of whose approvers the file says something faulty
 
     def file(self) -> Checked | None:
         """All that the file says, or None where there is a complaint."""
@@ -120,7 +121,10 @@ class Check:
         if "apis" not in self._document.data:
             self._at_key((), self._missing(("apis",)))
         elif isinstance(entries, dict) and entries:
-            return {name: self._api(name) for name, value in entries.items() if value is not None}
+            apis = {name: self._api(name) for name, value in entries.items() if value is not None}
+            for name, entry in apis.items():
+                self._consent(name, entry, apis)
+            return apis
         elif entries is not None:
             self._at_value(("apis",), f"`apis` needs entries, each `name: ...`, got {shown(entries or None)}")
         return {}
@@ -162,6 +166,7 @@ class Check:
     def _enough_approvers(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
         inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
         if faulty & {"approvals", "approvers"} or self._faulty_defaults & inherited:
+            self._unsure.add(name)
             return
         needed = _count(terms.approvals, "approval")
         if text := _too_few(terms.approvals, terms.approvers):
@@ -221,6 +226,9 @@ class Check:
             self._at_key(
                 (*trail, "also_opens"), "`also_opens` tells what `tyk_policies` open besides; this plan has none"
             )
+        elif "also_for_those_who_may_not_ask" in plan and "also_opens" not in plan:
+            at = (*trail, "also_for_those_who_may_not_ask")
+            self._at_key(at, f"`{at[-1]}` is about what the plan `also_opens`, and it opens nothing else: leave it out")
         others = plan.get("also_opens")
         for index, other in enumerate(others if isinstance(others, list) else []):
             if isinstance(other, str):
@@ -233,6 +241,30 @@ class Check:
         elif other not in entries:
             hint = _hint(did_you_mean(other, entries) if len(self.complaints) < 100 else None)
             self._at_value(trail, f"`also_opens` names {shown(other)}, which is no entry of `apis`{hint}")
+
+    def _consent(self, name: str, entry: Entry, apis: Mapping[str, Entry]) -> None:
+        """Whoever approves a plan approves each API that it opens, so they must be people who may."""
+        for plan, told in (entry.plans or {}).items():
+            for index, other in enumerate(told.also_opens):
+                if other in apis and other != name and not self._unsure & {name, other}:
+                    trail: Trail = ("apis", name, "plans", plan, "also_opens", index)
+                    self._approved_too(trail, entry.terms, other, apis[other].terms)
+
+    def _approved_too(self, trail: Trail, own: Terms, other: str, its: Terms) -> None:
+        if not its.approvals:
+            return
+        line = self._document.key(("apis", other)).line
+        text = f"the plan also opens `{other}` (line {line}), which needs {_count(its.approvals, 'approval')}"
+        if outsiders := sorted({who.text for who in own.approvers} - {who.text for who in its.approvers}):
+            text += (
+                f" of its own approvers, and {', '.join(outsiders)} may not give one: "
+                f"let the approvers of `{other}` be at least those of `{trail[1]}`"
+            )
+        elif _too_few(its.approvals, own.approvers):
+            text += f", more than the approvers of `{trail[1]}` can give"
+        else:
+            return
+        self._at_value(trail, text)
 
     # --- complaints ---
 

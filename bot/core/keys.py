@@ -73,6 +73,7 @@ def issued(draft: Draft, fact: facts.KeyIssued) -> None:
         key_hash=fact.key_hash,
         expires=grant.until.isoformat() if grant.until else None,
         rule_digest=draft.record.request.digest,
+        **draft.record.request.opening,
     )
     next_act = EffectKind.CONFIRM_KEY if draft.record.lives else EffectKind.REVOKE_KEY
     draft.promise(next_act, key.id, draft.now)

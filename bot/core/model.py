@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
@@ -83,21 +83,64 @@ class Limits:
 
 @dataclass(frozen=True)
 class ApiRef:
-    """An API as Tyk knows it: what one entry of `access_rights` says."""
+    """An API as Tyk knows it: what one entry of `access_rights` says. `title` is what people call it, `entry` the file."""
 
     api_id: str
     api_name: str
     versions: tuple[str, ...]
+    title: str = ""
+    entry: str = ""
+
+    @property
+    def called(self) -> str:
+        return self.title or self.api_name
+
+    @property
+    def right(self) -> tuple[str, str, tuple[str, ...]]:
+        """What a key is given of it, whatever people call it."""
+        return self.api_id, self.api_name, self.versions
+
+
+@dataclass(frozen=True)
+class PolicyTerms:
+    """What a Tyk policy sets for its keys, as Tyk had it at a moment: None leaves it to the key, and what is below 1 is no limit.
+
+    `policy` is what the configuration calls it, `name` what Tyk does. `each_api`: its limits are each API's own, and not told.
+    """
+
+    policy: str
+    name: str
+    rate: float | None = None
+    per: float | None = None
+    quota_max: float | None = None
+    quota_renewal_rate: float | None = None
+    each_api: bool = False
+
+    @property
+    def limits(self) -> tuple[object, ...]:
+        return self.rate, self.per, self.quota_max, self.quota_renewal_rate, self.each_api
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The rights of a key. `also_opens` are the further APIs of its Tyk policies; a policy that opens more makes no key."""
+    """The rights of a key. `also_opens` are the further APIs of its Tyk policies; a policy that opens more makes no key.
+
+    `approvals` is the most that one of those asks for by itself, and `requesters` are the people who may ask for each of them:
+    who is not among all of these is not offered the plan. `terms` are those of its Tyk policies, where Tyk could say them.
+    """
 
     name: str
     limits: Limits
     tyk_policies: tuple[str, ...] = ()
     also_opens: tuple[ApiRef, ...] = ()
+    approvals: int = 0
+    requesters: tuple[Audience, ...] = ()
+    terms: tuple[PolicyTerms, ...] = ()
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """What a key of this plan may do, whoever may ask for it and approve it."""
+        return self.name, self.limits, self.tyk_policies, tuple(api.right for api in self.also_opens)
 
 
 NEVER = None  # a lifetime without an end: a person ends it
@@ -129,6 +172,10 @@ class Rule:
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)
+
+    def with_plan(self, changed: Plan) -> Rule:
+        """The rule with this plan in place of the one of its name."""
+        return replace(self, plans=tuple(changed if plan.name == changed.name else plan for plan in self.plans))
 
 
 @dataclass(frozen=True)
@@ -208,6 +255,12 @@ class Request:
     @property
     def label(self) -> str:
         return f"R-{self.number}"
+
+    @property
+    def opening(self) -> dict[str, list[str]]:
+        """For the audit: the titles of all that the key opens, where it is more than what was asked for."""
+        further = [api.called for api in self.plan.also_opens]
+        return {"opens": [self.rule.title, *further]} if further else {}
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def submit(
         lifetime=None if asked.lifetime is None else int(asked.lifetime.total_seconds()),
         used_by=asked.used_by,
         reason=asked.reason,
+        **request.opening,
     )
     if rule.approvals == 0:
         _approve(draft, rule, None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from bot.core.model import Audience, Identity, Person, Record, Refusal, Review, Rule, Verdict
+from bot.core.model import Audience, Identity, Person, Plan, Record, Refusal, Review, Rule, Verdict
 
 
 def counted_by(audience: Audience, person: Person) -> str | None:
@@ -27,6 +28,29 @@ def askable(rules: dict[str, Rule], person: Person) -> tuple[Rule, ...]:
     return tuple(sorted(allowed, key=lambda rule: (rule.title.casefold(), rule.name)))
 
 
+def offered(rule: Rule, person: Person) -> Rule | None:
+    """The rule with the plans that this person may ask for; None where there are none."""
+    if not may_ask(rule, person):
+        return None
+    return with_plans(rule, lambda audience: counted_by(audience, person) is not None)
+
+
+def with_plans(rule: Rule, includes: Callable[[Audience], bool]) -> Rule | None:
+    """The rule without the plans that open what somebody may not ask for: `includes` says of each audience if they are in it."""
+    if not any(plan.requesters for plan in rule.plans):
+        return rule
+    plans = tuple(plan for plan in rule.plans if all(map(includes, plan.requesters)))
+    return replace(rule, plans=plans) if plans else None
+
+
+def for_plan(rule: Rule, plan: Plan) -> Rule:
+    """The rule as it holds for this plan, whose further APIs may ask for more approvals.
+
+    Whoever may approve for the rule may approve for those, too: a file that says otherwise is refused.
+    """
+    return replace(rule, approvals=plan.approvals) if plan.approvals > rule.approvals else rule
+
+
 def named_channels(rules: dict[str, Rule]) -> frozenset[str]:
     """The channels whose members some rule lets ask."""
     return frozenset[str]().union(*(rule.requesters.channels for rule in rules.values()))
@@ -42,17 +66,15 @@ def stricter(record: Record, in_force: Rule | None) -> Rule:
         raise Refusal(
             f"{frozen.title} is no longer offered here. Please ask again for something else.", code="rule_gone"
         )
-    if in_force.api != frozen.api:
+    if in_force.api.right != frozen.api.right:
         raise Refusal(f"{frozen.title} now stands for another API. Please ask again.", code="rule_changed")
-    if in_force.plan(plan.name) != plan:
+    offers = in_force.plan(plan.name)
+    if offers is None or offers.rights != plan.rights:
         raise Refusal(f"The plan {plan.name} of {frozen.title} has changed. Please ask again.", code="plan_changed")
     if record.request.lifetime not in in_force.lifetimes:
         raise Refusal(f"{frozen.title} is no longer granted for that long. Please ask again.", code="lifetime_changed")
-    return replace(
-        in_force,
-        approvals=max(frozen.approvals, in_force.approvals),
-        approvers=_both(frozen, in_force),
-    )
+    asks = for_plan(in_force, offers)
+    return replace(asks, approvals=max(frozen.approvals, asks.approvals), approvers=_both(frozen, asks))
 
 
 def _both(frozen: Rule, in_force: Rule) -> Audience:
@@ -102,7 +124,8 @@ def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) 
 def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -> None:
     """Asked before a key is made and before a token is shown. Raises Refusal where it would not be granted today."""
     rule = stricter(record, in_force)
-    if not may_ask(rule, person) or not may_ask(record.request.rule, person):
+    offers = offered(rule, person)
+    if not offers or not offers.plan(record.request.plan.name) or not may_ask(record.request.rule, person):
         why = f"The requester is no longer among those who may ask for {rule.title}."  # read by approvers, too
         raise Refusal(why, code="not_requester")
     have = len(approvals(record.reviews, rule, record.request.requester))

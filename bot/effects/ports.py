@@ -56,7 +56,7 @@ class TykPort(Protocol):
     names_by_token: bool
 
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
-        """Make a key on probation. Raises Definite where Tyk's own data forbid it."""
+        """Make a key on probation. Raises Permanent where Tyk's own data forbid it, Refusal where they are not what was shown."""
         ...
 
     async def confirm(self, record: Record, key: Key, name: str) -> None:

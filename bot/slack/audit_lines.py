@@ -20,12 +20,12 @@ from bot.slack.wording import inert
 class AuditRow:
     """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
 
-    asked         person, api, plan, lifetime (seconds, None for no end), used_by, reason
+    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason
     refused       person, why, step
     reviewed      verdict, reviewer, counted_by, have, need
     approved      rule, rule_digest, need, until (ISO 8601, None for no end)
     denied        reviewer, reason
-    key created   key_hash, expires (as until), rule_digest
+    key created   key_hash, opens (titles), expires (as until), rule_digest
     stuck         effect, error, effect_id
     delayed       effect, error
     recovered     effect
@@ -116,7 +116,12 @@ class _Teller:
         match event:
             case AuditEvent.ASKED:
                 used_by = self.word("used_by", "used by ")
-                return self.because(self.all(self.by("person"), self.word("plan"), self.lifetime(), used_by), "reason")
+                return self.because(
+                    self.all(
+                        self.by("person"), self.word("plan"), self.names("opens", "opens"), self.lifetime(), used_by
+                    ),
+                    "reason",
+                )
             case AuditEvent.REFUSED:
                 return self.because(self.all(self.by("person", "to"), self.word("step")), "why")
             case AuditEvent.REVIEWED:
@@ -135,7 +140,10 @@ class _Teller:
                 return self.word("why", limit=600) or "nobody decided in time"
             case AuditEvent.KEY_CREATED:
                 return self.all(
-                    self.word("key_hash"), self.end("expires", "ends"), self.word("rule_digest", "rules ", 16)
+                    self.word("key_hash"),
+                    self.names("opens", "opens"),
+                    self.end("expires", "ends"),
+                    self.word("rule_digest", "rules ", 16),
                 )
             case AuditEvent.SENT:
                 return "the requester has the token"

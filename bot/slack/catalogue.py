@@ -25,7 +25,9 @@ class Catalogue:
         if mine not in self._offered:
             if len(self._offered) >= REMEMBERS:
                 self._offered.clear()
-            self._offered[mine] = tuple(rule for rule in self._sorted if rule.requesters in mine)
+            allowed = (rule for rule in self._sorted if rule.requesters in mine)
+            offered = (rules.with_plans(rule, mine.__contains__) for rule in allowed)
+            self._offered[mine] = tuple(rule for rule in offered if rule is not None)
         return self._offered[mine]
 
     def search(self, person: Person, typed: str, most: int) -> tuple[Rule, ...]:

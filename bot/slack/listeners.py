@@ -18,7 +18,7 @@ from bot.slack import buttons, holdings, modals
 from bot.slack.answering import Answering, Body, Where, fault_id
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
-from bot.slack.requesting import Requesting
+from bot.slack.requesting import Requesting, TermsOf
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,8 @@ MEMBERSHIP_EVENTS = (
 
 
 class Listeners:
-    """Registers itself on a Bolt app. `command` and `help_channel` are the configuration's."""
+    """Registers itself on a Bolt app. `command` and `help_channel` are the configuration's; `terms_of` asks Tyk what the
+    policies of a plan set."""
 
     def __init__(
         self,
@@ -46,12 +47,13 @@ class Listeners:
         *,
         command: str,
         help_channel: str,
+        terms_of: TermsOf,
     ) -> None:
         self._operations = operations
         self._directory = directory
         self._workspace = workspace
         self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
-        self._requesting = Requesting(self._answering, operations, chat, directory, workspace)
+        self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
 
     def register(self, app: AsyncApp) -> None:
         app.command(self._answering.command)(self.on_command)

@@ -114,6 +114,9 @@ def _card(record: Record) -> Body:
         {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
     ]
     said = f"{asked} ({inert(request.plan.name, 150)}, {wording.duration(request.lifetime)}): {request.label}"
+    if opened := wording.opens(request.rule, request.plan):
+        blocks.append(section(f"*Opens:* {opened}"))
+        said += f"\nOpens: {opened}"
     for name, typed in state.typed(request):
         blocks.append(quoted(name, typed))
         said += f"\n{name}: {inert(typed, 600)}"
@@ -136,6 +139,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
         section(f"*{request.label}* · your token for {state.what(request)}"),
         preformatted(token),
         {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
+        *([section(f"*Opens:* {opened}")] if (opened := wording.opens(rule, request.plan)) else []),
         section("Try it, with the token in the variable TOKEN:"),
         preformatted(curl(record)),
         {"type": "context", "elements": [mrkdwn(goes)]},

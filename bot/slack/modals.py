@@ -116,7 +116,7 @@ def request_form(form: Form) -> Block:
     if chosen is not None:
         blocks += [_about(chosen), _plan_block(chosen, filled.plan), _lifetime_block(chosen, filled.lifetime_value)]
         blocks += [_used_by_input(filled.used_by), _reason_input(filled.reason, required=chosen.reason_required)]
-        lines = [line for line in (form.decision, *form.notes) if line]
+        lines = [line for line in (form.decision, *_about_plans(chosen), *form.notes) if line]
         blocks += [context(lines)] if lines else []
     return modal(
         "Request a Token",
@@ -158,7 +158,9 @@ def _link(url: str, label: str) -> str | None:
 def _plan_block(rule: Rule, picked: str | None) -> Block:
     if len(rule.plans) == 1:
         plan = rule.plans[0]
-        return _fixed("plan", rule, plan.name, f"*Limits:* {wording.plan_limits(plan)}")
+        opened = wording.opens(rule, plan)
+        said = f"*Limits:* {wording.plan_limits(plan)}" + (f"\n*Opens:* {opened}" if opened else "")
+        return _fixed("plan", rule, plan.name, said)
     options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
     return input_block(f"plan:{rule.name}", "Plan", choice(ACTION_PLAN, options, picked))
 
@@ -213,7 +215,22 @@ def read_lifetime(value: str) -> Lifetime:
 
 
 def _plan_option(plan: Plan) -> Block:
-    return option(plan.name, plan.name) | {"description": plain(wording.begun(wording.plan_limits(plan)), 75)}
+    """Of what the plan opens besides, as much as there is room for: `_about_plans` has all of it."""
+    said = wording.begun(wording.plan_limits(plan))
+    if plan.also_opens:
+        further = wording.people([api.called for api in plan.also_opens])
+        said = f"{wording.one_line(f'Opens {further}, too', 50)} · {said}"
+    return option(plan.name, plan.name) | {"description": plain(said, 75)}
+
+
+def _about_plans(rule: Rule) -> list[str]:
+    """A line for each plan that opens further APIs: all of them, and the approvals where they are more than the rule's own."""
+    lines = []
+    for plan in rule.plans:
+        if opened := wording.opens(rule, plan):
+            needs = f" and needs {plan.approvals} approvals" if plan.approvals > rule.approvals else ""
+            lines.append(f"*{inert(plan.name, 80)}* opens {opened}{needs}.")
+    return lines if len(rule.plans) > 1 else []
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
@@ -324,7 +341,7 @@ def accepted(record: Record, *, decision: str) -> Block:
         now = "Your token arrives in our DM in a moment."
     else:
         now = "Our DM says how it went."
-    asked = f"*{request.label}* · {inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
+    asked = f"*{request.label}* · {wording.asked_for(request)}, {wording.duration(request.lifetime)}"
     return notice(request.label, f"{asked}\n{now}")
 
 
@@ -336,7 +353,7 @@ def notice(title: str, said: str) -> Block:
 def deny_form(record: Record) -> Block:
     """A no needs a reason."""
     request = record.request
-    asked_for = f"{inert(request.rule.title, 150)}, {wording.duration(request.lifetime)}"
+    asked_for = f"{wording.asked_for(request)}, {wording.duration(request.lifetime)}"
     said = f"{wording.person(request.requester)} asked for {asked_for}."
     return modal(
         f"Deny {request.label}",
@@ -358,9 +375,7 @@ def deny_form(record: Record) -> Block:
 def revoke_form(record: Record) -> Block:
     """For somebody other than the holder, who is told who ended it and why."""
     request = record.request
-    said = (
-        f"The token of {wording.person(request.requester)} for {inert(request.rule.title, 150)} stops working at once."
-    )
+    said = f"The token of {wording.person(request.requester)} for {wording.asked_for(request)} stops working at once."
     return modal(
         f"Revoke {request.label}?",
         [
@@ -394,7 +409,7 @@ def replace_form(record: Record) -> Block:
         option("Others may have seen it", Loss.LEAKED.value)
         | {"description": plain("The old token stops at once, and the approvers are told.", 75)},
     ]
-    said = f"A new token for {inert(request.rule.title, 150)} ({request.label}) comes in our DM, with the same end."
+    said = f"A new token for {wording.asked_for(request)} ({request.label}) comes in our DM, with the same end."
     return modal(
         "Replace Token",
         [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +11,20 @@ import structlog
 from slack_bolt.async_app import AsyncAck
 
 from bot import metrics
-from bot.core import members
+from bot.core import members, rules
 from bot.core.faults import Fault
-from bot.core.model import Identity, Person, Record, Refusal, RequestId, RequestState, Rule, Workspace
+from bot.core.model import (
+    Identity,
+    Person,
+    Plan,
+    PolicyTerms,
+    Record,
+    Refusal,
+    RequestId,
+    RequestState,
+    Rule,
+    Workspace,
+)
 from bot.operations import Operations, Submission
 from bot.slack import modals, wording
 from bot.slack.answering import CANNOT_SAY, UNCONFIRMED, Answering, Body, TooLateError, errors, fault_id
@@ -20,6 +33,9 @@ from bot.slack.directory import Directory
 
 log = structlog.get_logger(__name__)
 
+TERMS_WITHIN = 0.5  # of the two seconds in which a form must be answered
+TermsOf = Callable[[Plan], Awaitable[tuple[PolicyTerms, ...]]]
+
 REDRAWN = "The form was still being drawn for this API. Please look at it once more, and send it again."
 
 
@@ -27,13 +43,20 @@ class Requesting:
     """The request form, from the empty one to the answer to what was sent."""
 
     def __init__(
-        self, answering: Answering, operations: Operations, chat: Chat, directory: Directory, workspace: Workspace
+        self,
+        answering: Answering,
+        operations: Operations,
+        chat: Chat,
+        directory: Directory,
+        workspace: Workspace,
+        terms_of: TermsOf,
     ) -> None:
         self._answering = answering
         self._operations = operations
         self._chat = chat
         self._directory = directory
         self._workspace = workspace
+        self._terms_of = terms_of
 
     async def view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
         """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
@@ -67,7 +90,25 @@ class Requesting:
             standing = await self._operations.standing(person.identity, chosen.name)
             held = tuple(map(_standing_note, standing[:3]))
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
+            if any(plan.tyk_policies for plan in chosen.plans):
+                shown = await self._with_terms(chosen)
+                form = replace(form, rules=tuple(shown if rule is chosen else rule for rule in form.rules))
         return modals.request_form(form)
+
+    async def _with_terms(self, rule: Rule) -> Rule:
+        """The rule, and in its plans the limits that their Tyk policies set."""
+        terms = await asyncio.gather(*map(self._terms, rule.plans))
+        plans = (replace(plan, terms=its) for plan, its in zip(rule.plans, terms, strict=True))
+        return replace(rule, plans=tuple(plans))
+
+    async def _terms(self, plan: Plan) -> tuple[PolicyTerms, ...]:
+        """The limits of the plan's Tyk policies, if Tyk can say them at once: nobody waits for it, and nothing is made up."""
+        try:
+            async with asyncio.timeout(TERMS_WITHIN):
+                return await self._terms_of(plan)
+        except (Fault, TimeoutError) as trouble:
+            log.info("terms.unknown", plan=plan.name, error=getattr(trouble, "code", "late"))
+            return ()
 
     async def help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
         try:
@@ -179,8 +220,12 @@ class Requesting:
             used_by=filled.used_by,
             reason=filled.reason,
         )
+        plan = rule.plan(filled.plan) if rule is not None and filled.plan else None
+        if rule is not None and plan is not None:
+            rule = rules.for_plan(rule, plan)
+        terms = await self._terms(plan) if plan is not None else ()
         approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
-        return await self._operations.submit(form, person, approvers)
+        return await self._operations.submit(replace(form, terms=terms), person, approvers)
 
     async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
         """People who could say yes: as many as the rule needs are enough to know."""

@@ -14,13 +14,10 @@ from bot.core.model import (
 )
 from bot.core.outages import Side
 from bot.slack import wording
-from bot.slack.wording import inert
 
 
 def what(request: Request) -> str:
-    """The API, with the plan where there was a choice."""
-    plan = f" ({inert(request.plan.name, 150)})" if len(request.rule.plans) > 1 else ""
-    return f"{inert(request.rule.title, 150)}{plan}"
+    return wording.subject(request)
 
 
 def headline(request: Request) -> str:
@@ -50,7 +47,11 @@ def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
         case RequestState.WITHDRAWN:
             return [f"Withdrawn{by}, {at}." if by else f"Withdrawn, {at}: who asked may not use the bot any more."]
         case RequestState.LAPSED:
-            why = f". {inert(request.decision_reason, 600)}" if request.decision_reason else ": nobody decided in time."
+            why = (
+                f". {wording.inert(request.decision_reason, 600)}"
+                if request.decision_reason
+                else ": nobody decided in time."
+            )
             return [f"Lapsed, {at}{why}"]
         case _:
             assert_never(request.state)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from bot.core.model import Audience, Identity, Lifetime, Limits, Plan
+from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, PolicyTerms, Request, Rule
+
+MOST_NAMED = 3
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of writing around: they can make one text look like another."""
@@ -150,6 +152,46 @@ def limits(limits: Limits) -> str:
     return f"{rate}, {limits.quota_max:,} {renewed}"
 
 
+def subject(request: Request) -> str:
+    """The API, with the plan where there was a choice, and with what it opens besides."""
+    plan = request.plan
+    said = [inert(plan.name, 150)] if len(request.rule.plans) > 1 else []
+    if further := [inert(api.called, 80) for api in plan.also_opens]:
+        left = len(further) - MOST_NAMED
+        named = [*further[:MOST_NAMED], f"{left} more"] if left > 0 else further
+        said.append(f"opens {people(named)}, too")
+    beside = f" ({', '.join(said)})" if said else ""
+    return f"{inert(request.rule.title, 150)}{beside}"
+
+
+def asked_for(request: Request) -> str:
+    """The API alone, or, where the key opens more, all that `subject` says."""
+    return subject(request) if request.plan.also_opens else inert(request.rule.title, 150)
+
+
+def opens(rule: Rule, plan: Plan, limit: int = 2900) -> str:
+    """`Payments, Ledger`: all that a key of this plan opens; empty where it is the API alone that the rule is about."""
+    further = [inert(api.called, 80) for api in plan.also_opens]
+    return cut(", ".join([inert(rule.title, 80), *further]), limit) if further else ""
+
+
 def plan_limits(plan: Plan) -> str:
-    """A plan's limits. Where Tyk policies are named it is they that limit, and only Tyk knows how."""
-    return "limits set by its Tyk policy" if plan.tyk_policies else limits(plan.limits)
+    """A plan's limits. Where Tyk policies are named it is they that limit, and of several the most generous counts."""
+    if not plan.tyk_policies:
+        return limits(plan.limits)
+    if not plan.terms:
+        return "limits set by its Tyk policy"
+    told = [f"{_set_by(terms, plan.limits)} (Tyk policy {inert(terms.name, 75)})" for terms in plan.terms]
+    return told[0] if len(told) == 1 else f"the most generous of {people(told)}"
+
+
+def _set_by(terms: PolicyTerms, own: Limits) -> str:
+    """What a policy leaves to the key is the key's own."""
+    if terms.each_api:
+        return "limits of its own for each API"
+    rate, per = (own.rate, own.per) if terms.rate is None else (terms.rate, terms.per or 1)
+    if terms.quota_max is None:
+        quota, renewed = float(own.quota_max), float(own.quota_renewal_rate)
+    else:
+        quota, renewed = terms.quota_max if terms.quota_max > 0 else -1, terms.quota_renewal_rate or 0
+    return limits(Limits(int(rate), int(per), int(quota), int(renewed)))

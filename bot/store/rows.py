@@ -24,6 +24,7 @@ from bot.core.model import (
     Message,
     MessageId,
     MessageKind,
+    Plan,
     Record,
     Request,
     RequestId,
@@ -76,7 +77,7 @@ def _stored(rule: Rule) -> str:
     return _RULE.dump_json(rule).decode()
 
 
-_FIXED = ("id", "number", "rule", "created_at")
+_FIXED = ("id", "number", "rule", "opens", "created_at")
 
 
 def request_row(request: Request, *, again: bool = False) -> dict[str, Any]:
@@ -97,6 +98,7 @@ def _request_row(request: Request) -> dict[str, Any]:
         "api": request.rule.name,
         "digest": request.digest,
         "plan": request.plan.name,
+        "opens": _opens(request.plan),
         "lifetime": None if request.lifetime is None else int(request.lifetime.total_seconds()),
         "used_by": request.used_by,
         "reason": request.reason,
@@ -110,6 +112,12 @@ def _request_row(request: Request) -> dict[str, Any]:
         "version": request.version,
         "revision": request.revision,
     }
+
+
+def _opens(plan: Plan) -> str:
+    """` ledger search `: an entry is found between blanks, which no name of an entry holds; empty where there is none."""
+    entries = [api.entry or api.api_name for api in plan.also_opens]
+    return f" {' '.join(entries)} " if entries else ""
 
 
 def request_of(row: Row[Any]) -> Request:

@@ -51,7 +51,7 @@ def belonging(table: Table) -> Select[Any]:
 def updating_request() -> Update:
     """Everything of the request `of` that can change."""
     table = tables.requests
-    fixed = ("id", "number", "rule", "created_at")
+    fixed = ("id", "number", "rule", "opens", "created_at")
     values: dict[str, Any] = {
         column.name: bindparam(f"new_{column.name}") for column in table.c if column.name not in fixed
     }

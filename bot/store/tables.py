@@ -59,6 +59,7 @@ requests = Table(
     Column("rule", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("plan", String(100), nullable=False),
+    Column("opens", Text, nullable=False),  # entries of the further APIs of the plan, a blank before and after each
     Column("lifetime", BigInteger),
     Column("used_by", Text, nullable=False),
     Column("reason", Text, nullable=False),

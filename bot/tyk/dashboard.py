@@ -44,6 +44,7 @@ __all__ = [
     "Forbidden",
     "KeyMissing",
     "KeysBy",
+    "ListedKey",
     "NotTyk",
     "OutcomeUnknown",
     "Rejected",
@@ -124,6 +125,15 @@ class CreatedKey:
     key_hash: str | None
 
 
+@dataclass(frozen=True)
+class ListedKey:
+    """A key in Tyk's list: by its hash where Tyk hashes keys, else by the token itself."""
+
+    session: Mapping[str, Any] = field(repr=False)
+    key_hash: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+
 class Dashboard:
     """`timeout` bounds each call as a whole, in seconds; `at_once` is how many calls have a connection at the same time.
 
@@ -191,6 +201,15 @@ class Dashboard:
             return
         answer.success()
 
+    async def keys(self) -> tuple[ListedKey, ...] | None:
+        """Every key of the organisation; None where this Dashboard lists none, as with hashed keys and their listing off."""
+        first = await self._call("GET", "/api/keys/detailed", params={"p": "1"})
+        if first.status in (400, 403, 404) and not first.is_html:
+            return None
+        bodies = await self._paged("/api/keys/detailed", first.success())
+        found = [key for body in bodies for key in _keys_in(body)]
+        return tuple({key.key_hash or key.token: key for key in found}.values())
+
     async def apis(self) -> tuple[ApiDefinition, ...]:
         """Every API that the Dashboard user may see; MCP proxies have a list of their own."""
         whole = await self._call("GET", "/api/apis", params={"p": "-1"})
@@ -240,9 +259,10 @@ class Dashboard:
         if self._owns_client:
             await self._client.aclose()
 
-    async def _paged(self, path: str) -> list[dict[str, Any]]:
-        bodies: list[dict[str, Any]] = []
-        last = 1
+    async def _paged(self, path: str, *known: dict[str, Any]) -> list[dict[str, Any]]:
+        """The pages of a list; `known` are the first of them, where they are there already."""
+        bodies = list(known)
+        last = max([1, *map(_pages, bodies)])
         while len(bodies) < min(last, MOST_PAGES):
             answer = await self._call("GET", path, params={"p": str(len(bodies) + 1)})
             bodies.append(answer.success())
@@ -535,6 +555,19 @@ def _definition(body: Mapping[str, Any], *, is_mcp: bool = False) -> ApiDefiniti
 
 def _each_once(apis: Iterable[ApiDefinition]) -> tuple[ApiDefinition, ...]:
     return tuple({api.api_id: api for api in apis}.values())
+
+
+def _keys_in(body: Mapping[str, Any]) -> list[ListedKey]:
+    return [key for one in _listed(body, "keys") if isinstance(one, dict) and (key := _listed_key(one)) is not None]
+
+
+def _listed_key(one: Mapping[str, Any]) -> ListedKey | None:
+    session, key_hash, token = one.get("data"), one.get("key_hash"), one.get("key_id")
+    if not isinstance(session, dict):
+        return None
+    if isinstance(key_hash, str) and key_hash:
+        return ListedKey(session, key_hash=key_hash)
+    return ListedKey(session, token=token) if isinstance(token, str) and token else None
 
 
 def _policies_in(body: Mapping[str, Any]) -> list[TykPolicy]:

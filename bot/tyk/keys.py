@@ -11,19 +11,22 @@ from datetime import UTC, datetime
 from bot.core.facts import Issued
 from bot.core.faults import Gone, Permanent, Transient
 from bot.core.faults import OutcomeUnknown as LostOutcome
-from bot.core.model import Key, Plan, Record
+from bot.core.model import Key, Plan, PolicyTerms, Record, Refusal
 from bot.tyk import session
 from bot.tyk.dashboard import (
     Dashboard,
     DashboardError,
     KeyMissing,
     KeysBy,
+    ListedKey,
     OutcomeUnknown,
     Rejected,
     Unavailable,
 )
-from bot.tyk.definitions import unfit
-from bot.tyk.policies import TykPolicy, policy_complaints
+from bot.tyk.definitions import Unfit, unfit
+from bot.tyk.once import Once
+from bot.tyk.policies import TykPolicy, changed_terms, policy_complaints, terms_of
+from bot.tyk.session import Alias
 
 __all__ = ["FRESH_FOR", "Catalogue", "Keys", "fingerprint", "policy_complaints", "told_by_meaning"]
 
@@ -32,28 +35,54 @@ _OURS = "ours-"
 
 
 class Keys:
-    """`now` is the time for the sessions' own fields; deadlines are the caller's."""
+    """`now` is the time for the sessions' own fields; deadlines are the caller's. `alias` is what Tyk may show of a person."""
 
     def __init__(
-        self, dashboard: Dashboard, keys_by: KeysBy, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        dashboard: Dashboard,
+        keys_by: KeysBy,
+        *,
+        alias: Alias = Alias.NUMBER,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._dashboard = dashboard
+        self._alias = alias
         self._now = now
         self._catalogue = Catalogue(dashboard)
         self.names_by_token = keys_by is KeysBy.ID
 
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
-        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has."""
+        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has, and Refusal where
+        a Tyk policy has other limits by now than whoever approved was shown."""
         async with told_by_meaning():
             await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
-            created = await self._dashboard.create_key(session.session(record, key, expires_at, self._now()))
+            await self._check_terms(record)
+            made = session.session(record, key, expires_at, self._now(), self._alias)
+            created = await self._dashboard.create_key(made)
         if created.key_hash is None and not self.names_by_token:
             raise Permanent("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
         return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
 
+    async def _check_terms(self, record: Record) -> None:
+        """Of the first key only: what a person holds follows its policy, and another token for it is no other right."""
+        shown = record.request.plan.terms
+        if not shown or len(record.keys) > 1:
+            return
+        now = terms_of(record.request.plan, await self._catalogue.policies())
+        if (name := changed_terms(shown, now)) is not None:
+            said = f"The Tyk policy {name} has other limits by now than were shown when this was asked for. Please ask again."
+            raise Refusal(said, code="policy_changed")
+
+    async def terms(self, plan: Plan) -> tuple[PolicyTerms, ...]:
+        """What the plan's Tyk policies set now; nothing for a plan without any."""
+        if not plan.tyk_policies:
+            return ()
+        async with told_by_meaning():
+            return terms_of(plan, await self._catalogue.policies())
+
     async def confirm(self, record: Record, key: Key, name: str) -> None:
         async with told_by_meaning():
-            await self._dashboard.update_key(name, session.confirmed_session(record, key, self._now()))
+            await self._dashboard.update_key(name, session.confirmed_session(record, key, self._now(), self._alias))
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
         async with told_by_meaning():
@@ -61,6 +90,11 @@ class Keys:
         if held is None:
             raise Gone("tyk_key_unknown")
         return session.difference(record, held)
+
+    async def listed(self) -> tuple[ListedKey, ...] | None:
+        """Every key that Tyk has; None where it gives no list."""
+        async with told_by_meaning():
+            return await self._dashboard.keys()
 
     async def revoke(self, name: str) -> None:
         """A key is dead when Tyk is asked for it and does not know it."""
@@ -92,6 +126,8 @@ class Catalogue:
         self._clock = clock
         self._fit: dict[str, float] = {}
         self._policies: tuple[float, dict[str, TykPolicy]] | None = None
+        self._apis_asked: Once[Unfit | None] = Once()
+        self._policies_asked: Once[dict[str, TykPolicy]] = Once()
 
     async def check(self, api_id: str, plan: Plan) -> None:
         """Raises Permanent for an API, of those that the key would open, which no key can open or which goes by another id, and
@@ -110,14 +146,26 @@ class Catalogue:
         checked = self._fit.get(api_id)
         if checked is not None and self._clock() - checked < FRESH_FOR:
             return
-        if (found := unfit(api_id, await self._dashboard.api(api_id))) is not None:
+        if (found := await self._apis_asked.ask(api_id, lambda: self._looked_at(api_id))) is not None:
             raise Permanent(found.code, found.text)
-        self._fit[api_id] = self._clock()
+
+    async def _looked_at(self, api_id: str) -> Unfit | None:
+        asked_at = self._clock()
+        found = unfit(api_id, await self._dashboard.api(api_id))
+        if found is None:
+            self._fit[api_id] = asked_at
+        return found
 
     async def policies(self) -> dict[str, TykPolicy]:
         if self._policies is None or self._clock() - self._policies[0] >= FRESH_FOR:
-            self._policies = (self._clock(), {policy.id: policy for policy in await self._dashboard.policies()})
+            return await self._policies_asked.ask("", self._listed)
         return self._policies[1]
+
+    async def _listed(self) -> dict[str, TykPolicy]:
+        asked_at = self._clock()
+        listed = {policy.id: policy for policy in await self._dashboard.policies()}
+        self._policies = (asked_at, listed)
+        return listed
 
 
 def fingerprint(token: str) -> str:

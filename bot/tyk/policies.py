@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.core.model import Plan
+from bot.core.model import Plan, PolicyTerms
 from bot.tyk.definitions import Json, part, text
 from bot.tyk.names import one_line
 
@@ -88,6 +88,32 @@ def policy_complaints(plan: Plan, listed: frozenset[str], policies: Mapping[str,
             said = one_line(", ".join(extra))
             complaints.append(f"The Tyk policy {name} also opens {said}: list it under also_opens.")
     return complaints
+
+
+def terms_of(plan: Plan, policies: Mapping[str, TykPolicy]) -> tuple[PolicyTerms, ...]:
+    """What the plan's policies set, in the plan's order; nothing where Tyk does not know them all."""
+    known = by_either_name(policies.values())
+    if not known.keys() >= set(plan.tyk_policies):
+        return ()
+    found = ((name, known[name]) for name in plan.tyk_policies)
+    return tuple(
+        PolicyTerms(
+            name,
+            one_line(policy.name),
+            policy.limits.rate,
+            policy.limits.per,
+            policy.limits.quota_max,
+            policy.limits.quota_renewal_rate,
+            each_api=policy.limits_each_api,
+        )
+        for name, policy in found
+    )
+
+
+def changed_terms(shown: Iterable[PolicyTerms], now: Iterable[PolicyTerms]) -> str | None:
+    """The name of the first policy that sets something else now than was shown; None where none does."""
+    current = {terms.policy: terms.limits for terms in now}
+    return next((terms.name for terms in shown if current.get(terms.policy) != terms.limits), None)
 
 
 def _limits(listed: Json, partitions: Json) -> PolicyLimits:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from bot.core.model import ApiRef, Key, Record
 
 NEVER = -1
 MARK = "tyk-key-bot"
+"""Our one tag: analytics keep a bucket of their own for each, so one that differs from key to key would flood them."""
 
 
-def session(record: Record, key: Key, expires_at: datetime | None, now: datetime) -> dict[str, Any]:
+class Alias(StrEnum):
+    """The text that Tyk shows beside a key, and writes into each analytics record of it.
+
+    A name in it is personal data which nothing of ours can take back.
+    """
+
+    NUMBER = "number"
+    PERSON = "number and person"
+    SERVICE = "number, person and service"
+
+
+def session(
+    record: Record, key: Key, expires_at: datetime | None, now: datetime, alias: Alias = Alias.NUMBER
+) -> dict[str, Any]:
     """The whole object, without Tyk policies: those would override the expiry of a key that does not exist yet."""
     request = record.request
     limits = request.plan.limits
@@ -33,15 +48,15 @@ def session(record: Record, key: Key, expires_at: datetime | None, now: datetime
             "key_id": key.id,
             "slack_user": request.requester.user_id,
         },
-        "tags": [MARK, request.label],
-        "alias": _alias(record),
+        "tags": [MARK],
+        "alias": _alias(record, alias),
     }
 
 
-def confirmed_session(record: Record, key: Key, now: datetime) -> dict[str, Any]:
+def confirmed_session(record: Record, key: Key, now: datetime, alias: Alias = Alias.NUMBER) -> dict[str, Any]:
     """The final object: the grant's own end, and the plan's Tyk policies where it names any."""
     assert record.grant is not None, "a key belongs to a grant"
-    final = session(record, key, record.grant.until, now)
+    final = session(record, key, record.grant.until, now, alias)
     if record.request.plan.tyk_policies:
         final["apply_policies"] = list(record.request.plan.tyk_policies)
     return final
@@ -54,6 +69,10 @@ def opened(record: Record) -> tuple[ApiRef, ...]:
 
 def difference(record: Record, held: Mapping[str, Any]) -> str | None:
     """The difference of the session that Tyk holds from what was granted, as half a sentence; None where it does not."""
+    return _other_end(record, held) or _other_rights(record, held) or _other_limits(record, held)
+
+
+def _other_end(record: Record, held: Mapping[str, Any]) -> str | None:
     assert record.grant is not None, "a key belongs to a grant"
     until = record.grant.until
     expires = held.get("expires", 0) or 0
@@ -61,6 +80,10 @@ def difference(record: Record, held: Mapping[str, Any]) -> str | None:
         return "Tyk holds an end for a key that was granted without one"
     if until is not None and expires != int(until.timestamp()):
         return "Tyk holds another end than was granted"
+    return None
+
+
+def _other_rights(record: Record, held: Mapping[str, Any]) -> str | None:
     rights = held.get("access_rights") or {}
     granted = {api.api_id for api in opened(record)}
     if not set(rights) <= granted:
@@ -70,10 +93,46 @@ def difference(record: Record, held: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _other_limits(record: Record, held: Mapping[str, Any]) -> str | None:
+    """Of a plan with Tyk policies it is they that limit, and whether they still do as was shown is asked of them.
+
+    A Gateway of 5.12 or later leaves out what is zero; an older Dashboard may write a whole number as a float.
+    """
+    plan = record.request.plan
+    if plan.tyk_policies:
+        return None
+    if any(_limits(right) for right in (held.get("access_rights") or {}).values()):
+        return "Tyk holds limits of one API alone, which nobody granted"
+    granted = plan.limits
+    if (held.get("rate") or 0, held.get("per") or 0) != (granted.rate, granted.per):
+        return "Tyk holds another rate than was granted"
+    if _quota(held.get("quota_max"), held.get("quota_renewal_rate")) != _quota(
+        granted.quota_max, granted.quota_renewal_rate
+    ):
+        return "Tyk holds another quota than was granted"
+    return None
+
+
+def _limits(right: Any) -> bool:
+    """The right has a rate or a quota of its own, beside which the key's own say nothing."""
+    limit = right.get("limit") if isinstance(right, Mapping) else None
+    return isinstance(limit, Mapping) and any((limit.get(name) or 0) > 0 for name in ("rate", "quota_max"))
+
+
+def _quota(most: float | None, renewed: float | None) -> tuple[float, float] | None:
+    """None for no quota, which is written -1 or 0 and then is renewed in vain."""
+    return (most, renewed or 0) if most and most > 0 else None
+
+
 def _right(api: ApiRef) -> dict[str, Any]:
     return {"api_id": api.api_id, "api_name": api.api_name, "versions": list(api.versions)}
 
 
-def _alias(record: Record) -> str:
+def _alias(record: Record, alias: Alias) -> str:
     request = record.request
-    return " · ".join(part for part in (request.label, request.requester_name, request.used_by) if part)
+    parts = [request.label]
+    if alias is not Alias.NUMBER:
+        parts.append(request.requester_name)
+    if alias is Alias.SERVICE:
+        parts.append(request.used_by)
+    return " · ".join(part for part in parts if part)

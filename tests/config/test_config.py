@@ -78,7 +78,9 @@ def test_shipped_file() -> None:
             "gold",
             Limits(1000, 1, -1, 60),
             ("5f1c0b5c6ad84c3c8d0b5f0e",),
-            (ApiRef("0f6de3a3b0f04b7f9f5a4b8a2c1d7e90", "ledger", ("Default",)),),
+            (ApiRef("0f6de3a3b0f04b7f9f5a4b8a2c1d7e90", "ledger", ("Default",), "Ledger", "ledger"),),
+            approvals=1,
+            requesters=(Audience(groups=frozenset({"S0DEV"})),),
         ),
     )
     assert rulebook.rules["test-api"].requesters == Audience(everyone=True)
@@ -91,7 +93,7 @@ def test_least_file() -> None:
     rule = loaded.rulebook({}).rules["one"]
     assert loaded.slack.command == "/tyk-key"
     assert loaded.tyk.keys_by == "id"
-    assert rule.api == ApiRef("a1", "one", ("Default",))
+    assert rule.api == ApiRef("a1", "one", ("Default",), "one", "one")
     assert (rule.title, rule.description, rule.docs) == ("one", "", None)
     assert (rule.listen_path, rule.auth_header, rule.gateway_url) == (
         "/one/",
@@ -624,11 +626,73 @@ def test_one_api_one_entry() -> None:
         ("plans: {a: {also_opens: [one]}}", "`also_opens` names its own entry one"),
         ("plans: {a: {tyk_policies: [p], also_opens: [onn]}}", "6:49: `also_opens` names 'onn', which is no entry"),
         ("plans: {a: {also_opens: []}}", "tells what `tyk_policies` open besides; this plan has none"),
+        (
+            "plans: {a: {tyk_policies: [p], also_for_those_who_may_not_ask: true}}",
+            "6:36: `also_for_those_who_may_not_ask` is about what the plan `also_opens`, and it opens nothing else",
+        ),
     ],
 )
 def test_plans(line: str, complaint: str) -> None:
     """Settings of plans that contradict one another, or name what is not there, are refused."""
     assert any(complaint in said for said in of_api(line))
+
+
+ESCAPE = "also_for_those_who_may_not_ask"
+OPENING = """\
+apis:
+  one: {api_id: a1, requesters: [everyone], %s, plans: {gold: {tyk_policies: [p], also_opens: [two]%s}}}
+  two: {api_id: a2, title: Second, requesters: ["@devs"], %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "its", "complaint"),
+    [
+        (
+            'approvers: ["@leads"]',
+            'approvers: ["@owners"]',
+            "which needs 1 approval of its own approvers, and @leads may not give one: ",
+        ),
+        (
+            'approvers: ["@leads", U0BOB, ann@example.com]',
+            'approvers: ["@leads"]',
+            "which needs 1 approval of its own approvers, and U0BOB, ann@example.com may not give one: ",
+        ),
+        (
+            "approvers: [U0BOB]",
+            "approvers: [U0BOB, U0ANN], approvals: 2",
+            "which needs 2 approvals, more than the approvers of `one` can give",
+        ),
+        (
+            "approvals: 0",
+            'approvers: ["@leads"]',
+            "which needs 1 approval, more than the approvers of `one` can give",
+        ),
+    ],
+)
+def test_a_plan_that_opens_what_its_approvers_may_not_approve(own: str, its: str, complaint: str) -> None:
+    """One yes must not give what it does not count for: the file is refused, and both entries are named."""
+    text = HEAD + OPENING % (own, "", its)
+    said = only(complaints(text))
+    assert complaint.strip() in said
+    assert said.startswith(f"4:{text.splitlines()[3].index('two') + 1}: the plan also opens `two` (line 5), ")
+
+
+def test_a_fault_among_the_approvers_is_told_once() -> None:
+    """Where it is not known who approves, nothing is said of whom they may approve for."""
+    text = HEAD + OPENING % ('approvers: ["@leads"]', "", "approvers: [everyone], approvals: two")
+    assert not [said for said in complaints(text) if "also opens" in said]
+
+
+def test_a_plan_takes_on_the_rules_of_what_it_opens() -> None:
+    """It needs as many approvals as the strictest, and is for those who may ask for each, unless the file says otherwise."""
+    ids = {"@devs": "S0DEVS", "@leads": "S0LEADS", "@owners": "S0OWNERS"}
+    its = 'approvers: ["@owners", "@leads"], approvals: 2'
+    for word, requesters in (("", (Audience(groups=frozenset({"S0DEVS"})),)), (f", {ESCAPE}: true", ())):
+        loaded = parse(HEAD + OPENING % ('approvers: ["@leads"]', word, its))
+        (gold,) = loaded.rulebook(ids).rules["one"].plans
+        assert gold.also_opens == (ApiRef("a2", "two", ("Default",), "Second", "two"),)
+        assert (gold.approvals, gold.requesters) == (2, requesters)
 
 
 # --- what others get ------------------------------------------------------------------------------------------------
@@ -648,6 +712,8 @@ def test_mentions() -> None:
         ("approvers", "payments", Kind.USER, "U03BOB"),
         ("approvals_channel", "payments", Kind.CHANNEL, "C0PAYAPPR"),
         ("requesters", "ledger", Kind.GROUP_HANDLE, "@payments-devs"),
+        ("approvers", "ledger", Kind.GROUP_HANDLE, "@payments-leads"),
+        ("approvers", "ledger", Kind.USER, "U03BOB"),
     }
     assert all(re.search(r"config\.yaml:\d+:\d+$", str(item.where)) for item in load(SHIPPED).mentions())
 
@@ -680,10 +746,11 @@ def changed(old: str, new: str) -> Config:
         ("    listen_path: /test-api/\n", ""),
         ("reason: required ", 'reason: "required" '),
         ("at_once: 20", "at_once: 5"),
+        ("alias: number  ", "alias: number and person  "),
     ],
 )
 def test_digest_is_of_the_meaning(old: str, new: str) -> None:
-    """Comments, quotes, the order of names, defaults spelled out and what is of speed alone leave the digest as it is."""
+    """Comments, quotes, the order of names, defaults spelled out and what gives nobody anything leave the digest as it is."""
     digest = changed(old, new.replace("ANCHOR", "&anchor")).digest
     assert digest == load(SHIPPED).digest
     assert re.fullmatch("[0-9a-f]{12}", digest)

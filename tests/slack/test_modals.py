@@ -24,6 +24,7 @@ from bot.core.model import (
     Identity,
     Limits,
     Plan,
+    PolicyTerms,
     Record,
     Request,
     RequestId,
@@ -568,9 +569,27 @@ def test_limits_read_as_words(limits: Limits, said: str) -> None:
     assert wording.limits(limits) == said
 
 
-def test_limits_of_a_tyk_policy_are_not_ours_to_tell() -> None:
-    """It replaces what the key asked for."""
+def test_limits_of_a_tyk_policy_are_not_ours_to_make_up() -> None:
+    """Where Tyk could not say them, that they are the policy's is all there is to say."""
     assert wording.plan_limits(GOLD) == "limits set by its Tyk policy"
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ((PolicyTerms("p", "Gold", 5, 60, 1000, 3600),), "5 calls per minute, 1,000 per hour (Tyk policy Gold)"),
+        ((PolicyTerms("p", "Gold", 0, 1, -1, 60),), "no rate limit (Tyk policy Gold)"),
+        ((PolicyTerms("p", "<!here>"),), "100 calls per second, 10,000 per day (Tyk policy &lt;!here&gt;)"),
+        ((PolicyTerms("p", "Gold", each_api=True),), "limits of its own for each API (Tyk policy Gold)"),
+        (
+            (PolicyTerms("p", "A", 5, 1, 0), PolicyTerms("q", "B", 9, 1, 0)),
+            "the most generous of 5 calls per second (Tyk policy A) and 9 calls per second (Tyk policy B)",
+        ),
+    ],
+)
+def test_limits_of_a_tyk_policy_in_numbers(terms: tuple[PolicyTerms, ...], said: str) -> None:
+    """As Tyk has them, with the policy's own name; what it leaves to the key is the plan's."""
+    assert wording.plan_limits(replace(GOLD, terms=terms)) == said
 
 
 def test_an_audience_is_counted_where_it_is_too_long() -> None:

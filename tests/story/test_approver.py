@@ -71,7 +71,7 @@ async def test_the_one_who_asked_is_not_among_those_who_are_called(tmp_path: Pat
     """Bob is an approver by name and asks himself: the card and his own status call for Carol alone."""
 
     def by_name(text: str) -> str:
-        return text.replace('approvers: ["@payments-leads"]\n    plans', "approvers: [U0BOB, U0CAROL]\n    plans")
+        return text.replace('approvers: ["@payments-leads"]', "approvers: [U0BOB, U0CAROL]")
 
     async with living(tmp_path, change=by_name) as world:
         shown = await _waiting_card(world, "bob")

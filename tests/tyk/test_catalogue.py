@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
@@ -171,6 +172,31 @@ async def test_a_yes_is_fresh_for_a_minute_and_a_no_is_asked_anew(world: World) 
     assert (await refused(catalogue, "billing")).code == "tyk_api_inactive"
     world.tyk.apis["billing"].active = True
     await catalogue.check("billing", PLAN)
+
+
+async def test_many_who_ask_the_same_ask_tyk_once(world: World) -> None:
+    """Requests that are approved in the same moment cost one look at the API and one at the policies; a fault is everybody's."""
+    world.tyk.add_policy("g", opens=["billing"])
+    plan = Plan("gold", LIMITS, ("g",))
+    world.tyk.faults.next("GET /api/apis/{id}", status=503)
+    catalogue = world.catalogue()
+    answers = await asyncio.gather(*(catalogue.check("billing", plan) for _ in range(20)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 20
+    await asyncio.gather(*(catalogue.check("billing", plan) for _ in range(20)))
+    assert len(world.tyk.calls("GET /api/apis/billing")) == 2
+    assert len(world.tyk.calls("GET /api/portal/policies")) == 1
+
+
+async def test_who_stops_waiting_does_not_end_it_for_others(world: World) -> None:
+    """An act that is cut off leaves the look-up that others wait for."""
+    catalogue = world.catalogue()
+    first = asyncio.create_task(catalogue.check("billing", PLAN))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(catalogue.check("billing", PLAN))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert len(world.tyk.calls("GET /api/apis/billing")) == 1
 
 
 async def test_a_policy_by_either_name_will_do(world: World) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bot.config.sections import PlanSection
-from bot.core.model import Limits, Plan
-from bot.tyk.policies import PolicyLimits, TykPolicy, by_either_name, policy_complaints, read
+from bot.core.model import Limits, Plan, PolicyTerms
+from bot.tyk.policies import PolicyLimits, TykPolicy, by_either_name, changed_terms, policy_complaints, read, terms_of
 
 LIMITS = Limits(rate=1, per=1, quota_max=-1, quota_renewal_rate=60)
 LISTED: dict[str, Any] = {
@@ -95,3 +95,31 @@ def test_the_file_takes_the_names_that_occur() -> None:
         assert PlanSection.model_validate({"tyk_policies": [name]}).tyk_policies == (name,)
     with pytest.raises(ValueError, match="an id as Tyk shows it"):
         PlanSection.model_validate({"tyk_policies": ["a b"]})
+
+
+def test_the_terms_of_a_plan_are_those_of_its_policies() -> None:
+    """In the plan's order and by the name it uses; where one of them is unknown, nothing is said of the others."""
+    first = read(
+        {"_id": "6333", "id": "a=", "name": "A", "rate": 5, "per": 1, "quota_max": 10, "quota_renewal_rate": 60}
+    )
+    second = read({"id": "b", "name": "B\nB", "rate": 9, "per": 1, "partitions": {"quota": True}})
+    listed = {one.id: one for one in (first, second)}
+    assert terms_of(plan("b", "6333"), listed) == (PolicyTerms("b", "B B"), PolicyTerms("6333", "A", 5, 1, 10, 60))
+    assert terms_of(plan("b", "nope"), listed) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "changed"),
+    [
+        (PolicyTerms("p", "Gold", 5, 1), None),
+        (PolicyTerms("p", "Golden", 5, 1), None),
+        (PolicyTerms("p", "Gold", 6, 1), "Gold"),
+        (PolicyTerms("p", "Gold", 5, 60), "Gold"),
+        (PolicyTerms("p", "Gold", 5, 1, 10), "Gold"),
+        (PolicyTerms("p", "Gold", 5, 1, each_api=True), "Gold"),
+        (PolicyTerms("q", "Gold", 5, 1), "Gold"),
+    ],
+)
+def test_what_a_policy_sets_now_is_compared_with_what_was_shown(now: PolicyTerms, changed: str | None) -> None:
+    """Another name is no other right; another number is."""
+    assert changed_terms([PolicyTerms("p", "Gold", 5, 1)], [now]) == changed

@@ -11,6 +11,7 @@ from bot.core import lifecycle
 from bot.core.lifecycle import Asked
 from bot.core.model import ApiRef, Limits, Plan, Record, RequestId, Rule
 from bot.tyk import session
+from bot.tyk.session import Alias
 from tests.core.life import ALICE, PAYMENTS, Ids
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -50,13 +51,30 @@ def test_the_body_is_the_tutorials() -> None:
     assert body["expires"] == int(NOW.timestamp()) + 900
 
 
-def test_the_key_says_whose_it_is() -> None:
-    """Number, person and service are found at Tyk, too."""
+@pytest.mark.parametrize(
+    ("asked_for", "alias"),
+    [
+        (Alias.NUMBER, "R-1042"),
+        (Alias.PERSON, "R-1042 · alice"),
+        (Alias.SERVICE, "R-1042 · alice · checkout"),
+    ],
+)
+def test_tyk_learns_no_more_of_a_person_than_the_setting_says(asked_for: Alias, alias: str) -> None:
+    """The alias holds the number alone unless more is asked for; what else is written are ids, and one tag for all keys."""
     record = granted()
-    body = session.session(record, record.keys[0], None, NOW)
-    assert body["alias"] == "R-1042 · alice · checkout"
-    assert "tyk-key-bot" in body["tags"]
-    assert body["meta_data"]["key_id"] == record.keys[0].id
+    for body in (
+        session.session(record, record.keys[0], None, NOW, asked_for),
+        session.confirmed_session(record, record.keys[0], NOW, asked_for),
+    ):
+        assert body["alias"] == alias
+        assert body["tags"] == ["tyk-key-bot"]
+        assert body["meta_data"] == {
+            "issued_by": "tyk-key-bot",
+            "request": "R-1042",
+            "request_id": "r",
+            "key_id": record.keys[0].id,
+            "slack_user": ALICE.identity.user_id,
+        }
 
 
 def test_policies_come_with_the_confirmation_only() -> None:
@@ -81,11 +99,38 @@ def test_a_grant_without_an_end() -> None:
         ({"expires": -1}, "another end"),
         ({"access_rights": {TUTORIAL_API: {}, "other": {}}}, "open more"),
         ({"access_rights": {}}, "open less"),
+        ({"rate": 5000}, "another rate"),
+        ({"rate": 0}, "another rate"),
+        ({"per": 60}, "another rate"),
+        ({"rate": 1000.0, "per": 1.0, "quota_max": 0, "quota_renewal_rate": 3600}, None),
+        ({"quota_max": 7}, "another quota"),
+        ({"access_rights": {TUTORIAL_API: {"limit": {"rate": 5000, "per": 1}}}}, "limits of one API alone"),
+        ({"access_rights": {TUTORIAL_API: {"limit": {"rate": 0, "per": 0, "quota_max": -1}}}}, None),
+        ({"access_rights": {TUTORIAL_API: {"limit": None}}}, None),
     ],
 )
 def test_what_tyk_holds_is_compared(change: dict[str, object], difference: str | None) -> None:
-    """The expiry and the access rights must be the grant's."""
+    """The end, the access rights and the limits must be the grant's."""
     record = granted()
     held = session.confirmed_session(record, record.keys[0], NOW) | change
     found = session.difference(record, held)
     assert found is None if difference is None else difference in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [({}, None), ({"quota_max": 20}, "quota"), ({"quota_renewal_rate": 60}, "quota"), ({"quota_max": -1}, "quota")],
+)
+def test_a_quota_is_compared_with_its_period(change: dict[str, object], difference: str | None) -> None:
+    """As many calls in a shorter time are more calls; no quota at all is more than any."""
+    record = granted(Plan("standard", Limits(1, 1, 10, 86400)))
+    held = session.confirmed_session(record, record.keys[0], NOW) | change
+    found = session.difference(record, held)
+    assert found is None if difference is None else difference in (found or "")
+
+
+def test_the_limits_of_a_policy_are_the_policys() -> None:
+    """Tyk tells a key with its policies applied: what they set is no difference."""
+    record = granted(Plan("gold", Limits(1000, 1, -1, 60), tyk_policies=("p1",)))
+    held = session.confirmed_session(record, record.keys[0], NOW) | {"rate": 5, "quota_max": 9}
+    assert session.difference(record, held) is None
