@@ -169,7 +169,7 @@ async def run(
         await _promise_sweep(store)
 
         chat = Chat(slack.client)
-        delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
+        delivery = Delivery(chat, slack.directory, slack.workspace, in_force, config.slack.help_channel)
         ports = Ports(delivery, Keys(dashboard, keys_by), Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
