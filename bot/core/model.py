@@ -195,7 +195,7 @@ class Verdict(StrEnum):
 class Review:
     """One approver's yes or no. `counted_by` is the group or user id of the rule by which it counted.
 
-    `void` says why a yes does not count any more, as far as was looked last; it is empty while it counts.
+    `void` says why a yes does not count any more; it is empty while it counts.
     """
 
     reviewer: Identity

@@ -89,16 +89,17 @@ def approvals(reviews: tuple[Review, ...], requester: Identity) -> tuple[Review,
 
 
 def recounted(record: Record, in_force: Rule | None, approvers: Sequence[Approver]) -> tuple[Review, ...]:
-    """The reviews after those who said yes were looked up: who may not say it any more does not count, who may again does.
+    """The reviews after those who said yes were looked up: whoever may not say it any more does not count.
 
-    Of whom nothing was looked up, what was found last stands.
+    A yes that was found void once stays so: somebody who may say it again says it again. Of whom nothing was looked up, what was
+    found last stands.
     """
     return tuple(_recounted(record, in_force, review, approvers) for review in record.reviews)
 
 
 def _recounted(record: Record, in_force: Rule | None, review: Review, approvers: Sequence[Approver]) -> Review:
     now = next((one for one in approvers if one.person.is_same(review.reviewer)), None)
-    if now is None or review.verdict is not Verdict.YES:
+    if now is None or review.void or review.verdict is not Verdict.YES:
         return review
     return replace(review, void=_why_void(record, in_force, now))
 

@@ -45,7 +45,7 @@ class SlackPort(Protocol):
         ...
 
     async def approvers(self, record: Record) -> tuple[Approver, ...]:
-        """What Slack says now of everybody who said yes."""
+        """What Slack says now of everybody whose yes counts so far."""
         ...
 
 

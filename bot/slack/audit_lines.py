@@ -23,7 +23,7 @@ class AuditRow:
     asked         person, api, plan, lifetime (seconds, None for no end), used_by, reason
     refused       person, why, step
     reviewed      verdict, reviewer, counted_by, have, need
-    recounted     reviewer, why (empty where it counts again), have
+    recounted     reviewer, why, have
     approved      rule, rule_digest, need, until (ISO 8601, None for no end)
     denied        reviewer, reason
     key created   key_hash, expires (as until), rule_digest
@@ -170,15 +170,15 @@ class _Teller:
                 assert_never(event)
 
     def recounted(self) -> str:
-        says = "no longer counts" if self.details.get("why") else "counts again"
-        return self.because(f"{self.by('reviewer', 'the approval of')} {says}", "why")
+        return self.because(f"{self.by('reviewer', 'the approval of')} no longer counts", "why")
 
     def group_changed(self) -> str:
         group = self.word("handle", "@") or self.word("group")  # in words: a mention would ring the whole group
         return self.all(group, self.people("added"), self.people("removed"), self.names("apis", "approves for"))
 
     def people(self, key: str) -> str:
-        users = [self.tongue.person(str(user)) for user in self.details.get(key) or ()]
+        value = self.details.get(key)
+        users = [self.tongue.person(str(user)) for user in value] if isinstance(value, list | tuple) else []
         shown = users[:MAX_PEOPLE] + [f"{len(users) - MAX_PEOPLE} more"] * (len(users) > MAX_PEOPLE)
         return f"{key} {wording.people(shown)}" if shown else ""
 

@@ -100,8 +100,8 @@ class Directory:
         return _joined(person, groups, there) if len(there) == len(members) else None
 
     async def approvers(self, reviews: Sequence[Review]) -> tuple[Approver, ...]:
-        """Those who said yes, as Slack says they are now."""
-        yes = [one.reviewer.user_id for one in reviews if one.verdict is Verdict.YES]
+        """Those whose yes counts so far, as Slack says they are now."""
+        yes = [one.reviewer.user_id for one in reviews if one.verdict is Verdict.YES and not one.void]
         people = await asyncio.gather(*map(self.person, yes))
         return tuple(Approver(person, no_longer(person, self._workspace)) for person in people)
 

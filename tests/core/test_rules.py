@@ -160,12 +160,12 @@ DEACTIVATED = "their account is deactivated"
     ],
 )
 def test_who_said_yes_is_asked_about_again(now: Approver, why: str) -> None:
-    """Bob's yes counts for as long as he could say it today, and what Slack says of him decides."""
+    """Bob's yes counts for as long as he could say it today; after that he has to say it again."""
     record = say(asked().record, BOB).record
     (review,) = rules.recounted(record, PAYMENTS, (now,))
     assert review.void == why
     (again,) = rules.recounted(replace(record, reviews=(review,)), PAYMENTS, (Approver(BOB),))
-    assert again.void == ""
+    assert again.void == why
 
 
 def test_of_whom_nothing_was_looked_up_what_was_found_last_stands() -> None:
