@@ -46,6 +46,24 @@ async def slack_complaints(
     return tuple(sorted({*found, *unreachable, *silent}))
 
 
+async def slack_notes(config: Config, directory: Directory) -> tuple[Complaint, ...]:
+    """What is right and yet worth knowing: the channels of `requesters` that anybody can join, and so may ask."""
+
+    async def look(mention: Mention) -> Complaint | None:
+        try:
+            channel = await directory.channel(mention.text)
+        except Fault:
+            return None  # the mention itself is complained of
+        if channel is None or not channel.is_open:
+            return None
+        return mention.where.complaint(
+            f"{mention.text}: anybody in the workspace can join #{channel.name}, and may then ask for {mention.api}."
+        )
+
+    asking = [one for one in config.mentions() if one.kind is Kind.CHANNEL and one.role == "requesters"]
+    return tuple(sorted(await _each(look, asking)))
+
+
 async def _silent_approvers(
     config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
 ) -> AsyncIterator[Complaint]:
@@ -72,7 +90,7 @@ async def _silent_approvers(
                 yield _at(
                     config, _approvers_of(config, rule), f"{user_id} may approve for {rule.name}, but cannot: {why}"
                 )
-            elif user_id not in there:
+            elif not person.ids & there:
                 said = (
                     f"{user_id} may approve for {rule.name}, but is not in {rule.approvals_channel}, where it is asked."
                 )

@@ -31,7 +31,7 @@ PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """A channel that the configuration names, as far as the start-up checks look at it."""
+    """A channel that the configuration names, as far as the start-up checks look at it. `is_open`: anybody here can join it."""
 
     channel_id: str
     name: str
@@ -39,6 +39,7 @@ class ChannelFacts:
     is_archived: bool
     is_shared_outside: bool
     is_im: bool
+    is_open: bool
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ class Directory:
                 for sign in ("is_ext_shared", "is_pending_ext_shared", "pending_shared", "pending_connected_team_ids")
             ),
             is_im=is_im,
+            is_open=not (is_im or channel.get("is_private") or channel.get("is_mpim")),
         )
 
     async def close(self) -> None:
