@@ -76,8 +76,11 @@ async def connected_slack(config: Config, settings: Settings, environ: Mapping[s
     async with new_session() as session:
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
         needed = frozenset(scopes(config))
-        workspace, _granted = await preflight(client, settings.slack_app_token or None, needed)
-        uses_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
+        workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
+        names_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
+        uses_groups = (
+            names_groups or "usergroups:read" in granted
+        )  # a request's own rule may name what the file no longer does
         directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
         try:
             yield Slack(client, workspace, directory)

@@ -140,17 +140,11 @@ def check_still_allowed(
     have = len(approvals(reviews, record.request.requester))
     if have >= rule.approvals:
         return
+    label, need = record.request.label, "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
     if lost := _lost(reviews, approvers or ()):
-        why, code = (
-            f"{rule.title} needs {rule.approvals} approvals, and {record.request.label} has {have} left: {lost}",
-            "approvals_fell",
-        )
-    else:
-        why, code = (
-            f"{rule.title} now needs {rule.approvals} approvals, and {record.request.label} has {have}",
-            "approvals_rose",
-        )
-    raise Refusal(f"{why}. Please ask again.", code=code)
+        why = f"{rule.title} needs {need}, and {label} has {have} left: {lost}. Please ask again."
+        raise Refusal(why, code="approvals_fell")
+    raise Refusal(f"{rule.title} now needs {need}, and {label} has {have}. Please ask again.", code="approvals_rose")
 
 
 def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:

@@ -535,9 +535,7 @@ async def test_a_yes_of_somebody_who_left_makes_no_key(tmp_path: Path) -> None:
         await heard(world)
         world.tyk.faults.clear()
         await world.pass_time(timedelta(minutes=1))
-        why = (
-            "Payments needs 1 approvals, and R-1001 has 0 left: bob's no longer counts (their account is deactivated)."
-        )
+        why = "Payments needs 1 approval, and R-1001 has 0 left: bob's no longer counts (their account is deactivated)."
         ended = await becomes(world.person("carol"), shown, why)
         assert "Ended" in ended.shown
         assert why in (await world.person("alice").rung("was ended")).text
