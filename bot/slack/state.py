@@ -87,10 +87,10 @@ def _so_far(record: Record) -> list[str]:
     if not (yeses or void):
         return []
     if not yeses:
-        return [f"0 of {need} so far. {void}"]
+        return [f"0 of {need} approvals. {void}"]
     if len(yeses) < need:
-        return [f"{len(yeses)} of {need} so far: {wording.people(yeses)}. {void}".rstrip()]
-    said = f"{len(yeses)} so far: {wording.people(yeses)}. The rule has become stricter and needs more. {void}"
+        return [f"{len(yeses)} of {need} approvals: {wording.people(yeses)}. {void}".rstrip()]
+    said = f"{len(yeses)} approvals: {wording.people(yeses)}. The rule has become stricter and needs more. {void}"
     return [said.rstrip()]
 
 

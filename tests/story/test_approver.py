@@ -55,7 +55,7 @@ async def _half_approved(world: World, who: str) -> Message:
     """The card of a request for the Ledger, with this person's yes, the first of two."""
     shown = await _waiting_card(world, api="ledger")
     await world.person(who).clicks("Approve", shown)
-    return await becomes(world.person(who), shown, f"1 of 2 so far: <@{world.person(who).id}>.")
+    return await becomes(world.person(who), shown, f"1 of 2 approvals: <@{world.person(who).id}>.")
 
 
 def _changes(world: World, api: str, **terms: Audience) -> None:
@@ -416,9 +416,9 @@ async def test_two_yeses_are_needed_and_the_first_is_shown(tmp_path: Path) -> No
         bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world, api="ledger")
         assert "Needs 2 approvals." in shown.shown
         await bob.clicks("Approve", shown)
-        half = await becomes(bob, shown, "1 of 2 so far: <@U0BOB>.")
+        half = await becomes(bob, shown, "1 of 2 approvals: <@U0BOB>.")
         assert half.labels == ["Approve", "Deny"]
-        await status(world, "alice", "1 of 2 so far: <@U0BOB>.")
+        await status(world, "alice", "1 of 2 approvals: <@U0BOB>.")
         await bob.clicks("Approve", shown)
         await _refused_with(bob, "You already said yes to R-1001.")
         assert world.tyk.keys == []
@@ -448,7 +448,7 @@ async def test_one_no_denies_whatever_yeses_there_are(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await _waiting_card(world, api="ledger")
         await bob.clicks("Approve", shown)
-        await becomes(bob, shown, "1 of 2 so far")
+        await becomes(bob, shown, "1 of 2 approvals")
         await denies(world, "carol", shown, "the ledger is frozen")
         assert (await becomes(bob, shown, "Denied by <@U0CAROL>")).labels == []
         assert "the ledger is frozen" in (await world.person("alice").rung("was denied by <@U0CAROL>")).text
@@ -461,7 +461,7 @@ async def test_a_yes_can_turn_into_a_no(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await _waiting_card(world, api="ledger")
         await bob.clicks("Approve", shown)
-        await becomes(bob, shown, "1 of 2 so far")
+        await becomes(bob, shown, "1 of 2 approvals")
         await denies(world, "bob", shown, "on second thoughts, no")
         await becomes(bob, shown, "Denied by <@U0BOB>")
         assert [entry.details["verdict"] for entry in await of_event(world, "reviewed")] == ["yes", "no"]
@@ -475,7 +475,7 @@ async def test_a_yes_of_somebody_who_was_deactivated_does_not_count(tmp_path: Pa
         world.slack.workspace.deactivate("bob")
         await heard(world)
         await dave.clicks("Approve", shown)
-        said = "1 of 2 so far: <@U0DAVE>. <@U0BOB>'s no longer counts: their account is deactivated."
+        said = "1 of 2 approvals: <@U0DAVE>. <@U0BOB>'s no longer counts: their account is deactivated."
         assert (await becomes(dave, shown, said)).labels == ["Approve", "Deny"]
         (recounted,) = await of_event(world, "recounted")
         assert recounted.details == {"reviewer": "U0BOB", "why": "their account is deactivated", "have": 0}
@@ -497,7 +497,7 @@ async def test_a_yes_of_somebody_who_was_put_out_of_the_group_has_to_be_said_aga
         world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
         await heard(world)
         await dave.clicks("Approve", shown)
-        await becomes(dave, shown, "1 of 2 so far: <@U0DAVE>. <@U0BOB>'s no longer counts: no longer an approver.")
+        await becomes(dave, shown, "1 of 2 approvals: <@U0DAVE>. <@U0BOB>'s no longer counts: no longer an approver.")
         world.slack.workspace.set_group_members("payments-leads", ["bob", "carol", "dave"])
         await heard(world)
         await world.person("bob").clicks("Approve", shown)
