@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -49,6 +49,7 @@ LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 TICK = 1.0
 _CONFIGURED = "configured"
+_NAMES, _MOVED = "names", "names moved"
 
 
 class SocketLostError(Exception):
@@ -166,7 +167,7 @@ async def run(
         keys_by = KeysBy(config.tyk.keys_by)
         url, at_once = config.tyk.dashboard_url, config.tyk.at_once
         dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
-        in_force = InForce(await online_check.rulebook_of(config, slack.directory))
+        in_force = InForce(config.rulebook(await _names(store, config, slack.directory)))
         rulebook = in_force.current
         await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
@@ -312,6 +313,27 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
             last_up = time.monotonic()
         elif time.monotonic() - last_up > UNHEALTHY_FOR:
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
+
+
+async def _names(store: Store, config: Config, directory: Directory) -> dict[str, str]:
+    """The ids of the handles and addresses in the file. What Slack gave to somebody else since they were looked up first is told,
+    and not followed."""
+    found = await online_check.meanings(config, directory)
+
+    def work(tx: Transaction) -> tuple[dict[str, str], tuple[online_check.Moved, ...]]:
+        names, moved = online_check.moved(config, tx.remembered(_NAMES) or {}, found)
+        told = tx.remembered(_MOVED) or []
+        for one in moved:
+            if str(one) not in told:
+                tx.audit(AuditLine(AuditEvent.NAME_MOVED, None, asdict(one)), None)
+        tx.remember(_NAMES, names)
+        tx.remember(_MOVED, [str(one) for one in moved])
+        return names, moved
+
+    names, moved = await store.write(work)
+    for one in moved:
+        log.warning("config.name_moved", what=str(one))
+    return names
 
 
 async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:

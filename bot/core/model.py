@@ -464,6 +464,7 @@ class AuditEvent(StrEnum):
     RENEWED = "renewed"
     CONFIGURED = "configured"
     GROUP_CHANGED = "group changed"
+    NAME_MOVED = "name moved"
 
 
 @dataclass(frozen=True)

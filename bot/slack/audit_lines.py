@@ -40,6 +40,7 @@ class AuditRow:
     renewed       reviewer, counted_by
     configured    digest, added, removed, approvals_fell, people_changed (names)
     group changed group, handle, added, removed (people), apis (names of entries that it approves for)
+    name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
 
     withdrawn, lapsed, sent and hidden need none. People are user ids.
     """
@@ -166,6 +167,9 @@ class _Teller:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:
                 return self.group_changed()
+            case AuditEvent.NAME_MOVED:
+                means = self.word("means", "now ") or "now unknown"
+                return self.all(self.word("name"), means, self.word("meant", "kept to "))
             case _:
                 assert_never(event)
 
