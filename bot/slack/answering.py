@@ -19,7 +19,7 @@ from slack_bolt.async_app import AsyncAck
 from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault, Gone
-from bot.core.model import Approver, Identity, Person, Record, Refusal, Workspace
+from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
 from bot.slack import block_kit, holdings, modals, wording
 from bot.slack.catalogue import Catalogue
@@ -109,8 +109,11 @@ class Answering:
         return person
 
     async def approvers(self, request_id: str) -> tuple[Approver, ...]:
-        """Those who said yes to this request so far, as Slack says they are now. Raises Refusal, also where Slack cannot say."""
+        """Those who said yes to this request while nobody has decided it, as Slack says they are now. Raises Refusal, also where
+        Slack cannot say."""
         record = await self._operations.look(request_id)
+        if record.request.state is not RequestState.PENDING:
+            return ()
         try:
             return await self._directory.approvers(record.reviews)
         except Fault:
