@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -52,6 +52,7 @@ LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 COMMAND_IDLES_FOR = 3600
 TICK = 1.0
+_NAMES, _MOVED = "names", "names moved"
 
 
 class SocketLostError(Exception):
@@ -79,8 +80,11 @@ async def connected_slack(config: Config, settings: Settings, environ: Mapping[s
     async with new_session() as session:
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
         needed = frozenset(scopes(config))
-        workspace, _granted = await preflight(client, settings.slack_app_token or None, needed)
-        uses_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
+        workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
+        names_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
+        uses_groups = (
+            names_groups or "usergroups:read" in granted
+        )  # a request's own rule may name what the file no longer does
         directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
         try:
             yield Slack(client, workspace, directory)
@@ -167,15 +171,15 @@ async def run(
         keys_by = KeysBy(config.tyk.keys_by)
         url, at_once = config.tyk.dashboard_url, config.tyk.at_once
         dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
-        rulebook = await online_check.rulebook_of(config, slack.directory)
-        in_force = InForce(rulebook)
+        in_force = InForce(config.rulebook(await _names(store, config, slack.directory)))
+        rulebook = in_force.current
         await _remember_place(store, config, settings)
         await _warn_of_lost_tokens(store, Seal(settings.seal_keys))
         await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
 
         chat = Chat(slack.client)
-        delivery = Delivery(chat, slack.directory, slack.workspace, rulebook, config.slack.help_channel)
+        delivery = Delivery(chat, slack.directory, slack.workspace, in_force, config.slack.help_channel)
         keys = Keys(dashboard, keys_by, alias=Alias(config.tyk.alias))
         ports = Ports(delivery, keys, Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
@@ -313,6 +317,27 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
             last_up = time.monotonic()
         elif time.monotonic() - last_up > UNHEALTHY_FOR:
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
+
+
+async def _names(store: Store, config: Config, directory: Directory) -> dict[str, str]:
+    """The ids of the handles and addresses in the file. What Slack gave to somebody else since they were looked up first is told,
+    and not followed."""
+    found = await online_check.meanings(config, directory)
+
+    def work(tx: Transaction) -> tuple[dict[str, str], tuple[online_check.Moved, ...]]:
+        names, moved = online_check.moved(config, tx.remembered(_NAMES) or {}, found)
+        told = tx.remembered(_MOVED) or []
+        for one in moved:
+            if str(one) not in told:
+                tx.audit(AuditLine(AuditEvent.NAME_MOVED, None, asdict(one)), None)
+        tx.remember(_NAMES, names)
+        tx.remember(_MOVED, [str(one) for one in moved])
+        return names, moved
+
+    names, moved = await store.write(work)
+    for one in moved:
+        log.warning("config.name_moved", what=str(one))
+    return names
 
 
 async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:

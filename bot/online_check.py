@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.config import Complaint, Config, Kind, Mention
@@ -22,10 +23,43 @@ AT_ONCE = 8
 
 async def rulebook_of(config: Config, directory: Directory) -> Rulebook:
     """The rules in force, with every handle and e-mail address looked up. Raises ConfigError, or a Fault of Slack's."""
+    return config.rulebook(await meanings(config, directory))
+
+
+async def meanings(config: Config, directory: Directory) -> dict[str, str]:
+    """The ids of the handles and e-mail addresses that the file names, as far as Slack knows them."""
     mentions = config.mentions()
     handles = {mention.text for mention in mentions if mention.kind is Kind.GROUP_HANDLE}
     emails = {mention.text for mention in mentions if mention.kind is Kind.EMAIL}
-    return config.rulebook(await directory.resolve(handles, emails))
+    return await directory.resolve(handles, emails)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A handle or an address that Slack has given to another group or person since it was looked up first; `means` is empty
+    where nobody has it now."""
+
+    name: str
+    meant: str
+    means: str
+
+    def __str__(self) -> str:
+        stands = f"it still stands for {self.meant} here"
+        if not self.means:
+            return f"{self.name} meant {self.meant}, and Slack does not know it any more: {stands}. Correct the file."
+        now = f"{self.name} meant {self.meant} and means {self.means} in Slack now: {stands}"
+        return f"{now}. If the new one is meant, write {self.means} into the file."
+
+
+def moved(
+    config: Config, before: Mapping[str, str], now: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Moved, ...]]:
+    """What each name stands for: what it meant when it was looked up first, for as long as the file has it; and which of them
+    Slack has given to somebody else since. Whoever may rename a group must not become an approver by it."""
+    named = {mention.text for mention in config.mentions()}
+    kept = {name: meant for name, meant in before.items() if name in named}
+    strayed = [Moved(name, meant, now.get(name, "")) for name, meant in kept.items() if now.get(name) != meant]
+    return {**now, **kept}, tuple(sorted(strayed, key=lambda one: one.name))
 
 
 async def slack_complaints(
@@ -44,6 +78,24 @@ async def slack_complaints(
     unreachable = [one async for one in _unreachable(config, rulebook, directory, workspace)]
     silent = [one async for one in _silent_approvers(config, rulebook, directory, workspace)]
     return tuple(sorted({*found, *unreachable, *silent}))
+
+
+async def slack_notes(config: Config, directory: Directory) -> tuple[Complaint, ...]:
+    """What is right and yet worth knowing: the channels of `requesters` that anybody can join, and so may ask."""
+
+    async def look(mention: Mention) -> Complaint | None:
+        try:
+            channel = await directory.channel(mention.text)
+        except Fault:
+            return None  # the mention itself is complained of
+        if channel is None or not channel.is_open:
+            return None
+        return mention.where.complaint(
+            f"{mention.text}: anybody in the workspace can join #{channel.name}, and may then ask for {mention.api}."
+        )
+
+    asking = [one for one in config.mentions() if one.kind is Kind.CHANNEL and one.role == "requesters"]
+    return tuple(sorted(await _each(look, asking)))
 
 
 async def _silent_approvers(
@@ -72,7 +124,7 @@ async def _silent_approvers(
                 yield _at(
                     config, _approvers_of(config, rule), f"{user_id} may approve for {rule.name}, but cannot: {why}"
                 )
-            elif user_id not in there:
+            elif not person.ids & there:
                 said = (
                     f"{user_id} may approve for {rule.name}, but is not in {rule.approvals_channel}, where it is asked."
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
+    Approver,
     AuditEvent,
     AuditLine,
     GrantState,
@@ -70,6 +71,17 @@ class Holdings:
     more: bool = False
 
 
+@dataclass(frozen=True)
+class GroupChange:
+    """A user group by its id and handle, who came and who went, and when, as Slack says it."""
+
+    group: str
+    handle: str
+    added: frozenset[str]
+    removed: frozenset[str]
+    at: int
+
+
 class Operations:
     """`in_force` holds the rules; `new_id` makes ids nobody can guess."""
 
@@ -116,30 +128,33 @@ class Operations:
             raise Refusal("You may not ask for this API.", code="not_allowed", field="api")
         return rule, offered
 
-    async def review(self, request_id: str, reviewer: Person, verdict: Verdict, reason: str) -> Outcome:
+    async def review(
+        self, request_id: str, reviewer: Person, verdict: Verdict, reason: str, approvers: Sequence[Approver]
+    ) -> Outcome:
+        """A yes or no. `approvers` are those who said yes before, as Slack says they are now."""
+
         def decide(record: Record, now: datetime) -> Transition:
             in_force = self.rule(record.request.rule.name)
             return lifecycle.review(record, in_force, reviewer, verdict, reason, now, self._new_id)
 
-        return await self._change(request_id, decide)
+        return await self._change(request_id, decide, approvers)
 
     async def may_review(self, request_id: str, reviewer: Person) -> Record:
         """Asked before a form for a no is shown. Raises Refusal."""
         record = await self.look(request_id)
         if record.request.state is not RequestState.PENDING:
             raise Refusal(lifecycle.decided_sentence(record.request), code="decided")
-        rule = rules.stricter(record, self.rule(record.request.rule.name))
-        rules.reviewing_by(rule, record.request.requester, reviewer)
+        rules.reviewing_by(record, self.rule(record.request.rule.name), reviewer)
         return record
 
     async def withdraw(self, request_id: str, who: Person) -> Outcome:
         return await self._change(
-            request_id, lambda record, now: lifecycle.withdraw(record, who.identity, now, self._new_id)
+            request_id, lambda record, now: lifecycle.withdraw(record, _known_as(record, who), now, self._new_id)
         )
 
     async def hide(self, request_id: str, key_id: str, who: Person) -> Outcome:
         return await self._change(
-            request_id, lambda record, now: lifecycle.hide(record, who.identity, key_id, now, self._new_id)
+            request_id, lambda record, now: lifecycle.hide(record, _known_as(record, who), key_id, now, self._new_id)
         )
 
     async def revoke(self, request_id: str, who: Person | None, why: str) -> Outcome:
@@ -148,7 +163,7 @@ class Operations:
         def decide(record: Record, now: datetime) -> Transition:
             if who is not None and not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
                 raise Refusal(NOT_REVOKER, code="not_approver")
-            return lifecycle.revoke(record, who.identity if who else None, why, now, self._new_id)
+            return lifecycle.revoke(record, _known_as(record, who) if who else None, why, now, self._new_id)
 
         return await self._change(request_id, decide)
 
@@ -191,6 +206,26 @@ class Operations:
 
         for standing in affected:
             await self._change(standing.request.id, decide)
+
+    async def group_changed(self, change: GroupChange) -> None:
+        """A user group has other members: the audit hears of one that approves. Slack may tell of one change several times."""
+        apis = sorted(name for name, rule in self.rulebook.rules.items() if change.group in rule.approvers.groups)
+        if not apis:
+            return
+        details = {
+            "handle": change.handle,
+            "added": sorted(change.added),
+            "removed": sorted(change.removed),
+            "apis": apis,
+        }
+        told = [change.at, details["added"], details["removed"]]
+
+        def work(tx: Transaction) -> None:
+            if tx.remembered(f"group {change.group}") != told:
+                tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, {"group": change.group, **details}), None)
+                tx.remember(f"group {change.group}", told)
+
+        await self.store.write(work)
 
     async def has_left(self, who: Identity) -> bool:
         """Whether somebody who holds something was found to have left."""
@@ -242,14 +277,17 @@ class Operations:
     def _awaits(self, record: Record, who: Person) -> bool:
         """Whether this person could say yes and has not."""
         try:
-            rule = rules.stricter(record, self.rule(record.request.rule.name))
-            rules.reviewing_by(rule, record.request.requester, who)
+            rules.reviewing_by(record, self.rule(record.request.rule.name), who)
         except Refusal:
             return False
-        return not any(one.reviewer == who.identity and one.verdict is Verdict.YES for one in record.reviews)
+        given = rules.approvals(record.reviews, record.request.requester)
+        return not any(who.is_same(one.reviewer) for one in given)
 
-    async def _change(self, request_id: str, decide: Callable[[Record, datetime], Transition]) -> Outcome:
-        """Settle what time has decided, then decide. What was settled is stored even where the decision is a no."""
+    async def _change(
+        self, request_id: str, decide: Callable[[Record, datetime], Transition], approvers: Sequence[Approver] = ()
+    ) -> Outcome:
+        """Settle what time has decided and count again the approvals of `approvers`, then decide. The first two are stored even
+        where the decision is a no."""
 
         def work(tx: Transaction) -> Outcome:
             record = tx.record(request_id)
@@ -258,6 +296,10 @@ class Operations:
             settled = lifecycle.settle(record, tx.now, self._new_id)
             if settled is not None:
                 record = tx.apply(settled)
+            in_force = self.rule(record.request.rule.name)
+            recounted = lifecycle.recount(record, in_force, approvers, tx.now, self._new_id)
+            if recounted is not None:
+                record = tx.apply(recounted)
             try:
                 transition = decide(record, tx.now)
             except Refusal as refusal:
@@ -265,3 +307,9 @@ class Operations:
             return Outcome(tx.apply(transition))
 
         return await self.store.write(work)
+
+
+def _known_as(record: Record, who: Person) -> Identity:
+    """This person under the id that the record has for its requester, where they are the requester."""
+    requester = record.request.requester
+    return requester if who.is_same(requester) else who.identity

@@ -101,7 +101,9 @@ def _token(prefix: str, what: str) -> Callable[[str], str]:
         "xoxb-": "a bot token",
         "xapp-": "an app-level token",
         "xoxp-": "a user's token",
-        "xoxe": "a refresh token",
+        "xoxe.xoxb-": "a bot token that rotates: token rotation must be off (an app that has it on has to be made anew)",
+        "xoxe.xoxp-": "a user's token",
+        "xoxe-": "a refresh token",
     }
 
     def check(text: str) -> str:

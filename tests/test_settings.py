@@ -96,6 +96,8 @@ def test_both_transports() -> None:
     [
         ("SLACK_BOT_TOKEN", "xapp-SECRET", "begins with xoxb-, and this is an app-level token"),
         ("SLACK_BOT_TOKEN", "SECRET", "begins with xoxb-"),
+        ("SLACK_BOT_TOKEN", "xoxe.xoxb-1-SECRET", "and this is a bot token that rotates: token rotation must be off"),
+        ("SLACK_BOT_TOKEN", "xoxe-1-SECRET", "begins with xoxb-, and this is a refresh token"),
         ("SLACK_APP_TOKEN", "xoxb-SECRET", "begins with xapp-, and this is a bot token"),
         ("SLACK_BOT_TOKEN", "xoxb-SECRET ", "holds a blank"),
         ("TYK_DASHBOARD_KEY", "SEC RET", "holds a blank"),

@@ -100,7 +100,7 @@ class Outside(Story):
         form = Submission(request_id, RULE.name, "standard", LIFETIME, "checkout", "because")
         await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
         for approver in ("BOB", "CAROL") if approved else ():
-            await self.operations.review(request_id, PEOPLE[approver], Verdict.YES, "")
+            await self.operations.review(request_id, PEOPLE[approver], Verdict.YES, "", ())
         return request_id
 
     def effects(self, kind: EffectKind, state: EffectState = EffectState.OPEN) -> list[Effect]:
@@ -187,7 +187,7 @@ async def test_an_edit_whose_claimer_vanished_is_made_once_more(outside: Outside
     """Its late edit may land on top of ours: so ours is made again when that one's lease is over too, and then no more."""
     await outside.asks(1)
     await outside._settle()
-    await outside.operations.review(RequestId("request-1"), PEOPLE["BOB"], Verdict.YES, "")
+    await outside.operations.review(RequestId("request-1"), PEOPLE["BOB"], Verdict.YES, "", ())
     vanished = await claimed(outside, EffectKind.SHOW_MESSAGE)
 
     def edits() -> int:

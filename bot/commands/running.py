@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -38,7 +39,9 @@ def check(arguments: argparse.Namespace, environ: Any) -> int:
         return 0
     loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK)
     logs.configure("WARNING", "text")
-    complaints = asyncio.run(_check_online(loaded, found, environ))
+    notes, complaints = asyncio.run(_check_online(loaded, found, environ))
+    for note in notes:
+        print(f"note: {note}")
     for complaint in complaints:
         complain(str(complaint))
     if complaints:
@@ -47,7 +50,8 @@ def check(arguments: argparse.Namespace, environ: Any) -> int:
     return 0
 
 
-async def _check_online(loaded: Config, found: Settings, environ: Any) -> list[object]:
+async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[Sequence[object], Sequence[object]]:
+    """Look up all that the file names: what is worth knowing, and what is wrong."""
     proxies = dict(environ)
     pin_proxy(environ)
     async with AsyncExitStack() as stack:
@@ -58,7 +62,8 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> list[o
         )
         rulebook = await online_check.rulebook_of(loaded, slack.directory)
         at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
-        return [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
+        notes = await online_check.slack_notes(loaded, slack.directory)
+        return notes, [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
 
 
 def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:

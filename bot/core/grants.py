@@ -81,7 +81,7 @@ def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime
     if grant.asked_at is None:
         raise Refusal(f"Nobody asks at the moment whether {request.label} is still needed.", code="decided")
     rule = rules.stricter(record, in_force)
-    by = rules.reviewing_by(rule, request.requester, reviewer)
+    by = rules.reviewing_by(record, in_force, reviewer)
     draft = Draft(record, now, new_id)
     every = rule.review_every or request.rule.review_every
     draft.change_grant(review_at=now + every if every else None, asked_at=None, reminded_at=None)
@@ -148,7 +148,7 @@ def revoke(record: Record, who: Identity | None, why: str, now: datetime, new_id
 
 def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
     """The holder may, and so may everyone whom the rule in force, or the request's own, lets review."""
-    if person.identity == record.request.requester:
+    if person.is_same(record.request.requester):
         return True
     named = [rule.approvers for rule in (record.request.rule, in_force) if rule is not None]
     return any(rules.counted_by(audience, person) for audience in named)

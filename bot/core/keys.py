@@ -217,7 +217,7 @@ def replace_token(
 def check_replaceable(record: Record, in_force: Rule | None, person: Person) -> None:
     """Raises Refusal where this person may not have a new token in place of the one they have."""
     request = record.request
-    if person.identity != request.requester:
+    if not person.is_same(request.requester):
         raise Refusal("Only the one it belongs to can replace a token.", code="not_requester")
     if not record.lives:
         raise Refusal(f"{request.label} is not active, so there is no token to replace.", code="ended")

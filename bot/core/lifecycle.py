@@ -24,7 +24,7 @@ from bot.core.grants import may_revoke, renew, revoke
 from bot.core.keys import PROBATION, Loss, check_replaceable, hide, replace_token
 from bot.core.messages import adopts, repaint
 from bot.core.model import Effect, EffectKind, Record, RequestState, Topic, Transition
-from bot.core.requests import Asked, check_form, decided_sentence, deny, review, submit, withdraw
+from bot.core.requests import Asked, check_form, decided_sentence, deny, recount, review, submit, withdraw
 from bot.core.rules import check_still_allowed
 
 
@@ -186,6 +186,7 @@ __all__ = [
     "matters",
     "may_revoke",
     "observe",
+    "recount",
     "renew",
     "repaint",
     "replace_token",

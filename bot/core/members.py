@@ -36,6 +36,17 @@ def why_left(person: Person, workspace: Workspace) -> str | None:
     }.get(refusal.code, "They are no member of this workspace any more.")
 
 
+def no_longer(person: Person, workspace: Workspace) -> str:
+    """The same in a few words, to stand behind a name; empty for a full member."""
+    refusal = refuse(person, workspace)
+    if refusal is None:
+        return ""
+    return {
+        "deactivated": "their account is deactivated",
+        "guest": "only a guest now",
+    }.get(refusal.code, "no longer a member of this workspace")
+
+
 def _is_ours(person: Person, workspace: Workspace) -> bool:
     same_team = person.identity.team_id == workspace.team_id != ""
     return same_team or bool(workspace.enterprise_id and person.enterprise_id == workspace.enterprise_id)

@@ -27,15 +27,21 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody, by Slack's team id and user id together. A name or an e-mail address is never an identity."""
+    """Somebody, by Slack's user id alone: it is unique in an organisation. A name or an e-mail address is never an identity.
 
-    team_id: str
+    The team is for the gate and for display: it changes when somebody moves within the organisation, and they stay who they are.
+    """
+
+    team_id: str = field(compare=False)
     user_id: str
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody as Slack knows them, and the groups and channels of the configuration that they are in."""
+    """Somebody as Slack knows them, and the groups and channels of the configuration that they are in.
+
+    `also` are further user ids that Slack has for the same person: on Enterprise Grid, a workspace's own.
+    """
 
     identity: Identity
     name: str
@@ -47,6 +53,23 @@ class Person:
     groups: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
     time_zone: str = "UTC"
+    also: frozenset[str] = frozenset()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.also | {self.identity.user_id}
+
+    def is_same(self, who: Identity) -> bool:
+        """They are one person, under whichever of their ids."""
+        return who.user_id in self.ids
+
+
+@dataclass(frozen=True)
+class Approver:
+    """Somebody who approved, as Slack says they are now. `barred` says why they may not use the bot any more, if they may not."""
+
+    person: Person
+    barred: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,13 +240,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Review:
-    """One approver's yes or no. `counted_by` is the group or user id of the rule by which it counted."""
+    """One approver's yes or no. `counted_by` is the group or user id of the rule by which it counted.
+
+    `void` says why a yes does not count any more; it is empty while it counts.
+    """
 
     reviewer: Identity
     verdict: Verdict
     counted_by: str
     at: datetime
     reason: str = ""
+    void: str = ""
 
 
 @dataclass(frozen=True)
@@ -475,6 +502,7 @@ class AuditEvent(StrEnum):
     ASKED = "asked"
     REFUSED = "refused"
     REVIEWED = "reviewed"
+    RECOUNTED = "recounted"
     APPROVED = "approved"
     DENIED = "denied"
     WITHDRAWN = "withdrawn"
@@ -497,6 +525,8 @@ class AuditEvent(StrEnum):
     RETRIED = "retried"
     RESTORED = "restored"
     RESEALED = "resealed"
+    GROUP_CHANGED = "group changed"
+    NAME_MOVED = "name moved"
 
 
 @dataclass(frozen=True)

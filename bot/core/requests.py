@@ -9,12 +9,14 @@ lapsed      nobody decided in time
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core import grants, messages, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
+    Approver,
     AuditEvent,
     EffectKind,
     Identity,
@@ -112,6 +114,25 @@ def remind(draft: Draft, topic: Topic) -> None:
 # --- decided ----------------------------------------------------------------------------------------------------------
 
 
+def recount(
+    record: Record, in_force: Rule | None, approvers: Sequence[Approver], now: datetime, new_id: NewId
+) -> Transition | None:
+    """The approvals so far, after those who gave them were looked up: what no longer counts is said on the card and in the
+    audit. None where nothing changed, or nobody is to decide any more."""
+    if record.request.state is not RequestState.PENDING:
+        return None
+    reviews = rules.recounted(record, in_force, approvers)
+    if reviews == record.reviews:
+        return None
+    draft = Draft(record, now, new_id)
+    draft.record = replace(record, reviews=reviews)
+    have = len(rules.approvals(reviews, record.request.requester))
+    for before, after in zip(record.reviews, reviews, strict=True):
+        if before != after:
+            draft.say(AuditEvent.RECOUNTED, None, reviewer=after.reviewer.user_id, why=after.void, have=have)
+    return draft.done()
+
+
 def review(
     record: Record, in_force: Rule | None, reviewer: Person, verdict: Verdict, reason: str, now: datetime, new_id: NewId
 ) -> Transition:
@@ -120,15 +141,16 @@ def review(
     if request.state is not RequestState.PENDING:
         raise Refusal(decided_sentence(request), code="decided")
     rule = rules.stricter(record, in_force)
-    by = rules.reviewing_by(rule, request.requester, reviewer)
-    earlier = next((one for one in record.reviews if one.reviewer == reviewer.identity), None)
-    if earlier is not None and verdict is Verdict.YES and by == earlier.counted_by:
+    by = rules.reviewing_by(record, in_force, reviewer)
+    earlier = next((one for one in record.reviews if reviewer.is_same(one.reviewer)), None)
+    if earlier is not None and verdict is Verdict.YES and not earlier.void:
         raise Refusal(f"You already said yes to {request.label}.", code="said_yes")
-    mine = Review(reviewer.identity, verdict, by, now, reason)
-    others = tuple(one for one in record.reviews if one.reviewer != reviewer.identity)
+    who = earlier.reviewer if earlier is not None else reviewer.identity  # one row a person, under whichever id it has
+    mine = Review(who, verdict, by, now, reason)
+    others = tuple(one for one in record.reviews if one.reviewer != who)
     draft = Draft(record, now, new_id)
     draft.record = replace(record, reviews=(*others, mine))
-    have = len(rules.approvals(draft.record.reviews, rule, request.requester))
+    have = len(rules.approvals(draft.record.reviews, request.requester))
     draft.say(
         AuditEvent.REVIEWED,
         reviewer.identity,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bot.core.model import Audience, Identity, Person, Plan, Record, Refusal, Review, Rule, Verdict
+from bot.core.model import Approver, Audience, Identity, Person, Plan, Record, Refusal, Review, Rule, Verdict
 
 
 def counted_by(audience: Audience, person: Person) -> str | None:
     """The id by which this person belongs to the audience: their own first, then a group, a channel, `everyone`."""
-    if person.identity.user_id in audience.users:
-        return person.identity.user_id
-    for named, theirs in ((audience.groups, person.groups), (audience.channels, person.channels)):
-        if common := sorted(named & theirs):
+    if named := sorted(person.ids & audience.users):
+        return named[0]
+    for places, theirs in ((audience.groups, person.groups), (audience.channels, person.channels)):
+        if common := sorted(places & theirs):
             return common[0]
     return "everyone" if audience.everyone else None
 
@@ -57,7 +57,7 @@ def named_channels(rules: dict[str, Rule]) -> frozenset[str]:
 
 
 def stricter(record: Record, in_force: Rule | None) -> Rule:
-    """The rule a decision must satisfy: the request's own, and the one in force where that asks for more.
+    """The rule in force with as many approvals as it or the request's own asks for; whose they are, `reviewing_by` says.
 
     Raises Refusal where no rule is in force any more, or where what was asked for is no longer on offer.
     """
@@ -74,39 +74,69 @@ def stricter(record: Record, in_force: Rule | None) -> Rule:
     if record.request.lifetime not in in_force.lifetimes:
         raise Refusal(f"{frozen.title} is no longer granted for that long. Please ask again.", code="lifetime_changed")
     asks = for_plan(in_force, offers)
-    return replace(asks, approvals=max(frozen.approvals, asks.approvals), approvers=_both(frozen, asks))
+    return replace(asks, approvals=max(frozen.approvals, asks.approvals))
 
 
-def _both(frozen: Rule, in_force: Rule) -> Audience:
-    """Approvers whom both rules name; where the request needed none, those in force decide alone."""
-    if frozen.approvals == 0:
-        return in_force.approvers
-    if in_force.approvals == 0:
-        return frozen.approvers
-    return Audience(
-        groups=frozen.approvers.groups & in_force.approvers.groups,
-        users=frozen.approvers.users & in_force.approvers.users,
-    )
+# --- whose approval counts --------------------------------------------------------------------------------------------
 
 
-def reviewing_by(rule: Rule, requester: Identity, reviewer: Person) -> str:
-    """The group or user id by which this person's review counts. Raises Refusal: the requester's own never counts."""
-    if reviewer.identity == requester:
+def deciding(frozen: Rule, in_force: Rule | None) -> tuple[Audience, ...]:
+    """The audiences that must each name an approver: those of both rules, without that of a rule that needs no approval.
+
+    The person has to be in each, not an id in both: a lead whom the file names by now is still one of the leads.
+    """
+    both = [rule for rule in (frozen, in_force) if rule is not None]
+    rules = [rule for rule in both if rule.approvals] or both[-1:]
+    return tuple(replace(rule.approvers, everyone=False, channels=frozenset()) for rule in rules)
+
+
+def _decides_by(record: Record, in_force: Rule | None, person: Person) -> str | None:
+    """The group or user id by which this person may decide, of the rule in force where that needs approvals."""
+    plan = in_force.plan(record.request.plan.name) if in_force else None
+    asks = for_plan(in_force, plan) if in_force and plan else in_force
+    ways = [counted_by(audience, person) for audience in deciding(record.request.rule, asks)]
+    return ways[-1] if all(ways) else None
+
+
+def reviewing_by(record: Record, in_force: Rule | None, reviewer: Person) -> str:
+    """The group or user id by which this person's review counts. Raises Refusal, as `stricter` does: the requester's own never
+    counts."""
+    rule = stricter(record, in_force)
+    if reviewer.is_same(record.request.requester):
         raise Refusal("You asked for this yourself, so somebody else has to decide it.", code="own_request")
-    by = counted_by(replace(rule.approvers, everyone=False, channels=frozenset()), reviewer)
+    by = _decides_by(record, in_force, reviewer)
     if by is None:
         raise Refusal(f"You are not among those who may decide about {rule.title}.", code="not_approver")
     return by
 
 
-def approvals(reviews: tuple[Review, ...], rule: Rule, requester: Identity) -> tuple[Review, ...]:
-    """The approvals that count under this rule: by people whom it still names, and never the requester's."""
-    named = rule.approvers.groups | rule.approvers.users
-    return tuple(
-        review
-        for review in reviews
-        if review.verdict is Verdict.YES and review.counted_by in named and review.reviewer != requester
-    )
+def approvals(reviews: tuple[Review, ...], requester: Identity) -> tuple[Review, ...]:
+    """The approvals that count, as far as was looked last, and never the requester's."""
+    return tuple(one for one in reviews if one.verdict is Verdict.YES and not one.void and one.reviewer != requester)
+
+
+def recounted(record: Record, in_force: Rule | None, approvers: Sequence[Approver]) -> tuple[Review, ...]:
+    """The reviews after those who said yes were looked up: whoever may not say it any more does not count.
+
+    A yes that was found void once stays so: somebody who may say it again says it again. Of whom nothing was looked up, what was
+    found last stands.
+    """
+    return tuple(_recounted(record, in_force, review, approvers) for review in record.reviews)
+
+
+def _recounted(record: Record, in_force: Rule | None, review: Review, approvers: Sequence[Approver]) -> Review:
+    now = next((one for one in approvers if one.person.is_same(review.reviewer)), None)
+    if now is None or review.void or review.verdict is not Verdict.YES:
+        return review
+    return replace(review, void=_why_void(record, in_force, now))
+
+
+def _why_void(record: Record, in_force: Rule | None, approver: Approver) -> str:
+    if approver.person.is_same(record.request.requester):
+        return "it was their own request"
+    if approver.barred:
+        return approver.barred
+    return "" if _decides_by(record, in_force, approver.person) else "no longer an approver"
 
 
 def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) -> None:
@@ -121,19 +151,32 @@ def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) 
         )
 
 
-def check_still_allowed(record: Record, in_force: Rule | None, person: Person) -> None:
-    """Asked before a key is made and before a token is shown. Raises Refusal where it would not be granted today."""
+# --- asked once more before a key is made and before its token is shown -----------------------------------------------
+
+
+def check_still_allowed(
+    record: Record, in_force: Rule | None, person: Person, approvers: Sequence[Approver] | None = None
+) -> None:
+    """Raises Refusal where it would not be granted today. `approvers` are those who said yes; None where they need not be asked
+    about again, because a token was shown on their word already."""
     rule = stricter(record, in_force)
-    offers = offered(rule, person)
-    if not offers or not offers.plan(record.request.plan.name) or not may_ask(record.request.rule, person):
+    offers = offered(rule, person)  # the request's own rule has no say in this: wider is not narrower
+    if not offers or not offers.plan(record.request.plan.name):
         why = f"The requester is no longer among those who may ask for {rule.title}."  # read by approvers, too
         raise Refusal(why, code="not_requester")
-    have = len(approvals(record.reviews, rule, record.request.requester))
-    if have < rule.approvals:
-        raise Refusal(
-            f"{rule.title} now needs {rule.approvals} approvals, and {record.request.label} has {have}. Please ask again.",
-            code="approvals_rose",
-        )
+    reviews = recounted(record, in_force, approvers or ())
+    have = len(approvals(reviews, record.request.requester))
+    if have >= rule.approvals:
+        return
+    label, need = record.request.label, "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
+    if lost := _lost(reviews, approvers or ()):
+        why = f"{rule.title} needs {need}, and {label} has {have} left: {lost}. Please ask again."
+        raise Refusal(why, code="approvals_fell")
+    raise Refusal(f"{rule.title} now needs {need}, and {label} has {have}. Please ask again.", code="approvals_rose")
 
 
-yeses = approvals  # the name that messages still call it by
+def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:
+    """Whose approval does not count any more, by name, and why."""
+    names = {user_id: one.person.name for one in approvers for user_id in one.person.ids}
+    void = [(names.get(one.reviewer.user_id), one.void) for one in reviews if one.void]
+    return ", ".join(f"{name}'s no longer counts ({why})" for name, why in void if name)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bot.core.facts import Issued
 from bot.core.in_force import InForce
-from bot.core.model import Identity, Key, Message, Person, Record
+from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
 from bot.store.transaction import AuditEntry
 
@@ -47,6 +47,10 @@ class SlackPort(Protocol):
 
     async def person(self, record: Record) -> Person:
         """What Slack says of the requester now. Raises Refusal where they may not use the bot at all."""
+        ...
+
+    async def approvers(self, record: Record) -> tuple[Approver, ...]:
+        """What Slack says now of everybody whose yes counts so far."""
         ...
 
 

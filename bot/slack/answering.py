@@ -19,7 +19,7 @@ from slack_bolt.async_app import AsyncAck
 from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault, Gone
-from bot.core.model import Identity, Person, Record, Refusal, Workspace
+from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
 from bot.slack import block_kit, holdings, modals, wording
 from bot.slack.catalogue import Catalogue
@@ -32,6 +32,9 @@ BUDGET = 2.0
 PATIENCE = 0.4  # a trigger lives three seconds; so long nobody minds, and mostly one view is enough
 UNCONFIRMED = "I could not confirm this in time. Please try again: nothing is done twice."
 CANNOT_SAY = "Slack cannot tell me right now who you are, so I did nothing. Please try again in a moment."
+CANNOT_SAY_OF_OTHERS = (
+    "I couldn't check with Slack whether the earlier approvals still count. Nothing was changed. Try again in a moment."
+)
 OUT_OF_DATE = "This control is out of date. Please start again with {command}."
 
 Body = dict[str, Any]
@@ -104,6 +107,17 @@ class Answering:
         if (refusal := members.refuse(person, self._workspace)) is not None:
             raise refusal
         return person
+
+    async def approvers(self, request_id: str) -> tuple[Approver, ...]:
+        """Those who said yes to this request while nobody has decided it, as Slack says they are now. Raises Refusal, also where
+        Slack cannot say."""
+        record = await self._operations.look(request_id)
+        if record.request.state is not RequestState.PENDING:
+            return ()
+        try:
+            return await self._directory.approvers(record.reviews)
+        except Fault:
+            raise Refusal(CANNOT_SAY_OF_OTHERS, code="cannot_say") from None
 
     async def in_time(self, work: Coroutine[Any, Any, T]) -> T:
         """The result, if it is there within the budget. Late work is not cut off: it commits whole or not at all."""

@@ -23,6 +23,7 @@ class AuditRow:
     asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason
     refused       person, why, step
     reviewed      verdict, reviewer, counted_by, have, need
+    recounted     reviewer, why, have
     approved      rule, rule_digest, need, until (ISO 8601, None for no end)
     denied        reviewer, reason
     key created   key_hash, opens (titles), expires (as until), rule_digest
@@ -41,6 +42,8 @@ class AuditRow:
     restored      effect, effect_id
     resealed      tokens (how many)
     configured    digest, added, removed, approvals_fell, people_changed (names)
+    group changed group, handle, added, removed (people), apis (names of entries that it approves for)
+    name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
 
     withdrawn, lapsed, sent and hidden need none. People are user ids. Whatever was done at the command line has `operator` too.
     """
@@ -75,6 +78,9 @@ def audit(lines: Sequence[AuditRow]) -> tuple[Body, int]:
 def audit_sentence(row: AuditRow) -> str:
     """The same line in plain words, without its time: for a terminal."""
     return _line(row, _PLAIN)
+
+
+MAX_PEOPLE = 50
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,8 @@ class _Teller:
                 counted = "" if own else self.word("counted_by", "counted by ")
                 by = " ".join(filter(None, (verdict, self.by("reviewer"))))
                 return self.all(by, counted, self.have())
+            case AuditEvent.RECOUNTED:
+                return self.recounted()
             case AuditEvent.APPROVED:
                 by = self.by() or ("without review" if self.details.get("need") == 0 else "")
                 return self.all(by, self.end("until", "until"), self.word("rule_digest", "rules ", 16))
@@ -175,8 +183,26 @@ class _Teller:
                 return self.word("key_hash")
             case AuditEvent.CONFIGURED:
                 return self.configured()
+            case AuditEvent.GROUP_CHANGED:
+                return self.group_changed()
+            case AuditEvent.NAME_MOVED:
+                means = self.word("means", "now ") or "now unknown"
+                return self.all(self.word("name"), means, self.word("meant", "kept to "))
             case _:
                 assert_never(event)
+
+    def recounted(self) -> str:
+        return self.because(f"{self.by('reviewer', 'the approval of')} no longer counts", "why")
+
+    def group_changed(self) -> str:
+        group = self.word("handle", "@") or self.word("group")  # in words: a mention would ring the whole group
+        return self.all(group, self.people("added"), self.people("removed"), self.names("apis", "approves for"))
+
+    def people(self, key: str) -> str:
+        value = self.details.get(key)
+        users = [self.tongue.person(str(user)) for user in value] if isinstance(value, list | tuple) else []
+        shown = users[:MAX_PEOPLE] + [f"{len(users) - MAX_PEOPLE} more"] * (len(users) > MAX_PEOPLE)
+        return f"{key} {wording.people(shown)}" if shown else ""
 
     def configured(self) -> str:
         names = {

@@ -214,6 +214,11 @@ async def preflight(
         _looks_right("SLACK_APP_TOKEN", app_token, other="xoxb-", wanted="the app-level token (xapp-...)")
     data, headers = await _try(client, "auth.test", {}, "SLACK_BOT_TOKEN", within)
     team_id, user_id = data.get("team_id"), data.get("user_id")
+    if data.get("is_enterprise_install") or str(team_id).startswith("E"):
+        raise PreflightError(
+            "SLACK_BOT_TOKEN is of an installation for the whole organisation, and this bot serves one workspace. Install the "
+            "app in the workspace itself, with org_deploy_enabled off in its manifest, and use the token that it gets there."
+        )
     if not data.get("bot_id"):
         raise PreflightError("SLACK_BOT_TOKEN stands for a person; it needs the app's bot token (xoxb-...).")
     if not (isinstance(team_id, str) and isinstance(user_id, str) and team_id and user_id):

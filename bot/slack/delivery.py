@@ -8,7 +8,9 @@ from typing import Protocol
 
 from bot.core import members, rules
 from bot.core.faults import Fault
+from bot.core.in_force import InForce
 from bot.core.model import (
+    Approver,
     AuditEvent,
     Identity,
     Key,
@@ -16,9 +18,7 @@ from bot.core.model import (
     MessageKind,
     Person,
     Record,
-    Rulebook,
     Topic,
-    Verdict,
     Workspace,
 )
 from bot.core.outages import Outage, Side
@@ -51,12 +51,12 @@ class Entry(Protocol):
 
 class Delivery:
     def __init__(
-        self, chat: Chat, directory: Directory, workspace: Workspace, rulebook: Rulebook, help_channel: str
+        self, chat: Chat, directory: Directory, workspace: Workspace, in_force: InForce, help_channel: str
     ) -> None:
         self._chat = chat
         self._directory = directory
         self._workspace = workspace
-        self._channels = rules.named_channels(rulebook.rules)
+        self._in_force = in_force
         self._help_channel = help_channel
 
     async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
@@ -73,9 +73,11 @@ class Delivery:
 
     async def _undecided(self, record: Record) -> list[str]:
         """The approvers who could decide and have not, the requester left out. Of very many only the first are looked up."""
-        yes = {one.reviewer.user_id for one in record.reviews if one.verdict is Verdict.YES}
-        named = await self._directory.members_of(record.request.rule.approvers)
-        left = sorted(named - yes - {record.request.requester.user_id})
+        request = record.request
+        yes = {one.reviewer.user_id for one in rules.approvals(record.reviews, request.requester)}
+        deciding = rules.deciding(request.rule, self._in_force.rule(request.rule.name))
+        named = frozenset.intersection(*[await self._directory.members_of(audience) for audience in deciding])
+        left = sorted(named - yes - {request.requester.user_id})
         able = [user for user in left[: notifications.MAX_NAMED] if await self._may_decide(user)]
         return [*able, *left[notifications.MAX_NAMED :]]
 
@@ -109,11 +111,16 @@ class Delivery:
 
     async def person(self, record: Record) -> Person:
         """Raises Refusal where they may not use the bot at all, CannotSay where Slack cannot say."""
-        channels = self._channels & record.request.rule.requesters.channels
+        rule = self._in_force.rule(record.request.rule.name)
+        channels = rule.requesters.channels if rule is not None else frozenset[str]()
         person = await self._directory.person(record.request.requester.user_id, channels=channels)
         if (refusal := members.refuse(person, self._workspace)) is not None:
             raise refusal
         return person
+
+    async def approvers(self, record: Record) -> tuple[Approver, ...]:
+        """Raises CannotSay where Slack cannot say of one of them."""
+        return await self._directory.approvers(record.reviews)
 
 
 def _thread(record: Record, message: Message) -> str | None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from bot.core.faults import Fault
-from bot.core.members import SLACKBOT
-from bot.core.model import Audience, Identity, Person, Workspace
+from bot.core.members import SLACKBOT, no_longer
+from bot.core.model import Approver, Audience, Identity, Person, Review, Verdict, Workspace
 from bot.slack.cache import ASKINGS, Cache
 from bot.slack.client import TIMEOUT, call
 from bot.slack.errors import CannotSay
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from slack_sdk.web.async_client import AsyncWebClient
 
@@ -31,7 +31,7 @@ PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """A channel that the configuration names, as far as the start-up checks look at it."""
+    """A channel that the configuration names, as far as the start-up checks look at it. `is_open`: anybody here can join it."""
 
     channel_id: str
     name: str
@@ -39,6 +39,7 @@ class ChannelFacts:
     is_archived: bool
     is_shared_outside: bool
     is_im: bool
+    is_open: bool
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,17 @@ class Directory:
             return None
         there = {channel: listed for channel, listed in members.items() if listed is not None}
         return _joined(person, groups, there) if len(there) == len(members) else None
+
+    async def approvers(self, reviews: Sequence[Review]) -> tuple[Approver, ...]:
+        """Those whose yes counts so far, as Slack says they are now."""
+        yes = [one.reviewer.user_id for one in reviews if one.verdict is Verdict.YES and not one.void]
+        people = await asyncio.gather(*map(self.person, yes))
+        return tuple(Approver(person, no_longer(person, self._workspace)) for person in people)
+
+    async def group_handle(self, group_id: str) -> str:
+        """What people call the group by; empty where it is none of ours, or switched off."""
+        handles = (await self._groups.get(None)).handles
+        return next((handle for handle, known in handles.items() if known == group_id), "")
 
     async def group_members(self, group_id: str) -> frozenset[str]:
         """The members of a user group; nobody where it is none of ours, or switched off."""
@@ -161,6 +173,7 @@ class Directory:
                 for sign in ("is_ext_shared", "is_pending_ext_shared", "pending_shared", "pending_connected_team_ids")
             ),
             is_im=is_im,
+            is_open=not (is_im or channel.get("is_private") or channel.get("is_mpim")),
         )
 
     async def close(self) -> None:
@@ -178,9 +191,12 @@ class Directory:
                 raise
             return Person(Identity("", user_id), user_id, is_stranger=True)
         user = data.get("user")
-        if not isinstance(user, dict) or user.get("id") != user_id:
+        if not isinstance(user, dict) or not isinstance(user.get("id"), str):
             _unreadable("users.info")
-        return _person(user)
+        person = _person(user)
+        if user_id not in person.ids:
+            _unreadable("users.info")
+        return person
 
     async def _load_groups(self, _: None) -> _Groups:
         # One call for all of them: at 20 calls a minute, one per group would be the bot's speed limit.
@@ -263,11 +279,11 @@ def _ids(method: str, listed: Any) -> frozenset[str]:
 
 
 def _joined(person: Person, groups: _Groups | None, members: Mapping[str, frozenset[str]]) -> Person:
-    user_id = person.identity.user_id
+    of = groups.of if groups is not None else {}
     return replace(
         person,
-        groups=groups.of.get(user_id, frozenset()) if groups is not None else frozenset(),
-        channels=frozenset(channel for channel, listed in members.items() if user_id in listed),
+        groups=frozenset[str]().union(*(of.get(user_id, frozenset()) for user_id in person.ids)),
+        channels=frozenset(channel for channel, listed in members.items() if person.ids & listed),
     )
 
 
@@ -277,10 +293,13 @@ def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _person(user: Mapping[str, Any]) -> Person:
+    """The id that Slack has for somebody in the whole organisation is theirs, whichever of their ids was asked about."""
     profile, enterprise = _part(user, "profile"), _part(user, "enterprise_user")
+    everywhere = enterprise.get("id")
+    user_id = everywhere if isinstance(everywhere, str) and everywhere else user["id"]
     names = (profile.get("display_name"), user.get("real_name"), profile.get("real_name"), user.get("name"))
     return Person(
-        identity=Identity(str(user.get("team_id") or ""), user["id"]),
+        identity=Identity(str(user.get("team_id") or ""), user_id),
         name=next((str(name) for name in names if name), user["id"]),
         deleted=bool(user.get("deleted")),
         is_bot=bool(user.get("is_bot")) or user["id"] == SLACKBOT,
@@ -288,4 +307,5 @@ def _person(user: Mapping[str, Any]) -> Person:
         is_stranger=bool(user.get("is_stranger")),
         enterprise_id=enterprise.get("enterprise_id") or None,
         time_zone=str(user.get("tz") or "UTC"),
+        also=frozenset({user["id"]}) - {user_id},
     )

@@ -13,7 +13,7 @@ from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
-from bot.operations import Operations, Outcome
+from bot.operations import GroupChange, Operations, Outcome
 from bot.slack import buttons, holdings, modals
 from bot.slack.answering import Answering, Body, Where, fault_id
 from bot.slack.client import Chat
@@ -111,7 +111,8 @@ class Listeners:
 
     async def on_approve(self, ack: AsyncAck, body: Body, action: Body) -> None:
         async def approve(person: Person) -> Outcome:
-            return await self._operations.review(action["value"], person, Verdict.YES, "")
+            approvers = await self._answering.approvers(action["value"])
+            return await self._operations.review(action["value"], person, Verdict.YES, "", approvers)
 
         await self._answering.click(ack, body, action["value"], approve)
 
@@ -122,7 +123,7 @@ class Listeners:
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
         async def deny(person: Person) -> Outcome:
             request_id, reason = modals.read_reason(body["view"])
-            return await self._operations.review(request_id, person, Verdict.NO, reason)
+            return await self._operations.review(request_id, person, Verdict.NO, reason, ())
 
         await self._answering.submitted(ack, body, "deny", "reason", deny)
 
@@ -185,12 +186,26 @@ class Listeners:
         """Somebody came, went or changed: what was known of them is asked again."""
         match event.get("type"):
             case "user_change":
-                self._directory.forget_person(event["user"]["id"])
+                for user_id in _ids_of(event["user"]):
+                    self._directory.forget_person(user_id)
                 await self._see_off(event["user"])
             case "member_joined_channel" | "member_left_channel":
                 self._directory.forget_channel(event["channel"])
+            case "subteam_members_changed":
+                self._directory.forget_groups()
+                await self._tell_of_group(event)
             case _:
                 self._directory.forget_groups()
+
+    async def _tell_of_group(self, event: Body) -> None:
+        """Who may edit user groups decides who approves, so each change of one that approves is seen."""
+        group = event["subteam_id"]
+        try:
+            handle = await self._directory.group_handle(group)
+        except Fault:
+            handle = ""  # the line need not wait for its name
+        added, removed = frozenset(event.get("added_users") or ()), frozenset(event.get("removed_users") or ())
+        await self._operations.group_changed(GroupChange(group, handle, added, removed, event.get("date_update") or 0))
 
     async def _see_off(self, user: Body) -> None:
         """Somebody was deactivated, became a guest, or came back: what they hold is looked at now, not at the next sweep."""
@@ -223,6 +238,11 @@ class Listeners:
             )
         except Fault as unsaid:
             log.warning("listener.unsaid", fault=fault, error=unsaid.code)
+
+
+def _ids_of(user: Body) -> set[str]:
+    """The ids that Slack has for one person; on Enterprise Grid there may be two."""
+    return {user["id"], (user.get("enterprise_user") or {}).get("id") or user["id"]}
 
 
 def _user_of(body: Body) -> str:

@@ -67,7 +67,7 @@ class Requesting:
             await self._operations.refused(person.identity, None, why.text, "opening")
             return modals.notice("Not available", why.text)
         record = await self._operations.look(again) if again else None
-        if record is not None and record.request.requester == person.identity:
+        if record is not None and person.is_same(record.request.requester):
             return await self._form(person, modals.Filled.like(record.request, request_id))
         return await self._form(person, modals.Filled(request_id))
 
@@ -236,8 +236,8 @@ class Requesting:
             if user_id == requester.user_id:
                 continue
             approver = await self._directory.person(user_id)
-            if members.refuse(approver, self._workspace) is None:
-                able.add(user_id)
+            if members.refuse(approver, self._workspace) is None and not approver.is_same(requester):
+                able.add(approver.identity.user_id)
             if len(able) >= rule.approvals:
                 break
         return frozenset(able)

@@ -84,18 +84,28 @@ def _expires(request: Request) -> str:
 
 
 def _so_far(record: Record) -> list[str]:
-    """The yeses that count. As many as were needed and still waiting: the rule in force asks for more than it did."""
-    yeses, need = approvers(record), record.request.rule.approvals
-    if not yeses:
+    """The approvals that count, and those that no longer do. As many as were needed and still waiting: the rule in force asks
+    for more than it did."""
+    yeses, void, need = approvers(record), _void(record), record.request.rule.approvals
+    if not (yeses or void):
         return []
+    if not yeses:
+        return [f"0 of {need} approvals. {void}"]
     if len(yeses) < need:
-        return [f"{len(yeses)} of {need} so far: {wording.people(yeses)}."]
-    return [f"{len(yeses)} so far: {wording.people(yeses)}. The rule has become stricter and needs more."]
+        return [f"{len(yeses)} of {need} approvals: {wording.people(yeses)}. {void}".rstrip()]
+    said = f"{len(yeses)} approvals: {wording.people(yeses)}. The rule has become stricter and needs more. {void}"
+    return [said.rstrip()]
+
+
+def _void(record: Record) -> str:
+    """Whose approval no longer counts, and why."""
+    void = [(wording.person(one.reviewer), one.void) for one in record.reviews if one.void]
+    return " ".join(f"{who}'s no longer counts: {why}." for who, why in void)
 
 
 def approvers(record: Record) -> list[str]:
     request = record.request
-    return [wording.person(one.reviewer) for one in rules.yeses(record.reviews, request.rule, request.requester)]
+    return [wording.person(one.reviewer) for one in rules.approvals(record.reviews, request.requester)]
 
 
 def _approved(record: Record, at: str) -> str:

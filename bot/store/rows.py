@@ -155,11 +155,13 @@ def review_row(request_id: str, review: Review) -> dict[str, Any]:
         "counted_by": review.counted_by,
         "at": review.at,
         "reason": review.reason,
+        "void": review.void,
     }
 
 
 def review_of(row: Row[Any]) -> Review:
-    return Review(Identity(row.team_id, row.user_id), Verdict(row.verdict), row.counted_by, row.at, row.reason)
+    who, verdict = Identity(row.team_id, row.user_id), Verdict(row.verdict)
+    return Review(who, verdict, row.counted_by, row.at, row.reason, row.void)
 
 
 def grant_row(request_id: str, grant: Grant) -> dict[str, Any]:

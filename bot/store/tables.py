@@ -86,6 +86,7 @@ reviews = Table(
     Column("counted_by", String(32), nullable=False),
     Column("at", Moment, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("void", Text, nullable=False),
 )
 
 grants = Table(

@@ -184,7 +184,7 @@ class Transaction:
         return (
             select(requests.c.id)
             .outerjoin(grants, grants.c.request_id == requests.c.id)
-            .where(requests.c.team_id == who.team_id, requests.c.user_id == who.user_id)
+            .where(requests.c.user_id == who.user_id)
             .order_by(requests.c.number.desc())
         )
 
@@ -192,12 +192,12 @@ class Transaction:
         """Those with requests that wait or grants that run, in the order of their user ids, from behind `after`."""
         requests, grants = tables.requests, tables.grants
         query = (
-            select(requests.c.user_id, requests.c.team_id)
-            .distinct()
+            select(requests.c.user_id, func.max(requests.c.team_id).label("team_id"))
+            .group_by(requests.c.user_id)
             .outerjoin(grants, grants.c.request_id == requests.c.id)
             .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES)))
             .where(requests.c.user_id > after)
-            .order_by(requests.c.user_id, requests.c.team_id)
+            .order_by(requests.c.user_id)
             .limit(limit)
         )
         return tuple(Identity(row.team_id, row.user_id) for row in self.connection.execute(query).all())

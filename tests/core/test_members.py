@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.members import refuse, why_left
+from bot.core.members import no_longer, refuse, why_left
 from bot.core.model import Identity, Person, Workspace
 
 OURS = Workspace("T0OURS", None, "UBOT")
@@ -78,11 +78,26 @@ def test_others_are_told_why_somebody_left(person: Person, said: str | None) -> 
     assert why_left(person, OURS) == said
 
 
+@pytest.mark.parametrize(
+    ("person", "said"),
+    [
+        (MEMBER, ""),
+        (replace(MEMBER, is_guest=True), "only a guest now"),
+        (replace(MEMBER, deleted=True), "their account is deactivated"),
+        (replace(MEMBER, is_stranger=True), "no longer a member of this workspace"),
+        (replace(MEMBER, identity=Identity("T0OTHER", "U01")), "no longer a member of this workspace"),
+    ],
+)
+def test_few_words_say_why_an_approval_does_not_count(person: Person, said: str) -> None:
+    """They stand behind a name on the card."""
+    assert no_longer(person, OURS) == said
+
+
 @given(person=people, workspace=workspaces)
 def test_who_has_left_is_who_would_be_refused(person: Person, workspace: Workspace) -> None:
     """The sweep and the gate never disagree, and no sentence for others speaks to the person."""
     said = why_left(person, workspace)
-    assert (said is None) == (refuse(person, workspace) is None)
+    assert (said is None) == (refuse(person, workspace) is None) == (no_longer(person, workspace) == "")
     assert said is None or "you" not in said.lower()
 
 

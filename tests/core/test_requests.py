@@ -9,15 +9,20 @@ import pytest
 
 from bot.core import facts, lifecycle, timing
 from bot.core.model import (
+    Approver,
     Audience,
     AuditEvent,
     EffectKind,
+    Identity,
     Lifetime,
     MessageKind,
     Plan,
+    Record,
     Refusal,
     RequestState,
+    Rule,
     Topic,
+    Transition,
     Verdict,
 )
 from tests.core.life import (
@@ -119,7 +124,7 @@ def test_a_softer_rule_does_not_help() -> None:
 def test_an_approver_who_is_no_longer_named_no_longer_counts() -> None:
     """Dave's yes counted by his name; when the file no longer names him, one more yes is needed."""
     without_dave = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS"})))
-    record = say(asked().record, DAVE).record
+    record = _recounted(say(asked().record, DAVE).record, Approver(DAVE), rule=without_dave).record
     assert say(record, BOB, rule=without_dave).record.request.state is RequestState.PENDING
 
 
@@ -137,14 +142,67 @@ def test_an_api_that_needs_nobody_is_granted_at_once() -> None:
     assert all(message.kind is not MessageKind.CARD for message in step.record.messages)
 
 
-def test_a_yes_that_counts_another_way_now_can_be_said_again() -> None:
-    """Dave's yes counted by his name; the file names him through his group by now, so he says it once more and it counts."""
+def _recounted(record: Record, *approvers: Approver, rule: Rule = PAYMENTS) -> Transition:
+    counted = lifecycle.recount(record, rule, approvers, NOW, Ids())
+    assert counted is not None
+    return counted
+
+
+def test_a_yes_that_counts_another_way_now_counts() -> None:
+    """Dave's yes counted by his name; the file names him through his group by now, and he need not say it again."""
     by_group = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS"})))
-    first = say(asked().record, DAVE).record
-    again = say(first, person("dave", "S0LEADS"), rule=by_group).record
-    assert [review.counted_by for review in first.reviews] == ["UDAVE"]
-    assert [review.counted_by for review in again.reviews] == ["S0LEADS"]
-    assert say(again, BOB, rule=by_group).record.request.state is RequestState.APPROVED
+    first, dave = say(asked().record, DAVE).record, person("dave", "S0LEADS")
+    assert lifecycle.recount(first, by_group, (Approver(dave),), NOW, Ids()) is None
+    assert say(first, BOB, rule=by_group).record.request.state is RequestState.APPROVED
+
+
+def test_a_yes_of_somebody_who_left_does_not_count() -> None:
+    """Bob says yes and is deactivated; Dave's is the first of two, the audit says so, and the card is drawn anew."""
+    life = Life()
+    life.works()
+    life.says(BOB)
+    life.works()
+    counted = lifecycle.recount(life.record, PAYMENTS, (Approver(BOB, "their account is deactivated"),), NOW, Ids())
+    life.keep(counted)
+    assert life.events(AuditEvent.RECOUNTED)[-1].details == {
+        "reviewer": "UBOB",
+        "why": "their account is deactivated",
+        "have": 0,
+    }
+    assert life.shows(MessageKind.CARD) is not None
+    life.says(DAVE)
+    assert not life.record.lives
+    life.says(CAROL)
+    assert life.record.lives
+
+
+def test_who_may_again_says_it_again() -> None:
+    """Bob is out of the group and back: his yes counts when he says it once more, and not before."""
+    first = say(asked().record, BOB).record
+    void = _recounted(first, Approver(person("bob"))).record
+    assert [review.void for review in void.reviews] == ["no longer an approver"]
+    assert lifecycle.recount(void, PAYMENTS, (Approver(BOB),), NOW, Ids()) is None
+    assert say(void, CAROL).record.request.state is RequestState.PENDING
+    said_again = say(void, BOB).record
+    assert [review.void for review in said_again.reviews] == [""]
+    assert say(said_again, CAROL).record.request.state is RequestState.APPROVED
+
+
+def test_what_is_decided_is_not_counted_again() -> None:
+    """After the decision the reviews stand as they were given: whether the key may be made is asked on its own."""
+    assert lifecycle.recount(approved(), PAYMENTS, (Approver(person("bob")),), NOW, Ids()) is None
+
+
+def test_one_person_of_two_teams_counts_once() -> None:
+    """Carol moves to another team between two clicks, or clicks under her other id: it is one yes."""
+    first = say(asked().record, CAROL).record
+    moved = replace(CAROL, identity=Identity("T9", "UCAROL"))
+    other_id = replace(CAROL, identity=Identity("T0", "WCAROL"), also=frozenset({"UCAROL"}))
+    for carol in (moved, other_id):
+        with pytest.raises(Refusal, match="already said yes"):
+            say(first, carol)
+        denied = say(first, carol, Verdict.NO).record
+        assert [(review.reviewer.user_id, review.reviewer.team_id) for review in denied.reviews] == [("UCAROL", "T0")]
 
 
 def test_a_no_after_a_yes_needs_no_other_way() -> None:

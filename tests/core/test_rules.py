@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from bot.core import lifecycle, rules
-from bot.core.model import ApiRef, Audience, Person, Plan, Record, Refusal, Review, Rule, Verdict
-from tests.core.life import ALICE, BOB, CAROL, DAVE, DAY, MALLORY, NOW, PAYMENTS, approved, asked, person
+from bot.core.model import ApiRef, Approver, Audience, Person, Plan, Record, Refusal, Review, Rule, Verdict
+from tests.core.life import ALICE, BOB, CAROL, DAVE, DAY, MALLORY, NOW, PAYMENTS, approved, asked, person, say
 
 LEADS, DAVE_ALONE = Audience(groups=frozenset({"S0LEADS"})), Audience(users=frozenset({"UDAVE"}))
 
@@ -61,21 +62,51 @@ def test_the_higher_number_of_approvals_counts(frozen: int, in_force: int, neede
     assert _stricter(replace(PAYMENTS, approvals=frozen), replace(PAYMENTS, approvals=in_force)).approvals == needed
 
 
-def test_both_rules_have_to_name_an_approver() -> None:
-    """The leads are named by both; Dave and the auditors by one each."""
-    in_force = replace(PAYMENTS, approvers=Audience(groups=frozenset({"S0LEADS", "S0AUDIT"})))
-    assert _stricter(PAYMENTS, in_force).approvers == LEADS
+BY_NAME = Audience(users=frozenset({"UBOB"}))
+OTHERS = Audience(groups=frozenset({"S0AUDIT"}))
 
 
 @pytest.mark.parametrize(
-    ("frozen", "in_force", "approvers"), [((0, DAVE_ALONE), (1, LEADS), LEADS), ((1, LEADS), (0, DAVE_ALONE), LEADS)]
+    ("before", "now", "who", "by"),
+    [
+        (LEADS, BY_NAME, BOB, "UBOB"),
+        (BY_NAME, LEADS, BOB, "S0LEADS"),
+        (LEADS, BY_NAME, CAROL, None),
+        (BY_NAME, LEADS, CAROL, None),
+        (LEADS, OTHERS, person("eve", "S0LEADS", "S0AUDIT"), "S0AUDIT"),
+        (LEADS, OTHERS, BOB, None),
+    ],
+)
+def test_both_rules_have_to_name_an_approver_as_a_person(
+    before: Audience, now: Audience, who: Person, by: str | None
+) -> None:
+    """Bob is one of the leads, whom one rule names, and is named himself by the other: he decides, by the rule in force."""
+    record = asked(replace(PAYMENTS, approvers=before)).record
+    assert _by(record, replace(PAYMENTS, approvers=now), who) == by
+
+
+def _by(record: Record, in_force: Rule, who: Person) -> str | None:
+    """What this person's review counts by; None where they may not decide."""
+    with suppress(Refusal):
+        return rules.reviewing_by(record, in_force, who)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("frozen", "in_force", "dave", "bob"),
+    [
+        ((0, DAVE_ALONE), (1, LEADS), None, "S0LEADS"),
+        ((1, LEADS), (0, DAVE_ALONE), None, "S0LEADS"),
+        ((0, LEADS), (0, DAVE_ALONE), "UDAVE", None),
+    ],
 )
 def test_a_rule_that_needs_nobody_bars_nobody(
-    frozen: tuple[int, Audience], in_force: tuple[int, Audience], approvers: Audience
+    frozen: tuple[int, Audience], in_force: tuple[int, Audience], dave: str | None, bob: str | None
 ) -> None:
     """Where one of the two rules needs no approval, the approvers of the other decide alone."""
     before, now = (replace(PAYMENTS, approvals=need, approvers=who) for need, who in (frozen, in_force))
-    assert _stricter(before, now).approvers == approvers
+    record = Record(asked(before).record.request)
+    assert (_by(record, now, DAVE), _by(record, now, BOB)) == (dave, bob)
 
 
 @pytest.mark.parametrize(
@@ -102,20 +133,66 @@ def test_channels_and_everyone_approve_nothing() -> None:
     """Even where a rule was made with them, they make nobody an approver."""
     open_to_all = replace(PAYMENTS, approvers=Audience(everyone=True, channels=frozenset({"C1"})))
     somebody = replace(MALLORY, channels=frozenset({"C1"}))
-    with pytest.raises(Refusal) as caught:
-        rules.reviewing_by(open_to_all, ALICE.identity, somebody)
-    assert caught.value.code == "not_approver"
+    assert _by(asked(open_to_all).record, open_to_all, somebody) is None
 
 
 def test_the_approvals_that_count() -> None:
-    """A yes of somebody whom the rule names; never the requester's own, a no, or one by a group that is gone."""
+    """A yes that was not found void; never the requester's own, or a no."""
 
-    def review(who: Person, by: str, verdict: Verdict = Verdict.YES) -> Review:
-        return Review(who.identity, verdict, by, NOW)
+    def review(who: Person, verdict: Verdict = Verdict.YES, void: str = "") -> Review:
+        return Review(who.identity, verdict, "S0LEADS", NOW, void=void)
 
-    mine, no, gone = review(ALICE, "S0LEADS"), review(CAROL, "S0LEADS", Verdict.NO), review(MALLORY, "S0GONE")
-    bob, dave = review(BOB, "S0LEADS"), review(DAVE, "UDAVE")
-    assert rules.approvals((mine, no, gone, bob, dave), PAYMENTS, ALICE.identity) == (bob, dave)
+    mine, no, gone = review(ALICE), review(CAROL, Verdict.NO), review(MALLORY, void="no longer an approver")
+    bob, dave = review(BOB), review(DAVE)
+    assert rules.approvals((mine, no, gone, bob, dave), ALICE.identity) == (bob, dave)
+
+
+DEACTIVATED = "their account is deactivated"
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (Approver(BOB), ""),
+        (Approver(BOB, DEACTIVATED), DEACTIVATED),
+        (Approver(person("bob")), "no longer an approver"),
+        (Approver(replace(BOB, also=frozenset({"UALICE"}))), "it was their own request"),
+    ],
+)
+def test_who_said_yes_is_asked_about_again(now: Approver, why: str) -> None:
+    """Bob's yes counts for as long as he could say it today; after that he has to say it again."""
+    record = say(asked().record, BOB).record
+    (review,) = rules.recounted(record, PAYMENTS, (now,))
+    assert review.void == why
+    (again,) = rules.recounted(replace(record, reviews=(review,)), PAYMENTS, (Approver(BOB),))
+    assert again.void == why
+
+
+def test_of_whom_nothing_was_looked_up_what_was_found_last_stands() -> None:
+    """Bob's yes and his standing are two answers: without the second nothing changes."""
+    record = say(asked().record, BOB).record
+    assert rules.recounted(record, PAYMENTS, (Approver(CAROL, DEACTIVATED),)) == record.reviews
+
+
+# --- who is who -------------------------------------------------------------------------------------------------------
+
+
+def test_who_moves_to_another_team_stays_who_they_are() -> None:
+    """A team id changes when somebody moves within the organisation; the user id is the identity."""
+    moved = replace(ALICE, identity=replace(ALICE.identity, team_id="T9"))
+    assert moved.identity == ALICE.identity
+    assert len({moved.identity, ALICE.identity}) == 1
+    with pytest.raises(Refusal, match="You asked for this yourself"):
+        rules.reviewing_by(asked().record, PAYMENTS, moved)
+
+
+def test_either_id_of_a_person_is_theirs() -> None:
+    """On Enterprise Grid Alice clicks as W1: she is who asked, and who the rule names."""
+    alice = replace(person("w1"), identity=replace(ALICE.identity, user_id="W1"), also=frozenset({"UALICE"}))
+    assert rules.counted_by(Audience(users=frozenset({"UALICE"})), alice) == "UALICE"
+    assert rules.counted_by(Audience(users=frozenset({"W1"})), alice) == "W1"
+    with pytest.raises(Refusal, match="You asked for this yourself"):
+        rules.reviewing_by(asked().record, PAYMENTS, alice)
 
 
 def test_a_rule_too_few_can_satisfy_is_refused_at_submission() -> None:
@@ -140,22 +217,37 @@ def test_a_rule_that_changed_bars_the_key() -> None:
         lifecycle.check_still_allowed(approved(), replace(PAYMENTS, approvals=3), ALICE)
 
 
+def test_a_requester_whom_the_rule_in_force_leaves_out_is_barred() -> None:
+    """Alice has to belong under the rule in force, approved or not, whatever the one she asked under says."""
+    others = replace(PAYMENTS, requesters=Audience(groups=frozenset({"S0OTHERS"})))
+    for rule, who in ((PAYMENTS, person("alice")), (others, ALICE)):
+        with pytest.raises(Refusal, match="no longer among those who may ask"):
+            lifecycle.check_still_allowed(approved(), rule, who)
+
+
+def test_wider_is_not_narrower() -> None:
+    """Everybody may ask by now: that Alice has left the group that once let her changes nothing."""
+    everybody = replace(PAYMENTS, requesters=Audience(everyone=True))
+    lifecycle.check_still_allowed(approved(), everybody, person("alice"), (Approver(BOB), Approver(CAROL)))
+
+
 @pytest.mark.parametrize(
-    ("in_force", "groups"),
+    ("rule", "carol", "why"),
     [
-        (PAYMENTS, ()),
-        (replace(PAYMENTS, requesters=Audience(everyone=True)), ()),
-        (replace(PAYMENTS, requesters=Audience(groups=frozenset({"S0OTHERS"}))), ("S0DEVS",)),
+        (PAYMENTS, Approver(CAROL, DEACTIVATED), f"has 1 left: carol's no longer counts ({DEACTIVATED})"),
+        (PAYMENTS, Approver(person("carol")), "has 1 left: carol's no longer counts (no longer an approver)"),
+        (replace(PAYMENTS, approvers=BY_NAME), Approver(CAROL), "carol's no longer counts (no longer an approver)"),
     ],
 )
-def test_a_requester_whom_either_rule_leaves_out_is_barred(in_force: Rule, groups: tuple[str, ...]) -> None:
-    """Alice has to belong under the rule she asked under and under the one in force, approved or not."""
-    with pytest.raises(Refusal, match="no longer among those who may ask"):
-        lifecycle.check_still_allowed(approved(), in_force, person("alice", *groups))
-
-
-def test_an_approver_who_is_no_longer_named_bars_the_key() -> None:
-    """The leads approved, and the file names only Dave by now."""
+def test_an_approval_that_nobody_could_give_any_more_bars_the_key(rule: Rule, carol: Approver, why: str) -> None:
+    """Two said yes, and one of them may not any more: the sentence says whose it was."""
     with pytest.raises(Refusal) as caught:
-        lifecycle.check_still_allowed(approved(), replace(PAYMENTS, approvers=DAVE_ALONE), ALICE)
-    assert caught.value.code == "approvals_rose"
+        lifecycle.check_still_allowed(approved(), rule, ALICE, (Approver(BOB), carol))
+    assert caught.value.code == "approvals_fell"
+    assert why in caught.value.text
+
+
+def test_what_two_approved_may_be_approved_by_name_now() -> None:
+    """The leads approved, and the file names Bob and Carol, who are leads: their approvals count."""
+    named = replace(PAYMENTS, approvers=Audience(users=frozenset({"UBOB", "UCAROL"})))
+    lifecycle.check_still_allowed(approved(), named, ALICE, (Approver(BOB), Approver(CAROL)))

@@ -14,6 +14,7 @@ from datetime import datetime
 from bot.core.facts import Issued
 from bot.core.faults import Gone, OutcomeUnknown
 from bot.core.model import (
+    Approver,
     Effect,
     EffectKind,
     GrantState,
@@ -144,6 +145,9 @@ class Slack:
 
     async def person(self, record: Record) -> Person:
         return self.people[record.request.requester.user_id]
+
+    async def approvers(self, record: Record) -> tuple[Approver, ...]:
+        return tuple(Approver(self.people[one.reviewer.user_id]) for one in record.reviews)
 
     def tokens(self) -> list[str]:
         return [shown.token for shown in self.messages if shown.token and not shown.deleted]

@@ -224,7 +224,8 @@ class Story:
         await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
 
     async def _approve(self, user_id: str) -> None:
-        outcome = await self.operations.review(REQUEST, PEOPLE[user_id], Verdict.YES, "")
+        approvers = await self.slack.approvers(await self.record())
+        outcome = await self.operations.review(REQUEST, PEOPLE[user_id], Verdict.YES, "", approvers)
         assert outcome.refusal is None or outcome.refusal.code in ("decided", "said_yes"), outcome.refusal
 
     async def _save(self) -> None:

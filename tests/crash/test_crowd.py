@@ -52,7 +52,7 @@ async def test_a_hundred_approvers_at_once(story: Story) -> None:
     verdicts = [Verdict.NO if chance.random() < 0.05 else Verdict.YES for _ in range(CROWD)]
     outcomes = await asyncio.gather(
         *(
-            story.operations.review(REQUEST, person(f"LEAD{number}", "S0LEADS"), verdict, "no")
+            story.operations.review(REQUEST, person(f"LEAD{number}", "S0LEADS"), verdict, "no", ())
             for number, verdict in enumerate(verdicts)
         )
     )

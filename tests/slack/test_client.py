@@ -686,6 +686,11 @@ async def test_preflight_without_socket_mode(slack: LocalSlack, client: AsyncWeb
     [
         ({"ok": False, "error": "invalid_auth"}, {"ok": True}, r"Slack does not accept SLACK_BOT_TOKEN \(invalid_auth"),
         ({**WHO, "bot_id": ""}, {"ok": True}, "SLACK_BOT_TOKEN stands for a person"),
+        (
+            {**WHO, "team_id": "E0OURS", "enterprise_id": "E0OURS", "is_enterprise_install": True},
+            {"ok": True},
+            "SLACK_BOT_TOKEN is of an installation for the whole organisation.* Install the app in the workspace itself",
+        ),
         (WHO, {"ok": False, "error": "invalid_auth"}, r"Slack does not accept SLACK_APP_TOKEN \(invalid_auth"),
         (WHO, {"ok": False, "error": "missing_scope"}, "SLACK_APP_TOKEN lacks the scope connections:write"),
         ({"ok": False, "error": "unknown_method"}, {"ok": True}, "SLACK_API_URL"),

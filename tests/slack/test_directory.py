@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 
 from bot.core.faults import Transient
-from bot.core.model import Audience, Identity, Person, Workspace
+from bot.core.model import Audience, Identity, Person, Review, Verdict, Workspace
 from bot.slack.client import new_session, web_client
 from bot.slack.directory import ChannelFacts, Directory
 from bot.slack.errors import CannotSay
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
 OURS = Workspace("T0OURS", None, "UBOT")
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Clock:
@@ -167,6 +169,67 @@ async def test_whom_slack_does_not_know_is_a_stranger(directory: Directory) -> N
     person = await directory.person("U0NOBODY")
     assert person.is_stranger
     assert person.identity == Identity("", "U0NOBODY")
+
+
+@pytest.mark.parametrize("asked", ["U0ADA", "W0ADA"])
+@pytest.mark.parametrize("listed", ["U0ADA", "W0ADA"])
+async def test_both_ids_of_a_person_are_one_person(
+    slack: People, directory: Directory, asked: str, listed: str
+) -> None:
+    """On Enterprise Grid whoever is asked about, and under whichever id groups and channels list them, it is the same person."""
+    slack.add("U0ADA", enterprise_user={"id": "W0ADA", "enterprise_id": "E0OURS"})
+    slack.users["W0ADA"] = slack.users["U0ADA"]
+    slack.groups = [{"id": "S1", "handle": "leads", "users": [listed], "date_delete": 0}]
+    slack.members = {"C1": [[listed]]}
+    person = await directory.person(asked, channels=frozenset({"C1"}))
+    assert person.identity == Identity("T0OURS", "W0ADA")
+    assert person.ids == {"U0ADA", "W0ADA"}
+    assert person.groups == {"S1"}
+    assert person.channels == {"C1"}
+
+
+async def test_an_answer_about_somebody_else_is_none(slack: People, directory: Directory) -> None:
+    """Slack is asked about Ada and tells of Eve: nobody is taken for another."""
+    slack.add("U0EVE", enterprise_user={"id": "W0EVE", "enterprise_id": "E0OURS"})
+    slack.users["U0ADA"] = slack.users["U0EVE"]
+    with pytest.raises(CannotSay):
+        await directory.person("U0ADA")
+
+
+# --- who approved -----------------------------------------------------------------------------------------------------
+
+
+async def test_who_said_yes_is_looked_up(slack: People, directory: Directory) -> None:
+    """Those whose yes counts so far come with their groups and with why they may not use the bot; of others nothing is asked."""
+    slack.add("U0BOB", deleted=True)
+    said = [
+        ("U0ADA", Verdict.YES, ""),
+        ("U0BOB", Verdict.YES, ""),
+        ("U0EVE", Verdict.NO, ""),
+        ("U0MAX", Verdict.YES, "gone"),
+    ]
+    reviews = [Review(Identity("T0OURS", user), verdict, "S1", NOW, void=void) for user, verdict, void in said]
+    ada, bob = await directory.approvers(reviews)
+    assert (ada.person.identity.user_id, ada.barred) == ("U0ADA", "")
+    assert ada.person.groups == {"S1"}
+    assert (bob.person.identity.user_id, bob.barred) == ("U0BOB", "their account is deactivated")
+    assert sorted(args["user"] for args in slack.asked("users.info")) == ["U0ADA", "U0BOB"]
+
+
+async def test_where_slack_cannot_say_of_one_of_them_it_says_of_none(slack: People, directory: Directory) -> None:
+    """An approval that cannot be looked at is not called good."""
+    slack.fails("users.info", "internal_error")
+    with pytest.raises(CannotSay):
+        await directory.approvers([Review(Identity("T0OURS", "U0ADA"), Verdict.YES, "S1", NOW)])
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_group_is_called(directory: Directory) -> None:
+    """The handle that people call it by; a group that is switched off, or none of ours, has none."""
+    assert await directory.group_handle("S1") == "payments-leads"
+    assert await directory.group_handle("S3") == ""
 
 
 async def test_a_switched_off_group_has_nobody(directory: Directory) -> None:
@@ -534,23 +597,39 @@ async def test_the_loader_waits_as_long_as_slack_says(slack: People, directory: 
     [
         (
             {"id": "C1", "name": "cards", "is_member": True},
-            ChannelFacts("C1", "cards", is_member=True, is_archived=False, is_shared_outside=False, is_im=False),
+            ChannelFacts(
+                "C1", "cards", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=True
+            ),
         ),
         (
             {"id": "C1", "name": "old", "is_archived": True},
-            ChannelFacts("C1", "old", is_member=False, is_archived=True, is_shared_outside=False, is_im=False),
+            ChannelFacts(
+                "C1", "old", is_member=False, is_archived=True, is_shared_outside=False, is_im=False, is_open=True
+            ),
         ),
         (
             {"id": "C1", "name": "out", "is_member": True, "is_ext_shared": True},
-            ChannelFacts("C1", "out", is_member=True, is_archived=False, is_shared_outside=True, is_im=False),
+            ChannelFacts(
+                "C1", "out", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True
+            ),
         ),
         (
             {"id": "C1", "name": "soon", "is_member": True, "is_pending_ext_shared": True},
-            ChannelFacts("C1", "soon", is_member=True, is_archived=False, is_shared_outside=True, is_im=False),
+            ChannelFacts(
+                "C1", "soon", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True
+            ),
+        ),
+        (
+            {"id": "C1", "name": "own", "is_member": True, "is_private": True},
+            ChannelFacts(
+                "C1", "own", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=False
+            ),
         ),
         (
             {"id": "D1", "is_im": True},
-            ChannelFacts("D1", "", is_member=True, is_archived=False, is_shared_outside=False, is_im=True),
+            ChannelFacts(
+                "D1", "", is_member=True, is_archived=False, is_shared_outside=False, is_im=True, is_open=False
+            ),
         ),
     ],
 )

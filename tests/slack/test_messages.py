@@ -287,7 +287,7 @@ def test_a_post_says_what_stays_true_whatever_becomes_of_the_request() -> None:
     for message in (CARD, STATUS):
         said = post(half, message).text
         assert f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides." in said
-        assert "so far" not in said
+        assert "approvals:" not in said
         assert "aiting" not in said
 
 
@@ -423,7 +423,7 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
     ("state", "said"),
     [
         ("pending", f"Needs 2 approvals.\nExpires {wording.date(NOW + timedelta(days=7))} if nobody decides."),
-        ("half", "Needs 2 approvals.\n1 of 2 so far: <@U0BOB>.\nExpires"),
+        ("half", "Needs 2 approvals.\n1 of 2 approvals: <@U0BOB>.\nExpires"),
         ("issuing", GRANTED),
         ("active", GRANTED),
         ("delivered", GRANTED),
@@ -503,7 +503,9 @@ def test_a_pending_request_with_yeses_enough_needs_more_than_it_did() -> None:
     """The rule in force may have become stricter; the card does not claim otherwise."""
     record = ends()["issuing"]
     record = replace(record, grant=None, request=replace(record.request, state=RequestState.PENDING))
-    assert "2 so far: <@U0BOB> and <@U0ZOE>. The rule has become stricter and needs more." in lines(show(record, CARD))
+    assert "2 approvals: <@U0BOB> and <@U0ZOE>. The rule has become stricter and needs more." in lines(
+        show(record, CARD)
+    )
 
 
 def test_a_no_end_says_that_a_person_ends_it() -> None:

@@ -233,3 +233,20 @@ async def test_old_promises_are_pruned_and_numbers_never_given_again(store: Stor
     assert await store.write(lambda tx: tx.prune(tx.now, 10)) == 2
     assert await store.write(lambda tx: keep(tx, "d")) > max(numbers)
     assert await store.write(lambda tx: tx.prune(tx.now - 2 * LONG_AGO, 10)) == 0
+
+
+async def test_somebody_who_moved_is_found_by_their_user_id(store: Store) -> None:
+    """Alice asked twice and moved to another team in between: both requests are hers, and she is one person."""
+    moved = replace(ALICE, identity=replace(ALICE.identity, team_id="T9"))
+
+    def work(tx: Transaction) -> None:
+        asks(tx)
+        form = Asked(RequestId("request-2"), PAYMENTS.plans[0], 7 * DAY, "", "because")
+        tx.apply(lifecycle.submit(form, moved, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("request-2")))
+
+    def found(tx: Transaction) -> list[list[str]]:
+        return [[record.request.id for record in tx.standing(who.identity)] for who in (ALICE, moved)]
+
+    await store.write(work)
+    assert await store.read(found) == [["request-2", "request-1"]] * 2
+    assert await store.read(lambda tx: tx.people("", 10)) == (ALICE.identity,)

@@ -5,12 +5,33 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from bot.core.model import Audience, EffectKind, Rule
 from bot.local.slack import LocalSlack, Message, Person
 from bot.local.tyk import LocalTyk
-from tests.story import REASON, becomes, card, denies, everything, heard, of_event, reads, status, with_bystander
+from tests.running import failed
+from tests.story import (
+    REASON,
+    another_token,
+    becomes,
+    card,
+    denies,
+    dies,
+    everything,
+    granted,
+    heard,
+    of_event,
+    opens,
+    reads,
+    replaces,
+    status,
+    tokens,
+    with_bystander,
+)
 from tests.world import WITHIN, World, living
 
 OWN = "You asked for this yourself, so somebody else has to decide it."
@@ -28,6 +49,35 @@ async def _refused_with(person: Person, sentence: str, title: str = "Not done") 
     """A small modal says no, in this sentence."""
     assert sentence in reads(await person.sees_view(title))
     await person.closes()
+
+
+async def _half_approved(world: World, who: str) -> Message:
+    """The card of a request for the Ledger, with this person's yes, the first of two."""
+    shown = await _waiting_card(world, api="ledger")
+    await world.person(who).clicks("Approve", shown)
+    return await becomes(world.person(who), shown, f"1 of 2 approvals: <@{world.person(who).id}>.")
+
+
+def _changes(world: World, api: str, **terms: Audience) -> None:
+    """Another rule is in force from now on."""
+    in_force = world.running.worker.ports.in_force
+    rules = in_force.current.rules
+    changed: Rule = replace(rules[api], **terms)  # type: ignore[arg-type]  # the terms are fields of Rule
+    in_force.current = replace(in_force.current, digest="another", rules={**rules, api: changed})
+
+
+def _of_one_organisation(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    """The workspace is one of several of an organisation's."""
+    slack.workspace.enterprise_id = "E0OURS"
+    for user in slack.workspace.users.values():
+        if user.kind == "member":
+            user.enterprise_id = "E0OURS"
+
+
+async def _moves(world: World, who: str) -> None:
+    """Their home is another workspace of the same organisation."""
+    world.slack.workspace.change_user(who, team_id="T0SISTER")
+    await heard(world)
 
 
 # --- the card ---------------------------------------------------------------------------------------------------------
@@ -366,9 +416,9 @@ async def test_two_yeses_are_needed_and_the_first_is_shown(tmp_path: Path) -> No
         bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world, api="ledger")
         assert "Needs 2 approvals." in shown.shown
         await bob.clicks("Approve", shown)
-        half = await becomes(bob, shown, "1 of 2 so far: <@U0BOB>.")
+        half = await becomes(bob, shown, "1 of 2 approvals: <@U0BOB>.")
         assert half.labels == ["Approve", "Deny"]
-        await status(world, "alice", "1 of 2 so far: <@U0BOB>.")
+        await status(world, "alice", "1 of 2 approvals: <@U0BOB>.")
         await bob.clicks("Approve", shown)
         await _refused_with(bob, "You already said yes to R-1001.")
         assert world.tyk.keys == []
@@ -398,7 +448,7 @@ async def test_one_no_denies_whatever_yeses_there_are(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await _waiting_card(world, api="ledger")
         await bob.clicks("Approve", shown)
-        await becomes(bob, shown, "1 of 2 so far")
+        await becomes(bob, shown, "1 of 2 approvals")
         await denies(world, "carol", shown, "the ledger is frozen")
         assert (await becomes(bob, shown, "Denied by <@U0CAROL>")).labels == []
         assert "the ledger is frozen" in (await world.person("alice").rung("was denied by <@U0CAROL>")).text
@@ -411,11 +461,220 @@ async def test_a_yes_can_turn_into_a_no(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await _waiting_card(world, api="ledger")
         await bob.clicks("Approve", shown)
-        await becomes(bob, shown, "1 of 2 so far")
+        await becomes(bob, shown, "1 of 2 approvals")
         await denies(world, "bob", shown, "on second thoughts, no")
         await becomes(bob, shown, "Denied by <@U0BOB>")
         assert [entry.details["verdict"] for entry in await of_event(world, "reviewed")] == ["yes", "no"]
         assert world.slack.app_errors == []
+
+
+async def test_a_yes_of_somebody_who_was_deactivated_does_not_count(tmp_path: Path) -> None:
+    """Bob says yes and is deactivated: with Dave's yes it is one of two, and card and audit say whose no longer counts."""
+    async with living(tmp_path) as world:
+        dave, shown = world.person("dave"), await _half_approved(world, "bob")
+        world.slack.workspace.deactivate("bob")
+        await heard(world)
+        await dave.clicks("Approve", shown)
+        said = "1 of 2 approvals: <@U0DAVE>. <@U0BOB>'s no longer counts: their account is deactivated."
+        assert (await becomes(dave, shown, said)).labels == ["Approve", "Deny"]
+        (recounted,) = await of_event(world, "recounted")
+        assert recounted.details == {"reviewer": "U0BOB", "why": "their account is deactivated", "have": 0}
+        await world.told("recounted")
+        assert "approved" not in await world.events()
+        assert world.tyk.keys == []
+        await world.person("carol").clicks("Approve", shown)
+        await becomes(dave, shown, "Approved by <@U0DAVE> and <@U0CAROL>")
+        await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_a_yes_of_somebody_who_was_put_out_of_the_group_has_to_be_said_again(
+    tmp_path: Path,
+) -> None:
+    """Bob is no approver any more when Dave says yes; later he is one again, and his second yes decides it."""
+    async with living(tmp_path) as world:
+        dave, shown = world.person("dave"), await _half_approved(world, "bob")
+        world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
+        await heard(world)
+        await dave.clicks("Approve", shown)
+        await becomes(dave, shown, "1 of 2 approvals: <@U0DAVE>. <@U0BOB>'s no longer counts: no longer an approver.")
+        world.slack.workspace.set_group_members("payments-leads", ["bob", "carol", "dave"])
+        await heard(world)
+        await world.person("bob").clicks("Approve", shown)
+        await becomes(dave, shown, "Approved by <@U0DAVE> and <@U0BOB>")
+        await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_where_slack_cannot_say_who_said_yes_nothing_is_decided(tmp_path: Path) -> None:
+    """Whether Bob's yes still counts cannot be known when Dave says his: he is asked to try again, and then it is granted."""
+    async with living(tmp_path) as world:
+        dave, shown = world.person("dave"), await _half_approved(world, "bob")
+        world.slack.workspace.change_user("bob", status_text="back at my desk")
+        await heard(world)
+        world.slack.faults.next(
+            "users.info", error="internal_error", times=None, when=lambda args: bool(args["user"] == "U0BOB")
+        )
+        await dave.clicks("Approve", shown)
+        await _refused_with(dave, "I couldn't check with Slack whether the earlier approvals still count.")
+        assert (await world.events()).count("reviewed") == 1
+        world.slack.faults.clear()
+        await dave.clicks("Approve", shown)
+        await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_a_yes_of_somebody_who_left_makes_no_key(tmp_path: Path) -> None:
+    """Tyk is away when Bob approves, and Bob is deactivated before it is back: no key is made, and everybody reads why."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        world.tyk.faults.away = True
+        await bob.clicks("Approve", shown)
+        await failed(world, EffectKind.ISSUE_KEY)
+        world.slack.workspace.deactivate("bob")
+        await heard(world)
+        world.tyk.faults.clear()
+        await world.pass_time(timedelta(minutes=1))
+        why = "Payments needs 1 approval, and R-1001 has 0 left: bob's no longer counts (their account is deactivated)."
+        ended = await becomes(world.person("carol"), shown, why)
+        assert "Ended" in ended.shown
+        assert why in (await world.person("alice").rung("was ended")).text
+        (refused,) = await of_event(world, "refused")
+        assert refused.details["step"] == "before the key is made"
+        assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_a_yes_of_somebody_who_left_shows_no_token(tmp_path: Path) -> None:
+    """The key is there, Slack takes no edit, and Bob is put out of the group: nobody sees the token, and the key dies."""
+    async with living(tmp_path) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world)
+        world.slack.faults.next(
+            "chat.update", error="fatal_error", times=None, when=lambda args: "your token for" in str(args.get("text"))
+        )
+        await bob.clicks("Approve", shown)
+        await failed(world, EffectKind.DELIVER_TOKEN)
+        world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
+        await heard(world)
+        world.slack.faults.clear()
+        await world.pass_time(timedelta(minutes=1))
+        await becomes(world.person("carol"), shown, "bob's no longer counts (no longer an approver).")
+        await world.told("key deleted")
+        (refused,) = await of_event(world, "refused")
+        assert refused.details["step"] == "before the token is shown"
+        assert tokens(world.person("alice")) == []
+        assert world.tyk.usable_keys() == []
+        assert world.slack.app_errors == []
+
+
+async def test_a_token_that_was_shown_outlasts_its_approver(tmp_path: Path) -> None:
+    """Bob has left long since when Alice's token leaks: she gets another, for the right is the same."""
+    async with living(tmp_path) as world:
+        leaked = await granted(world)
+        world.slack.workspace.deactivate("bob")
+        await heard(world)
+        await replaces(world, "alice", "leaked")
+        assert opens(world, await another_token(world, "alice", leaked))
+        assert world.slack.app_errors == []
+
+
+async def test_a_lead_whom_the_file_names_by_now_decides(tmp_path: Path) -> None:
+    """The leads could decide when Alice asked, and Bob alone may now: he is a lead, so his yes counts, and Carol's does not."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world)
+        _changes(world, "payments", approvers=Audience(users=frozenset({"U0BOB"})))
+        await carol.clicks("Approve", shown)
+        await _refused_with(carol, NOT_AMONG)
+        await bob.clicks("Approve", shown)
+        await world.token_of("alice")
+        assert [entry.details["counted_by"] for entry in await of_event(world, "reviewed")] == ["U0BOB"]
+        assert world.slack.app_errors == []
+
+
+# --- who is who -------------------------------------------------------------------------------------------------------
+
+
+async def test_who_moves_within_the_organisation_approves_no_request_of_their_own(tmp_path: Path) -> None:
+    """Bob asks, moves to another workspace of the same organisation, and is still who asked."""
+    async with living(tmp_path, prepare=_of_one_organisation) as world:
+        bob, shown = world.person("bob"), await _waiting_card(world, "bob")
+        await bob.closes()
+        await _moves(world, "bob")
+        await bob.clicks("Approve", shown)
+        await _refused_with(bob, OWN)
+        await world.person("carol").clicks("Approve", shown)
+        token = await world.token_of("bob")
+        await bob.clicks("Revoke", await status(world, "bob", "Active until"))
+        await dies(world, token)
+        assert world.slack.app_errors == []
+
+
+async def test_who_moves_within_the_organisation_counts_once(tmp_path: Path) -> None:
+    """Carol says yes, moves, and says yes again: one of two."""
+    async with living(tmp_path, prepare=_of_one_organisation) as world:
+        carol, shown = world.person("carol"), await _half_approved(world, "carol")
+        await _moves(world, "carol")
+        await carol.clicks("Approve", shown)
+        await _refused_with(carol, "You already said yes to R-1001.")
+        await world.person("bob").clicks("Approve", shown)
+        await becomes(carol, shown, "Approved by <@U0CAROL> and <@U0BOB>")
+        assert world.slack.app_errors == []
+
+
+async def test_who_moves_within_the_organisation_keeps_what_they_hold(tmp_path: Path) -> None:
+    """Alice moves, and her token is hers to replace."""
+    async with living(tmp_path, prepare=_of_one_organisation) as world:
+        held = await granted(world)
+        await _moves(world, "alice")
+        await replaces(world, "alice", "lost")
+        await another_token(world, "alice", held)
+        assert world.slack.app_errors == []
+
+
+# --- who approves is decided in Slack, too ----------------------------------------------------------------------------
+
+
+async def test_a_change_of_a_group_that_approves_is_in_the_audit(tmp_path: Path) -> None:
+    """Who may edit user groups decides who approves: added and removed are told by name, and nobody's phone rings for it."""
+    async with living(tmp_path) as world:
+        world.slack.workspace.set_group_members("payments-leads", ["alice", "carol", "dave"])
+        world.slack.workspace.set_group_members("payments-devs", ["alice"])
+        await world.told("group changed")
+        (changed,) = await of_event(world, "group changed")
+        assert changed.details == {
+            "group": "S0LEADS",
+            "handle": "payments-leads",
+            "added": ["U0ALICE"],
+            "removed": ["U0BOB"],
+            "apis": ["ledger", "payments"],
+        }
+        told = next(one.text for one in world.person("carol").messages("audit") if "group changed" in one.text)
+        assert "@payments-leads, added <@U0ALICE>, removed <@U0BOB>, approves for ledger, payments" in told
+        assert "<!subteam" not in told
+        assert world.slack.app_errors == []
+
+
+async def test_an_event_that_comes_twice_is_one_change(tmp_path: Path) -> None:
+    """Slack sends an event again where it doubts that it arrived."""
+    async with living(tmp_path) as world:
+        sent: list[dict[str, Any]] = []
+        passed_on = world.slack.workspace.on_event
+
+        def twice(event: dict[str, Any]) -> None:
+            sent.append(event)
+            passed_on(event)
+            passed_on(event)
+
+        world.slack.workspace.on_event = twice
+        world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
+        await heard(world)
+        await world.told("group changed")
+        assert sent
+        assert (await world.events()).count("group changed") == 1
+        assert world.slack.app_errors == []
+
+
+# --- as many as are needed --------------------------------------------------------------------------------------------
 
 
 async def test_what_cannot_reach_its_number_is_refused_when_it_is_asked(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ async def test_who_has_said_yes_is_not_asked_again(tmp_path: Path) -> None:
         await bob.clicks("Approve")
         await lists(bob, NOTHING)
         view = await opens_list(carol)
-        assert "1 of 2 so far: <@U0BOB>." in reads(view)
+        assert "1 of 2 approvals: <@U0BOB>." in reads(view)
         assert labels(view) == ["Approve", "Deny"]
         assert world.slack.app_errors == []
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from bot.core.model import Audience, Rulebook
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.slack.answering import CANNOT_SAY
-from tests.story import REASON, becomes, card, heard, of_event, opens_form, picks_api, reads, status
+from tests.story import (
+    REASON,
+    another_token,
+    becomes,
+    card,
+    granted,
+    heard,
+    of_event,
+    opens_form,
+    picks_api,
+    reads,
+    replaces,
+    status,
+)
 from tests.world import World, living
 
 
@@ -135,6 +150,45 @@ async def test_who_left_the_group_before_the_yes_gets_no_key(tmp_path: Path) -> 
         assert "no longer among those who may ask for Payments." in ring.text
         await world.told("refused")
         assert world.tyk.keys == []
+        assert world.slack.app_errors == []
+
+
+async def test_wider_is_not_narrower(tmp_path: Path) -> None:
+    """Members of #devs could ask when Alice did, and everybody may by now: that she and the bot have left it changes nothing."""
+
+    def a_channel(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.add_channel("devs", id="C0DEVS", members=["alice"])
+
+    def by_channel(text: str) -> str:
+        return text.replace('requesters: ["@payments-devs"]', "requesters: [C0DEVS]", 1)
+
+    async with living(tmp_path, change=by_channel, prepare=a_channel) as world:
+        token = await granted(world)
+        in_force = world.running.worker.ports.in_force
+        wider = replace(in_force.current.rules["payments"], requesters=Audience(everyone=True))
+        in_force.current = Rulebook("wider", {**in_force.current.rules, "payments": wider})
+        world.slack.workspace.leave("alice", "devs")
+        world.slack.workspace.leave("keybot", "devs")
+        await heard(world)
+        await replaces(world, "alice", "lost")
+        await another_token(world, "alice", token)
+        assert world.slack.app_errors == []
+
+
+async def test_who_is_let_in_by_the_file_of_today_is_looked_up_by_it(tmp_path: Path) -> None:
+    """Her group could ask when Alice did, and a channel may by now: its members are looked up before her key is made."""
+
+    def a_channel(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.add_channel("devs", id="C0DEVS", members=["alice"])
+
+    async with living(tmp_path, prepare=a_channel) as world:
+        await world.asks("alice", "payments", plan="standard")
+        shown = await card(world)
+        in_force = world.running.worker.ports.in_force
+        moved = replace(in_force.current.rules["payments"], requesters=Audience(channels=frozenset({"C0DEVS"})))
+        in_force.current = Rulebook("moved", {**in_force.current.rules, "payments": moved})
+        await world.person("bob").clicks("Approve", shown)
+        await world.token_of("alice")
         assert world.slack.app_errors == []
 
 

@@ -204,7 +204,7 @@ async def test_who_said_yes_is_not_reminded(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         shown = await asked(world, api="ledger")
         await world.person("bob").clicks("Approve", shown)
-        await becomes(world.person("bob"), shown, "1 of 2 so far")
+        await becomes(world.person("bob"), shown, "1 of 2 approvals")
         await world.pass_time(timedelta(days=3))
         note = await in_thread(world, shown, "R-1001")
         assert note.text.startswith("<@U0CAROL> and <@U0DAVE>: ")

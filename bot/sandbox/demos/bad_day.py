@@ -177,7 +177,7 @@ class BadDay:
         await who.clicks("Approve", card)
 
         def decided(one: Message) -> bool:
-            return one.ts == card.ts and ("Approve" not in one.labels if last else "so far" in one.shown)
+            return one.ts == card.ts and ("Approve" not in one.labels if last else "1 of 2 approvals" in one.shown)
 
         await who.sees(decided, channel="approvals", timeout=SEEN_WITHIN)
         say(who.name.capitalize(), f"approves {label}")

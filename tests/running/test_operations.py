@@ -1,0 +1,58 @@
+"""What people do, whichever of their ids Slack calls them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.core import lifecycle
+from bot.core.in_force import InForce
+from bot.core.model import Identity, RequestId, RequestState, Rulebook, Verdict
+from bot.core.requests import Asked
+from bot.operations import Operations
+from bot.slack.listeners import _ids_of
+from bot.store.engine import migrate, open_engine
+from bot.store.store import Store
+from tests.core.life import ALICE, BOB, CAROL, DAY, PAYMENTS, Ids
+
+ALICE_ELSEWHERE = replace(ALICE, identity=Identity("T0", "W0ALICE"), also=frozenset({ALICE.identity.user_id}))
+"""Alice as Slack knows her in the whole organisation; her request was made under the workspace's own id."""
+
+REQUEST = RequestId("request-1")
+
+
+@pytest.fixture
+def operations(tmp_path: Path) -> Iterator[Operations]:
+    """Alice asked for Payments, and nobody has decided."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
+    migrate(store.engine)
+    with store.transaction() as tx:
+        asked = Asked(REQUEST, PAYMENTS.plans[0], 7 * DAY, "", "because")
+        tx.apply(lifecycle.submit(asked, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("asked")))
+    yield Operations(store, InForce(Rulebook("digest", {PAYMENTS.name: PAYMENTS})), Ids("later"))
+    store.engine.dispose()
+
+
+async def test_who_asked_withdraws_under_either_id(operations: Operations) -> None:
+    """Slack knows two ids of hers, and she is one person."""
+    outcome = await operations.withdraw(REQUEST, ALICE_ELSEWHERE)
+    assert outcome.refusal is None
+    assert outcome.record.request.state is RequestState.WITHDRAWN
+    assert outcome.record.request.decided_by == ALICE.identity
+
+
+async def test_who_holds_revokes_and_replaces_under_either_id(operations: Operations) -> None:
+    """What she holds is hers."""
+    await operations.review(REQUEST, BOB, Verdict.YES, "", ())
+    await operations.review(REQUEST, CAROL, Verdict.YES, "", ())
+    assert (await operations.may_replace(REQUEST, ALICE_ELSEWHERE)).request.id == REQUEST
+    assert (await operations.may_revoke(REQUEST, replace(ALICE_ELSEWHERE, groups=frozenset()))).request.id == REQUEST
+
+
+def test_an_event_about_somebody_is_about_both_ids() -> None:
+    """What is remembered of them is asked again, under whichever id it was asked about."""
+    assert _ids_of({"id": "U0ADA", "enterprise_user": {"id": "W0ADA"}}) == {"U0ADA", "W0ADA"}
+    assert _ids_of({"id": "U0ADA", "enterprise_user": {}}) == _ids_of({"id": "U0ADA"}) == {"U0ADA"}
