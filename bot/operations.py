@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core import lifecycle, rules
+from bot.core import lifecycle, limits, rules
 from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
@@ -96,9 +96,12 @@ class Operations:
                 tx.rollback()
                 return already
             rule = self._rule_for(form, person)
-            plan = lifecycle.check_form(rule, form.plan, form.lifetime, form.reason)
+            reason = limits.written(form.reason, "reason", limits.MAX_REASON)
+            used_by = limits.written(form.used_by, "used_by", limits.MAX_USED_BY)
+            plan = lifecycle.check_form(rule, form.plan, form.lifetime, reason)
             rules.check_reachable(rule, person.identity, approvers)
-            asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
+            limits.check_room(rule, tx.held(person.identity, rule.name))
+            asked = Asked(form.request_id, plan, form.lifetime, used_by, reason)
             digest = self.rulebook.digest
             return tx.apply(lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id))
 
@@ -219,6 +222,15 @@ class Operations:
 
     async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
         return await self.store.read(lambda tx: tx.standing(who, api))
+
+    async def room(self, who: Identity, rule: Rule) -> Refusal | None:
+        """The reason that somebody may not ask for more of this API now, or None."""
+        held = await self.store.read(lambda tx: tx.held(who, rule.name))
+        try:
+            limits.check_room(rule, held)
+        except Refusal as refusal:
+            return refusal
+        return None
 
     async def holdings(self, who: Person) -> Holdings:
         """What this person asked for and holds, and what waits for their decision."""

@@ -136,6 +136,7 @@ class _Rules:
             lapses_after=terms.request_lapses_after,
             hide_token_after=terms.hide_token_after,
             review_every=terms.review_every,
+            max_active=terms.max_active,
         )
 
     def _ref(self, name: str) -> ApiRef:

@@ -126,6 +126,7 @@ class Rule:
     lapses_after: timedelta
     hide_token_after: timedelta
     review_every: timedelta | None = None
+    max_active: int = 5
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)

@@ -260,6 +260,9 @@ class Answering:
         except modals.StaleView:
             await ack(response_action="update", view=modals.notice("Out of date", self.out_of_date()))
         except Refusal as refusal:
+            if refusal.field is not None:
+                await ack(**errors(view, refusal.field, refusal.text))
+                return
             await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
             await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
         except TooLateError:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.lifecycle import Loss
+from bot.core.limits import MAX_REASON, MAX_USED_BY, tidy
 from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
 from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input
@@ -34,8 +35,7 @@ ACTION_LOSS = "loss"
 
 NEVER_VALUE = "never"
 MAX_OPTIONS = 100
-MAX_REASON = 500
-MAX_USED_BY = 80
+MAX_TIDIED = 10_000  # a text far beyond what any field takes will be refused as it is
 
 
 class StaleView(Exception):
@@ -304,7 +304,7 @@ def _written(values: dict[str, Any], block_id: str, action_id: str) -> str:
     value = answer.get("value")
     if value is not None and not isinstance(value, str):
         raise StaleView(f"no text in {action_id}")
-    return (value or "").strip()
+    return value if value is not None and len(value) > MAX_TIDIED else tidy(value or "")
 
 
 def _fixed_value(shown: list[str], what: str, api: str) -> str | None:

@@ -25,6 +25,7 @@ from tests.story import (
     options,
     picks_api,
     reads,
+    sends_anything,
     status,
 )
 from tests.world import WITHIN, World, living
@@ -343,6 +344,54 @@ async def test_a_form_whose_answer_was_lost_can_be_sent_again(tmp_path: Path) ->
         await alice.sees_view("R-1001")
         assert (await world.events()).count("asked") == 1
         assert world.slack.app_errors == []
+
+
+async def test_more_than_one_person_may_hold_is_refused_in_plain_words(tmp_path: Path) -> None:
+    """The form says it before Alice asks, and says it again when she does; another API is not concerned."""
+
+    def two(text: str) -> str:
+        return text.replace("defaults:\n", "defaults:\n  max_active: 2\n")
+
+    async with living(tmp_path, change=two) as world:
+        alice = world.person("alice")
+        await world.asks("alice", "payments", plan="standard")
+        await alice.closes()
+        await world.person("bob").clicks("Approve", await card(world))
+        await status(world, "alice", "Active until")
+        await world.asks("alice", "payments", plan="standard")
+        await alice.closes()
+        full = "You already have 2 tokens or requests for Payments (R-1001 and R-1002)."
+        outcome = await world.asks("alice", "payments", plan="standard")
+        assert outcome.errors == {"api": f"{full} Revoke or withdraw one of them, then ask again."}
+        assert f"{full} Revoke or withdraw one of them, then ask again. /tyk-key list shows them." in reads(alice.view)
+        await alice.closes()
+        assert (await world.asks("alice", "ledger")).response_action == "update"
+        await alice.closes()
+        await alice.clicks("Withdraw", await status(world, "alice", "needs to approve this.", "R-1002"))
+        await world.told("withdrawn")
+        assert (await world.asks("alice", "payments", plan="standard")).response_action == "update"
+        assert world.slack.app_errors == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("x" * 900_000, "Your reason has 900,000 characters; 500 fit. Please shorten it."),
+        ("y" * 501, "Your reason has 501 characters; 500 fit. Please shorten it."),
+        ("\u200b\u3164 \u2800", "Please say in a few words what you need it for."),
+    ],
+    ids=["900 kB", "one too many", "invisible"],
+)
+async def test_a_reason_that_no_window_of_slacks_would_send(tmp_path: Path, typed: str, said: str) -> None:
+    """What Slack's own window would have kept back is refused at the reason, and nothing is asked for."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", "z")
+        sends_anything(world.slack.workspace.stacks[alice.id][-1], "reason", typed)
+        assert (await alice.submits()).errors == {"reason": said}
+        assert "asked" not in await world.events()
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------
