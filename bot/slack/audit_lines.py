@@ -113,7 +113,10 @@ class _Teller:
                 used_by = self.word("used_by", "used by ")
                 return self.because(self.all(self.by("person"), self.word("plan"), self.lifetime(), used_by), "reason")
             case AuditEvent.REFUSED:
-                return self.because(self.all(self.by("person", "to"), self.word("step")), "why")
+                return self.because(
+                    self.all(self.by("person", "to"), self.word("step"), self.word("times", "times within the hour: ")),
+                    "why",
+                )
             case AuditEvent.REVIEWED:
                 verdict, own = self.word("verdict"), self.details.get("counted_by") == self.details.get("reviewer")
                 counted = "" if own else self.word("counted_by", "counted by ")
