@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from bot.core import lifecycle, limits, rules
+from bot.core import lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
@@ -31,6 +31,7 @@ from bot.store.transaction import Transaction
 
 PAST_SHOWN = 5
 WAITING_SHOWN = 50
+_REFUSED = "refused:"
 UNKNOWN = "This request is not known here any more."
 NOT_REVOKER = "You are not among those who may revoke this."
 
@@ -116,7 +117,8 @@ class Operations:
     async def review(self, request_id: str, reviewer: Person, verdict: Verdict, reason: str) -> Outcome:
         def decide(record: Record, now: datetime) -> Transition:
             in_force = self.rule(record.request.rule.name)
-            return lifecycle.review(record, in_force, reviewer, verdict, reason, now, self._new_id)
+            said = limits.written(reason, "reason", limits.MAX_REASON)
+            return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id)
 
         return await self._change(request_id, decide)
 
@@ -145,7 +147,8 @@ class Operations:
         def decide(record: Record, now: datetime) -> Transition:
             if who is not None and not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
                 raise Refusal(NOT_REVOKER, code="not_approver")
-            return lifecycle.revoke(record, who.identity if who else None, why, now, self._new_id)
+            said = limits.written(why, "reason", limits.MAX_REASON)
+            return lifecycle.revoke(record, who.identity if who else None, said, now, self._new_id)
 
         return await self._change(request_id, decide)
 
@@ -204,12 +207,20 @@ class Operations:
         await self.store.write(work)
 
     async def refused(self, who: Identity, api: str | None, why: str, step: str, request_id: str | None = None) -> None:
-        """Somebody was told no: the audit hears of it, with the request where there is one."""
+        """Somebody was told no: the audit hears of it, with the request where there is one, and with how often where often."""
 
         def work(tx: Transaction) -> None:
+            name = f"{_REFUSED}{who.user_id}"
+            tallies = _tallies(tx.remembered(name))
+            tallies = refusals.count(tallies, f"{request_id or api or ''}: {why}", tx.now)
+            tx.remember(name, [(one.what, one.since.timestamp(), one.times) for one in tallies])
+            counted = tallies[-1]
+            if not counted.is_told:
+                return
             record = tx.record(request_id) if request_id else None
-            line = AuditLine(AuditEvent.REFUSED, who, {"person": who.user_id, "why": why, "step": step})
-            tx.audit(line, record, api=api)
+            times = {"times": counted.times} if counted.times > 1 else {}
+            details = {"person": who.user_id, "why": why, "step": step, **times}
+            tx.audit(AuditLine(AuditEvent.REFUSED, who, details), record, api=api)
 
         await self.store.write(work)
 
@@ -271,3 +282,7 @@ class Operations:
             return Outcome(tx.apply(transition))
 
         return await self.store.write(work)
+
+
+def _tallies(kept: list[tuple[str, float, int]] | None) -> tuple[refusals.Tally, ...]:
+    return tuple(refusals.Tally(what, datetime.fromtimestamp(since, UTC), times) for what, since, times in kept or ())

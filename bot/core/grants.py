@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bot.core import facts, keys, limits, messages, rules
+from bot.core import facts, keys, messages, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
     AuditEvent,
@@ -138,7 +138,6 @@ def revoke(record: Record, who: Identity | None, why: str, now: datetime, new_id
         raise Refusal(f"{record.request.label} was never granted.", code="no_grant")
     if record.grant.state is GrantState.ENDED:
         raise Refusal(f"{record.request.label} has ended already.", code="ended")
-    why = limits.written(why, "reason", limits.MAX_REASON)
     draft = Draft(record, now, new_id)
     draft.say(AuditEvent.REVOKED, who, why=why)
     end(draft, why, who)

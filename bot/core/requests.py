@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.core import grants, limits, messages, rules
+from bot.core import grants, messages, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
     AuditEvent,
@@ -123,7 +123,6 @@ def review(
     earlier = next((one for one in record.reviews if one.reviewer == reviewer.identity), None)
     if earlier is not None and verdict is Verdict.YES and by == earlier.counted_by:
         raise Refusal(f"You already said yes to {request.label}.", code="said_yes")
-    reason = limits.written(reason, "reason", limits.MAX_REASON)
     mine = Review(reviewer.identity, verdict, by, now, reason)
     others = tuple(one for one in record.reviews if one.reviewer != reviewer.identity)
     draft = Draft(record, now, new_id)

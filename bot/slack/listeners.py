@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.response import BoltResponse
 
 from bot import metrics
 from bot.core import members
@@ -15,7 +18,8 @@ from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
 from bot.operations import Operations, Outcome
 from bot.slack import buttons, holdings, modals
-from bot.slack.answering import Answering, Body, Where, fault_id
+from bot.slack.answering import Answering, Body, Where, errors, fault_id
+from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.requesting import Requesting
@@ -25,6 +29,8 @@ log = structlog.get_logger(__name__)
 ACK_LEAVES = (
     0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
 )
+TOO_FAST = "That was too fast for me, so I did nothing. Wait a few seconds, then try again."
+PAID_FOR = frozenset({"block_actions", "view_submission"})
 MEMBERSHIP_EVENTS = (
     "user_change",
     "subteam_members_changed",
@@ -51,9 +57,11 @@ class Listeners:
         self._directory = directory
         self._workspace = workspace
         self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
+        self._budget = Budget(time.monotonic)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace)
 
     def register(self, app: AsyncApp) -> None:
+        app.use(self.within_budget)
         app.command(self._answering.command)(self.on_command)
         app.action(modals.ACTION_API)(self._requesting.on_api_picked)
         app.options(modals.ACTION_API)(self._requesting.on_api_search)
@@ -76,6 +84,31 @@ class Listeners:
         app.action(re.compile(".*"))(self.on_other_action)
         app.view(re.compile(".*"))(self.on_other_view)
         app.error(self.on_error)
+
+    # how fast somebody may go
+
+    async def within_budget(
+        self,
+        ack: AsyncAck,
+        body: Body,
+        next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt gives it by this name
+    ) -> BoltResponse | None:
+        """Before anything is asked of Slack for them: beyond the budget there is an answer, once, and nothing else."""
+        is_command = "command" in body
+        if not (is_command or body.get("type") in PAID_FOR):
+            await next()
+            return None
+        pace = self._budget.spend(_user_of(body))
+        if pace is Spent.WITHIN:
+            await next()
+            return None
+        metrics.INTERACTIONS.labels("any", "too fast").inc()
+        if body.get("type") == "view_submission":  # without a word the form would close as if it had been taken
+            return await ack(**errors(body["view"], "api", TOO_FAST))
+        if pace is Spent.STILL_OVER or not is_command:
+            return await ack()
+        log.warning("person.too_fast", person=_user_of(body))
+        return await ack(text=TOO_FAST)
 
     # the command
 

@@ -13,6 +13,7 @@ from bot.local.slack.client import INCOMPLETE
 from bot.local.slack.journal import Entry
 from bot.sandbox.demos.reading import has_block, token_in
 from bot.slack import answering
+from bot.slack.listeners import TOO_FAST
 from tests.story import (
     REASON,
     becomes,
@@ -249,6 +250,37 @@ async def test_a_fault_after_the_answer_takes_nothing_back(tmp_path: Path) -> No
         assert world.slack.app_errors == []
 
 
+async def test_two_hundred_commands_of_one_person_leave_slack_to_everybody_else(tmp_path: Path) -> None:
+    """A guest hammers: twenty of her commands are looked at, she hears once that it is too fast, and Alice's form opens."""
+    async with living(tmp_path) as world:
+        alice, gwen = world.person("alice"), world.person("gwen")
+        await opens_form(alice)
+        await alice.closes()
+        before = len(world.slack.journal.entries)
+        outcomes = [await gwen.runs("/tyk-key") for _ in range(200)]
+        assert [one.text for one in outcomes if one.text] == [TOO_FAST]
+        assert 20 <= _views_since(world, before).count("views.open") <= 30, "one more a second"
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        await world.told("refused", times=2)
+        assert [one.details.get("times") for one in await of_event(world, "refused")] == [None, 10]
+
+
+async def test_a_form_that_is_sent_too_fast_stays_and_says_so(tmp_path: Path) -> None:
+    """Alice clicks and clicks, and nothing answers; her form does not close as if something had been done."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        for _ in range(40):
+            await alice.picks("api", "ledger")
+        assert (await alice.submits()).errors == {"api": TOO_FAST}
+        assert "asked" not in await world.events()
+
+
 # --- submitting -------------------------------------------------------------------------------------------------------
 
 
@@ -318,7 +350,9 @@ async def test_a_form_sent_twice_is_one_request(tmp_path: Path) -> None:
         await alice.picks("lifetime", "86400")
         second = await alice.submits()
         assert (await first).response_action == second.response_action == "update"
-        assert "R-1001* · Payments, 7 days" in reads(await alice.sees_view("R-1001"))
+        (stored,) = await of_event(world, "asked")  # whichever reached the bot first
+        lifetime = {604800: "7 days", 86400: "1 day"}[stored.details["lifetime"]]
+        assert f"R-1001* · Payments, {lifetime}" in reads(await alice.sees_view("R-1001"))
         await card(world)
         assert (await world.events()).count("asked") == 1
         assert sum("Approve" in one.labels for one in world.person("bob").messages("approvals")) == 1
