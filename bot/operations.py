@@ -32,6 +32,7 @@ from bot.store.transaction import Transaction
 PAST_SHOWN = 5
 WAITING_SHOWN = 50
 _REFUSED = "refused:"
+_REPLACED = "replaced:"
 UNKNOWN = "This request is not known here any more."
 NOT_REVOKER = "You are not among those who may revoke this."
 
@@ -152,12 +153,24 @@ class Operations:
 
         return await self._change(request_id, decide)
 
-    async def replace_token(self, request_id: str, who: Person, loss: Loss) -> Outcome:
+    async def replace_token(self, request_id: str, who: Person, loss: Loss, form_id: str) -> Outcome:
+        """A new token in place of the one they have. A form that was accepted before, however long ago, does nothing more."""
+        name = f"{_REPLACED}{form_id}"
+
         def decide(record: Record, now: datetime) -> Transition:
             in_force = self.rule(record.request.rule.name)
             return lifecycle.replace_token(record, in_force, who, loss, now, self._new_id)
 
-        return await self._change(request_id, decide)
+        def work(tx: Transaction) -> Outcome:
+            record = _known(tx, request_id)  # first: whoever holds it sees which forms were accepted before
+            if tx.remembered(name):
+                return Outcome(record)
+            outcome = self._decide(tx, record, decide)
+            if outcome.refusal is None:
+                tx.remember(name, True)
+            return outcome
+
+        return await self.store.write(work)
 
     async def may_replace(self, request_id: str, who: Person) -> Record:
         """Asked before its form is shown. Raises Refusal."""
@@ -266,22 +279,25 @@ class Operations:
         return not any(one.reviewer == who.identity and one.verdict is Verdict.YES for one in record.reviews)
 
     async def _change(self, request_id: str, decide: Callable[[Record, datetime], Transition]) -> Outcome:
+        return await self.store.write(lambda tx: self._decide(tx, _known(tx, request_id), decide))
+
+    def _decide(self, tx: Transaction, record: Record, decide: Callable[[Record, datetime], Transition]) -> Outcome:
         """Settle what time has decided, then decide. What was settled is stored even where the decision is a no."""
+        settled = lifecycle.settle(record, tx.now, self._new_id)
+        if settled is not None:
+            record = tx.apply(settled)
+        try:
+            transition = decide(record, tx.now)
+        except Refusal as refusal:
+            return Outcome(record, refusal)
+        return Outcome(tx.apply(transition))
 
-        def work(tx: Transaction) -> Outcome:
-            record = tx.record(request_id)
-            if record is None:
-                raise Refusal(UNKNOWN, code="unknown")
-            settled = lifecycle.settle(record, tx.now, self._new_id)
-            if settled is not None:
-                record = tx.apply(settled)
-            try:
-                transition = decide(record, tx.now)
-            except Refusal as refusal:
-                return Outcome(record, refusal)
-            return Outcome(tx.apply(transition))
 
-        return await self.store.write(work)
+def _known(tx: Transaction, request_id: str) -> Record:
+    record = tx.record(request_id)
+    if record is None:
+        raise Refusal(UNKNOWN, code="unknown")
+    return record
 
 
 def _tallies(kept: list[tuple[str, float, int]] | None) -> tuple[refusals.Tally, ...]:

@@ -187,12 +187,15 @@ class Listeners:
         await self._answering.click(ack, body, action["value"], revoke)
 
     async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._answering.open_form(ack, body, action["value"], self._operations.may_replace, modals.replace_form)
+        form_id = secrets.token_urlsafe(16)
+        await self._answering.open_form(
+            ack, body, action["value"], self._operations.may_replace, lambda one: modals.replace_form(one, form_id)
+        )
 
     async def on_replace(self, ack: AsyncAck, body: Body) -> None:
         async def replace_token(person: Person) -> Outcome:
-            request_id, loss = modals.read_replace(body["view"])
-            return await self._operations.replace_token(request_id, person, loss)
+            request_id, loss, form_id = modals.read_replace(body["view"])
+            return await self._operations.replace_token(request_id, person, loss, form_id)
 
         await self._answering.submitted(ack, body, "replace", "loss", replace_token)
 

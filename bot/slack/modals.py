@@ -221,12 +221,16 @@ def _plan_option(plan: Plan) -> Block:
 
 def request_id(view: Mapping[str, Any]) -> str:
     """The id that was minted when the view was opened. Raises StaleView."""
+    return _metadata(view, "request_id")
+
+
+def _metadata(view: Mapping[str, Any], name: str) -> str:
     try:
-        value = json.loads(view["private_metadata"])["request_id"]
+        value = json.loads(view["private_metadata"])[name]
     except (KeyError, TypeError, ValueError) as error:
-        raise StaleView("no request id") from error
+        raise StaleView(f"no {name}") from error
     if not isinstance(value, str) or not value:
-        raise StaleView("no request id")
+        raise StaleView(f"no {name}")
     return value
 
 
@@ -385,8 +389,8 @@ def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:
     return request_id(view), _written(_values(view), "reason", ACTION_REASON)
 
 
-def replace_form(record: Record) -> Block:
-    """A form that asks what happened to the token: that decides when the old one ends."""
+def replace_form(record: Record, form_id: str) -> Block:
+    """A form that asks what happened to the token: that decides when the old one ends. `form_id` is this form's own."""
     request = record.request
     options = [
         option("I lost it", Loss.LOST.value)
@@ -400,15 +404,15 @@ def replace_form(record: Record) -> Block:
         [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],
         submit="Replace",
         callback=CALLBACK_REPLACE,
-        metadata={"request_id": request.id},
+        metadata={"request_id": request.id, "form_id": form_id},
     )
 
 
-def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss]:
-    """The request's id and what happened. Raises StaleView."""
+def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss, str]:
+    """The request's id, what happened, and the form's own id. Raises StaleView."""
     picked = _picked(_values(view), "loss", ACTION_LOSS)
     try:
-        return request_id(view), Loss(picked or "")
+        return request_id(view), Loss(picked or ""), _metadata(view, "form_id")
     except ValueError as error:
         raise StaleView("no such loss") from error
 
