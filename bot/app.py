@@ -6,16 +6,17 @@ import asyncio
 import gc
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import metrics, online_check, web
+from bot import meanings, metrics, online_check, web
 from bot.config import Config, changes, summary
 from bot.config.values import Kind
 from bot.core.in_force import InForce
@@ -163,8 +164,10 @@ async def run(
         keys_by = KeysBy(config.tyk.keys_by)
         url, at_once = config.tyk.dashboard_url, config.tyk.at_once
         dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
-        in_force = InForce(await online_check.rulebook_of(config, slack.directory))
-        rulebook = in_force.current
+        rulebook, doubts = await meanings.rulebook_of(config, slack.directory, store)
+        for complaint in doubts:
+            log.warning("config.doubt", where=str(complaint))
+        in_force = InForce(rulebook)
         await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
 
@@ -189,7 +192,8 @@ async def run(
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         working = asyncio.create_task(worker.run())
-        checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard))
+        tell = partial(meanings.tell, store, chat, config.slack.help_channel, doubts)
+        checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard, tell))
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
@@ -331,8 +335,11 @@ async def _promise_sweep(store: Store) -> None:
     await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
 
 
-async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
+async def _warn(
+    config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard, tell: Callable[[], Awaitable[None]]
+) -> None:
     """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
+    await tell()
     for complaint in await online_check.slack_complaints(config, rulebook, slack.directory, slack.workspace):
         log.warning("config.doubt", where=str(complaint))
     for complaint in await online_check.tyk_complaints(config, rulebook, dashboard):
