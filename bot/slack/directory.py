@@ -71,6 +71,7 @@ class Directory:
         self._people: Cache[str, Person] = Cache(self._look_up, clock, fresh_for=fresh_for, size=people)
         self._groups: Cache[None, _Groups] = Cache(self._load_groups, clock, fresh_for=fresh_for, size=1)
         self._channels: Cache[str, frozenset[str]] = Cache(self._list_members, clock, fresh_for=fresh_for, size=1000)
+        self._shared: Cache[str, bool] = Cache(self._look_who_reads, clock, fresh_for=fresh_for, size=1000)
 
     # --- people
 
@@ -103,6 +104,10 @@ class Directory:
         """The members of a user group; nobody where it is none of ours, or switched off."""
         return (await self._groups.get(None)).members.get(group_id, frozenset())
 
+    async def is_shared_outside(self, channel_id: str) -> bool:
+        """Whether another company can read the channel, or soon can. One that the bot cannot see takes no post either."""
+        return await self._shared.get(channel_id)
+
     async def members_of(self, audience: Audience) -> frozenset[str]:
         """Everybody whom a rule names one way or another; each is still to be gated. `everyone` cannot be listed."""
         if audience.everyone:
@@ -124,6 +129,7 @@ class Directory:
 
     def forget_channel(self, channel_id: str) -> None:
         self._channels.forget(channel_id)
+        self._shared.forget(channel_id)
 
     # --- starting and stopping
 
@@ -165,7 +171,7 @@ class Directory:
 
     async def close(self) -> None:
         """Ends the look-ups that nobody waits for any more."""
-        for cache in (self._people, self._groups, self._channels):
+        for cache in (self._people, self._groups, self._channels, self._shared):
             await cache.close()
 
     # --- asking
@@ -217,6 +223,10 @@ class Directory:
                 break
             cursor = following
         raise CannotSay("endless", f"conversations.members does not come to an end for {channel_id}")
+
+    async def _look_who_reads(self, channel_id: str) -> bool:
+        found = await self.channel(channel_id)
+        return found is not None and found.is_shared_outside
 
     async def _by_email(self, email: str) -> str | None:
         try:
