@@ -37,6 +37,8 @@ MEMBERSHIP_EVENTS = (
     "subteam_updated",
     "member_joined_channel",
     "member_left_channel",
+    "channel_shared",
+    "channel_unshared",
 )
 
 
@@ -221,7 +223,7 @@ class Listeners:
             case "user_change":
                 self._directory.forget_person(event["user"]["id"])
                 await self._see_off(event["user"])
-            case "member_joined_channel" | "member_left_channel":
+            case "member_joined_channel" | "member_left_channel" | "channel_shared" | "channel_unshared":
                 self._directory.forget_channel(event["channel"])
             case _:
                 self._directory.forget_groups()
