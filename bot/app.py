@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import meanings, metrics, online_check, web
 from bot.config import Config, changes, summary
 from bot.config.values import Kind
+from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, sweep_leavers
@@ -33,6 +34,7 @@ from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
+from bot.slack.unhurried import UnhurriedDirectory
 from bot.slack.verification import verified
 from bot.store.engine import migrate, open_engine, sole_worker
 from bot.store.seal import Seal
@@ -78,12 +80,15 @@ async def connected_slack(config: Config, settings: Settings, environ: Mapping[s
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
         needed = frozenset(scopes(config))
         workspace, _granted = await preflight(client, settings.slack_app_token or None, needed)
-        uses_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
-        directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
+        directory = Directory(client, workspace, clock=time.monotonic, uses_groups=_uses_groups(config))
         try:
             yield Slack(client, workspace, directory)
         finally:
             await directory.close()
+
+
+def _uses_groups(config: Config) -> bool:
+    return any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
 
 
 @asynccontextmanager
@@ -193,7 +198,7 @@ async def run(
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         working = asyncio.create_task(worker.run())
         tell = partial(meanings.tell, store, chat, config.slack.help_channel, doubts)
-        checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard, tell))
+        checking = asyncio.create_task(_look_around(config, rulebook, slack, dashboard, tell))
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
@@ -335,12 +340,25 @@ async def _promise_sweep(store: Store) -> None:
     await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
 
 
-async def _warn(
+async def _look_around(
     config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard, tell: Callable[[], Awaitable[None]]
 ) -> None:
-    """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
+    """Beside people, who come first: what they will need is known before they need it, and then the configuration is checked."""
+    await slack.directory.load_channels(rules.named_channels(rulebook.rules))
     await tell()
-    for complaint in await online_check.slack_complaints(config, rulebook, slack.directory, slack.workspace):
+    await asyncio.gather(slack.directory.keep_channels(), _warn(config, rulebook, slack, dashboard))
+
+
+async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
+    """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
+    unhurried = UnhurriedDirectory(
+        slack.client, slack.workspace, clock=time.monotonic, uses_groups=_uses_groups(config)
+    )
+    try:
+        found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)
+    finally:
+        await unhurried.close()
+    for complaint in found:
         log.warning("config.doubt", where=str(complaint))
     for complaint in await online_check.tyk_complaints(config, rulebook, dashboard):
         log.warning("config.doubt", where=str(complaint))

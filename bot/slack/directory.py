@@ -6,6 +6,7 @@ Where Slack cannot say, nobody is anything: `CannotSay`. Nothing stale is ever a
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -27,6 +28,8 @@ V = TypeVar("V")
 PAGE = 1000
 PAGES = 200
 PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
+KEPT_FOR = 600.0
+"""Seconds for which a channel's members are kept known although nobody asks for them."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Directory:
         self._workspace = workspace
         self._uses_groups = uses_groups
         self._within = within
+        self._clock = clock
+        self._fresh_for = fresh_for
+        self._wanted: dict[str, float] = {}
         self._people: Cache[str, Person] = Cache(self._look_up, clock, fresh_for=fresh_for, size=people)
         self._groups: Cache[None, _Groups] = Cache(self._load_groups, clock, fresh_for=fresh_for, size=1)
         self._channels: Cache[str, frozenset[str]] = Cache(self._list_members, clock, fresh_for=fresh_for, size=1000)
@@ -80,6 +86,7 @@ class Directory:
     ) -> Person:
         """Somebody, with all their groups and those of `channels` they are in. Nobody Slack knows is a stranger."""
         named = sorted(channels)
+        self._wanted |= dict.fromkeys(named, self._clock())
         lookups: list[Awaitable[object]] = [self._people.get(user_id, max_age)]
         if self._uses_groups:
             lookups.append(self._groups.get(None, max_age))
@@ -118,6 +125,31 @@ class Directory:
         for channel_id in sorted(audience.channels):
             found |= await self._channels.get(channel_id)
         return frozenset(found)
+
+    # --- known before they are needed
+
+    async def load_channels(self, channels: frozenset[str]) -> None:
+        """The members of these channels, one channel and one page after the other. What Slack cannot say is asked for later."""
+        for channel in sorted(channels):
+            self._wanted[channel] = self._clock()
+            with suppress(CannotSay):
+                await self._channels.get(channel)
+
+    async def keep_channels(self) -> NoReturn:
+        """Ask again, before the answer is too old, for the channels that somebody wanted of late: thousands of members take
+        longer to list than a person may wait."""
+        ahead = self._fresh_for / 2
+        while True:
+            pause = self._fresh_for / 12
+            for channel, wanted_at in sorted(self._wanted.items()):
+                if self._clock() - wanted_at > KEPT_FOR:
+                    del self._wanted[channel]
+                    continue
+                try:
+                    await self._channels.get(channel, ahead)
+                except CannotSay as fault:
+                    pause = max(pause, min(fault.retry_after or 0.0, PATIENCE))
+            await asyncio.sleep(pause)
 
     # --- events
 

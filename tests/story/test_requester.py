@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from bot.local.slack import LocalSlack
 from bot.local.slack.client import INCOMPLETE
 from bot.local.slack.journal import Entry
+from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import has_block, token_in
 from bot.slack import answering
 from bot.slack.listeners import TOO_FAST
@@ -279,6 +281,26 @@ async def test_a_form_that_is_sent_too_fast_stays_and_says_so(tmp_path: Path) ->
             await alice.picks("api", "ledger")
         assert (await alice.submits()).errors == {"api": TOO_FAST}
         assert "asked" not in await world.events()
+
+
+async def test_people_come_before_the_bots_own_checks(tmp_path: Path) -> None:
+    """250 approvers are to be looked at, under Slack's published limits: Alice, who asks just now, is served."""
+
+    def crowd(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        for number in range(250):
+            slack.workspace.add_user(f"lead{number}")
+        leads = [user.id for user in slack.workspace.users.values() if user.name.startswith("lead")]
+        slack.workspace.set_group_members("payments-leads", [*leads, "bob"])
+
+    async with living(tmp_path, prepare=crowd, rate_limits=True) as world:
+        alice = world.person("alice")
+        await world.slack.changes.until(lambda: len(world.slack.journal.calls("users.info")) > 10 or None, WITHIN)
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        assert len(world.slack.journal.calls("users.info")) < 60
+        assert world.slack.app_errors == []
 
 
 # --- submitting -------------------------------------------------------------------------------------------------------
