@@ -303,6 +303,31 @@ async def test_people_come_before_the_bots_own_checks(tmp_path: Path) -> None:
         assert world.slack.app_errors == []
 
 
+async def test_the_members_of_a_large_channel_may_ask_and_are_confirmed_at_once(tmp_path: Path) -> None:
+    """12,000 members take Slack twelve pages of a third of a second: known when Alice needs it, they keep her waiting never."""
+
+    def crowd(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.channel("help").members += [f"U0CROWD{number:05}" for number in range(12_000)]
+        slack.faults.next("conversations.members", latency=0.3, times=None)
+
+    def of_channel(text: str) -> str:
+        return text.replace('requesters: ["@payments-devs"]', "requesters: [C0HELP]")
+
+    async with living(tmp_path, prepare=crowd, change=of_channel) as world:
+        alice, journal = world.person("alice"), world.slack.journal
+
+        def pages() -> int:
+            return sum(one.args["channel"] == "C0HELP" for one in journal.calls("conversations.members"))
+
+        await world.slack.changes.until(lambda: pages() > 12 or None, WITHIN, "the whole list, before anybody needs it")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        assert pages() == 13
+        assert world.slack.app_errors == []
+
+
 # --- submitting -------------------------------------------------------------------------------------------------------
 
 
