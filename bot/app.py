@@ -6,18 +6,20 @@ import asyncio
 import gc
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import metrics, online_check, web
+from bot import meanings, metrics, online_check, web
 from bot.config import Config, changes, summary
 from bot.config.values import Kind
+from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, sweep_leavers
@@ -33,6 +35,7 @@ from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
+from bot.slack.unhurried import UnhurriedDirectory
 from bot.slack.verification import verified
 from bot.store import ledger
 from bot.store.engine import check_ready, migrate, open_engine, sole_worker, told_in_a_sentence
@@ -52,7 +55,6 @@ LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 COMMAND_IDLES_FOR = 3600
 TICK = 1.0
-_NAMES, _MOVED = "names", "names moved"
 
 
 class SocketLostError(Exception):
@@ -81,15 +83,17 @@ async def connected_slack(config: Config, settings: Settings, environ: Mapping[s
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
         needed = frozenset(scopes(config))
         workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
-        names_groups = any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
-        uses_groups = (
-            names_groups or "usergroups:read" in granted
-        )  # a request's own rule may name what the file no longer does
+        # A request's own rule may name groups that the file no longer does.
+        uses_groups = _uses_groups(config) or "usergroups:read" in granted
         directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
         try:
             yield Slack(client, workspace, directory)
         finally:
             await directory.close()
+
+
+def _uses_groups(config: Config) -> bool:
+    return any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
 
 
 @asynccontextmanager
@@ -171,8 +175,10 @@ async def run(
         keys_by = KeysBy(config.tyk.keys_by)
         url, at_once = config.tyk.dashboard_url, config.tyk.at_once
         dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
-        in_force = InForce(config.rulebook(await _names(store, config, slack.directory)))
-        rulebook = in_force.current
+        rulebook, doubts = await meanings.rulebook_of(config, slack.directory, store)
+        for complaint in doubts:
+            log.warning("config.doubt", where=str(complaint))
+        in_force = InForce(rulebook)
         await _remember_place(store, config, settings)
         await _warn_of_lost_tokens(store, Seal(settings.seal_keys))
         await _tell_of_changes(store, rulebook)
@@ -202,7 +208,8 @@ async def run(
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         working = {asyncio.create_task(worker.run()), asyncio.create_task(token.watch())}
-        checking = asyncio.create_task(_warn(config, rulebook, slack, dashboard))
+        tell = partial(meanings.tell, store, chat, config.slack.help_channel, doubts)
+        checking = asyncio.create_task(_look_around(config, rulebook, slack, dashboard, tell))
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
@@ -319,27 +326,6 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
 
 
-async def _names(store: Store, config: Config, directory: Directory) -> dict[str, str]:
-    """The ids of the handles and addresses in the file. What Slack gave to somebody else since they were looked up first is told,
-    and not followed."""
-    found = await online_check.meanings(config, directory)
-
-    def work(tx: Transaction) -> tuple[dict[str, str], tuple[online_check.Moved, ...]]:
-        names, moved = online_check.moved(config, tx.remembered(_NAMES) or {}, found)
-        told = tx.remembered(_MOVED) or []
-        for one in moved:
-            if str(one) not in told:
-                tx.audit(AuditLine(AuditEvent.NAME_MOVED, None, asdict(one)), None)
-        tx.remember(_NAMES, names)
-        tx.remember(_MOVED, [str(one) for one in moved])
-        return names, moved
-
-    names, moved = await store.write(work)
-    for one in moved:
-        log.warning("config.name_moved", what=str(one))
-    return names
-
-
 async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
     """A configuration that differs from the last one is a line in the audit: who gained what must be seen."""
     now = summary(rulebook)
@@ -377,9 +363,25 @@ async def _promise_sweep(store: Store) -> None:
     await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
 
 
+async def _look_around(
+    config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard, tell: Callable[[], Awaitable[None]]
+) -> None:
+    """Beside people, who come first: what they will need is known before they need it, and then the configuration is checked."""
+    await slack.directory.load_channels(rules.named_channels(rulebook.rules))
+    await tell()
+    await asyncio.gather(slack.directory.keep_channels(), _warn(config, rulebook, slack, dashboard))
+
+
 async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
     """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
-    for complaint in await online_check.slack_complaints(config, rulebook, slack.directory, slack.workspace):
+    unhurried = UnhurriedDirectory(
+        slack.client, slack.workspace, clock=time.monotonic, uses_groups=_uses_groups(config)
+    )
+    try:
+        found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)
+    finally:
+        await unhurried.close()
+    for complaint in found:
         log.warning("config.doubt", where=str(complaint))
     for complaint in await online_check.tyk_complaints(config, rulebook, dashboard):
         log.warning("config.doubt", where=str(complaint))

@@ -133,6 +133,10 @@ def _add_mending(add: Adding) -> None:
     retrying = add("retry", mending.retry, "Take up again what was parked.")
     retrying.add_argument("ids", nargs="*", metavar="R-NUMBER|ID", help="all of a request, or one by its id")
     retrying.add_argument("--all", action="store_true", help="whatever is parked")
+    accepting = add(
+        "accept", mending.accept, "Take a handle or an address of config.yaml for what it means in Slack now."
+    )
+    accepting.add_argument("name", metavar="@HANDLE|E-MAIL")
     denying = add("deny", mending.deny, "Deny a request that waits for a decision.")
     denying.add_argument("number", metavar="R-NUMBER")
     denying.add_argument("--reason", required=True, metavar="TEXT", help="the requester reads it")
@@ -147,7 +151,7 @@ def _add_mending(add: Adding) -> None:
     ending.add_argument("--reason", default="revoked by an operator", metavar="TEXT", help="the holder reads it")
     ending.add_argument("--yes", action="store_true", help="do not ask")
     resealing = add("reseal", mending.reseal, "Seal the tokens that are held with the newest of SEAL_KEYS.")
-    for one in (retrying, denying, ending, resealing):
+    for one in (retrying, accepting, denying, ending, resealing):
         one.add_argument("--as", dest="by", metavar="NAME", help="who you are, for the audit; else your user and host")
 
 

@@ -24,6 +24,8 @@ EVENTS: dict[str, str] = {
     "subteam_updated": "usergroups:read",
     "member_joined_channel": "channels:read",
     "member_left_channel": "channels:read",
+    "channel_shared": "channels:read",
+    "channel_unshared": "channels:read",
 }
 """Every event that may be subscribed to, and the scope it needs."""
 

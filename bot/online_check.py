@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from bot.config import Complaint, Config, Kind, Mention
-from bot.core import members
+from bot.core import members, rules
 from bot.core.faults import Fault
 from bot.core.model import Audience, Rule, Rulebook, Workspace
 from bot.slack.directory import ChannelFacts, Directory
@@ -32,34 +31,6 @@ async def meanings(config: Config, directory: Directory) -> dict[str, str]:
     handles = {mention.text for mention in mentions if mention.kind is Kind.GROUP_HANDLE}
     emails = {mention.text for mention in mentions if mention.kind is Kind.EMAIL}
     return await directory.resolve(handles, emails)
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A handle or an address that Slack has given to another group or person since it was looked up first; `means` is empty
-    where nobody has it now."""
-
-    name: str
-    meant: str
-    means: str
-
-    def __str__(self) -> str:
-        stands = f"it still stands for {self.meant} here"
-        if not self.means:
-            return f"{self.name} meant {self.meant}, and Slack does not know it any more: {stands}. Correct the file."
-        now = f"{self.name} meant {self.meant} and means {self.means} in Slack now: {stands}"
-        return f"{now}. If the new one is meant, write {self.means} into the file."
-
-
-def moved(
-    config: Config, before: Mapping[str, str], now: Mapping[str, str]
-) -> tuple[dict[str, str], tuple[Moved, ...]]:
-    """What each name stands for: what it meant when it was looked up first, for as long as the file has it; and which of them
-    Slack has given to somebody else since. Whoever may rename a group must not become an approver by it."""
-    named = {mention.text for mention in config.mentions()}
-    kept = {name: meant for name, meant in before.items() if name in named}
-    strayed = [Moved(name, meant, now.get(name, "")) for name, meant in kept.items() if now.get(name) != meant]
-    return {**now, **kept}, tuple(sorted(strayed, key=lambda one: one.name))
 
 
 async def slack_complaints(
@@ -162,12 +133,17 @@ def _channel_trouble(channel: ChannelFacts | None) -> str | None:
     return None
 
 
+def _hardest(rule: Rule) -> Rule:
+    """The rule as it holds for that of its plans which needs the most approvals."""
+    return max((rules.for_plan(rule, plan) for plan in rule.plans), key=lambda one: one.approvals, default=rule)
+
+
 async def _unreachable(
     config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
 ) -> AsyncIterator[Complaint]:
     """Rules whose approvers are fewer than the yeses they need; equal audiences are counted once."""
     counted: dict[Audience, int] = {}
-    reviewed = [rule for rule in rulebook.rules.values() if rule.approvals]
+    reviewed = [rule for rule in map(_hardest, rulebook.rules.values()) if rule.approvals]
     for rule in sorted(
         reviewed, key=lambda rule: -rule.approvals
     ):  # the first of an audience counts for those after it

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from bot.core import lifecycle, rules
+from bot.core import lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
@@ -32,7 +32,10 @@ from bot.store.store import Store
 from bot.store.transaction import Transaction
 
 PAST_SHOWN = 5
+OWN_SHOWN = 50
 WAITING_SHOWN = 50
+_REFUSED = "refused:"
+_REPLACED = "replaced:"
 UNKNOWN = "This request is not known here any more."
 NOT_REVOKER = "You are not among those who may revoke this."
 
@@ -62,13 +65,14 @@ class Outcome:
 class Holdings:
     """One person's own requests and keys that stand, those that are over, and the requests of others that wait for them.
 
-    `more`: there are requests that wait beyond those that were looked at.
+    `more_own` and `more_awaiting`: there are others beyond those that were looked at.
     """
 
     standing: tuple[Record, ...]
     past: tuple[Record, ...]
     awaiting: tuple[Record, ...]
-    more: bool = False
+    more_own: bool = False
+    more_awaiting: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,14 @@ class Operations:
                 tx.rollback()
                 return already
             rule, offered = self._rule_for(form, person)
-            plan = lifecycle.check_form(offered, form.plan, form.lifetime, form.reason)
+            reason = limits.written(form.reason, "reason", limits.MAX_REASON)
+            used_by = limits.written(form.used_by, "used_by", limits.MAX_USED_BY)
+            plan = lifecycle.check_form(offered, form.plan, form.lifetime, reason)
             plan = replace(plan, terms=form.terms)
             rule = rules.for_plan(rule, plan).with_plan(plan)
             rules.check_reachable(rule, person.identity, approvers)
-            asked = Asked(form.request_id, plan, form.lifetime, form.used_by.strip(), form.reason.strip())
+            limits.check_room(rule, tx.held(person.identity, rule.name))
+            asked = Asked(form.request_id, plan, form.lifetime, used_by, reason)
             digest = self.rulebook.digest
             return tx.apply(lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id))
 
@@ -135,7 +142,8 @@ class Operations:
 
         def decide(record: Record, now: datetime) -> Transition:
             in_force = self.rule(record.request.rule.name)
-            return lifecycle.review(record, in_force, reviewer, verdict, reason, now, self._new_id)
+            said = limits.written(reason, "reason", limits.MAX_REASON)
+            return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id)
 
         return await self._change(request_id, decide, approvers)
 
@@ -163,16 +171,29 @@ class Operations:
         def decide(record: Record, now: datetime) -> Transition:
             if who is not None and not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
                 raise Refusal(NOT_REVOKER, code="not_approver")
-            return lifecycle.revoke(record, _known_as(record, who) if who else None, why, now, self._new_id)
+            said = limits.written(why, "reason", limits.MAX_REASON)
+            return lifecycle.revoke(record, _known_as(record, who) if who else None, said, now, self._new_id)
 
         return await self._change(request_id, decide)
 
-    async def replace_token(self, request_id: str, who: Person, loss: Loss) -> Outcome:
+    async def replace_token(self, request_id: str, who: Person, loss: Loss, form_id: str) -> Outcome:
+        """A new token in place of the one they have. A form that was accepted before, however long ago, does nothing more."""
+        name = f"{_REPLACED}{form_id}"
+
         def decide(record: Record, now: datetime) -> Transition:
             in_force = self.rule(record.request.rule.name)
             return lifecycle.replace_token(record, in_force, who, loss, now, self._new_id)
 
-        return await self._change(request_id, decide)
+        def work(tx: Transaction) -> Outcome:
+            record = _known(tx, request_id)  # first: whoever holds it sees which forms were accepted before
+            if tx.remembered(name):
+                return Outcome(record)
+            outcome = self._decide(tx, record, decide)
+            if outcome.refusal is None:
+                tx.remember(name, True)
+            return outcome
+
+        return await self.store.write(work)
 
     async def may_replace(self, request_id: str, who: Person) -> Record:
         """Asked before its form is shown. Raises Refusal."""
@@ -242,12 +263,20 @@ class Operations:
         await self.store.write(work)
 
     async def refused(self, who: Identity, api: str | None, why: str, step: str, request_id: str | None = None) -> None:
-        """Somebody was told no: the audit hears of it, with the request where there is one."""
+        """Somebody was told no: the audit hears of it, with the request where there is one, and with how often where often."""
 
         def work(tx: Transaction) -> None:
+            name = f"{_REFUSED}{who.user_id}"
+            tallies = _tallies(tx.remembered(name))
+            tallies = refusals.count(tallies, f"{request_id or api or ''}: {why}", tx.now)
+            tx.remember(name, [(one.what, one.since.timestamp(), one.times) for one in tallies])
+            counted = tallies[-1]
+            if not counted.is_told:
+                return
             record = tx.record(request_id) if request_id else None
-            line = AuditLine(AuditEvent.REFUSED, who, {"person": who.user_id, "why": why, "step": step})
-            tx.audit(line, record, api=api)
+            times = {"times": counted.times} if counted.times > 1 else {}
+            details = {"person": who.user_id, "why": why, "step": step, **times}
+            tx.audit(AuditLine(AuditEvent.REFUSED, who, details), record, api=api)
 
         await self.store.write(work)
 
@@ -261,6 +290,15 @@ class Operations:
     async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
         return await self.store.read(lambda tx: tx.standing(who, api))
 
+    async def room(self, who: Identity, rule: Rule) -> Refusal | None:
+        """The reason that somebody may not ask for more of this API now, or None."""
+        held = await self.store.read(lambda tx: tx.held(who, rule.name))
+        try:
+            limits.check_room(rule, held)
+        except Refusal as refusal:
+            return refusal
+        return None
+
     async def holdings(self, who: Person) -> Holdings:
         """What this person asked for and holds, and what waits for their decision."""
         named = self.rulebook.rules.items()
@@ -269,8 +307,9 @@ class Operations:
         def work(tx: Transaction) -> Holdings:
             waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))
             awaiting = tuple(record for record in waiting[:WAITING_SHOWN] if self._awaits(record, who))
-            mine, past = tx.standing(who.identity), tx.past(who.identity, PAST_SHOWN)
-            return Holdings(mine, past, awaiting, more=len(waiting) > WAITING_SHOWN)
+            mine, past = tx.standing(who.identity, limit=OWN_SHOWN + 1), tx.past(who.identity, PAST_SHOWN)
+            more_own, more_awaiting = len(mine) > OWN_SHOWN, len(waiting) > WAITING_SHOWN
+            return Holdings(mine[:OWN_SHOWN], past, awaiting, more_own=more_own, more_awaiting=more_awaiting)
 
         return await self.store.read(work)
 
@@ -286,30 +325,43 @@ class Operations:
     async def _change(
         self, request_id: str, decide: Callable[[Record, datetime], Transition], approvers: Sequence[Approver] = ()
     ) -> Outcome:
+        return await self.store.write(lambda tx: self._decide(tx, _known(tx, request_id), decide, approvers))
+
+    def _decide(
+        self,
+        tx: Transaction,
+        record: Record,
+        decide: Callable[[Record, datetime], Transition],
+        approvers: Sequence[Approver] = (),
+    ) -> Outcome:
         """Settle what time has decided and count again the approvals of `approvers`, then decide. The first two are stored even
         where the decision is a no."""
+        settled = lifecycle.settle(record, tx.now, self._new_id)
+        if settled is not None:
+            record = tx.apply(settled)
+        in_force = self.rule(record.request.rule.name)
+        recounted = lifecycle.recount(record, in_force, approvers, tx.now, self._new_id)
+        if recounted is not None:
+            record = tx.apply(recounted)
+        try:
+            transition = decide(record, tx.now)
+        except Refusal as refusal:
+            return Outcome(record, refusal)
+        return Outcome(tx.apply(transition))
 
-        def work(tx: Transaction) -> Outcome:
-            record = tx.record(request_id)
-            if record is None:
-                raise Refusal(UNKNOWN, code="unknown")
-            settled = lifecycle.settle(record, tx.now, self._new_id)
-            if settled is not None:
-                record = tx.apply(settled)
-            in_force = self.rule(record.request.rule.name)
-            recounted = lifecycle.recount(record, in_force, approvers, tx.now, self._new_id)
-            if recounted is not None:
-                record = tx.apply(recounted)
-            try:
-                transition = decide(record, tx.now)
-            except Refusal as refusal:
-                return Outcome(record, refusal)
-            return Outcome(tx.apply(transition))
 
-        return await self.store.write(work)
+def _known(tx: Transaction, request_id: str) -> Record:
+    record = tx.record(request_id)
+    if record is None:
+        raise Refusal(UNKNOWN, code="unknown")
+    return record
 
 
 def _known_as(record: Record, who: Person) -> Identity:
     """This person under the id that the record has for its requester, where they are the requester."""
     requester = record.request.requester
     return requester if who.is_same(requester) else who.identity
+
+
+def _tallies(kept: list[tuple[str, float, int]] | None) -> tuple[refusals.Tally, ...]:
+    return tuple(refusals.Tally(what, datetime.fromtimestamp(since, UTC), times) for what, since, times in kept or ())

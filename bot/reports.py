@@ -14,7 +14,21 @@ from bot.core.model import Effect, Identity, Key, Message, Record, Review
 from bot.store.ledger import Holding
 from bot.store.transaction import AuditEntry
 
-KEYS = ("request", "api", "plan", "person", "name", "used_by", "state", "since", "until", "keys", "approved_by", "rule")
+KEYS = (
+    "request",
+    "api",
+    "plan",
+    "opens",
+    "person",
+    "name",
+    "used_by",
+    "state",
+    "since",
+    "until",
+    "keys",
+    "approved_by",
+    "rule",
+)
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
 MEASURED = 500
 REQUESTS = ("request", "api", "person", "state", "asked", "stuck")
@@ -28,6 +42,7 @@ def key_row(held: Holding) -> Row:
         "request": f"R-{held.number}",
         "api": held.api,
         "plan": held.plan,
+        "opens": " ".join(held.opens),
         "person": held.user_id,
         "name": held.name,
         "used_by": held.used_by,

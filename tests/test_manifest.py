@@ -38,6 +38,10 @@ def test_scopes_are_explained() -> None:
     assert set(EVENTS.values()) <= SCOPES.keys()
 
 
+SHARING = ("channel_shared", "channel_unshared")
+"""Heard whatever the configuration names: cards go into channels, and nobody else may read them."""
+
+
 def test_least_scopes() -> None:
     """People named by id need neither the user groups' scope nor that of e-mail addresses."""
     assert scopes(naming("U0ALICE")) == [
@@ -48,7 +52,7 @@ def test_least_scopes() -> None:
         "channels:read",
         "groups:read",
     ]
-    assert events(naming("everyone")) == ["user_change"]
+    assert events(naming("everyone")) == ["user_change", *SHARING]
 
 
 @pytest.mark.parametrize("approver", ["@leads", "S0LEADS"])
@@ -56,7 +60,7 @@ def test_groups(approver: str) -> None:
     """User groups, by handle or id, bring their scope and the events that tell of their members."""
     named = naming("everyone", approver)
     assert "usergroups:read" in scopes(named)
-    assert events(named) == ["user_change", "subteam_members_changed", "subteam_updated"]
+    assert events(named) == ["user_change", "subteam_members_changed", "subteam_updated", *SHARING]
 
 
 def test_emails() -> None:
@@ -66,7 +70,7 @@ def test_emails() -> None:
 
 def test_channels_among_requesters() -> None:
     """Joining and leaving a channel is listened to only where a channel's members may ask."""
-    assert events(naming("C0DEVS")) == ["user_change", "member_joined_channel", "member_left_channel"]
+    assert events(naming("C0DEVS")) == ["user_change", "member_joined_channel", "member_left_channel", *SHARING]
 
 
 def test_socket_mode() -> None:

@@ -100,6 +100,7 @@ async def living(
     database_url: str | None = None,
     prepare: Callable[[LocalSlack, LocalTyk], Any] = lambda _slack, _tyk: None,
     restored: bool = False,
+    rate_limits: bool = False,
     **environ: str,
 ) -> AsyncIterator[World]:
     """A world with the bot in it, ready. `change` edits the sandbox's configuration first."""
@@ -108,7 +109,7 @@ async def living(
     def clock() -> float:
         return time.time() + sum(length.total_seconds() for length in later)
 
-    async with sandbox_world(sorted(manifest.SCOPES), clock=clock, rate_limits=False) as place:
+    async with sandbox_world(sorted(manifest.SCOPES), clock=clock, rate_limits=rate_limits) as place:
         prepare(place.slack, place.tyk)
         loaded = config.parse(change(place.config()))
         given = place.environ() | {

@@ -1,4 +1,4 @@
-"""`retry`, `deny` and `reseal`: an operator's decisions about what is stuck, what waits and what seals."""
+"""`retry`, `accept`, `deny` and `reseal`: an operator's decisions about what is stuck, named, waiting and sealed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from bot import app, settings
+from bot import app, meanings, settings
 from bot.commands import words
 from bot.commands.looking import database
 from bot.commands.operator import Operator
@@ -41,6 +41,19 @@ def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effec
     if not found:
         raise UsageError(f"Nothing parked has such an id: {word}. `tyk-key-bot requests` shows what is parked.")
     return found
+
+
+def accept(arguments: argparse.Namespace, environ: Any) -> int:
+    """Forget what a name of the file meant first, so that the next start takes it for what Slack says then."""
+    name, operator = arguments.name, Operator.named(arguments.by)
+    with app.command_store(database(environ)) as store, store.transaction() as tx:
+        old = meanings.accept(tx, name)
+        if old is not None:
+            operator.accepted(tx, name, old)
+    if old is None:
+        raise UsageError(f"No bot has started with a name such as {name!r}: write it as config.yaml does.")
+    print(f"{name} no longer means {old}. Start the bot again, and it means what Slack says then.")
+    return 0
 
 
 def deny(arguments: argparse.Namespace, environ: Any) -> int:

@@ -66,6 +66,9 @@ class Operator:
     def resealed(self, tx: Transaction, tokens: int) -> None:
         tx.audit(self._line(AuditEvent.RESEALED, tokens=tokens), None)
 
+    def accepted(self, tx: Transaction, name: str, meant: str) -> None:
+        tx.audit(self._line(AuditEvent.NAME_ACCEPTED, name=name, meant=meant), None)
+
     def _line(self, event: AuditEvent, **details: Any) -> AuditLine:
         return AuditLine(event, None, {**details, "operator": self.name})
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from bot.config.document import ConfigError, Position, Positions, Trail
+from bot.config.document import Complaint, ConfigError, Position, Positions, Trail
 from bot.config.entries import Entry, PlanEntry, limits_of
 from bot.config.sections import SINGLE_PLAN, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
@@ -95,6 +95,38 @@ class Config:
         rules = _Rules(self, names)
         return Rulebook(self.digest, {name: rules.rule(name) for name in self.apis})
 
+    def in_force(self, names: Mapping[str, str]) -> tuple[Rulebook, tuple[Complaint, ...]]:
+        """The rules as far as they hold without the names that are not among `names`, and what is left out.
+
+        An entry that nobody is left to decide is out of force: its requests wait, its grants end in time.
+        """
+        unknown = {
+            mention.text: mention
+            for mention in reversed(self.mentions())
+            if mention.kind in (Kind.GROUP_HANDLE, Kind.EMAIL) and mention.text not in names
+        }
+        rules = _Rules(self, names)
+        made = {name: rules.rule(name) for name in self.apis}
+        out = {name for name, rule in made.items() if unknown and _is_left_alone(rule)}
+        complaints = [one.where.complaint(f"{_unresolved(one)}: left out") for one in unknown.values()]
+        complaints += [self._at_approvers(name).complaint(_left_alone(name)) for name in sorted(out)]
+        kept = {name: rule for name, rule in made.items() if name not in out}
+        return Rulebook(self.digest, kept), tuple(sorted(complaints))
+
+    def _at_approvers(self, name: str) -> Position:
+        return self.place(("apis", name, "approvers") if self.apis[name].approvers else ("defaults", "approvers"))
+
+
+def _is_left_alone(rule: Rule) -> bool:
+    """Too few are left for the approvals that it needs, as far as the file tells, or nobody to ask about what has no end."""
+    if rule.approvers.groups:
+        return False
+    return len(rule.approvers.users) < max(rule.approvals, int(None in rule.lifetimes))
+
+
+def _left_alone(name: str) -> str:
+    return f"`{name}` is out of force: nobody is left who could decide. Its requests wait until `approvers` is mended"
+
 
 def _unresolved(mention: Mention) -> str:
     what = "a user group" if mention.kind is Kind.GROUP_HANDLE else "the e-mail address of a member"
@@ -136,6 +168,7 @@ class _Rules:
             lapses_after=terms.request_lapses_after,
             hide_token_after=terms.hide_token_after,
             review_every=terms.review_every,
+            max_active=terms.max_active,
         )
 
     def _ref(self, name: str) -> ApiRef:
@@ -173,7 +206,7 @@ class _Rules:
 
     def _looked_up(self, names: tuple[Name, ...]) -> Audience:
         def ids(*kinds: Kind) -> frozenset[str]:
-            return frozenset(self._names.get(name.text, name.text) for name in names if name.kind in kinds)
+            return frozenset(id_ for name in names if name.kind in kinds and (id_ := self._id_of(name)) is not None)
 
         return Audience(
             everyone=bool(ids(Kind.EVERYONE)),
@@ -181,6 +214,9 @@ class _Rules:
             users=ids(Kind.USER, Kind.EMAIL),
             channels=ids(Kind.CHANNEL),
         )
+
+    def _id_of(self, name: Name) -> str | None:
+        return self._names.get(name.text) if name.kind in (Kind.GROUP_HANDLE, Kind.EMAIL) else name.text
 
 
 # --- the digest -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from bot.config.values import (
     LapsesAfter,
     Lifetimes,
     Link,
+    MaxActive,
     Reason,
     ReviewEvery,
     Sentence,
@@ -74,6 +75,7 @@ class Terms(Section):
     request_lapses_after: LapsesAfter = Field(timedelta(days=7), json_schema_extra={"default": "7d"})
     hide_token_after: HideAfter = Field(timedelta(days=1), json_schema_extra={"default": "1d"})
     review_every: ReviewEvery | None = None
+    max_active: MaxActive = 5
     limits: LimitsGiven = LimitsSection(rate=1000, per=1, quota_max=-1, quota_renewal_rate=60)
 
 
@@ -142,6 +144,7 @@ class ApiSection(Section):
     request_lapses_after: LapsesAfter | None = None
     hide_token_after: HideAfter | None = None
     review_every: ReviewEvery | None = None
+    max_active: MaxActive | None = None
     limits: LimitsGiven | None = None
 
 

@@ -31,7 +31,6 @@ RESERVED = frozenset(
         "auditors",
         "delivery",
         "rotation_overlap",
-        "max_active",
         "remind_approvers_after",
         "offboarding_grace",
     }

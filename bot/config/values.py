@@ -264,6 +264,14 @@ Lifetimes = Annotated[
 Reason = Annotated[
     Literal["required", "optional"], Field(description="whether a requester must say what the token is for")
 ]
+MaxActive = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1000,
+        description="how many requests that wait and tokens that work one person may have for one API; from 1 to 1000",
+    ),
+]
 LapsesAfter = Annotated[
     Duration,
     AfterValidator(_between("1m", "90d")),

@@ -192,6 +192,7 @@ class Rule:
     lapses_after: timedelta
     hide_token_after: timedelta
     review_every: timedelta | None = None
+    max_active: int = 5
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)
@@ -526,7 +527,7 @@ class AuditEvent(StrEnum):
     RESTORED = "restored"
     RESEALED = "resealed"
     GROUP_CHANGED = "group changed"
-    NAME_MOVED = "name moved"
+    NAME_ACCEPTED = "name accepted"
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,13 @@ class Answering:
             return modals.notice("Not available", refusal.text)
         found = await self._operations.holdings(person)
         return holdings.view(
-            found.standing, found.past, found.awaiting, command=self.command, help_channel=self.help_channel
+            found.standing,
+            found.past,
+            found.awaiting,
+            command=self.command,
+            help_channel=self.help_channel,
+            more_own=found.more_own,
+            more_awaiting=found.more_awaiting,
         )
 
     async def refresh(self, user_id: str, view_id: str | None) -> None:
@@ -274,6 +280,9 @@ class Answering:
         except modals.StaleView:
             await ack(response_action="update", view=modals.notice("Out of date", self.out_of_date()))
         except Refusal as refusal:
+            if refusal.field is not None:
+                await ack(**errors(view, refusal.field, refusal.text))
+                return
             await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
             await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
         except TooLateError:

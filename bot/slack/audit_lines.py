@@ -129,7 +129,10 @@ class _Teller:
                     "reason",
                 )
             case AuditEvent.REFUSED:
-                return self.because(self.all(self.by("person", "to"), self.word("step")), "why")
+                return self.because(
+                    self.all(self.by("person", "to"), self.word("step"), self.word("times", "times within the hour: ")),
+                    "why",
+                )
             case AuditEvent.REVIEWED:
                 verdict, own = self.word("verdict"), self.details.get("counted_by") == self.details.get("reviewer")
                 counted = "" if own else self.word("counted_by", "counted by ")
@@ -185,9 +188,8 @@ class _Teller:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:
                 return self.group_changed()
-            case AuditEvent.NAME_MOVED:
-                means = self.word("means", "now ") or "now unknown"
-                return self.all(self.word("name"), means, self.word("meant", "kept to "))
+            case AuditEvent.NAME_ACCEPTED:
+                return self.all(self.word("name"), self.word("meant", "no longer "))
             case _:
                 assert_never(event)
 

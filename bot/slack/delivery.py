@@ -25,6 +25,7 @@ from bot.core.outages import Outage, Side
 from bot.slack import audit_lines, messages, notifications
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+from bot.slack.privacy import Privacy
 
 _NO_THREAD = frozenset({"cannot_reply_to_message", "thread_locked", "thread_not_found"})
 """Codes with which a reply is refused: what was to stand under the card is said in the channel then."""
@@ -58,8 +59,10 @@ class Delivery:
         self._workspace = workspace
         self._in_force = in_force
         self._help_channel = help_channel
+        self._privacy = Privacy(directory, chat, help_channel)
 
     async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+        await self._privacy.check(message.target or self._help_channel)
         reminds = message.topic in (Topic.STILL_WAITING, Topic.LAST_CHANCE)
         undecided = await self._undecided(record) if reminds else ()
         body = messages.post(record, message, help_channel=self._help_channel, undecided=undecided, why=why)
@@ -86,6 +89,7 @@ class Delivery:
 
     async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
         assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact
+        await self._privacy.check(message.channel)
         body = messages.show(record, message, help_channel=self._help_channel, stuck=stuck, late=late)
         await self._chat.update(message.channel, message.ts, body.text, body.blocks)
 
@@ -98,6 +102,7 @@ class Delivery:
         await self._chat.delete(channel, ts)
 
     async def post_audit(self, channel: str, entries: Sequence[Entry]) -> int:
+        await self._privacy.check(channel)
         body, count = audit_lines.audit([audit_row(entry) for entry in entries])
         await self._chat.post(channel, body.text, body.blocks)
         return count

@@ -6,6 +6,7 @@ Where Slack cannot say, nobody is anything: `CannotSay`. Nothing stale is ever a
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -27,6 +28,8 @@ V = TypeVar("V")
 PAGE = 1000
 PAGES = 200
 PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
+KEPT_FOR = 600.0
+"""Seconds for which a channel's members are kept known although nobody asks for them."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,13 @@ class Directory:
         self._workspace = workspace
         self._uses_groups = uses_groups
         self._within = within
+        self._clock = clock
+        self._fresh_for = fresh_for
+        self._wanted: dict[str, float] = {}
         self._people: Cache[str, Person] = Cache(self._look_up, clock, fresh_for=fresh_for, size=people)
         self._groups: Cache[None, _Groups] = Cache(self._load_groups, clock, fresh_for=fresh_for, size=1)
         self._channels: Cache[str, frozenset[str]] = Cache(self._list_members, clock, fresh_for=fresh_for, size=1000)
+        self._shared: Cache[str, bool] = Cache(self._look_who_reads, clock, fresh_for=fresh_for, size=1000)
 
     # --- people
 
@@ -80,6 +87,7 @@ class Directory:
     ) -> Person:
         """Somebody, with all their groups and those of `channels` they are in. Nobody Slack knows is a stranger."""
         named = sorted(channels)
+        self._wanted |= dict.fromkeys(named, self._clock())
         lookups: list[Awaitable[object]] = [self._people.get(user_id, max_age)]
         if self._uses_groups:
             lookups.append(self._groups.get(None, max_age))
@@ -115,6 +123,10 @@ class Directory:
         """The members of a user group; nobody where it is none of ours, or switched off."""
         return (await self._groups.get(None)).members.get(group_id, frozenset())
 
+    async def is_shared_outside(self, channel_id: str) -> bool:
+        """Whether another company can read the channel, or soon can. One that the bot cannot see takes no post either."""
+        return await self._shared.get(channel_id)
+
     async def members_of(self, audience: Audience) -> frozenset[str]:
         """Everybody whom a rule names one way or another; each is still to be gated. `everyone` cannot be listed."""
         if audience.everyone:
@@ -126,6 +138,31 @@ class Directory:
             found |= await self._channels.get(channel_id)
         return frozenset(found)
 
+    # --- known before they are needed
+
+    async def load_channels(self, channels: frozenset[str]) -> None:
+        """The members of these channels, one channel and one page after the other. What Slack cannot say is asked for later."""
+        for channel in sorted(channels):
+            self._wanted[channel] = self._clock()
+            with suppress(CannotSay):
+                await self._channels.get(channel)
+
+    async def keep_channels(self) -> NoReturn:
+        """Ask again, before the answer is too old, for the channels that somebody wanted of late: thousands of members take
+        longer to list than a person may wait."""
+        ahead = self._fresh_for / 2
+        while True:
+            pause = self._fresh_for / 12
+            for channel, wanted_at in sorted(self._wanted.items()):
+                if self._clock() - wanted_at > KEPT_FOR:
+                    del self._wanted[channel]
+                    continue
+                try:
+                    await self._channels.get(channel, ahead)
+                except CannotSay as fault:
+                    pause = max(pause, min(fault.retry_after or 0.0, PATIENCE))
+            await asyncio.sleep(pause)
+
     # --- events
 
     def forget_person(self, user_id: str) -> None:
@@ -136,6 +173,7 @@ class Directory:
 
     def forget_channel(self, channel_id: str) -> None:
         self._channels.forget(channel_id)
+        self._shared.forget(channel_id)
 
     # --- starting and stopping
 
@@ -178,7 +216,7 @@ class Directory:
 
     async def close(self) -> None:
         """Ends the look-ups that nobody waits for any more."""
-        for cache in (self._people, self._groups, self._channels):
+        for cache in (self._people, self._groups, self._channels, self._shared):
             await cache.close()
 
     # --- asking
@@ -233,6 +271,10 @@ class Directory:
                 break
             cursor = following
         raise CannotSay("endless", f"conversations.members does not come to an end for {channel_id}")
+
+    async def _look_who_reads(self, channel_id: str) -> bool:
+        found = await self.channel(channel_id)
+        return found is not None and found.is_shared_outside
 
     async def _by_email(self, email: str) -> str | None:
         try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.response import BoltResponse
 
 from bot import metrics
 from bot.core import members
@@ -15,7 +18,8 @@ from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
 from bot.operations import GroupChange, Operations, Outcome
 from bot.slack import buttons, holdings, modals
-from bot.slack.answering import Answering, Body, Where, fault_id
+from bot.slack.answering import Answering, Body, Where, errors, fault_id
+from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.requesting import Requesting, TermsOf
@@ -25,12 +29,16 @@ log = structlog.get_logger(__name__)
 ACK_LEAVES = (
     0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
 )
+TOO_FAST = "That was too fast for me, so I did nothing. Wait a few seconds, then try again."
+PAID_FOR = frozenset({"block_actions", "view_submission"})
 MEMBERSHIP_EVENTS = (
     "user_change",
     "subteam_members_changed",
     "subteam_updated",
     "member_joined_channel",
     "member_left_channel",
+    "channel_shared",
+    "channel_unshared",
 )
 
 
@@ -53,9 +61,11 @@ class Listeners:
         self._directory = directory
         self._workspace = workspace
         self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
+        self._budget = Budget(time.monotonic)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
 
     def register(self, app: AsyncApp) -> None:
+        app.use(self.within_budget)
         app.command(self._answering.command)(self.on_command)
         app.action(modals.ACTION_API)(self._requesting.on_api_picked)
         app.options(modals.ACTION_API)(self._requesting.on_api_search)
@@ -78,6 +88,31 @@ class Listeners:
         app.action(re.compile(".*"))(self.on_other_action)
         app.view(re.compile(".*"))(self.on_other_view)
         app.error(self.on_error)
+
+    # how fast somebody may go
+
+    async def within_budget(
+        self,
+        ack: AsyncAck,
+        body: Body,
+        next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt gives it by this name
+    ) -> BoltResponse | None:
+        """Before anything is asked of Slack for them: beyond the budget there is an answer, once, and nothing else."""
+        is_command = "command" in body
+        if not (is_command or body.get("type") in PAID_FOR):
+            await next()
+            return None
+        pace = self._budget.spend(_user_of(body))
+        if pace is Spent.WITHIN:
+            await next()
+            return None
+        metrics.INTERACTIONS.labels("any", "too fast").inc()
+        if body.get("type") == "view_submission":  # without a word the form would close as if it had been taken
+            return await ack(**errors(body["view"], "api", TOO_FAST))
+        if pace is Spent.STILL_OVER or not is_command:
+            return await ack()
+        log.warning("person.too_fast", person=_user_of(body))
+        return await ack(text=TOO_FAST)
 
     # the command
 
@@ -157,12 +192,15 @@ class Listeners:
         await self._answering.click(ack, body, action["value"], revoke)
 
     async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._answering.open_form(ack, body, action["value"], self._operations.may_replace, modals.replace_form)
+        form_id = secrets.token_urlsafe(16)
+        await self._answering.open_form(
+            ack, body, action["value"], self._operations.may_replace, lambda one: modals.replace_form(one, form_id)
+        )
 
     async def on_replace(self, ack: AsyncAck, body: Body) -> None:
         async def replace_token(person: Person) -> Outcome:
-            request_id, loss = modals.read_replace(body["view"])
-            return await self._operations.replace_token(request_id, person, loss)
+            request_id, loss, form_id = modals.read_replace(body["view"])
+            return await self._operations.replace_token(request_id, person, loss, form_id)
 
         await self._answering.submitted(ack, body, "replace", "loss", replace_token)
 
@@ -189,7 +227,7 @@ class Listeners:
                 for user_id in _ids_of(event["user"]):
                     self._directory.forget_person(user_id)
                 await self._see_off(event["user"])
-            case "member_joined_channel" | "member_left_channel":
+            case "member_joined_channel" | "member_left_channel" | "channel_shared" | "channel_unshared":
                 self._directory.forget_channel(event["channel"])
             case "subteam_members_changed":
                 self._directory.forget_groups()

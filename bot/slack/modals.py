@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.lifecycle import Loss
+from bot.core.limits import MAX_REASON, MAX_USED_BY, tidy
 from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
 from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input
@@ -34,8 +35,7 @@ ACTION_LOSS = "loss"
 
 NEVER_VALUE = "never"
 MAX_OPTIONS = 100
-MAX_REASON = 500
-MAX_USED_BY = 80
+MAX_TIDIED = 10_000  # a text far beyond what any field takes will be refused as it is
 
 
 class StaleView(Exception):
@@ -238,12 +238,16 @@ def _about_plans(rule: Rule) -> list[str]:
 
 def request_id(view: Mapping[str, Any]) -> str:
     """The id that was minted when the view was opened. Raises StaleView."""
+    return _metadata(view, "request_id")
+
+
+def _metadata(view: Mapping[str, Any], name: str) -> str:
     try:
-        value = json.loads(view["private_metadata"])["request_id"]
+        value = json.loads(view["private_metadata"])[name]
     except (KeyError, TypeError, ValueError) as error:
-        raise StaleView("no request id") from error
+        raise StaleView(f"no {name}") from error
     if not isinstance(value, str) or not value:
-        raise StaleView("no request id")
+        raise StaleView(f"no {name}")
     return value
 
 
@@ -321,7 +325,7 @@ def _written(values: dict[str, Any], block_id: str, action_id: str) -> str:
     value = answer.get("value")
     if value is not None and not isinstance(value, str):
         raise StaleView(f"no text in {action_id}")
-    return (value or "").strip()
+    return value if value is not None and len(value) > MAX_TIDIED else tidy(value or "")
 
 
 def _fixed_value(shown: list[str], what: str, api: str) -> str | None:
@@ -400,8 +404,8 @@ def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:
     return request_id(view), _written(_values(view), "reason", ACTION_REASON)
 
 
-def replace_form(record: Record) -> Block:
-    """A form that asks what happened to the token: that decides when the old one ends."""
+def replace_form(record: Record, form_id: str) -> Block:
+    """A form that asks what happened to the token: that decides when the old one ends. `form_id` is this form's own."""
     request = record.request
     options = [
         option("I lost it", Loss.LOST.value)
@@ -415,15 +419,15 @@ def replace_form(record: Record) -> Block:
         [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],
         submit="Replace",
         callback=CALLBACK_REPLACE,
-        metadata={"request_id": request.id},
+        metadata={"request_id": request.id, "form_id": form_id},
     )
 
 
-def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss]:
-    """The request's id and what happened. Raises StaleView."""
+def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss, str]:
+    """The request's id, what happened, and the form's own id. Raises StaleView."""
     picked = _picked(_values(view), "loss", ACTION_LOSS)
     try:
-        return request_id(view), Loss(picked or "")
+        return request_id(view), Loss(picked or ""), _metadata(view, "form_id")
     except ValueError as error:
         raise StaleView("no such loss") from error
 

@@ -30,6 +30,7 @@ from bot.slack import modals, wording
 from bot.slack.answering import CANNOT_SAY, UNCONFIRMED, Answering, Body, TooLateError, errors, fault_id
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+from bot.slack.wording import inert
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,8 @@ class Requesting:
         if (chosen := form.chosen) is not None:
             standing = await self._operations.standing(person.identity, chosen.name)
             held = tuple(map(_standing_note, standing[:3]))
+            if (enough := await self._operations.room(person.identity, chosen)) is not None:
+                held = (f"{inert(enough.text, 500)} {inert(self._answering.command, 40)} list shows them.",)
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
             if any(plan.tyk_policies for plan in chosen.plans):
                 shown = await self._with_terms(chosen)

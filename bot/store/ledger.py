@@ -38,7 +38,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Holding:
-    """A grant: who holds what until when, by whose approval, under which rule of which configuration.
+    """A grant: who holds what until when, by whose approval, under which rule of which configuration, and what else it opens.
 
     `approvals` are the approvers' user ids, each with the id by which it counted.
     """
@@ -56,6 +56,7 @@ class Holding:
     key_hashes: tuple[str, ...]
     approvals: tuple[tuple[str, str], ...]
     digest: str
+    opens: tuple[str, ...]
 
 
 def holdings(tx: Transaction, wanted: Filter) -> Iterator[Holding]:
@@ -82,6 +83,7 @@ def _grants(wanted: Filter) -> Select[Any]:
             requests.c.requester_name,
             requests.c.used_by,
             requests.c.digest,
+            requests.c.opens,
             grants.c.state,
             grants.c.since,
             grants.c.until,
@@ -90,8 +92,11 @@ def _grants(wanted: Filter) -> Select[Any]:
         .join(grants, grants.c.request_id == requests.c.id)
         .order_by(requests.c.number.desc())
     )
+    if wanted.api is not None:
+        query = query.where(
+            or_(requests.c.api == wanted.api, requests.c.opens.contains(f" {wanted.api} ", autoescape=True))
+        )
     conditions = {
-        requests.c.api: wanted.api,
         requests.c.user_id: wanted.person,
         requests.c.number: wanted.number,
     }
@@ -138,6 +143,7 @@ def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
             key_hashes=tuple(one.key_hash for one in hashes_of.get(row.id, ())),
             approvals=tuple((one.user_id, one.counted_by) for one in approvals_of.get(row.id, ())),
             digest=row.digest,
+            opens=tuple(row.opens.split()),
         )
 
 

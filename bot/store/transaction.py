@@ -168,6 +168,17 @@ class Transaction:
             query = query.where(grants.c.left_at.is_not(None))
         return self.records(self.connection.execute(query.limit(limit)).scalars().all())
 
+    def held(self, who: Identity, api: str) -> tuple[int, ...]:
+        """The numbers of this person's requests of one API that wait and whose grants run, the oldest first."""
+        requests, grants = tables.requests, tables.grants
+        query = (
+            self._of_person(who)
+            .with_only_columns(requests.c.number, maintain_column_froms=True)
+            .where(requests.c.api == api)
+            .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES)))
+        )
+        return tuple(reversed(self.connection.execute(query).scalars().all()))
+
     def past(self, who: Identity, limit: int) -> tuple[Record, ...]:
         """This person's last requests that came to nothing and grants that ended, the newest first."""
         requests, grants = tables.requests, tables.grants

@@ -731,6 +731,30 @@ def test_unresolved_names() -> None:
     ]
 
 
+def test_names_that_are_not_known_are_left_out() -> None:
+    """What is left of each entry is in force; one that nobody is left to decide is not, and all of it is told in place."""
+    text = f"""{HEAD}apis:
+  asks: {{api_id: a, requesters: ["@devs", U0ANN], approvals: 0}}
+  both: {{api_id: b, requesters: [everyone], approvers: ["@leads", "@gone"]}}
+  lost: {{api_id: c, requesters: [everyone], approvers: [bob@example.com, U0CAROL], approvals: 2}}
+  kept: {{api_id: d, requesters: [everyone], approvers: [bob@example.com, U0CAROL]}}
+  ever: {{api_id: e, requesters: [everyone], approvers: ["@gone"], approvals: 0, lifetimes: [never], review_every: 90d}}
+"""
+    rulebook, complaints = parse(text).in_force({"@leads": "S0LEADS"})
+    assert list(rulebook.rules) == ["asks", "both", "kept"]
+    assert rulebook.rules["asks"].requesters == Audience(users=frozenset({"U0ANN"}))
+    assert rulebook.rules["both"].approvers == Audience(groups=frozenset({"S0LEADS"}))
+    assert rulebook.rules["kept"].approvers == Audience(users=frozenset({"U0CAROL"}))
+    left_out = [
+        (str(one).split(":")[1], str(one).split("names ")[1].split(",")[0]) for one in complaints if "names" in str(one)
+    ]
+    assert left_out == [("4", "@devs"), ("5", "@gone"), ("6", "bob@example.com")]
+    out = [(str(one).split(":")[1], str(one).split("`")[1]) for one in complaints if "is out of force" in str(one)]
+    assert out == [("6", "lost"), ("8", "ever")]
+    assert len(complaints) == 5
+    assert parse(text).in_force({"@leads": "S0L", "@gone": "S0G", "@devs": "S0D", "bob@example.com": "U0B"})[1] == ()
+
+
 def changed(old: str, new: str) -> Config:
     text = SHIPPED.read_text()
     assert old in text

@@ -1,73 +1,142 @@
-"""Names in the file are looked up once: what one of them means later is told, and not followed."""
+"""Names in the file that Slack no longer knows, or that suddenly mean another: the bot starts, and says so."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from bot import config, online_check
+from bot import meanings
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
-from bot.local.world import CONFIG
-from tests.story import of_event
+from tests.log import Log
+from tests.story import asked, card, denies, is_told, opens_form, options
 from tests.world import World, living
 
-LEADS, DEVS, OWNERS = "@payments-leads", "@payments-devs", "@api-owners"
-BEFORE = {LEADS: "S0LEADS", DEVS: "S0DEVS", OWNERS: "S0OWNERS"}
-FILE = config.parse(CONFIG.read_text().replace("GATEWAY", "http://127.0.0.1"))
+LEADS = '["@payments-leads"]'
+Prepare = Callable[[LocalSlack, LocalTyk], None]
 
 
-def test_a_name_that_is_new_is_what_slack_says_it_is() -> None:
-    """The first time there is nothing to hold to."""
-    assert online_check.moved(FILE, {}, BEFORE) == (BEFORE, ())
+def doubts(log: Log) -> list[str]:
+    return [str(one["where"]) for one in log if one["event"] == "config.doubt" and one["log_level"] == "warning"]
 
 
-def test_a_name_that_means_another_group_now_is_not_followed() -> None:
-    """Somebody gave the leads' handle to a group of their own: the leads stay who they were, and it is said what to do."""
-    names, (strayed,) = online_check.moved(FILE, BEFORE, {**BEFORE, LEADS: "S0MALLORY"})
-    assert names == BEFORE
-    assert str(strayed) == (
-        "@payments-leads meant S0LEADS and means S0MALLORY in Slack now: it still stands for S0LEADS here. "
-        "If the new one is meant, write S0MALLORY into the file."
-    )
+def _with(approvers: str) -> Callable[[str], str]:
+    """The file with other approvers for Payments."""
+
+    def change(text: str) -> str:
+        at = text.index("  payments:")
+        return text[:at] + text[at:].replace(LEADS, approvers, 1)
+
+    return change
 
 
-def test_a_name_that_slack_does_not_know_any_more_stands_for_what_it_meant() -> None:
-    """A group that was renamed is still that group."""
-    names, (strayed,) = online_check.moved(FILE, BEFORE, {DEVS: "S0DEVS", OWNERS: "S0OWNERS"})
-    assert names == BEFORE
-    assert str(strayed).endswith("Slack does not know it any more: it still stands for S0LEADS here. Correct the file.")
-
-
-def test_a_name_that_the_file_no_longer_has_is_forgotten() -> None:
-    """Who takes a name out of the file, and later puts it in again, means what it means then."""
-    assert online_check.moved(FILE, {**BEFORE, "@old": "S0OLD"}, BEFORE) == (BEFORE, ())
-
-
-async def test_a_handle_that_was_taken_over_makes_nobody_an_approver(tmp_path: Path) -> None:
-    """While the bot is off, the leads are renamed and Mallory's group takes their handle: the audit says so once, at each start
-    the same people decide."""
-    async with living(tmp_path) as world:
-        assert _approvers(world) == {"S0LEADS"}
-    for _ in range(2):
-        async with living(tmp_path, prepare=_taken_over) as world:
-            assert _approvers(world) == {"S0LEADS"}
-            assert [entry.details for entry in await of_event(world, "name moved")] == [
-                {"name": LEADS, "meant": "S0LEADS", "means": "S0MALLORY"}
-            ]
-    async with living(tmp_path, prepare=_taken_over, change=_confirmed) as world:
-        assert _approvers(world) == {"S0MALLORY"}
-
-
-def _taken_over(slack: LocalSlack, _tyk: LocalTyk) -> None:
+def _moved(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    """Somebody renames the approvers' group, and gives its handle to one of their own."""
     slack.workspace.group("payments-leads").handle = "old-leads"
-    slack.workspace.add_user("mallory")
-    slack.workspace.add_group("payments-leads", id="S0MALLORY", members=["mallory", "dave"])
+    slack.workspace.add_user("erin")
+    slack.workspace.add_group("payments-leads", members=["erin"])
+    slack.workspace.channel("approvals").members.append("U0ERIN")
 
 
-def _confirmed(text: str) -> str:
-    """A person wrote the new group's id into the file."""
-    return text.replace(f'"{LEADS}"', "S0MALLORY")
+def _renamed(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    slack.workspace.group("payments-leads").handle = "leads"
 
 
-def _approvers(world: World) -> frozenset[str]:
-    return world.running.worker.ports.in_force.current.rules["payments"].approvers.groups
+async def _said_in_help(world: World, wanted: str) -> None:
+    await world.person("carol").sees(wanted, channel="help")
+
+
+async def test_a_name_that_nobody_knows_is_left_out(tmp_path: Path, log: Log) -> None:
+    """The entry goes on without it, and the place in the file is in the log."""
+    async with living(tmp_path, change=_with('["@payments-leads", "@nobody", ghost@example.com]')) as world:
+        await world.person("bob").clicks("Approve", await asked(world))
+        await world.told("approved")
+    assert [one.split(": ", 1) for one in doubts(log)] == [
+        ["config.yaml:34:36", "`approvers` names @nobody, which is not a user group in this workspace: left out"],
+        [
+            "config.yaml:34:47",
+            "`approvers` names ghost@example.com, which is not the e-mail address of a member in this workspace: left out",
+        ],
+    ]
+
+
+async def test_the_help_channel_hears_of_a_doubt_once_and_of_its_end(tmp_path: Path) -> None:
+    """A restart says nothing new, and a mended file is told as well."""
+    odd = _with('["@payments-leads", "@nobody"]')
+    async with living(tmp_path, change=odd) as world:
+        await _said_in_help(world, "names @nobody, which is not a user group")
+    async with living(tmp_path, change=odd) as world:
+        await world.asks("carol", "test-api")
+        await world.token_of("carol")
+        assert world.person("carol").messages("help") == []
+    async with living(tmp_path) as world:
+        await _said_in_help(world, "All names in the configuration fit this workspace again.")
+
+
+async def test_an_entry_that_nobody_is_left_to_decide_is_out_of_force(tmp_path: Path, log: Log) -> None:
+    """It is not offered, what waits for it waits on, and everything else runs; a mended file takes it up again."""
+    async with living(tmp_path) as world:
+        await asked(world)
+    async with living(tmp_path, change=_with('["@nobody"]')) as world:
+        alice = world.person("alice")
+        assert "payments" not in options(await opens_form(alice), "api")
+        await alice.closes()
+        with world.running.store.reading() as tx:
+            record = tx.numbered(1001)
+        assert record is not None
+        assert record.request.state == "pending"
+        assert any("`payments` is out of force: nobody is left who could decide." in one for one in doubts(log))
+        await _said_in_help(world, "is out of force: nobody is left who could decide")
+        await world.asks("carol", "test-api")
+        await world.token_of("carol")
+    async with living(tmp_path) as world:
+        assert "payments" in options(await opens_form(world.person("alice")), "api")
+
+
+async def test_a_handle_that_means_another_group_is_not_followed(tmp_path: Path, log: Log) -> None:
+    """The group that it meant first goes on deciding, the other does not, until a person accepts it."""
+    async with living(tmp_path) as world:
+        await world.told("configured")
+    async with living(tmp_path, prepare=_moved) as world:
+        erin, shown = world.person("erin"), await asked(world)
+        await erin.clicks("Approve", shown)
+        await is_told(erin, "You are not among those who may decide about Payments.")
+        await denies(world, "bob", shown, "not this week")
+        await world.told("denied")
+        new = world.slack.workspace.group("payments-leads").id
+        (said,) = doubts(log)
+        assert f"@payments-leads meant S0LEADS and now means {new}. S0LEADS stays in force." in said
+        assert "tyk-key-bot accept @payments-leads" in said
+        with world.running.store.transaction() as tx:
+            assert meanings.accept(tx, "@payments-leads") == "S0LEADS"
+            assert meanings.accept(tx, "@payments-leads") is None
+    async with living(tmp_path, prepare=_moved) as world:
+        await world.asks("alice", "payments", plan="standard")
+        await world.person("erin").clicks("Approve", await card(world, "erin", containing="R-1002"))
+        await world.told("approved")
+        assert len([one for one in doubts(log) if "and now means" in one]) == 1
+
+
+async def test_a_group_under_another_handle_goes_on(tmp_path: Path, log: Log) -> None:
+    """Renamed, it is the same group: its members decide as before, and the file's name is told to be stale."""
+    async with living(tmp_path) as world:
+        await world.told("configured")
+    async with living(tmp_path, prepare=_renamed) as world:
+        await world.person("bob").clicks("Approve", await asked(world))
+        await world.told("approved")
+        (said,) = doubts(log)
+        assert "@payments-leads is not known to Slack any more; it meant S0LEADS, which stays in force." in said
+
+
+async def test_an_address_whose_owner_was_deactivated_stops_nobody(tmp_path: Path, log: Log) -> None:
+    """Bob alone could decide about Payments: it is out of force, and Ledger runs on."""
+    change = _with("[bob@example.com]")
+    async with living(tmp_path, change=change) as world:
+        assert "payments" in options(await opens_form(world.person("alice")), "api")
+
+    def without_bob(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.deactivate("bob")
+
+    async with living(tmp_path, change=change, prepare=without_bob) as world:
+        assert options(await opens_form(world.person("alice")), "api") == ["ledger", "test-api"]
+        assert any("names bob@example.com" in one for one in doubts(log))

@@ -278,7 +278,7 @@ def test_every_view_keeps_the_limits() -> None:
         modals.deny_form(asked(number=10**12)),
         modals.revoke_form(asked(number=10**12)),
         modals.revoke_form(asked(used_by="")),
-        modals.replace_form(asked(number=10**12)),
+        modals.replace_form(asked(number=10**12), "form1"),
         modals.notice("Already decided, and by somebody with a long name", "It was denied."),
     ):
         check_view(view)
@@ -293,7 +293,7 @@ def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, 
     check_view(modals.accepted(asked(rule=one, reason=typed), decision=""))
     check_view(modals.deny_form(asked(rule=one)))
     check_view(modals.revoke_form(asked(rule=one, used_by=typed)))
-    check_view(modals.replace_form(asked(rule=one)))
+    check_view(modals.replace_form(asked(rule=one), "form1"))
     check_view(modals.request_form(again(asked(rule=one, used_by=typed, reason=typed).request, one)))
     said, blocks = modals.help_text(
         (one,), (asked(rule=one),), command="/key", help_channel="C0HELP", not_understood=typed
@@ -481,15 +481,15 @@ def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
 
 def test_a_replacement_asks_what_happened() -> None:
     """Lost is preselected: the old token goes on for a moment; leaked stops it at once and tells others."""
-    view = check_view(modals.replace_form(asked()))
+    view = check_view(modals.replace_form(asked(), "form1"))
     element = block(view, "loss")["element"]
     assert (element["type"], element["initial_option"]["value"]) == ("radio_buttons", "lost")
     assert {one["value"]: one["description"]["text"] for one in element["options"]} == {
         "lost": "The old token works until the new one has reached you.",
         "leaked": "The old token stops at once, and the approvers are told.",
     }
-    assert modals.read_replace(fill(view)) == ("req1", Loss.LOST)
-    assert modals.read_replace(fill(view, loss="leaked")) == ("req1", Loss.LEAKED)
+    assert modals.read_replace(fill(view)) == ("req1", Loss.LOST, "form1")
+    assert modals.read_replace(fill(view, loss="leaked")) == ("req1", Loss.LEAKED, "form1")
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ def test_a_replacement_asks_what_happened() -> None:
 def test_an_odd_replacement_is_stale(change: dict[str, Any]) -> None:
     """Which token ends when is never guessed."""
     with pytest.raises(modals.StaleView):
-        modals.read_replace({**fill(modals.replace_form(asked())), **change})
+        modals.read_replace({**fill(modals.replace_form(asked(), "form1")), **change})
 
 
 def test_asking_again_fills_in_what_was_asked() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.core.lifecycle import PROBATION
 from bot.local.slack import LocalSlack, Message, Person
+from bot.local.slack.workspace import View as Window
 from bot.local.slack.workspace import texts_in
 from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import has_block, token_in
@@ -26,6 +27,13 @@ LIST = "Requests and Keys"
 def reads(view: View | None) -> str:
     """All that a person reads in a modal."""
     return "" if view is None else "\n".join(texts_in([view.get("title") or {}, view["blocks"]]))
+
+
+def sends_anything(window: Window, block_id: str, typed: str) -> None:
+    """A window that no Slack of today draws: what is in it is sent, however long."""
+    element = next(one["element"] for one in window.blocks if one.get("block_id") == block_id)
+    element["max_length"] = max(len(typed), 1)
+    window.state[block_id][element["action_id"]]["value"] = typed
 
 
 def options(view: View, block_id: str) -> list[str]:

@@ -21,6 +21,7 @@ from tests.story import (
     opens_form,
     opens_list,
     picks_api,
+    sends_anything,
     status,
 )
 from tests.world import World, living
@@ -147,3 +148,29 @@ async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form
         if form == "replace":
             await another_token(world, "alice", token)
         assert world.slack.app_errors == []
+
+
+@pytest.mark.parametrize("form", ["deny", "revoke"])
+async def test_a_reason_for_others_that_is_too_long_or_cannot_be_seen(tmp_path: Path, form: str) -> None:
+    """Bob is told at the reason what is wrong with it, and nothing is decided until he gives one that can be read."""
+    async with living(tmp_path) as world:
+        bob = world.person("bob")
+        if form == "deny":
+            await bob.clicks("Deny", await asked(world))
+        else:
+            await granted(world)
+            await bob.clicks("Revoke", await bob.sees("Access until", channel="approvals"))
+        await bob.sees_view(lambda view: view["submit"] is not None)
+        await bob.types("reason", "z")
+        window = world.slack.workspace.stacks[bob.id][-1]
+        sends_anything(window, "reason", "x" * 501)
+        said = {"reason": "Your reason has 501 characters; 500 fit. Please shorten it."}
+        assert (await bob.submits()).errors == said
+        await bob.types("reason", "\u200b\u3164")
+        assert "Please say why" in (await bob.submits()).errors["reason"]
+        await bob.types("reason", "not\x00 this\u202e week")
+        assert (await bob.submits()).response_action == "close"
+        event = {"deny": "denied", "revoke": "revoked"}[form]
+        await world.told(event)
+        (entry,) = [one for one in await world.trail() if one.event.value == event]
+        assert entry.details["reason" if form == "deny" else "why"] == "not this week"

@@ -78,7 +78,7 @@ async def test_somebody_of_another_company_cannot_press_a_button(tmp_path: Path)
             view = await oscar.sees_view("Not done")
             assert "Only members of this workspace can use this bot, and you belong to another one." in reads(view)
             await oscar.closes()
-        await world.told("refused", times=2)
+        await world.told("refused")
         assert {entry.details["person"] for entry in await of_event(world, "refused")} == {oscar.id}
         assert shown.labels == ["Approve", "Deny"]
         assert "reviewed" not in await world.events()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,6 @@ from tests.story import (
     lasting,
     of_event,
     opens,
-    opens_list,
     options,
     reads,
     replaces,
@@ -173,6 +173,46 @@ async def test_revoking_while_a_new_token_is_on_its_way_ends_both(tmp_path: Path
         assert world.slack.app_errors == []
 
 
+@pytest.mark.parametrize("loss", ["lost", "leaked"])
+async def test_a_form_delivered_six_times_and_again_tomorrow_replaces_once(tmp_path: Path, loss: str) -> None:
+    """Each time it closes as if it were the first; one new token comes, and it is still the one in use a day later."""
+    async with living(tmp_path) as world:
+        alice, old = world.person("alice"), await granted(world)
+        await replaces(world, "alice", loss)
+        again = await asyncio.gather(*(alice.sends_again() for _ in range(5)))
+        assert {one.response_action for one in again} == {"close"}
+        new = await another_token(world, "alice", old)
+        await dies(world, old)
+        assert (await alice.sends_again()).response_action == "close"
+        await world.pass_time(timedelta(days=1))
+        assert (await alice.sends_again()).response_action == "close"
+        await world.running.worker.drain()
+        assert lasting(world) == [new]
+        assert len(await of_event(world, "replaced")) == 1
+        assert len(await of_event(world, "key created")) == 2
+        assert world.slack.app_errors == []
+
+
+async def test_a_form_about_a_leak_delivered_again_after_the_token_it_found_on_its_way(tmp_path: Path) -> None:
+    """It made no key of its own, and is remembered all the same: the token that has come since goes on."""
+    async with living(tmp_path) as world:
+        alice, old = world.person("alice"), await granted(world)
+        screen = (await status(world, "alice", "Replace Token")).snapshot()
+        world.tyk.faults.next("POST /api/keys", status=500, times=1000)
+        await replaces(world, "alice", "lost")
+        await replaces(world, "alice", "leaked", screen)
+        await dies(world, old)
+        world.tyk.faults.clear()
+        await world.pass_time(timedelta(minutes=5))
+        new = await another_token(world, "alice", old)
+        await world.told("sent", times=2)
+        assert (await alice.sends_again()).response_action == "close"
+        await world.running.worker.drain()
+        assert lasting(world) == [new]
+        assert len(await of_event(world, "replaced")) == 2
+        assert world.slack.app_errors == []
+
+
 # --- leaked -----------------------------------------------------------------------------------------------------------
 
 
@@ -218,17 +258,13 @@ async def test_what_is_found_to_have_leaked_while_a_new_token_is_on_its_way(tmp_
 async def test_where_nobody_approved_the_approvers_hear_of_a_leak_in_their_channel(tmp_path: Path) -> None:
     """The test API has no card: the note is a message of its own."""
     async with living(tmp_path) as world:
-        carol = world.person("carol")
+        alice, carol = world.person("alice"), world.person("carol")
         await world.asks("alice", "test-api")
-        await world.person("alice").closes()
+        await alice.closes()
         old = await world.token_of("alice")
         await world.told("sent")
-        alice = world.person("alice")
-        await opens_list(alice)  # the message that holds the token is all that she has in her DM
-        await alice.clicks("Replace Token")
-        await alice.sees_view("What happened?")
-        await alice.picks("loss", "leaked")
-        await alice.submits()
+        await alice.clicks("I Have Saved It", await alice.sees(lambda one: token_in(one) == old, channel="dm"))
+        await replaces(world, "alice", "leaked")
         note = await carol.sees("the token of R-1001, Test API for alice, leaked", channel="approvals")
         assert not note.is_reply
         await another_token(world, "alice", old)

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from bot.local.slack import LocalSlack
 from bot.local.slack.client import INCOMPLETE
 from bot.local.slack.journal import Entry
+from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import has_block, token_in
 from bot.slack import answering
+from bot.slack.listeners import TOO_FAST
 from tests.story import (
     REASON,
     becomes,
@@ -25,6 +28,7 @@ from tests.story import (
     options,
     picks_api,
     reads,
+    sends_anything,
     status,
 )
 from tests.world import WITHIN, World, living
@@ -248,6 +252,81 @@ async def test_a_fault_after_the_answer_takes_nothing_back(tmp_path: Path) -> No
         assert world.slack.app_errors == []
 
 
+async def test_two_hundred_commands_of_one_person_leave_slack_to_everybody_else(tmp_path: Path) -> None:
+    """A guest hammers: twenty of her commands are looked at, she hears once that it is too fast, and Alice's form opens."""
+    async with living(tmp_path) as world:
+        alice, gwen = world.person("alice"), world.person("gwen")
+        await opens_form(alice)
+        await alice.closes()
+        before = len(world.slack.journal.entries)
+        outcomes = [await gwen.runs("/tyk-key") for _ in range(200)]
+        assert [one.text for one in outcomes if one.text] == [TOO_FAST]
+        assert 20 <= _views_since(world, before).count("views.open") <= 30, "one more a second"
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        await world.told("refused", times=2)
+        assert [one.details.get("times") for one in await of_event(world, "refused")] == [None, 10]
+
+
+async def test_a_form_that_is_sent_too_fast_stays_and_says_so(tmp_path: Path) -> None:
+    """Alice clicks and clicks, and nothing answers; her form does not close as if something had been done."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        for _ in range(40):
+            await alice.picks("api", "ledger")
+        assert (await alice.submits()).errors == {"api": TOO_FAST}
+        assert "asked" not in await world.events()
+
+
+async def test_people_come_before_the_bots_own_checks(tmp_path: Path) -> None:
+    """250 approvers are to be looked at, under Slack's published limits: Alice, who asks just now, is served."""
+
+    def crowd(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        for number in range(250):
+            slack.workspace.add_user(f"lead{number}")
+        leads = [user.id for user in slack.workspace.users.values() if user.name.startswith("lead")]
+        slack.workspace.set_group_members("payments-leads", [*leads, "bob"])
+
+    async with living(tmp_path, prepare=crowd, rate_limits=True) as world:
+        alice = world.person("alice")
+        await world.slack.changes.until(lambda: len(world.slack.journal.calls("users.info")) > 10 or None, WITHIN)
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        assert len(world.slack.journal.calls("users.info")) < 60
+        assert world.slack.app_errors == []
+
+
+async def test_the_members_of_a_large_channel_may_ask_and_are_confirmed_at_once(tmp_path: Path) -> None:
+    """12,000 members take Slack twelve pages of a third of a second: known when Alice needs it, they keep her waiting never."""
+
+    def crowd(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.channel("help").members += [f"U0CROWD{number:05}" for number in range(12_000)]
+        slack.faults.next("conversations.members", latency=0.3, times=None)
+
+    def of_channel(text: str) -> str:
+        return text.replace('requesters: ["@payments-devs"]', "requesters: [C0HELP]")
+
+    async with living(tmp_path, prepare=crowd, change=of_channel) as world:
+        alice, journal = world.person("alice"), world.slack.journal
+
+        def pages() -> int:
+            return sum(one.args["channel"] == "C0HELP" for one in journal.calls("conversations.members"))
+
+        await world.slack.changes.until(lambda: pages() > 12 or None, WITHIN, "the whole list, before anybody needs it")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", REASON)
+        assert (await alice.submits()).response_action == "update"
+        assert world.slack.app_errors == []
+
+
 # --- submitting -------------------------------------------------------------------------------------------------------
 
 
@@ -317,7 +396,9 @@ async def test_a_form_sent_twice_is_one_request(tmp_path: Path) -> None:
         await alice.picks("lifetime", "86400")
         second = await alice.submits()
         assert (await first).response_action == second.response_action == "update"
-        assert "R-1001* · Payments, 7 days" in reads(await alice.sees_view("R-1001"))
+        (stored,) = await of_event(world, "asked")  # whichever reached the bot first
+        lifetime = {604800: "7 days", 86400: "1 day"}[stored.details["lifetime"]]
+        assert f"R-1001* · Payments, {lifetime}" in reads(await alice.sees_view("R-1001"))
         await card(world)
         assert (await world.events()).count("asked") == 1
         assert sum("Approve" in one.labels for one in world.person("bob").messages("approvals")) == 1
@@ -343,6 +424,54 @@ async def test_a_form_whose_answer_was_lost_can_be_sent_again(tmp_path: Path) ->
         await alice.sees_view("R-1001")
         assert (await world.events()).count("asked") == 1
         assert world.slack.app_errors == []
+
+
+async def test_more_than_one_person_may_hold_is_refused_in_plain_words(tmp_path: Path) -> None:
+    """The form says it before Alice asks, and says it again when she does; another API is not concerned."""
+
+    def two(text: str) -> str:
+        return text.replace("defaults:\n", "defaults:\n  max_active: 2\n")
+
+    async with living(tmp_path, change=two) as world:
+        alice = world.person("alice")
+        await world.asks("alice", "payments", plan="standard")
+        await alice.closes()
+        await world.person("bob").clicks("Approve", await card(world))
+        await status(world, "alice", "Active until")
+        await world.asks("alice", "payments", plan="standard")
+        await alice.closes()
+        full = "You already have 2 tokens or requests for Payments (R-1001 and R-1002)."
+        outcome = await world.asks("alice", "payments", plan="standard")
+        assert outcome.errors == {"api": f"{full} Revoke or withdraw one of them, then ask again."}
+        assert f"{full} Revoke or withdraw one of them, then ask again. /tyk-key list shows them." in reads(alice.view)
+        await alice.closes()
+        assert (await world.asks("alice", "ledger")).response_action == "update"
+        await alice.closes()
+        await alice.clicks("Withdraw", await status(world, "alice", "needs to approve this.", "R-1002"))
+        await world.told("withdrawn")
+        assert (await world.asks("alice", "payments", plan="standard")).response_action == "update"
+        assert world.slack.app_errors == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("x" * 900_000, "Your reason has 900,000 characters; 500 fit. Please shorten it."),
+        ("y" * 501, "Your reason has 501 characters; 500 fit. Please shorten it."),
+        ("\u200b\u3164 \u2800", "Please say in a few words what you need it for."),
+    ],
+    ids=["900 kB", "one too many", "invisible"],
+)
+async def test_a_reason_that_no_window_of_slacks_would_send(tmp_path: Path, typed: str, said: str) -> None:
+    """What Slack's own window would have kept back is refused at the reason, and nothing is asked for."""
+    async with living(tmp_path) as world:
+        alice = world.person("alice")
+        await opens_form(alice)
+        await picks_api(alice, "ledger")
+        await alice.types("reason", "z")
+        sends_anything(world.slack.workspace.stacks[alice.id][-1], "reason", typed)
+        assert (await alice.submits()).errors == {"reason": said}
+        assert "asked" not in await world.events()
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------

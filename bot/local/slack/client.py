@@ -58,6 +58,7 @@ class Person:
         self._parts = parts
         self._publish = publish
         self.user = user
+        self._last_submission: Json | None = None
 
     @property
     def id(self) -> str:
@@ -334,11 +335,20 @@ class Person:
             return SubmitOutcome(sent=False, errors=missing)
         view.errors, view.banner = {}, None
         self._note("submits", view_id=view.id)
-        payload = payloads.view_submission(self._parts, self.user, view)
+        payload = self._last_submission = payloads.view_submission(self._parts, self.user, view)
         ack = await self._parts.transport.deliver("interactive", payload, answers=True)
         if not ack.ok:
             return self._trouble(view, ack)
         return self._submitted(view, ack)
+
+    async def sends_again(self) -> SubmitOutcome:
+        """The last form is delivered once more, as after a lost answer; its window shows nothing of it any more."""
+        if self._last_submission is None:
+            raise NotPossible(f"{self.name} has submitted nothing")
+        ack = await self._parts.transport.deliver("interactive", self._last_submission, answers=True)
+        answer = ack.payload if isinstance(ack.payload, dict) else {}
+        what = str(answer.get("response_action") or "close")
+        return SubmitOutcome(sent=True, response_action=what, errors=answer.get("errors") or {}, ack_ms=ack.ms)
 
     def _trouble(self, view: View, ack: Ack) -> SubmitOutcome:
         view.banner = TROUBLE

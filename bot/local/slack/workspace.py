@@ -582,6 +582,21 @@ class Workspace:
         self.on_event({"type": "subteam_updated", "subteam": group.as_json(with_users=True)})
         self._changes.notify()
 
+    def share(self, channel: str, *, shared: bool = True) -> None:
+        """Another company reads along from now on, or no longer does."""
+        where = self.channel(channel)
+        where.is_ext_shared = shared
+        kind = "channel_shared" if shared else "channel_unshared"
+        told = {
+            "type": kind,
+            "channel": where.id,
+            "connected_team_id": "T0ELSEWHERE",
+            "event_ts": f"{self._clock():.6f}",
+        }
+        previously = {} if shared else {"previously_connected_team_id": "T0ELSEWHERE", "is_ext_shared": False}
+        self.on_event(told | previously)
+        self._changes.notify()
+
     def join(self, name_or_id: str, channel: str) -> None:
         user, where = self.user(name_or_id), self.channel(channel)
         if user.id in where.members:

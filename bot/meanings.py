@@ -1,0 +1,121 @@
+"""The ids that handles and e-mail addresses of the file mean: looked up at start, remembered, never followed in silence.
+
+A handle is a word that anybody who edits user groups can give to another group. So the id that it meant first stays in force
+until a person accepts the other: `accept`. A name that Slack no longer knows stops nobody from starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bot.config import Complaint, Config, Kind, Mention
+from bot.core.faults import Fault
+from bot.core.model import Rulebook
+from bot.slack.block_kit import section
+from bot.slack.client import Chat
+from bot.slack.directory import Directory
+from bot.slack.wording import inert
+from bot.store.store import Store
+from bot.store.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+SAID = 8
+_DOUBTS = "Some names in the configuration no longer fit this workspace. I am running, with these exceptions:"
+_NO_DOUBTS = "All names in the configuration fit this workspace again."
+_DOUBTED = "doubted"
+_MEANINGS = "meanings"
+_NAMES = frozenset({Kind.GROUP_HANDLE, Kind.EMAIL})
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """`ids` are those in force, by name; `remembered` what the names of the file meant first; `doubts` a sentence for a name."""
+
+    ids: Mapping[str, str]
+    remembered: Mapping[str, str]
+    doubts: Mapping[str, str]
+
+
+async def rulebook_of(config: Config, directory: Directory, store: Store) -> tuple[Rulebook, tuple[Complaint, ...]]:
+    """The rules in force, and all that is doubtful about the names in the file. Raises a Fault of Slack's."""
+    meant = await look_up(config.mentions(), directory, await store.read(remembered))
+    rulebook, unknown = config.in_force(meant.ids)
+    await store.write(lambda tx: _remember(tx, meant.remembered))
+    first = {mention.text: mention for mention in reversed(config.mentions())}
+    changed = [first[name].where.complaint(f"{name} {said}") for name, said in meant.doubts.items()]
+    return rulebook, tuple(sorted({*unknown, *changed}))
+
+
+async def look_up(mentions: Iterable[Mention], directory: Directory, before: Mapping[str, str]) -> Meanings:
+    """What the names of the file mean now, beside what they meant `before`."""
+    names = {mention.text: mention.kind for mention in mentions if mention.kind in _NAMES}
+    handles = {name for name, kind in names.items() if kind is Kind.GROUP_HANDLE}
+    now = await directory.resolve(handles, names.keys() - handles)
+    ids, doubts = dict(now), dict[str, str]()
+    for name, old in before.items():
+        new = now.get(name)
+        if name not in names or new == old:
+            continue
+        if new is not None:
+            ids[name] = old
+            doubts[name] = _changed(name, old, new)
+        elif await _is_there(old, names[name], directory):
+            ids[name] = old
+            doubts[name] = (
+                f"is not known to Slack any more; it meant {old}, which stays in force. Write that id, or the new name."
+            )
+    kept = {name: before.get(name) or now[name] for name in names if name in before or name in now}
+    return Meanings(ids, kept, doubts)
+
+
+def _changed(name: str, old: str, new: str) -> str:
+    return (
+        f"meant {old} and now means {new}. {old} stays in force. If {new} is right, run `tyk-key-bot accept {name}` and "
+        "start the bot again."
+    )
+
+
+async def _is_there(old: str, kind: Kind, directory: Directory) -> bool:
+    """A group with members, or somebody who is not deactivated, under another name than the file's."""
+    if kind is Kind.GROUP_HANDLE:
+        return bool(await directory.group_members(old))
+    person = await directory.person(old)
+    return not (person.deleted or person.is_stranger)
+
+
+async def tell(store: Store, chat: Chat, help_channel: str, doubts: Sequence[Complaint]) -> None:
+    """The help channel hears once of the names that the bot goes on without, and once when all are known again."""
+    now = [str(one) for one in doubts]
+    told = await store.read(lambda tx: tx.remembered(_DOUBTED)) or []
+    if now == told:
+        return
+    said = "\n".join([_DOUBTS if now else _NO_DOUBTS, *(f"• {inert(one, 300)}" for one in now[:SAID])])
+    said += f"\nand {len(now) - SAID:,} more, in the log." if len(now) > SAID else ""
+    try:
+        await chat.post(help_channel, said, [section(said)])
+    except Fault as fault:  # the next start tries again
+        log.warning("config.doubt.untold", error=fault.code)
+        return
+    await store.write(lambda tx: tx.remember(_DOUBTED, now))
+
+
+def remembered(tx: Transaction) -> dict[str, str]:
+    return tx.remembered(_MEANINGS) or {}
+
+
+def _remember(tx: Transaction, meanings: Mapping[str, str]) -> None:
+    if remembered(tx) != meanings:
+        tx.remember(_MEANINGS, dict(meanings))
+
+
+def accept(tx: Transaction, name: str) -> str | None:
+    """Forget what a name meant, so that the next start takes it for what Slack says then. Returns what it meant, if known."""
+    kept = remembered(tx)
+    old = kept.pop(name.lower(), None)
+    if old is not None:
+        tx.remember(_MEANINGS, kept)
+    return old

@@ -1,0 +1,78 @@
+"""Where it speaks: nothing about a request goes where another company reads along, whenever that began."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
+from tests.log import Log, lines
+from tests.story import REASON, asked, becomes, card, everything, heard, status
+from tests.world import World, living
+
+
+def _shared(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    slack.workspace.channel("approvals").is_ext_shared = True
+
+
+def _posts(world: World, channel: str) -> list[str]:
+    return [everything(one) for one in world.person("carol").messages(channel)]
+
+
+async def test_no_card_goes_where_another_company_reads_along(tmp_path: Path, log: Log) -> None:
+    """Shared from the start: the card waits, the operator is told once, and it goes out when the channel is private."""
+    async with living(tmp_path, prepare=_shared) as world:
+        await world.asks("alice", "payments", plan="standard")
+        told = await world.person("carol").sees("<#C0APPROVALS> can be read by another company", channel="help")
+        await world.running.worker.drain()
+        assert _posts(world, "approvals") == []
+        assert [one["channel"] for one in lines(log, event="channel.shared", log_level="warning")] == ["C0APPROVALS"]
+        await status(world, "alice", "needs to approve this.")
+        world.slack.workspace.share("approvals", shared=False)
+        await heard(world)
+        await world.pass_time(timedelta(minutes=10))
+        await world.person("bob").clicks("Approve", await card(world))
+        await world.token_of("alice")
+        await world.person("carol").sees("<#C0APPROVALS> is private again.", channel="help")
+        assert len([one for one in _posts(world, "help") if "another company" in one]) == 1
+        assert not told.deleted
+        assert world.slack.app_errors == []
+
+
+async def test_a_channel_that_is_shared_later_hears_nothing_more(tmp_path: Path) -> None:
+    """The card that stands is not edited, and no reason of an audit line is posted, until both are private again."""
+    async with living(tmp_path) as world:
+        shown = await asked(world)
+        await world.told("asked")
+        for channel in ("approvals", "audit"):
+            world.slack.workspace.share(channel)
+        await heard(world)
+        before = _posts(world, "approvals"), _posts(world, "audit")
+        await world.person("bob").clicks("Approve", shown)
+        await world.token_of("alice")
+        await world.running.worker.drain()
+        assert (_posts(world, "approvals"), _posts(world, "audit")) == before
+        for channel in ("approvals", "audit"):
+            world.slack.workspace.share(channel, shared=False)
+        await heard(world)
+        await world.pass_time(timedelta(minutes=10))
+        await becomes(world.person("bob"), shown, "Approved by <@U0BOB>")
+        await world.told("approved")
+        assert world.slack.app_errors == []
+
+
+async def test_where_slack_cannot_say_who_reads_nothing_is_posted(tmp_path: Path) -> None:
+    """What cannot be looked at is not called private: the card comes when Slack has answered."""
+    async with living(tmp_path) as world:
+        await world.told("configured")
+        await world.pass_time(timedelta(minutes=2))
+        fault = world.slack.faults.next("conversations.info", error="internal_error", times=None)
+        await world.asks("alice", "payments", plan="standard", reason=REASON)
+        await status(world, "alice", "needs to approve this.")
+        await world.running.worker.drain()
+        assert [one for one in _posts(world, "approvals") if REASON in one] == []
+        assert fault.times is None
+        world.slack.faults.clear()
+        await world.pass_time(timedelta(minutes=10))
+        await card(world)
