@@ -56,7 +56,7 @@ async def asks_for_gold(world: World, *, needs: int = 2) -> None:
     bob, carol = world.person("bob"), world.person("carol")
     await bob.clicks("Approve", await bob.sees(lambda one: "Approve" in one.labels, channel="approvals"))
     if needs == 2:
-        first = await carol.sees(lambda one: "1 of 2 so far" in one.shown, channel="approvals")
+        first = await carol.sees(lambda one: "1 of 2" in one.shown, channel="approvals")
         await carol.clicks("Approve", first)
 
 

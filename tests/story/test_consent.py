@@ -73,7 +73,7 @@ async def test_whoever_decides_or_looks_sees_all_that_is_opened(tmp_path: Path) 
         assert "Payments (gold, opens Ledger, too)" in reads(await lists(bob, "Waiting for you"))
         await bob.closes()
         await bob.clicks("Approve", shown)
-        await becomes(bob, shown, "1 of 2 so far")
+        await becomes(bob, shown, "1 of 2")
         assert world.tyk.keys == []
         await world.person("carol").clicks("Approve", shown)
         await world.token_of("alice")
@@ -145,7 +145,7 @@ async def test_who_lost_the_further_api_meanwhile_gets_no_key(tmp_path: Path) ->
         await _asks_for_gold(world)
         shown = await card(world)
         await world.person("bob").clicks("Approve", shown)
-        await becomes(world.person("bob"), shown, "1 of 2 so far")
+        await becomes(world.person("bob"), shown, "1 of 2")
         world.slack.workspace.set_group_members("api-owners", ["carol", "dave"])
         world.running.directory.forget_groups()
         await world.person("carol").clicks("Approve", shown)
@@ -166,7 +166,7 @@ def _limited(_slack: LocalSlack, tyk: LocalTyk) -> None:
 async def _both_approve(world: World) -> None:
     shown = await card(world)
     await world.person("bob").clicks("Approve", shown)
-    await becomes(world.person("bob"), shown, "1 of 2 so far")
+    await becomes(world.person("bob"), shown, "1 of 2")
     await world.person("carol").clicks("Approve", shown)
 
 
