@@ -24,6 +24,7 @@ from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, sweep_leavers
 from bot.effects.ports import Ports
+from bot.health import Health, TokenWatch
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.pace import SLOTS, Pace
@@ -36,9 +37,10 @@ from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
 from bot.slack.unhurried import UnhurriedDirectory
 from bot.slack.verification import verified
-from bot.store.engine import migrate, open_engine, sole_worker
+from bot.store import ledger
+from bot.store.engine import check_ready, migrate, open_engine, sole_worker
 from bot.store.seal import Seal
-from bot.store.store import Store, Transaction, User
+from bot.store.store import Store, Transaction
 from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
@@ -50,8 +52,8 @@ SOCKETS = 2  # while one is replaced, Slack sends to the other
 GRACE = 10.0
 LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
+COMMAND_IDLES_FOR = 3600
 TICK = 1.0
-_CONFIGURED = "configured"
 
 
 class SocketLostError(Exception):
@@ -119,10 +121,14 @@ async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[
 
 @contextmanager
 def command_store(settings: Settings) -> Iterator[Store]:
-    """The database for one command, brought to this version. Raises DatabaseError."""
-    store = Store(open_engine(settings.database_url))
+    """The database for one command, which neither makes nor migrates it, and may stand still while a person reads its output.
+    Raises DatabaseError."""
+    store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR))
     try:
-        migrate(store.engine)
+        check_ready(store.engine)
+        with store.reading() as tx:
+            place = tx.remembered(ledger.PLACE)
+        store.audit_channel = place["audit_channel"] if place else None
         yield store
     finally:
         store.engine.dispose()
@@ -161,11 +167,7 @@ async def run(
             )
         )
         store = await enter(opened_store(settings, config.slack.audit_channel))
-        if store.is_sqlite:
-            await store.write(lambda tx: tx.void_leases())
-        if restored:
-            await _park_restored(store)
-        log.info("database.ready", engine=store.engine.dialect.name)
+        await _made_ready(store, restored=restored)
         keys_by = KeysBy(config.tyk.keys_by)
         url, at_once = config.tyk.dashboard_url, config.tyk.at_once
         dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
@@ -173,6 +175,8 @@ async def run(
         for complaint in doubts:
             log.warning("config.doubt", where=str(complaint))
         in_force = InForce(rulebook)
+        await _remember_place(store, config, settings)
+        await _warn_of_lost_tokens(store, Seal(settings.seal_keys))
         await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
 
@@ -190,13 +194,14 @@ async def run(
             help_channel=config.slack.help_channel,
         ).register(bolt)
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
-        health = Health(store, connection)
+        token = TokenWatch(slack.client, worker.token_doubted)
+        health = Health(store, connection.is_up, token)
         port = await enter(_pages(health, bolt, settings))
         log.info("web.ready", port=port)
         await connection.open()
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
-        working = asyncio.create_task(worker.run())
+        working = {asyncio.create_task(worker.run()), asyncio.create_task(token.watch())}
         tell = partial(meanings.tell, store, chat, config.slack.help_channel, doubts)
         checking = asyncio.create_task(_look_around(config, rulebook, slack, dashboard, tell))
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
@@ -208,29 +213,43 @@ async def run(
             checking.cancel()
             await connection.close()
             await worker.stop(GRACE)
-            working.cancel()
-            await asyncio.gather(checking, working, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(checking, *working, return_exceptions=True)
             log.info("bot.stopped")
+
+
+async def _made_ready(store: Store, *, restored: bool) -> None:
+    """The database as the one who works on it now wants to find it."""
+    if store.is_sqlite:
+        await store.write(lambda tx: tx.void_leases())
+    if restored:
+        await _park_restored(store)
+    log.info("database.ready", engine=store.engine.dialect.name)
 
 
 async def _park_restored(store: Store) -> None:
     """After a restore nobody can tell what Tyk and the requesters already have: a person decides, request by request."""
     kinds = (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN)
 
-    def work(tx: Transaction) -> tuple[tuple[Effect, ...], dict[str, Record]]:
+    def work(tx: Transaction) -> tuple[tuple[Effect, ...], dict[str | None, Record]]:
         parked = tx.park(kinds, "restored")
-        records = tx.records({effect.request_id for effect in parked if effect.request_id})
-        return parked, {record.request.id: record for record in records}
+        found = tx.records({effect.request_id for effect in parked if effect.request_id})
+        records: dict[str | None, Record] = {record.request.id: record for record in found}
+        for effect in parked:
+            line = AuditLine(AuditEvent.RESTORED, None, {"effect": effect.kind.value, "effect_id": effect.id})
+            tx.audit(line, records.get(effect.request_id))
+        return parked, records
 
     parked, records = await store.write(work)
     for effect in parked:
-        request = records[effect.request_id].request if effect.request_id in records else None
+        label = records[effect.request_id].request.label if effect.request_id in records else None
         log.warning(
             "restored.parked",
-            request=request.label if request else None,
+            request=label,
             effect=effect.id,
             kind=effect.kind.value,
-            how=f"tyk-key-bot retry {effect.id}, or tyk-key-bot revoke {request.label if request else ''}",
+            how=f"tyk-key-bot retry {label or effect.id}, or tyk-key-bot revoke {label or ''}",
         )
 
 
@@ -277,36 +296,17 @@ class SlackConnection:
         return any([await socket.client.is_connected() for socket in self._sockets])
 
 
-class Health:
-    """What /readyz says: the database, the connection to Slack, and how much is due or parked."""
-
-    def __init__(self, store: Store, connection: SlackConnection) -> None:
-        self._store = store
-        self._connection = connection
-
-    async def readiness(self) -> Mapping[str, object]:
-        slack = await self._connection.is_up()
-        try:
-            backlog = await self._store.read(lambda tx: tx.backlog(), User.READINESS)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
-            return {"ready": False, "slack": slack, "database": False, "why": type(error).__name__}
-        for state, number in backlog.items():
-            metrics.EFFECTS_WAITING.labels(state).set(number)
-        return {"ready": slack, "slack": slack, "database": True, **backlog}
-
-
-async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: asyncio.Task[None]) -> None:
-    """Watches the line and the event loop. The worker never ends by itself: where it does, so do we."""
+async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: set[asyncio.Task[None]]) -> None:
+    """Watches the line and the event loop. What is working never ends by itself: where any of it does, so do we."""
     last_up, was_up = time.monotonic(), True
     while not stop.is_set():
         before = time.monotonic()
         waiting = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({waiting, working}, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
-        if working in done:
-            waiting.cancel()
-            working.result()
+        done, _ = await asyncio.wait({waiting, *working}, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for ended in done - {waiting}:
+            ended.result()
         if not done:
-            waiting.cancel()
             metrics.LOOP_LAG.set(max(0.0, time.monotonic() - before - TICK))
         is_up = await connection.is_up()
         if is_up is not was_up:
@@ -325,13 +325,30 @@ async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
     now = summary(rulebook)
 
     def work(tx: Transaction) -> None:
-        before = tx.remembered(_CONFIGURED)
+        before = tx.remembered(ledger.CONFIGURED)
         if before != now:
             tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
-            tx.remember(_CONFIGURED, now)
+            tx.remember(ledger.CONFIGURED, now)
             log.info("config.changed", digest=rulebook.digest)
 
     await store.write(work)
+
+
+async def _remember_place(store: Store, config: Config, settings: Settings) -> None:
+    """Commands act where the bot acts, whatever file is in the folder that they are started in."""
+    place = {
+        "audit_channel": config.slack.audit_channel,
+        "dashboard_url": settings.tyk_dashboard_url or config.tyk.dashboard_url,
+        "keys_by": config.tyk.keys_by,
+    }
+    await store.write(lambda tx: tx.remember(ledger.PLACE, place))
+
+
+async def _warn_of_lost_tokens(store: Store, seal: Seal) -> None:
+    """A seal key that was put away too soon is noticed when its tokens are needed, unless it is noticed now."""
+    lost = await store.read(lambda tx: ledger.lost_tokens(tx, seal))
+    if lost:
+        log.warning("seal.lost", tokens=lost.tokens, what=lost.sentence)
 
 
 async def _promise_sweep(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""What is counted. Labels are kinds and results only: never a person, an API or a token."""
+"""What is counted. Labels are kinds, results and codes of errors only: never a person, an API or a token."""
 
 from __future__ import annotations
 
@@ -21,5 +21,17 @@ ANSWER_SECONDS = Histogram(
 EFFECTS_WAITING = Gauge(
     "tyk_key_bot_effects_waiting", "Promises that are due or parked, counted to a thousand, by state.", ["state"]
 )
+EFFECTS_FAILING = Gauge(
+    "tyk_key_bot_effects_failing",
+    "Promises that failed and are tried again, counted to a thousand, by kind and error.",
+    ["kind", "error"],
+)
+EFFECTS_PARKED = Gauge(
+    "tyk_key_bot_effects_parked",
+    "Promises that a person has to look at, counted to a thousand, by kind and error.",
+    ["kind", "error"],
+)
+FAILING_SECONDS = Gauge("tyk_key_bot_failing_seconds", "How long the oldest of the failing promises has been failing.")
+OUTAGES = Gauge("tyk_key_bot_outages", "What fails and was told of, by cause.", ["cause"])
 REJECTED_REQUESTS = Counter("tyk_key_bot_rejected_requests_total", "HTTP requests that got no further.", ["reason"])
 LOOP_LAG = Gauge("tyk_key_bot_loop_lag_seconds", "How late the event loop came back to a timer.")

@@ -1,4 +1,4 @@
-"""How much may be in hand at once: slots towards Tyk and Slack, and Slack's limits on channels and methods.
+"""Limits on what is in hand at once: slots towards Tyk and Slack, and Slack's own limits on channels and methods.
 
 Asked from the store's threads, inside the transactions that claim, and told from the event loop.
 """
@@ -23,9 +23,9 @@ LANE_PACE = 1.0
 MINUTE = 60.0
 EDITS_A_MINUTE = 50
 EDITS_SPARE = 5
-REPAINTS_BESIDE_TOKENS = 18
-"""`chat.update` is Slack's tier 3: fifty a minute. Repaints use what tokens leave over: while there are tokens, as many edits as
-tokens took in the last minute are kept for those to come, and repaints are this few at most; some are spare for Slack's clock."""
+RECENT = 10.0
+"""`chat.update` is Slack's tier 3: fifty a minute. Repaints use what tokens leave over: room is kept for as many tokens as will
+come in a minute if they go on coming as in these last seconds, and a little is spare for Slack's clock."""
 
 
 @dataclass
@@ -38,7 +38,9 @@ class _Lane:
 
 
 class Pace:
-    """`clock` is in monotonic seconds."""
+    """`clock` is in monotonic seconds; `ahead` is by how many more the time was moved on, in a test or the sandbox."""
+
+    ahead = 0.0
 
     def __init__(self, clock: Callable[[], float], slots: Mapping[Place, int] = SLOTS) -> None:
         self._clock = clock
@@ -46,22 +48,24 @@ class Pace:
         self._lanes: dict[str, _Lane] = {}
         self._paused: dict[str, float] = {}
         self._edits: deque[tuple[float, bool]] = deque()  # when, and whether it was a token's
-        self._token_edits = 0
         self._guard = threading.Lock()
+
+    def _now(self) -> float:
+        return self._clock() + self.ahead
 
     # --- before an act ---
 
     def take(self, effect: Effect) -> bool:
-        """Whether it may be done now; then its slot and its place in the lane are taken."""
+        """Take its slot and its turn in the channel, if it may be done now; False where it may not."""
         with self._guard:
-            now = self._clock()
+            now = self._now()
             if not self._is_open(effect.kind, now) or (effect.lane and not self._lane_open(effect.lane, now)):
                 return False
             self._free[effects.ACTS[effect.kind].place] -= 1
             if effect.lane:
                 self._lanes[effect.lane].left -= 1
             if effects.ACTS[effect.kind].method == "chat.update":
-                self._count_edit(effect.kind is EffectKind.DELIVER_TOKEN, now)
+                self._edits.append((now, effect.kind is EffectKind.DELIVER_TOKEN))
             return True
 
     def give_back(self, effect: Effect) -> None:
@@ -71,18 +75,18 @@ class Pace:
             if effect.lane in self._lanes:
                 self._lanes[effect.lane].left += 1
             if effects.ACTS[effect.kind].method == "chat.update" and self._edits:
-                self._token_edits -= self._edits.pop()[1]
+                self._edits.pop()
 
     def kinds(self, wanted: Collection[EffectKind]) -> frozenset[EffectKind]:
         """Those that may be done now."""
         with self._guard:
-            now = self._clock()
+            now = self._now()
             return frozenset(kind for kind in wanted if self._is_open(kind, now))
 
     def busy_lanes(self) -> tuple[str, ...]:
         """Channels that take nothing now. Those that are as rested as can be are forgotten."""
         with self._guard:
-            now = self._clock()
+            now = self._now()
             busy = tuple(lane for lane in self._lanes if not self._lane_open(lane, now))
             rested = [
                 name for name, lane in self._lanes.items() if lane.left >= LANE_BURST and lane.paused_until <= now
@@ -99,11 +103,12 @@ class Pace:
     def until_open(self) -> float | None:
         """The seconds until something that is held back now may be done; None where only a free slot can help."""
         with self._guard:
-            now = self._clock()
+            now = self._now()
             opens = [self._lane_opens(lane) for name, lane in self._lanes.items() if not self._lane_open(name, now)]
             opens += [at for at in self._paused.values() if at > now]
             if self._edits and not self._may_repaint(now):
                 opens.append(self._edits[0][0] + MINUTE)
+                opens += [at + RECENT for at, is_token in self._edits if is_token and at > now - RECENT][:1]
             return max(0.0, min(opens) - now) if opens else None
 
     # --- after it ---
@@ -119,9 +124,9 @@ class Pace:
         if not seconds or not method:
             return
         with self._guard:
-            until = self._clock() + seconds
+            until = self._now() + seconds
             if method == "chat.postMessage" and effect.lane:
-                self._lane(effect.lane, self._clock()).paused_until = until
+                self._lane(effect.lane, self._now()).paused_until = until
             else:
                 self._paused[method] = until
 
@@ -135,15 +140,12 @@ class Pace:
 
     def _may_repaint(self, now: float) -> bool:
         while self._edits and self._edits[0][0] <= now - MINUTE:
-            self._token_edits -= self._edits.popleft()[1]
-        repaints = len(self._edits) - self._token_edits
-        if self._token_edits and repaints >= REPAINTS_BESIDE_TOKENS:
+            self._edits.popleft()
+        if len(self._edits) + EDITS_SPARE >= EDITS_A_MINUTE:
             return False
-        return repaints + 2 * self._token_edits + EDITS_SPARE < EDITS_A_MINUTE
-
-    def _count_edit(self, is_token: bool, now: float) -> None:
-        self._edits.append((now, is_token))
-        self._token_edits += is_token
+        recent = sum(is_token for at, is_token in reversed(self._edits) if at > now - RECENT)
+        to_come = recent * (MINUTE / RECENT - 1)
+        return len(self._edits) + to_come + EDITS_SPARE < EDITS_A_MINUTE
 
     def _lane(self, name: str, now: float) -> _Lane:
         lane = self._lanes.setdefault(name, _Lane(LANE_BURST, now))

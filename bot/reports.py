@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from bot.core.model import Effect, Record
+from bot.core.model import Effect, Identity, Key, Message, Record, Review
 from bot.store.ledger import Holding
 from bot.store.transaction import AuditEntry
 
@@ -18,6 +18,7 @@ KEYS = ("request", "api", "plan", "person", "name", "used_by", "state", "since",
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
 MEASURED = 500
 REQUESTS = ("request", "api", "person", "state", "asked", "stuck")
+_FORMULA = ("=", "+", "-", "@")
 
 Row = Mapping[str, Any]
 
@@ -63,10 +64,93 @@ def request_row(record: Record, parked: Sequence[Effect]) -> Row:
     }
 
 
+def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]) -> Iterator[str]:
+    """All of one request in lines for a person, without what is sealed."""
+    request, grant = record.request, record.grant
+    asked = _named(
+        asked=_moment(request.created_at),
+        by=f"{request.requester.user_id} {request.requester_name}",
+        api=request.rule.name,
+        plan=request.plan.name,
+        lifetime=request.lifetime or "no end",
+        used_by=request.used_by,
+        reason=request.reason,
+        rule=f"{request.rule.name}@{request.digest}",
+        expires="" if request.decided_at else _moment(request.lapses_at),
+    )
+    decided = _named(
+        decided=_moment(request.decided_at), by=_person(request.decided_by), because=request.decision_reason
+    )
+    yield f"{request.label}  {request.state.value}"
+    yield from _indented([asked, decided])
+    yield from _part("Reviews", map(_review_line, record.reviews))
+    if grant is not None:
+        until = _moment(grant.until) or "never"
+        held = _named(
+            since=_moment(grant.since), until=until, asked_about=_moment(grant.review_at), left=_moment(grant.left_at)
+        )
+        ended = _named(ended=_moment(grant.ended_at), by=_person(grant.ended_by), because=grant.end_reason)
+        yield from _part(f"Grant  {grant.state.value}", [held, ended])
+    yield from _part("Keys", map(_key_line, record.keys))
+    yield from _part("Messages", map(_message_line, record.messages))
+    yield from _part("Effects", map(_effect_line, effects))
+    yield from _part("Audit", map(_audit_line, trail))
+
+
+def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
+    told = [line for line in lines if line]
+    if told:
+        yield ""
+        yield title
+        yield from _indented(told)
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {_flat(line)}" for line in lines if line)
+
+
+def _named(**values: object) -> str:
+    """What there is of these, each behind its name."""
+    told = {name.replace("_", " "): str(value) for name, value in values.items() if value not in (None, "")}
+    return "  ".join(f"{name} {value}" for name, value in told.items())
+
+
+def _review_line(review: Review) -> str:
+    by = f"{review.verdict.value} by {review.reviewer.user_id} (counted by {review.counted_by})"
+    return f"{by}  {_named(at=_moment(review.at), because=review.reason)}"
+
+
+def _key_line(key: Key) -> str:
+    times = _named(made=_moment(key.made_at), expires=_moment(key.expires_at), shown=_moment(key.shown_at))
+    return (
+        f"{key.key_hash or 'no hash yet'}  {key.state.value}  {times}  {_named(hidden=_moment(key.hidden_at))}".rstrip()
+    )
+
+
+def _message_line(message: Message) -> str:
+    kind = f"{message.kind.value} {message.topic or ''}".strip()
+    return f"{kind}  {_named(to=message.target, channel=message.channel, ts=message.ts or 'not posted')}"
+
+
+def _effect_line(effect: Effect) -> str:
+    tried = _named(attempts=effect.attempts or "", last_error=effect.last_error)
+    return (
+        f"{effect.id} {effect.kind.value}  {effect.state.value}  {_named(due=_moment(effect.due_at))}  {tried}".rstrip()
+    )
+
+
+def _audit_line(entry: AuditEntry) -> str:
+    return f"#{entry.number}  {_moment(entry.at)}  {entry.event.value}  {_person(entry.actor)}  {_flat(entry.details)}".rstrip()
+
+
+def _person(who: Identity | None) -> str:
+    return who.user_id if who else ""
+
+
 def render(rows: Iterable[Row], columns: Sequence[str], how: str) -> Iterator[str]:
     """Lines of the report, one after the other as the rows come; `how` is `table`, `csv` or `jsonl`."""
     if how == "jsonl":
-        return (json.dumps({name: row[name] for name in columns}, ensure_ascii=False) for row in rows)
+        return (_json_line({name: row[name] for name in columns}) for row in rows)
     flat = ([_flat(row[name]) for name in columns] for row in rows)
     if how == "csv":
         return (_csv_line(cells) for cells in chain([columns], flat))
@@ -85,8 +169,13 @@ def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 def _csv_line(cells: Sequence[str]) -> str:
     """One line; a cell that a spreadsheet would take for a formula is made text."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(f"'{cell}" if cell[:1] in "=+-@" else cell for cell in cells)
+    csv.writer(out, lineterminator="").writerow(f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells)
     return out.getvalue()
+
+
+def _json_line(row: Mapping[str, Any]) -> str:
+    """JSON on one line; what steers a terminal or turns the direction of writing is escaped, and so not lost."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in json.dumps(row, ensure_ascii=False))
 
 
 def _flat(value: Any) -> str:

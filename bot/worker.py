@@ -21,14 +21,16 @@ from typing import Any
 import structlog
 
 from bot import effects, metrics
-from bot.core import backoff, facts, lifecycle
+from bot.core import backoff, facts, lifecycle, outages
 from bot.core.faults import Fault, Gone, Permanent, Transient, Undeliverable
 from bot.core.model import Effect, EffectKind, EffectState, Record
+from bot.core.outages import TELL_AFTER, Outage
 from bot.core.urgency import Urgency
 from bot.effects.claim import Claim
 from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
+from bot.store import troubles
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction, User
 from bot.store.transaction import Found
@@ -37,9 +39,9 @@ log = structlog.get_logger(__name__)
 
 CANDIDATES = 32
 POLL = 1.0
-TELL_AFTER = timedelta(minutes=10)
 TOLD_AT_ONCE = 10
 BUGS_ALLOWED = 5
+SURVEY_EVERY = 5.0
 PRUNE_EVERY = 600.0
 PRUNE_AFTER = timedelta(days=1)
 PRUNED_AT_ONCE = 5000
@@ -48,9 +50,11 @@ EVERYTHING = Found(tuple(Urgency), late=True)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an act brought nothing back. `method` is Slack's, where a limit of Slack's was met."""
+    """Why an act brought nothing back. `text` is the sentence behind `error`, safe for a log; `method` is Slack's, where a
+    limit of Slack's was met."""
 
     error: str
+    text: str = ""
     permanent: bool = False
     bug: bool = False
     retry_after: float | None = None
@@ -58,7 +62,10 @@ class Failure:
 
 
 class Worker:
-    """The store's keeper. `clock` is in monotonic seconds; leases and due times are the database's."""
+    """The store's keeper. `clock` is in monotonic seconds; leases and due times are the database's.
+
+    `token_doubted` is set where Slack refused an act for the bot token itself.
+    """
 
     def __init__(
         self,
@@ -79,8 +86,11 @@ class Worker:
         self._kinds = kinds
         self._clock = clock
         self._spread = spread
+        self.token_doubted = asyncio.Event()
         self._wake = asyncio.Event()
         self._look_at = 0.0
+        self._survey_at = 0.0
+        self._troubled = True
         self._wanted = False
         self._running = False
         self._stopping = False
@@ -107,6 +117,8 @@ class Worker:
                 if self._clock() >= prune_at:
                     prune_at = self._clock() + PRUNE_EVERY
                     await self._prune_safely()
+                if self._clock() >= self._survey_at:
+                    await self._survey_safely()
                 await self._sleep()
         finally:
             self._running = False
@@ -114,7 +126,7 @@ class Worker:
 
     def wake(self) -> None:
         """Look at once whether something has fallen due."""
-        self._look_at = 0.0
+        self._look_at = self._survey_at = 0.0
         self._wake.set()
 
     async def stop(self, grace: float) -> None:
@@ -149,11 +161,12 @@ class Worker:
         """Claim what is due, if anything is; then it may be that there is more than could be taken."""
         self._look_at = self._clock() + POLL
         try:
-            found = await self.store.read(self._find, User.WORKER)
-            self._wanted = bool(found.due)
+            found = EVERYTHING if self._wanted else await self.store.read(self._find, User.WORKER)
             if found.due or found.late:
                 claiming = partial(self._claim_due, found=found, most=CANDIDATES)
-                self.begin(await self.store.write(claiming, User.WORKER))
+                claims = await self.store.write(claiming, User.WORKER)
+                self._wanted = bool(claims) or (found is not EVERYTHING and bool(found.due))
+                self.begin(claims)
         except Exception:  # a database that is away for a moment must not end the worker
             log.exception("worker.claim_failed")
         self._look_when_open()
@@ -166,6 +179,32 @@ class Worker:
             await self.store.write(lambda tx: tx.prune(tx.now - PRUNE_AFTER, PRUNED_AT_ONCE), User.WORKER)
         except Exception:  # as above: there is another time
             log.exception("worker.prune_failed")
+
+    async def survey(self) -> None:
+        """Note which outages have begun and which are over; the help channel is promised to hear of each, and the log does."""
+        began, over = await self.store.write(self._take_stock, User.WORKER)
+        for one in began:
+            log.warning("outage.began", **_of_outage(one))
+        for one in over:
+            log.warning("outage.over", **_of_outage(one))
+
+    def _take_stock(self, tx: Transaction) -> tuple[list[Outage], list[Outage]]:
+        now = outages.outages(troubles.failing(tx))
+        known = {one.cause: one for one in troubles.standing(tx)}
+        began = [one for one in now.values() if one.is_told(tx.now) and troubles.begin(tx, one.key, one.since)]
+        gone = [one for one in known.values() if one.cause not in now and troubles.end(tx, one.cause)]
+        self._troubled = bool(now or known)
+        return began, [outages.named(one.cause, one.since) for one in gone]
+
+    async def _survey_safely(self) -> None:
+        """Nothing is looked at while nothing has failed; whatever another process left behind is found at start."""
+        self._survey_at = self._clock() + SURVEY_EVERY
+        if not self._troubled:
+            return
+        try:
+            await self.survey()
+        except Exception:  # as above: there is another time
+            log.exception("worker.survey_failed")
 
     async def _sleep(self) -> None:
         with suppress(TimeoutError):
@@ -276,7 +315,7 @@ class Worker:
             return None
         if record is not None and (with_it := lifecycle.claim(record, effect, tx.now, self._new_id)) is not None:
             record = tx.apply(with_it)
-        stuck, late = tx.trouble(record.request.id) if shows and record is not None else (False, False)
+        stuck, late = tx.trouble(record.request.id) if shows and record is not None else (False, None)
         found = act.find(tx, effect) if act.find is not None else None
         claimed = replace(effect, epoch=epoch, again=abandoned)
         return Claim(claimed, record, tx.now, stuck=stuck, late=late, found=found)
@@ -287,7 +326,7 @@ class Worker:
             assert effect.request_id is not None, "only what belongs to a request is told of"
             record = tx.record(effect.request_id, skip_locked=True)
             if record is not None and tx.tell(effect):
-                fact = facts.Delayed(effect.kind, effect.last_error)
+                fact = facts.Delayed(effect.kind, effect.last_error, effect.subject_id)
                 tx.apply(lifecycle.observe(record, fact, tx.now, self._new_id))
 
     # --- acting and completing ---
@@ -307,7 +346,8 @@ class Worker:
         seconds = self._clock() - started
         metrics.EFFECTS.labels(kind.value, result).inc()
         metrics.EFFECT_SECONDS.labels(kind.value).observe(seconds)
-        log.info("effect", result=result, kind=kind.value, ms=round(seconds * 1000), **_about(claim, outcome))
+        say = log.warning if isinstance(outcome, Failure) else log.info
+        say("effect", result=result, kind=kind.value, ms=round(seconds * 1000), **_about(claim, outcome))
 
     async def _keep_safely(self, claim: Claim) -> None:
         try:
@@ -334,15 +374,15 @@ class Worker:
             async with asyncio.timeout(act.deadline.total_seconds()):
                 return await act.perform(claim, self.ports)
         except Transient as fault:
-            return Failure(fault.code, retry_after=fault.retry_after, method=getattr(fault, "method", None))
+            return Failure(fault.code, fault.text, retry_after=fault.retry_after, method=fault.method)
         except (Permanent, Gone, Undeliverable) as fault:
-            return Failure(fault.code, permanent=True)
+            return Failure(fault.code, fault.text, permanent=True)
         except Fault as fault:
-            return Failure(fault.code)
+            return Failure(fault.code, fault.text)
         except SealLost:
-            return Failure("seal_key_lost", permanent=True)
+            return Failure(outages.SEAL_LOST, outages.SEALED, permanent=True)
         except TimeoutError:
-            return Failure("deadline")
+            return Failure(outages.OUT_OF_TIME)
         except Exception as error:  # a fault of our own: it must neither stop the others nor be tried for ever
             log.exception("effect.bug", kind=claim.effect.kind.value, effect=claim.effect.id)
             return Failure(f"bug_{type(error).__name__}", bug=True)
@@ -353,9 +393,20 @@ class Worker:
             self.pace.pause(claim.effect, outcome.method, outcome.retry_after)
             wait = await self.store.write(partial(self._put_back, claim=claim, failure=outcome), User.WORKER)
             self._look_in(wait.total_seconds())
+            self._notice(claim.effect.kind, outcome)
         else:
             complete = effects.ACTS[claim.effect.kind].complete
             await self.store.write(lambda tx: complete(tx, claim, outcome, self._new_id), User.WORKER)
+
+    def _notice(self, kind: EffectKind, failure: Failure) -> None:
+        """What cannot pass by itself is said at once, all else when it has lasted."""
+        self._troubled = True
+        cause = outages.cause_of(kind, failure.error)
+        if cause is outages.SLACK_TOKEN:
+            self.token_doubted.set()
+        if not cause.passes:
+            self._survey_at = 0.0
+            self._wake.set()
 
     def _put_back(self, tx: Transaction, *, claim: Claim, failure: Failure) -> timedelta:
         """Try again later, or park: what can never work, at once; what fails by our own fault, after a few tries.
@@ -376,9 +427,10 @@ class Worker:
             first_failed_at=effect.first_failed_at or tx.now,
             told=effect.told or parks,
             last_error=failure.error,
+            why=failure.text,
         )
         if record is not None and parks:
-            stuck = facts.Stuck(effect.kind, effect.id, failure.error)
+            stuck = facts.Stuck(effect.kind, effect.id, failure.error, failure.text)
             tx.apply(lifecycle.observe(record, stuck, tx.now, self._new_id))
         return wait
 
@@ -398,8 +450,16 @@ def _about(claim: Claim, outcome: object) -> dict[str, object]:
         about["request"] = claim.record.request.label
     if isinstance(outcome, Failure):
         about["error"] = outcome.error
+        about["why"] = outcome.text or outages.sentence(claim.effect.kind, outcome.error)
     elif isinstance(outcome, facts.Fact):
         about["fact"] = type(outcome).__name__
     if why := getattr(outcome, "why", None):
         about["why"] = why
     return about
+
+
+def _of_outage(outage: Outage) -> dict[str, object]:
+    about: dict[str, object] = {"cause": outage.cause.name, "since": outage.since.isoformat(timespec="seconds")}
+    if outage.place:
+        about["place"] = outage.place
+    return about | {"what": outage.cause.sentence, "requests": outage.waiting, "kinds": sorted(outage.kinds)}

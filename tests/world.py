@@ -41,6 +41,7 @@ class World:
             await asyncio.wait(self.running.worker._acts, timeout=2)
         self.later.append(length)
         self.running.store.skew += length
+        self.running.worker.pace.ahead += length.total_seconds()
         self.running.directory.forget_groups()
         for user_id in self.slack.workspace.users:
             self.running.directory.forget_person(user_id)

@@ -139,6 +139,7 @@ class Stuck:
     kind: EffectKind
     effect_id: int
     error: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Delayed:
 
     kind: EffectKind
     error: str
+    subject_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -173,8 +173,8 @@ def token_hidden(draft: Draft, fact: facts.TokenHidden) -> None:
         draft.say(AuditEvent.HIDDEN, None)
     elif lives and key.state is not KeyState.DEAD:
         messages.notify(draft, Topic.UNSEEN)
+    messages.post_status(draft)  # the message that told of the request is gone
     if lives:
-        messages.post_status(draft)
         _deliver_when_ready(draft)
 
 

@@ -24,7 +24,7 @@ from bot.core.grants import may_revoke, renew, revoke
 from bot.core.keys import PROBATION, Loss, check_replaceable, hide, replace_token
 from bot.core.messages import adopts, repaint
 from bot.core.model import Effect, EffectKind, Record, RequestState, Topic, Transition
-from bot.core.requests import Asked, check_form, decided_sentence, review, submit, withdraw
+from bot.core.requests import Asked, check_form, decided_sentence, deny, review, submit, withdraw
 from bot.core.rules import check_still_allowed
 
 
@@ -71,7 +71,7 @@ def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one retu
             return record.lives
         case EffectKind.REMIND:
             return bool(timing.reminders(record))
-        case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS:
+        case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS | EffectKind.TELL_OUTAGE:
             return True
         case (
             EffectKind.ISSUE_KEY
@@ -181,6 +181,7 @@ __all__ = [
     "check_still_allowed",
     "claim",
     "decided_sentence",
+    "deny",
     "hide",
     "matters",
     "may_revoke",

@@ -5,6 +5,7 @@ posted once -> shown as often as its view of the record changes (`views`) -> lef
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from bot.core import facts, views
@@ -13,6 +14,7 @@ from bot.core.model import (
     AuditEvent,
     EffectKind,
     KeyId,
+    KeyState,
     Message,
     MessageId,
     MessageKind,
@@ -21,6 +23,7 @@ from bot.core.model import (
     Topic,
     Transition,
 )
+from bot.core.outages import Side, cause_of
 
 STATUS_SETTLES_IN = timedelta(seconds=3)
 """The status waits for the token that follows an approval: shown at once it would be stale as soon as Tyk has answered."""
@@ -31,6 +34,15 @@ DIRECT = "D"
 AWAITED = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN})
 """The promises a requester is waiting for: they are told when one is late or stuck."""
 
+UNASKED = "Nobody could be asked: the approvals channel could not be reached."
+"""Why a request lapsed whose card was never posted."""
+
+_LATE: Mapping[Side, Topic] = {
+    Side.TYK: Topic.DELAYED_BY_TYK,
+    Side.SLACK: Topic.DELAYED_BY_SLACK,
+    Side.OURS: Topic.DELAYED,
+}
+_WHILE_AWAITED = frozenset({*_LATE.values()})
 _WHILE_PENDING = frozenset({Topic.STILL_WAITING, Topic.LAST_CHANCE})
 _WHILE_GRANTED = frozenset({Topic.ENDING, Topic.REVIEWING})
 
@@ -61,23 +73,34 @@ def post_status(draft: Draft) -> None:
 
 
 def alert(draft: Draft, topic: Topic) -> None:
-    """Tell the help channel once that a request is stuck, and once that it goes on."""
+    """Tell the help channel once that a request is stuck, once that a revoked token still works, and once that it goes on."""
     told = [message.topic for message in draft.record.messages if message.kind is MessageKind.ALERT]
-    if (told[-1:] == [Topic.STUCK]) != (topic is Topic.STUCK):
+    worse = topic is Topic.STILL_WORKS and told[-1:] == [Topic.STUCK]
+    if worse or (told[-1:] in ([Topic.STUCK], [Topic.STILL_WORKS])) == (topic is Topic.RESUMED):
         post(draft, MessageKind.ALERT, "", topic)
 
 
-def post_matters(record: Record, message: Message | None) -> bool:
+def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0911 - one return a kind of message
     """The message would still be true and of use when it is posted."""
     if message is None or message.is_posted:
         return False
     if message.kind is MessageKind.CARD or message.topic in _WHILE_PENDING:
         return record.request.state is RequestState.PENDING
+    if message.topic is Topic.UNASKED:
+        return is_unasked(record)
+    if message.topic in _WHILE_AWAITED:
+        return record.lives and record.awaits_token
     if message.topic is Topic.REVIEWING:
         return record.lives and record.grant is not None and record.grant.asked_at is not None
     if message.kind in (MessageKind.TOKEN, MessageKind.QUESTION) or message.topic in _WHILE_GRANTED:
         return record.lives
     return True
+
+
+def is_unasked(record: Record) -> bool:
+    """The request waits, and its approvers have no card to decide on."""
+    cards = [message for message in record.messages if message.kind is MessageKind.CARD]
+    return record.request.state is RequestState.PENDING and bool(cards) and not any(card.is_posted for card in cards)
 
 
 def posted(draft: Draft, fact: facts.MessagePosted) -> None:
@@ -151,19 +174,34 @@ def _message_at(record: Record, channel: str, ts: str) -> Message | None:
 
 def stuck(draft: Draft, fact: facts.Stuck) -> None:
     """Tell the requester, if they are waiting for it, and the help channel."""
-    draft.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id)
+    why = {"why": fact.why} if fact.why else {}
+    draft.say(AuditEvent.STUCK, None, effect=fact.kind.value, error=fact.error, effect_id=fact.effect_id, **why)
     if fact.kind in AWAITED:
         notify(draft, Topic.STUCK)
-    alert(draft, Topic.STUCK)
+    still_works = fact.kind is EffectKind.REVOKE_KEY and _has_working_key(draft)
+    alert(draft, Topic.STILL_WORKS if still_works else Topic.STUCK)
     _show_trouble(draft, fact.kind)
+
+
+def _has_working_key(draft: Draft) -> bool:
+    """A key that was to die is at Tyk, and has not ended there by its own time."""
+    at_tyk = [key for key in draft.record.keys if key.state in (KeyState.PROBATION, KeyState.LIVE)]
+    return any(key.expires_at is None or key.expires_at > draft.now for key in at_tyk)
 
 
 def delayed(draft: Draft, fact: facts.Delayed) -> None:
-    """Tell the requester, if they are waiting for it."""
+    """Tell the requester, if they are waiting for it, which side does not answer; or that nobody could be asked so far."""
     draft.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
     if fact.kind in AWAITED:
-        notify(draft, Topic.DELAYED)
+        notify(draft, _LATE[cause_of(fact.kind, fact.error).side])
+    elif _is_of_card(draft.record, fact) and is_unasked(draft.record) and not draft.record.told(Topic.UNASKED):
+        notify(draft, Topic.UNASKED)
     _show_trouble(draft, fact.kind)
+
+
+def _is_of_card(record: Record, fact: facts.Delayed) -> bool:
+    message = record.message(fact.subject_id)
+    return fact.kind is EffectKind.POST_MESSAGE and message is not None and message.kind is MessageKind.CARD
 
 
 def recovered(draft: Draft, fact: facts.Recovered) -> None:

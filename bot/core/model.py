@@ -274,7 +274,11 @@ class Topic(StrEnum):
     DENIED = "denied"
     LAPSED = "lapsed"
     DELAYED = "delayed"
+    DELAYED_BY_TYK = "delayed by tyk"
+    DELAYED_BY_SLACK = "delayed by slack"
+    UNASKED = "unasked"
     STUCK = "stuck"
+    STILL_WORKS = "still works"
     ARRIVED = "arrived"
     ENDED = "ended"
     BARRED = "barred"
@@ -367,6 +371,7 @@ class EffectKind(StrEnum):
     END_GRANT = "end_grant"
     REMIND = "remind"
     SWEEP_LEAVERS = "sweep_leavers"
+    TELL_OUTAGE = "tell_outage"
 
 
 class EffectState(StrEnum):
@@ -390,8 +395,8 @@ class Effect:
     """A promise as it stands in the table.
 
     `epoch` rises with every claim, and only the last claim may complete. `bugs` counts the failures that were our own fault,
-    `told` whether people know that it is late, `again` that it is to be kept once more (an edit whose claimer vanished). `lane`
-    is the channel whose pace it keeps.
+    `told` whether people know that it is late, `again` that it is to be kept once more (an edit whose claimer vanished). `why` is
+    the sentence behind `last_error`. `lane` is the channel whose pace it keeps.
     """
 
     id: int
@@ -408,6 +413,7 @@ class Effect:
     told: bool = False
     first_failed_at: datetime | None = None
     last_error: str = ""
+    why: str = ""
     lane: str | None = None
 
 
@@ -436,6 +442,9 @@ class AuditEvent(StrEnum):
     RETURNED = "returned"
     RENEWED = "renewed"
     CONFIGURED = "configured"
+    RETRIED = "retried"
+    RESTORED = "restored"
+    RESEALED = "resealed"
 
 
 @dataclass(frozen=True)

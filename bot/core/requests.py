@@ -144,6 +144,15 @@ def review(
     return draft.done()
 
 
+def deny(record: Record, reason: str, now: datetime, new_id: NewId) -> Transition:
+    """An operator at the command line ends a waiting request, and its requester hears why."""
+    if record.request.state is not RequestState.PENDING:
+        raise Refusal(decided_sentence(record.request), code="decided")
+    draft = Draft(record, now, new_id)
+    _deny(draft, None, reason)
+    return draft.done()
+
+
 def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Transition:
     """The requester takes a waiting request back."""
     if who != record.request.requester:
@@ -170,9 +179,10 @@ def has_lapsed(record: Record, now: datetime) -> bool:
 
 
 def lapse(draft: Draft) -> None:
-    """Nobody decided in time, and the requester hears of it."""
-    _decide(draft, RequestState.LAPSED, None)
-    draft.say(AuditEvent.LAPSED, None)
+    """Nobody decided in time, and the requester hears of it; that nobody could be asked is said as the reason."""
+    why = messages.UNASKED if messages.is_unasked(draft.record) else ""
+    _decide(draft, RequestState.LAPSED, None, why)
+    draft.say(AuditEvent.LAPSED, None, **({"why": why} if why else {}))
     messages.notify(draft, Topic.LAPSED)
 
 
@@ -191,9 +201,9 @@ def _approve(draft: Draft, rule: Rule, who: Identity | None) -> None:
     )
 
 
-def _deny(draft: Draft, who: Identity, reason: str) -> None:
+def _deny(draft: Draft, who: Identity | None, reason: str) -> None:
     _decide(draft, RequestState.DENIED, who, reason)
-    draft.say(AuditEvent.DENIED, who, reviewer=who.user_id, reason=reason)
+    draft.say(AuditEvent.DENIED, who, reviewer=who.user_id if who else None, reason=reason)
     messages.notify(draft, Topic.DENIED)
 
 
@@ -213,6 +223,6 @@ def decided_sentence(request: Request) -> str:
         RequestState.APPROVED: "was approved",
         RequestState.DENIED: "was denied",
         RequestState.WITHDRAWN: "was withdrawn",
-        RequestState.LAPSED: "lapsed, because nobody decided in time",
+        RequestState.LAPSED: f"lapsed, because nobody {'could be asked' if request.decision_reason else 'decided in time'}",
     }[request.state]
     return f"{request.label} {how}{by}, {when}."

@@ -26,6 +26,7 @@ _BY_KIND = {
     EffectKind.SHOW_MESSAGE: Urgency.LATER,
     EffectKind.POST_AUDIT: Urgency.RECORD,
     EffectKind.SWEEP_LEAVERS: Urgency.RECORD,
+    EffectKind.TELL_OUTAGE: Urgency.LATER,
 }
 
 

@@ -25,6 +25,7 @@ from bot.effects import (
     revoke_key,
     show_message,
     sweep_leavers,
+    tell_outage,
     verify_key,
 )
 from bot.effects.claim import Claim
@@ -81,6 +82,7 @@ ACTS: Mapping[EffectKind, Act] = {
     EffectKind.REVOKE_KEY: Act(revoke_key.perform, Place.TYK),
     EffectKind.POST_AUDIT: Act(post_audit.perform, Place.SLACK, post_audit.complete, post_audit.find),
     EffectKind.SWEEP_LEAVERS: Act(sweep_leavers.perform, Place.SLACK, sweep_leavers.complete, sweep_leavers.find),
+    EffectKind.TELL_OUTAGE: Act(tell_outage.perform, Place.SLACK, tell_outage.complete, tell_outage.find),
     EffectKind.LAPSE_REQUEST: _TIME,
     EffectKind.END_GRANT: _TIME,
     EffectKind.REMIND: _TIME,

@@ -7,21 +7,22 @@ from datetime import datetime
 from typing import Any
 
 from bot.core.model import Effect, Key, Message, Record
+from bot.core.outages import Side
 
 
 @dataclass(frozen=True)
 class Claim:
     """The effect under its new epoch, and the record as it stood when it was claimed, at `now`.
 
-    `found` is what the act asked the database for when it was claimed. `stuck` and `late`: whether some promise of the request
-    is parked, and whether people know that one is late.
+    `found` is what the act asked the database for when it was claimed. `stuck`: some promise of the request is
+    parked. `late`: the side for which one is late, once people know.
     """
 
     effect: Effect
     record: Record | None
     now: datetime
     stuck: bool = False
-    late: bool = False
+    late: Side | None = None
     found: Any = None
 
     @property

@@ -10,6 +10,7 @@ from typing import Protocol
 from bot.core.facts import Issued
 from bot.core.in_force import InForce
 from bot.core.model import Identity, Key, Message, Person, Record
+from bot.core.outages import Outage, Side
 from bot.store.transaction import AuditEntry
 
 
@@ -20,8 +21,8 @@ class SlackPort(Protocol):
         """Post what cannot become false. Returns the channel and ts."""
         ...
 
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
-        """Edit the message so that it shows the record as it is."""
+    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
+        """Edit the message so that it shows the record as it is; `late` is the side for which something is late."""
         ...
 
     async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
@@ -34,6 +35,10 @@ class SlackPort(Protocol):
 
     async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
         """Post as many of the leading entries as fit one message. Returns how many."""
+        ...
+
+    async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
+        """Tell the help channel what fails, or that it is over."""
         ...
 
     async def why_left(self, who: Identity) -> str | None:
@@ -66,6 +71,10 @@ class TykPort(Protocol):
         """Delete the key and see that it is gone."""
         ...
 
+    async def revoke_by_hash(self, key_hash: str) -> None:
+        """The same for a key that goes by a token which is lost. Raises Permanent where Tyk does not take its hash."""
+        ...
+
 
 class Sealer(Protocol):
     def close(self, token: str) -> bytes: ...
@@ -83,7 +92,7 @@ class Ports:
     in_force: InForce
 
     def name_of(self, key: Key) -> str:
-        """What this key is called at Tyk."""
+        """What this key is called at Tyk. Raises SealLost where that is a token which no seal key opens."""
         if not self.tyk.names_by_token:
             assert key.key_hash is not None, "a key that was recorded has its hash"
             return key.key_hash

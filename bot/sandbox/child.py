@@ -36,6 +36,7 @@ async def _follow(told: asyncio.StreamReader, running: asyncio.Future[Running]) 
     bot = await running
     async for line in told:
         bot.store.skew = timedelta(seconds=float(line))
+        bot.worker.pace.ahead = float(line)
         bot.directory.forget_groups()
         bot.worker.wake()
         print("moved", flush=True)

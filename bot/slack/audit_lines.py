@@ -37,9 +37,12 @@ class AuditRow:
     left          person, why
     returned      person
     renewed       reviewer, counted_by
+    retried       effect, effect_id
+    restored      effect, effect_id
+    resealed      tokens (how many)
     configured    digest, added, removed, approvals_fell, people_changed (names)
 
-    withdrawn, lapsed, sent and hidden need none. People are user ids.
+    withdrawn, lapsed, sent and hidden need none. People are user ids. Whatever was done at the command line has `operator` too.
     """
 
     number: int
@@ -90,12 +93,14 @@ _PLAIN = _Tongue(lambda user: f"@{wording.one_line(user, 50)}", wording.utc, wor
 
 def _line(row: AuditRow, tongue: _Tongue) -> str:
     api = row.api or row.details.get("api")
+    teller = _Teller(row, tongue)
     parts = [
         f"#{row.number}",
         row.request_label or "",
         tongue.said(str(api), 150) if api else "",
         tongue.event(row.event.value),
-        _Teller(row, tongue).tell(),
+        teller.tell(),
+        teller.word("operator", "at the command line by "),
     ]
     return " · ".join(part for part in parts if part)
 
@@ -130,7 +135,7 @@ class _Teller:
             case AuditEvent.WITHDRAWN:
                 return self.by()
             case AuditEvent.LAPSED:
-                return "nobody decided in time"
+                return self.word("why", limit=600) or "nobody decided in time"
             case AuditEvent.KEY_CREATED:
                 return self.all(
                     self.word("key_hash"), self.end("expires", "ends"), self.word("rule_digest", "rules ", 16)
@@ -139,9 +144,14 @@ class _Teller:
                 return "the requester has the token"
             case AuditEvent.HIDDEN:
                 return "the message with the token is gone"
-            case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED:
+            case AuditEvent.RESTORED:
+                return self.because("put aside after a restore", "effect")
+            case AuditEvent.RESEALED:
+                return self.word("tokens", "tokens: ")
+            case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED | AuditEvent.RETRIED:
                 effect_id = self.word("effect_id", "effect ")
-                return self.because(self.all(self.word("effect"), effect_id), "error")
+                told = self.because(self.all(self.word("effect"), effect_id), "error")
+                return self.because(told, "why")
             case AuditEvent.REVOKED:
                 return self.because(self.by(), "why")
             case AuditEvent.EXPIRED:

@@ -21,6 +21,7 @@ from bot.core.model import (
     Verdict,
     Workspace,
 )
+from bot.core.outages import Outage, Side
 from bot.slack import audit_lines, messages, notifications
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -84,10 +85,10 @@ class Delivery:
     async def _may_decide(self, user_id: str) -> bool:
         return members.refuse(await self._directory.person(user_id), self._workspace) is None
 
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
+    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
         assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact
         await self._privacy.check(message.channel)
-        body = messages.show(record, message, help_channel=self._help_channel, stuck=stuck, delayed=late)
+        body = messages.show(record, message, help_channel=self._help_channel, stuck=stuck, late=late)
         await self._chat.update(message.channel, message.ts, body.text, body.blocks)
 
     async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
@@ -103,6 +104,10 @@ class Delivery:
         body, count = audit_lines.audit([audit_row(entry) for entry in entries])
         await self._chat.post(channel, body.text, body.blocks)
         return count
+
+    async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
+        body = notifications.outage(outage, over_at)
+        await self._chat.post(self._help_channel, body.text, body.blocks)
 
     async def why_left(self, who: Identity) -> str | None:
         return members.why_left(await self._directory.person(who.user_id), self._workspace)

@@ -20,6 +20,7 @@ from bot.core.model import (
     Record,
     RequestState,
 )
+from bot.core.outages import Side
 from bot.slack import buttons, notifications, state, wording
 from bot.slack.block_kit import (
     MAX_TEXT,
@@ -60,7 +61,7 @@ def post(  # noqa: PLR0911 - one return a kind
             assert_never(message.kind)
 
 
-def show(record: Record, message: Message, *, help_channel: str, stuck: bool, delayed: bool) -> Body:
+def show(record: Record, message: Message, *, help_channel: str, stuck: bool, late: Side | None) -> Body:
     """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
     if message.kind is MessageKind.QUESTION:
         return notifications.shown_question(record, message)
@@ -68,7 +69,9 @@ def show(record: Record, message: Message, *, help_channel: str, stuck: bool, de
         return post(record, message, help_channel=help_channel)
     card = message.kind is MessageKind.CARD
     lines = state.lines(record, card=card, stuck=stuck)
-    return _standing(record, [*lines, *state.trouble(record, help_channel, stuck=stuck, delayed=delayed)], card=card)
+    return _standing(
+        record, [*lines, *state.trouble(record, help_channel, card=card, stuck=stuck, late=late)], card=card
+    )
 
 
 def _standing(record: Record, lines: list[str], *, card: bool) -> Body:

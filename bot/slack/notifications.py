@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import assert_never
 
 from bot.core import timing
@@ -14,11 +15,18 @@ from bot.core.model import (
     Request,
     Topic,
 )
+from bot.core.outages import MANY, Outage, Side
 from bot.slack import buttons, state, wording
 from bot.slack.block_kit import MAX_TEXT, Block, Body, mrkdwn, quoted, said_with, section, with_buttons
 from bot.slack.wording import inert
 
 MAX_NAMED = 50
+_SAFE = "Your request is safe and I'm still trying. No need to ask again."
+_LATE = {
+    Topic.DELAYED: Side.OURS,
+    Topic.DELAYED_BY_TYK: Side.TYK,
+    Topic.DELAYED_BY_SLACK: Side.SLACK,
+}
 
 
 def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C901, PLR0911, PLR0912 - one case a topic
@@ -32,15 +40,19 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
             return said_with(f"{label} ({api}) was denied{by}.", request.decision_reason)
         case Topic.LAPSED:
             open_for = wording.duration(request.lapses_at - request.created_at)
-            said = said_with(
-                f"{label} ({api}) lapsed: nobody decided within {open_for}. If you still need it, ask again."
+            why = (
+                f". {inert(request.decision_reason, 600)}"
+                if request.decision_reason
+                else f": nobody decided within {open_for}."
             )
+            said = said_with(f"{label} ({api}) lapsed{why} If you still need it, ask again.")
             return with_buttons(said, [buttons.ask_again(request)])
-        case Topic.DELAYED:
-            made = any(key.state is KeyState.LIVE for key in record.keys)
-            why = "it is made, but I could not show it to you so far" if made else "Tyk has not given it to me so far"
+        case Topic.DELAYED | Topic.DELAYED_BY_TYK | Topic.DELAYED_BY_SLACK:
+            why = state.because(_LATE[topic])
+            return said_with(f"Your token for {api} ({label}) is taking longer than usual{why}. {_SAFE}")
+        case Topic.UNASKED:
             return said_with(
-                f"Your token for {api} ({label}) is late: {why}. Nothing is lost. I keep trying, so do not ask again."
+                f"{label} ({api}): the approvers could not be asked so far, because I couldn't reach their channel. {_SAFE}"
             )
         case Topic.STUCK:
             return said_with(f"Your token for {api} got stuck. Please ask in {help_} and say {label}.")
@@ -77,7 +89,7 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
                 f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
                 f"yes{by} it ends."
             )
-        case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL:
+        case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL | Topic.STILL_WORKS:
             raise ValueError(f"{topic} is no topic of a notice")
         case _:
             assert_never(topic)
@@ -105,7 +117,35 @@ def alert(request: Request, topic: Topic | None) -> Body:
     subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
     if topic is Topic.RESUMED:
         return said_with(f"{subject} goes on again.")
+    if topic is Topic.STILL_WORKS:
+        return said_with(
+            f"{subject} was to lose its key, but the token still works: the key could not be deleted at Tyk. "
+            f"`tyk-key-bot show {request.label}` says why. Delete the key in the Dashboard, or mend that and run "
+            f"`tyk-key-bot retry {request.label}`."
+        )
     return said_with(f"{subject} got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again.")
+
+
+def outage(outage: Outage, over_at: datetime | None) -> Body:
+    """For those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
+    about = f"{_place(outage.place)}{outage.cause.sentence}"
+    if over_at is not None:
+        return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {about}")
+    return said_with(f"Since {wording.date(outage.since)}: {about} {_waiting(outage)}")
+
+
+def _place(place: str) -> str:
+    if not place:
+        return ""
+    return f"I can't post in {wording.channel(place) if place[0] in 'CG' else place}. "
+
+
+def _waiting(outage: Outage) -> str:
+    """How many wait, told as it is when it is told."""
+    many = {0: "No request waits for it", 1: "1 request waits for it"}
+    more = "or more " if outage.waiting >= MANY else ""
+    waits = many.get(outage.waiting, f"{outage.waiting:,} {more}requests wait for it")
+    return f"{waits}. I'm still trying, and will say when it is over."
 
 
 def question(record: Record, topic: Topic | None) -> Body:

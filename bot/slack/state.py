@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from bot.core import rules, timing
+from bot.core import messages, rules, timing
 from bot.core.model import (
     Grant,
     GrantState,
@@ -12,6 +12,7 @@ from bot.core.model import (
     Request,
     RequestState,
 )
+from bot.core.outages import Side
 from bot.slack import wording
 from bot.slack.wording import inert
 
@@ -49,7 +50,8 @@ def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
         case RequestState.WITHDRAWN:
             return [f"Withdrawn{by}, {at}." if by else f"Withdrawn, {at}: who asked may not use the bot any more."]
         case RequestState.LAPSED:
-            return [f"Lapsed, {at}: nobody decided in time."]
+            why = f". {inert(request.decision_reason, 600)}" if request.decision_reason else ": nobody decided in time."
+            return [f"Lapsed, {at}{why}"]
         case _:
             assert_never(request.state)
 
@@ -150,10 +152,28 @@ def ended(grant: Grant) -> str:
     return f"ended{at}." if grant.end_reason else f"ended on time{at}."
 
 
-def trouble(record: Record, help_channel: str, *, stuck: bool, delayed: bool) -> list[str]:
+def trouble(record: Record, help_channel: str, *, card: bool, stuck: bool, late: Side | None) -> list[str]:
     if stuck:
         return [f"Stuck: a person has to look. Ask in {wording.channel(help_channel)} and say {record.request.label}."]
-    return ["This takes longer than usual. Nothing is lost, I keep trying."] if delayed else []
+    if late is None:
+        return []
+    if not card and messages.is_unasked(record):
+        return [
+            "The approvers could not be asked so far. Your request is safe and I'm still trying. No need to ask again."
+        ]
+    return [
+        f"This is taking longer than usual{because(late)}. Your request is safe and I'm still trying. No need to ask again."
+    ]
+
+
+def because(late: Side) -> str:
+    """The side that does not do its part, as the end of a sentence."""
+    reasons = {
+        Side.TYK: " because Tyk isn't answering",
+        Side.SLACK: " because Slack isn't taking my messages",
+        Side.OURS: "",
+    }
+    return reasons[late]
 
 
 def why_ended(record: Record) -> str:

@@ -1,1 +1,1 @@
-"""What must not be lost, in a database."""
+"""The database: all that must not be lost."""

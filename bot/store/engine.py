@@ -1,19 +1,23 @@
-"""Opening the database: SQLite beside the bot, or PostgreSQL for several replicas; migrated before use."""
+"""Opening the database: SQLite beside the bot, or PostgreSQL for several replicas. `run` migrates it, a command only looks."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 WAITS_FOR = 5
@@ -23,6 +27,7 @@ ANSWERS_WITHIN = 15
 IDLES_FOR = 5
 """Seconds that a transaction of ours may stand still: it never does but where its process does."""
 CONNECTS_WITHIN = 5
+OWNER_ONLY = 0o600
 _MIGRATION_LOCK = 0x74796B6B  # "tykk": any fixed number will do
 
 
@@ -30,8 +35,11 @@ class DatabaseError(Exception):
     """The database cannot be opened. Its text is a sentence for the operator, without the URL's password."""
 
 
-def open_engine(url: str, *, connections: int = 4) -> Engine:
-    """An engine for `sqlite:///path` or `postgresql://...` with at most so many connections; nothing is connected yet."""
+def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://...` with at most so many connections; nothing is connected yet.
+
+    No error and no log of it holds what was stored: neither a statement's parameters nor the row that a server complains of.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, connections)
@@ -41,30 +49,63 @@ def open_engine(url: str, *, connections: int = 4) -> Engine:
         max_overflow=0,
         pool_timeout=WAITS_FOR,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"connect_timeout": CONNECTS_WITHIN, "tcp_user_timeout": ANSWERS_WITHIN * 1000},
     )
-    event.listen(engine, "connect", _bound_postgresql)
+    event.listen(engine, "connect", partial(_bound_postgresql, idles_for))
+    event.listen(engine, "handle_error", _keep_the_first_line)
     return engine
 
 
 def _sqlite(url: URL, connections: int) -> Engine:
     """In memory there is one connection, which whoever opens it may use from any thread, one at a time."""
-    in_memory = url.database in (None, "", ":memory:")
+    in_memory = _file(url) is None
     pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"pool_size": connections, "max_overflow": 0}
     arguments = {"timeout": WAITS_FOR, "check_same_thread": False}
-    engine = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=arguments, **pool)
+    parsed = url.set(drivername="sqlite+pysqlite")
+    engine = create_engine(parsed, connect_args=arguments, hide_parameters=True, **pool)
+    event.listen(engine, "do_connect", partial(_keep_private, _file(url)))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
-def _bound_postgresql(connection: Any, _record: object) -> None:
+def _file(url: URL) -> Path | None:
+    """The file of a SQLite database; None for PostgreSQL and for a database in memory."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(url.database or "")
+
+
+def _keep_private(path: Path | None, *_connecting: object) -> None:
+    """The file is its owner's alone before anything stands in it; SQLite gives those that it makes beside it the same mode.
+
+    What cannot be made is SQLite's to complain of, and what belongs to somebody else is theirs to change.
+    """
+    if path is None:
+        return
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+    for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with suppress(OSError):
+            if one.stat().st_mode & 0o077:
+                one.chmod(OWNER_ONLY)
+
+
+def _keep_the_first_line(context: ExceptionContext) -> None:
+    """PostgreSQL explains itself in further lines, with the values of the row that it would not take."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
+
+
+def _bound_postgresql(idles_for: int, connection: Any, _record: object) -> None:
     """A transaction that waits, runs or stands still for too long is ended by the server: nobody waits for it without end."""
     with connection.cursor() as cursor:
         for name, seconds in (
             ("lock_timeout", WAITS_FOR),
             ("statement_timeout", ANSWERS_WITHIN),
-            ("idle_in_transaction_session_timeout", IDLES_FOR),
+            ("idle_in_transaction_session_timeout", idles_for),
         ):
             cursor.execute(f"SET {name} = '{seconds}s'")
     connection.commit()
@@ -87,24 +128,64 @@ def _begin_immediate(connection: Connection) -> None:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to this version, one process at a time. Raises DatabaseError."""
+    with _told(), engine.begin() as connection:
+        if engine.dialect.name != "sqlite":
+            for setting in ("lock_timeout", "statement_timeout"):  # another replica may be migrating for long
+                connection.execute(text(f"SET LOCAL {setting} = 0"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+        config = _migrations()
+        _version(connection, ScriptDirectory.from_config(config))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check_ready(engine: Engine) -> None:
+    """Look whether there is a database of this version. Makes and changes nothing. Raises DatabaseError."""
+    path = _file(engine.url)
+    if path is not None and not path.is_file():
+        where = path.absolute()
+        raise DatabaseError(
+            f"There is no database at {where}. DATABASE_URL says where it is; `tyk-key-bot run` makes it."
+        )
+    scripts = ScriptDirectory.from_config(_migrations())
+    with _told(), engine.connect().execution_options(writes=False) as connection, connection.begin():
+        version = _version(connection, scripts)
+    if version is None:
+        raise DatabaseError(
+            "The database has no tables of this program's: is DATABASE_URL right? `tyk-key-bot run` makes them."
+        )
+    if version != scripts.get_current_head():
+        raise DatabaseError(
+            f"The database is of an older version ({version}): start this version's `tyk-key-bot run` first."
+        )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever is wrong with the database becomes a sentence."""
     try:
-        with engine.begin() as connection:
-            if engine.dialect.name != "sqlite":
-                for setting in ("lock_timeout", "statement_timeout"):  # another replica may be migrating for long
-                    connection.execute(text(f"SET LOCAL {setting} = 0"))
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            _upgrade(connection)
+        yield
     except DBAPIError as error:
         raise DatabaseError(f"The database does not answer: {_first_line(error)}") from None
     except SQLAlchemyError as error:
         raise DatabaseError(f"The database cannot be used: {type(error).__name__}") from None
 
 
-def _upgrade(connection: Connection) -> None:
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
+
+
+def _version(connection: Connection, scripts: ScriptDirectory) -> str | None:
+    """The version of the tables, None where there are none. Raises DatabaseError for one that this program does not know."""
+    version = MigrationContext.configure(connection).get_current_revision()
+    if version is not None and version not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseError(
+            f"A newer version of this program has used the database ({version}): use that version, or restore the backup of "
+            "before the upgrade."
+        )
+    return version
 
 
 def _first_line(error: DBAPIError) -> str:
@@ -113,10 +194,27 @@ def _first_line(error: DBAPIError) -> str:
 
 def lock_path(url: str) -> Path | None:
     """The lock file beside a SQLite database; None for PostgreSQL and for a database in memory."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    path = _file(make_url(url))
+    return None if path is None else Path(f"{path}.lock")
+
+
+def has_worker(url: str) -> bool | None:
+    """Whether a bot runs on this SQLite file; None where that cannot be told from here."""
+    path = lock_path(url)
+    try:
+        handle = None if path is None else path.open("rb")
+    except FileNotFoundError:
+        return False
+    except OSError:
         return None
-    return Path(f"{parsed.database}.lock")
+    if handle is None:
+        return None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 @asynccontextmanager
@@ -127,7 +225,7 @@ async def sole_worker(url: str, *, patience: float, on_wait: Callable[[], None])
         yield
         return
     try:
-        handle = path.open("a")
+        handle = _open_lock(path)
     except OSError as error:
         raise DatabaseError(f"{path} cannot be written: {error.strerror}") from None
     with handle:
@@ -148,6 +246,13 @@ async def sole_worker(url: str, *, patience: float, on_wait: Callable[[], None])
                 fcntl.flock(handle, fcntl.LOCK_UN)
 
 
+def _open_lock(path: Path) -> TextIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, OWNER_ONLY)
+    with suppress(OSError):
+        os.fchmod(descriptor, OWNER_ONLY)
+    return os.fdopen(descriptor, "w")
+
+
 def _try_lock(handle: Any) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -156,4 +261,4 @@ def _try_lock(handle: Any) -> bool:
     return True
 
 
-__all__ = ["DatabaseError", "lock_path", "migrate", "open_engine", "sole_worker"]
+__all__ = ["DatabaseError", "check_ready", "has_worker", "lock_path", "migrate", "open_engine", "sole_worker"]

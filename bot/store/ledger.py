@@ -1,23 +1,33 @@
-"""What reports ask for: who holds what, streamed, with the filter in SQL and a few statements for many rows."""
+"""What commands ask for: who holds what, streamed, with the filter in SQL and a few statements for many rows; all of one
+request; and the names that the database has met."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import CursorResult, Select, exists, func, or_, select
 
-from bot.core.model import GrantState, KeyState, Verdict
+from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Verdict
 from bot.store import rows, statements, tables
-from bot.store.transaction import Transaction
+from bot.store.seal import Seal
+from bot.store.transaction import AuditEntry, Transaction, entry_of
+
+CONFIGURED = "configured"
+"""The name under which the configuration of the last start is remembered."""
+
+NAMED = 10
+
+PLACE = "place"
+"""The name under which commands find what they share with the bot: its audit channel, and how it reaches Tyk."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a report is about; None is no limit. `living`: only grants that have not ended."""
+    """What a report is about; None is no limit. `living`: only what has not ended, here and at Tyk."""
 
     since: datetime | None = None
     api: str | None = None
@@ -50,9 +60,14 @@ class Holding:
 
 def holdings(tx: Transaction, wanted: Filter) -> Iterator[Holding]:
     """Every grant that fits, the newest first, without holding them all in memory."""
-    with tx.connection.execution_options(yield_per=statements.AT_ONCE).execute(_grants(wanted)) as found:
+    with _streamed(tx, _grants(wanted)) as found:
         while some := list(islice(found, statements.AT_ONCE)):
             yield from _with_parts(tx, some)
+
+
+def _streamed(tx: Transaction, query: Select[Any]) -> CursorResult[Any]:
+    """A few rows at a time. The option is the statement's: as the connection's it would hold for whatever is written after."""
+    return tx.connection.execute(query, execution_options={"yield_per": statements.AT_ONCE})
 
 
 def _grants(wanted: Filter) -> Select[Any]:
@@ -85,7 +100,11 @@ def _grants(wanted: Filter) -> Select[Any]:
             query = query.where(column == value)
     if wanted.since is not None:
         query = query.where(grants.c.since >= wanted.since)
-    return query.where(grants.c.state != GrantState.ENDED.value) if wanted.living else query
+    if wanted.living:
+        at_tyk = tables.keys.c.state.in_((KeyState.PROBATION.value, KeyState.LIVE.value))
+        has_key = exists().where(tables.keys.c.request_id == requests.c.id, at_tyk)
+        query = query.where(or_(grants.c.state != GrantState.ENDED.value, has_key))
+    return query
 
 
 def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
@@ -120,3 +139,117 @@ def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
             approvals=tuple((one.user_id, one.counted_by) for one in approvals_of.get(row.id, ())),
             digest=row.digest,
         )
+
+
+def waiting(tx: Transaction, wanted: Filter) -> tuple[str, ...]:
+    """The ids of the requests that wait for a decision and fit, the oldest first."""
+    requests = tables.requests
+    query = select(requests.c.id).where(requests.c.state == RequestState.PENDING.value).order_by(requests.c.number)
+    conditions = {requests.c.api: wanted.api, requests.c.user_id: wanted.person, requests.c.number: wanted.number}
+    for column, value in conditions.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(requests.c.created_at >= wanted.since)
+    return tuple(tx.connection.execute(query).scalars().all())
+
+
+# --- all of one request -----------------------------------------------------------------------------------------------
+
+
+def effects_of(tx: Transaction, request_id: str) -> tuple[Effect, ...]:
+    """Every promise of a request that is still remembered, in the order in which it was first made."""
+    known = [kind.value for kind in EffectKind]
+    table = tables.effects
+    query = select(table).where(table.c.request_id == request_id, table.c.kind.in_(known)).order_by(table.c.id)
+    return tuple(map(rows.effect_of, tx.connection.execute(query).all()))
+
+
+def trail_of(tx: Transaction, request_id: str) -> tuple[AuditEntry, ...]:
+    """The audit of a request, in order."""
+    query = select(tables.audit).where(tables.audit.c.request_id == request_id).order_by(tables.audit.c.number)
+    return tuple(map(entry_of, tx.connection.execute(query).all()))
+
+
+# --- tokens that are held ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A token that is held, and whose it is."""
+
+    request_id: str
+    number: int
+    sealed: bytes = field(repr=False)
+
+
+def sealed_tokens(tx: Transaction) -> Iterator[Sealed]:
+    """Every token that is held, the oldest request's first, without holding them all in memory."""
+    requests, keys = tables.requests, tables.keys
+    query = (
+        select(requests.c.id, requests.c.number, keys.c.sealed)
+        .join(keys, keys.c.request_id == requests.c.id)
+        .where(keys.c.sealed.is_not(None))
+        .order_by(requests.c.number, keys.c.position)
+    )
+    with _streamed(tx, query) as found:
+        for row in found:
+            yield Sealed(row.id, row.number, row.sealed)
+
+
+@dataclass(frozen=True)
+class LostTokens:
+    """Tokens that are held and cannot be opened: how many, and the numbers of the first of their requests."""
+
+    tokens: int = 0
+    numbers: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.tokens > 0
+
+    @property
+    def sentence(self) -> str:
+        of = ", ".join(f"R-{number}" for number in self.numbers)
+        return (
+            f"No key in SEAL_KEYS opens {self.tokens} of the tokens in the database ({of}): put the key that sealed them back, "
+            "behind the others."
+        )
+
+
+def lost_tokens(tx: Transaction, seal: Seal) -> LostTokens:
+    """Those that none of the seal's keys opens."""
+    lost = [one.number for one in sealed_tokens(tx) if not seal.opens(one.sealed)]
+    return LostTokens(len(lost), tuple(dict.fromkeys(lost))[:NAMED])
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def entries(tx: Transaction) -> frozenset[str]:
+    """The entries of the configuration that the bot last started with, and those that requests were made for."""
+    configured = tx.remembered(CONFIGURED) or {"apis": {}}
+    asked_for = tx.connection.execute(select(tables.requests.c.api).distinct()).scalars().all()
+    return frozenset(configured["apis"]) | frozenset(asked_for)
+
+
+def people(tx: Transaction) -> dict[str, str]:
+    """Everybody who ever asked for something: their names by their ids."""
+    requests = tables.requests
+    query = select(requests.c.user_id, func.max(requests.c.requester_name).label("name")).group_by(requests.c.user_id)
+    return {row.user_id: row.name for row in tx.connection.execute(query).all()}
+
+
+def has_met(tx: Transaction, user_id: str) -> bool:
+    """Whether somebody of this id asked, decided or is named in the audit."""
+    requests, reviews, audit = tables.requests, tables.reviews, tables.audit
+    looks = (
+        exists().where(requests.c.user_id == user_id),
+        exists().where(reviews.c.user_id == user_id),
+        exists().where(or_(audit.c.person_user == user_id, audit.c.actor_user == user_id)),
+    )
+    return any(tx.connection.execute(select(one)).scalar_one() for one in looks)
+
+
+def newest_number(tx: Transaction) -> int | None:
+    newest: int | None = tx.connection.execute(select(func.max(tables.requests.c.number))).scalar_one()
+    return newest

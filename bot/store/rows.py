@@ -263,5 +263,6 @@ def effect_of(row: Row[Any]) -> Effect:
         told=row.told,
         first_failed_at=row.first_failed_at,
         last_error=row.last_error,
+        why=row.why,
         lane=row.lane,
     )

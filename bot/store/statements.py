@@ -10,11 +10,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from bot.core.model import EffectState
+from bot.core.urgency import Urgency
 from bot.store import tables
 
 AT_ONCE = 500
 PARTS = (tables.reviews, tables.grants, tables.keys, tables.messages)
-"""What belongs to a request, in the order that `rows.record_of` takes it."""
+"""The tables whose rows belong to a request, in the order that `rows.record_of` takes them."""
 
 _ORDER = {tables.reviews: "at", tables.keys: "position", tables.messages: "position"}
 _OTHER = tables.effects.alias()
@@ -137,3 +138,38 @@ def finishing() -> Update:
         .where(table.c.id == bindparam("effect"), table.c.epoch == bindparam("claimed"), table.c.state == tables.OPEN)
         .values(state=bindparam("becomes"), lease_until=None, last_error="")
     )
+
+
+@cache
+def due() -> Select[Any]:
+    """Effects of these `kinds` and this `urgency` that are due `now` and, as all of their subject, in nobody's hands."""
+    table, now = tables.effects, bindparam("now", type_=tables.effects.c.due_at.type)
+    at_work = select(_OTHER.c.subject_id).where(_OTHER.c.lease_until > now)
+    return (
+        select(table)
+        .where(table.c.state == tables.OPEN, table.c.urgency == bindparam("urgency"), table.c.due_at <= now)
+        .where(table.c.kind.in_(bindparam("kinds", expanding=True)), table.c.subject_id.not_in(at_work))
+        .where(or_(table.c.lane.is_(None), table.c.lane.not_in(bindparam("lanes", expanding=True))))
+        .order_by(table.c.due_at, table.c.id)
+        .limit(bindparam("most"))
+    )
+
+
+@cache
+def anything() -> Any:
+    """A truth value for each urgency: effects of these `kinds` are due `now`; one more: something fails `since` then, untold."""
+    table, moment = tables.effects, tables.effects.c.due_at.type
+    now = bindparam("now", type_=moment)
+    free = or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
+    known = table.c.kind.in_(bindparam("kinds", expanding=True))
+    is_due = [
+        exists().where(table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= now, known, free)
+        for one in Urgency
+    ]
+    is_late = exists().where(
+        table.c.state == tables.OPEN,
+        table.c.first_failed_at <= bindparam("since", type_=moment),
+        table.c.told.is_(False),
+        table.c.request_id.is_not(None),
+    )
+    return select(*is_due, is_late)

@@ -59,7 +59,7 @@ class Known(Mapping[str, Record]):
 
 
 class Keeper(Protocol):
-    """Who keeps promises: the worker."""
+    """The worker, as the store knows it: it keeps what transactions promise."""
 
     def take(self, tx: Transaction) -> Sequence[Any]:
         """Claim what this transaction promised, as far as there is room to keep it now. Runs in the store's thread."""
@@ -122,7 +122,7 @@ class Store:
         return await self._threads.run(user, run)
 
     async def read(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
-        """What `work` finds. Nothing that it reads is locked, and nothing is stored."""
+        """Return what `work` finds. Nothing that it reads is locked, and nothing is stored."""
 
         def run() -> T:
             with self.reading() as tx:

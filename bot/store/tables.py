@@ -158,6 +158,7 @@ effects = Table(
     Column("told", Boolean, nullable=False),
     Column("again", Boolean, nullable=False),
     Column("last_error", Text, nullable=False),
+    Column("why", Text, nullable=False, server_default=""),
     UniqueConstraint("subject_id", "kind", name="effects_once"),
 )
 OPEN, DONE, DROPPED, PARKED = (
@@ -174,6 +175,15 @@ for name, columns, condition in (
     ("effects_over", ("due_at",), effects.c.state.in_((DONE, DROPPED))),
 ):
     Index(name, *(effects.c[column] for column in columns), sqlite_where=condition, postgresql_where=condition)
+
+outages = Table(
+    "outages",
+    metadata,
+    Column("cause", String(64), primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("over_at", Moment),
+    Column("said", Boolean, nullable=False),
+)
 
 audit = Table(
     "audit",

@@ -1,4 +1,4 @@
-"""Where transactions run: in threads of the store's own, so that the event loop is never held.
+"""Threads of the store's own, in which transactions run, so that the event loop is never held.
 
 People's clicks, the worker and readiness have threads of their own, and with them connections: none of them starves another.
 """
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class User(Enum):
-    """Who asks. The value is how many transactions of theirs may run side by side."""
+    """Those who ask. The value is how many transactions of theirs may run side by side."""
 
     PEOPLE = 6
     WORKER = 3

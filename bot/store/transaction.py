@@ -1,4 +1,4 @@
-"""What can be asked and stored inside one transaction. Nothing in here decides.
+"""Everything that can be asked and stored inside one transaction. Nothing in here decides.
 
 Reading a record locks it until the transaction ends, so what was decided on is what is written.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, and_, delete, func, insert, or_, select, update
 
 from bot.core.model import (
     AuditEvent,
@@ -29,16 +29,16 @@ from bot.core.model import (
     RequestState,
     Transition,
 )
+from bot.core.outages import Side, cause_of
 from bot.core.urgency import Urgency, urgency
 from bot.store import rows, statements, tables
 
 FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
-"""How long an audit line waits for others, to stand in the channel in one message with them."""
+"""An audit line waits so long for others, to stand in the channel in one message with them."""
 
 _LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
-_OTHER = tables.effects.alias()
 
 
 class LeaseLost(Exception):
@@ -61,7 +61,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is to do: the urgencies of what is due, and whether something has been failing for long untold."""
+    """The urgencies of what is due; `late`: something has been failing for long, and nobody was told."""
 
     due: tuple[Urgency, ...]
     late: bool
@@ -98,7 +98,7 @@ class Transaction:
         self.wrote, self.undone = False, True
 
     def left(self) -> tuple[Effect, ...]:
-        """What was promised here and nobody took in hand."""
+        """The effects that were promised here and that nobody took in hand."""
         return tuple(self.promised.values())
 
     # --- records ---
@@ -302,7 +302,7 @@ class Transaction:
         return [row | {"lane": channel}]
 
     def _drop(self, drops: Iterable[tuple[EffectKind, str]]) -> None:
-        """What nobody is at work on need not be done any more."""
+        """Drop these effects, but for those that somebody is at work on."""
         by_subject: dict[str, list[str]] = {}
         for kind, subject_id in drops:
             by_subject.setdefault(subject_id, []).append(kind.value)
@@ -316,18 +316,10 @@ class Transaction:
 
         Nobody has them in hand, nor anything else of the same subject.
         """
-        table = tables.effects
-        at_work = select(_OTHER.c.subject_id).where(_OTHER.c.lease_until > self.now)
+        wanted = {"kinds": [kind.value for kind in kinds], "lanes": list(busy_lanes), "now": self.now, "most": most}
         for one in urgencies:
-            query = (
-                select(table)
-                .where(table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
-                .where(table.c.kind.in_([kind.value for kind in kinds]), table.c.subject_id.not_in(at_work))
-                .where(or_(table.c.lane.is_(None), table.c.lane.not_in(busy_lanes)))
-                .order_by(table.c.due_at, table.c.id)
-                .limit(most)
-            )
-            yield from map(rows.effect_of, self.connection.execute(query).all())
+            found = self.connection.execute(statements.due(), wanted | {"urgency": one.value})
+            yield from map(rows.effect_of, found.all())
 
     def still_due(self, effect: Effect) -> Effect | None:
         """The effect as it stands now that its record is locked, if it can still be claimed. SQLite has but one writer."""
@@ -446,38 +438,27 @@ class Transaction:
             query = query.where(tables.effects.c.request_id == request_id)
         return tuple(map(rows.effect_of, self.connection.execute(query).all()))
 
-    def trouble(self, request_id: RequestId) -> tuple[bool, bool]:
-        """Whether some promise of this request is parked, and whether people were told that one is late."""
+    def trouble(self, request_id: RequestId) -> tuple[bool, Side | None]:
+        """Tell whether some effect of this request is parked, and for which side one is late, once people were told."""
         table = tables.effects
-        query = select(
-            func.coalesce(func.sum(case((table.c.state == tables.PARKED, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((and_(table.c.state == tables.OPEN, table.c.told), 1), else_=0)), 0),
-        ).where(table.c.request_id == request_id)
-        parked, late = self.connection.execute(query).one()
-        return parked > 0, late > 0
+        query = (
+            select(table.c.state, table.c.kind, table.c.last_error)
+            .where(table.c.request_id == request_id)
+            .where(or_(table.c.state == tables.PARKED, and_(table.c.state == tables.OPEN, table.c.told)))
+            .order_by(table.c.first_failed_at)
+        )
+        found = self.connection.execute(query).all()
+        late = [cause_of(EffectKind(row.kind), row.last_error).side for row in found if row.state != "parked"]
+        return len(late) < len(found), late[0] if late else None
 
     def anything(self, kinds: Collection[EffectKind], failing_since: datetime) -> Found:
-        """What there is to claim or to tell, without looking at any of it."""
-        table = tables.effects
-        known = table.c.kind.in_([kind.value for kind in kinds])
-        free = or_(table.c.lease_until.is_(None), table.c.lease_until <= self.now)
-        due = [
-            exists().where(
-                table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now, known, free
-            )
-            for one in Urgency
-        ]
-        late = exists().where(
-            table.c.state == tables.OPEN,
-            table.c.first_failed_at <= failing_since,
-            table.c.told.is_(False),
-            table.c.request_id.is_not(None),
-        )
-        *is_due, is_late = self.connection.execute(select(*due, late)).one()
+        """Find whether there is something to claim or to tell, without reading any of it."""
+        looked_for = {"kinds": [kind.value for kind in kinds], "now": self.now, "since": failing_since}
+        *is_due, is_late = self.connection.execute(statements.anything(), looked_for).one()
         return Found(tuple(one for one, there in zip(Urgency, is_due, strict=True) if there), bool(is_late))
 
     def backlog(self) -> dict[str, int]:
-        """How many effects are due, and how many are parked; each counted to a thousand, by an index alone."""
+        """Count the effects that are due and those that are parked; each to a thousand at most, by an index alone."""
         table = tables.effects
         due = [
             select(table.c.id)
@@ -541,7 +522,7 @@ class Transaction:
             query = query.where(table.c.api == api)
         if person is not None:
             query = query.where(or_(table.c.person_user == person, table.c.actor_user == person))
-        with self.connection.execution_options(yield_per=1000).execute(query) as found:
+        with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
             yield from map(entry_of, found)
 
     def cursor(self, channel: str) -> int:
@@ -595,6 +576,7 @@ def _effect_row(promise: Promise, request_id: str | None, message: Message | Non
         "told": False,
         "again": False,
         "last_error": "",
+        "why": "",
     }
 
 

@@ -58,6 +58,7 @@ CONNECT_WITHIN = 10.0
 MOST_PAGES = 1000
 LONGEST_WAIT = 3650 * 86400.0  # of a Retry-After: it still makes a date when it is added to one
 _TEXT_LENGTH = 200
+_HASHED: Final[Mapping[str, str]] = {"hashed": "true"}
 
 
 class DashboardError(Exception):
@@ -143,7 +144,7 @@ class Dashboard:
     ) -> None:
         self._url = _checked_url(url)
         self._credential = _checked_credential(credential)
-        self._hashed = {"hashed": "true"} if keys_by is KeysBy.HASH else {}
+        self._hashed = _HASHED if keys_by is KeysBy.HASH else {}
         self._timeout = timeout
         self._owns_client = client is None
         self._client = client or _new_client(proxy, at_once)
@@ -169,9 +170,12 @@ class Dashboard:
             raise KeyMissing("tyk_key_unknown", "Tyk knows no such key.")
         answer.success()
 
-    async def read_key(self, name: str) -> dict[str, Any] | None:
-        """The session that Tyk holds for a key; None only where Tyk itself says that it knows no such key."""
-        answer = await self._call("GET", _key_path(name), name=name, params=self._hashed)
+    async def read_key(self, name: str, *, hashed: bool = False) -> dict[str, Any] | None:
+        """The session that Tyk holds for a key; None only where Tyk itself says that it knows no such key.
+
+        `hashed`: the name is a hash, whatever keys are named by otherwise.
+        """
+        answer = await self._call("GET", _key_path(name), name=name, params=_HASHED if hashed else self._hashed)
         if answer.says(404, _UNKNOWN_KEY):
             return None
         body = answer.success()
@@ -180,9 +184,9 @@ class Dashboard:
                 return cast("dict[str, Any]", session)
         raise NotTyk("tyk_odd_answer", "The answer holds no session of a key.")
 
-    async def delete_key(self, name: str) -> None:
+    async def delete_key(self, name: str, *, hashed: bool = False) -> None:
         """Delete a key. Returns where it is gone already, too; whether it is gone, `read_key` says."""
-        answer = await self._call("DELETE", _key_path(name), name=name, params=self._hashed)
+        answer = await self._call("DELETE", _key_path(name), name=name, params=_HASHED if hashed else self._hashed)
         if answer.says(404, _UNKNOWN_KEY) or answer.says(400, _NOT_DELETED) or answer.says(500, _NOT_DELETED):
             return
         answer.success()

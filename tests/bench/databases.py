@@ -26,6 +26,8 @@ EFFECTS = 800_000
 A_YEAR = 365 * 200
 REPORT_WITHIN = 240.0
 PROBES = 15
+KEY_IS_LEFT = 1
+"""The exit code of `revoke` where it has no credential for Tyk and no bot runs that has one."""
 
 
 # --- the first requests, by the bot itself ----------------------------------------------------------------------------
@@ -162,13 +164,13 @@ async def year(*, quick: bool) -> dict[str, Figure]:
     return {
         "keys": _taken(keys, note),
         "keys-memory": Figure(keys.megabytes, note="as csv"),
-        "revoke": _taken(revoke, f"{revoke.megabytes:.0f} MB"),
+        "revoke": _taken(revoke, f"{revoke.megabytes:.0f} MB", code=KEY_IS_LEFT),
         "audit": _taken(audit, note),
         "audit-memory": Figure(audit.megabytes, note="as csv"),
     }
 
 
-def _taken(report: Report, note: str) -> Figure:
-    if report.code != 0:
+def _taken(report: Report, note: str, code: int = 0) -> Figure:
+    if report.code != code:
         return Figure(None, note=f"exit code {report.code} after {report.seconds:.0f} s; {note}")
     return Figure(report.seconds, note=note)

@@ -138,9 +138,11 @@ async def approved_one_by_one(slack: LocalSlack, numbers: Iterable[int], api: st
 
 async def card_of(slack: LocalSlack, requester: str, channel: str = "approvals0") -> Message:
     """The card that asks for this person's approval, once it can be pressed."""
+    user = slack.workspace.users[requester]
+    names = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in (user.id, user.name, user.real_name)))
 
     def is_theirs(message: Message) -> bool:
-        return requester in message.shown and "Approve" in message.labels
+        return names.search(message.shown) is not None and "Approve" in message.labels
 
     return await slack.person(APPROVER).sees(is_theirs, channel=channel, timeout=60)
 

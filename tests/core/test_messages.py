@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core import facts, lifecycle
+from bot.core import facts, lifecycle, messages
 from bot.core.lifecycle import Loss
 from bot.core.messages import STATUS_SETTLES_IN
 from bot.core.model import AuditEvent, EffectKind, MessageKind, Topic, Verdict
-from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, PAYMENTS, REVIEWED, SECOND, Life, held, on_show
+from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, NOW, PAYMENTS, REVIEWED, SECOND, Life, held, issuing, on_show
 
 AT_ONCE = replace(PAYMENTS, approvals=0)
 POST, SHOW = EffectKind.POST_MESSAGE, EffectKind.SHOW_MESSAGE
@@ -92,12 +92,12 @@ def test_the_status_comes_when_the_token_goes() -> None:
     assert [message.kind for message in life.record.messages].count(STATUS) == 1
 
 
-def test_a_token_that_went_with_its_grant_leaves_no_status() -> None:
-    """The grant ended while the token was on show: there is nothing to replace or revoke."""
+def test_a_token_that_went_with_its_grant_leaves_a_status() -> None:
+    """The grant ended while the token was on show: what is left in the conversation says so, once."""
     life = on_show(AT_ONCE, lifetime=timedelta(hours=1))
     life.passes(timedelta(hours=1))
     assert life.record.keys[0].hidden_at is not None
-    assert STATUS not in [message.kind for message in life.record.messages]
+    assert [message.kind for message in life.record.messages].count(STATUS) == 1
 
 
 def test_an_approval_edits_each_message_once() -> None:
@@ -295,6 +295,20 @@ def test_the_help_channel_hears_once_that_it_is_stuck_and_once_that_it_goes_on()
     assert {message.target for message in life.record.messages if message.kind is MessageKind.ALERT} == {""}
 
 
+def test_the_help_channel_hears_that_a_revoked_token_still_works() -> None:
+    """It is worse than stuck, so it is told after it; a key that has ended by its own time works no more."""
+    life = held()
+    life.keep(lifecycle.revoke(life.record, None, "it leaked", life.now, life.new_id))
+    life.sees(facts.Stuck(EffectKind.HIDE_TOKEN, 7, "bug"))
+    for _ in range(2):
+        life.sees(facts.Stuck(EffectKind.REVOKE_KEY, 8, "seal_key_lost"))
+    assert life.topics(MessageKind.ALERT) == [Topic.STUCK, Topic.STILL_WORKS]
+    life.sees(facts.Recovered(EffectKind.REVOKE_KEY))
+    life.now += 8 * DAY
+    life.sees(facts.Stuck(EffectKind.REVOKE_KEY, 8, "seal_key_lost"))
+    assert life.topics(MessageKind.ALERT)[2:] == [Topic.RESUMED, Topic.STUCK]
+
+
 @pytest.mark.parametrize("kind", list(EffectKind))
 def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> None:
     """The requester hears of what the token depends on, and of nothing else."""
@@ -302,7 +316,7 @@ def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> No
     life = Life()
     life.sees(facts.Delayed(kind, "down"))
     life.sees(facts.Stuck(kind, 7, "bug"))
-    assert life.topics(MessageKind.NOTICE) == ([Topic.DELAYED, Topic.STUCK] if awaited else [])
+    assert life.topics(MessageKind.NOTICE) == ([Topic.DELAYED_BY_SLACK, Topic.STUCK] if awaited else [])
     assert [line.details for line in life.events(AuditEvent.DELAYED)] == [{"effect": kind.value, "error": "down"}]
 
 
@@ -314,3 +328,49 @@ def test_a_card_that_nobody_can_decide_on_is_not_posted() -> None:
     life.keep(lifecycle.withdraw(life.record, ALICE.identity, life.now, life.new_id))
     life.works()
     assert life.calls == [(POST, STATUS)]
+
+
+@pytest.mark.parametrize(
+    ("error", "topic"),
+    [
+        ("tyk_401", Topic.DELAYED_BY_TYK),
+        ("tyk_unreachable", Topic.DELAYED_BY_TYK),
+        ("deadline", Topic.DELAYED_BY_TYK),
+        ("users_unavailable", Topic.DELAYED_BY_SLACK),
+        ("bug_KeyError", Topic.DELAYED),
+    ],
+)
+def test_who_waits_hears_which_side_fails(error: str, topic: Topic) -> None:
+    """Making a key asks Slack too, who the requester is: the code says who does not answer, and no promise's name."""
+    life = issuing()
+    life.sees(facts.Delayed(EffectKind.ISSUE_KEY, error))
+    assert life.topics(MessageKind.NOTICE) == [topic]
+
+
+def test_a_delay_that_is_over_is_not_told() -> None:
+    """Slack was away: by the time the notice could be posted, Alice has her token."""
+    life = issuing()
+    life.sees(facts.Delayed(EffectKind.DELIVER_TOKEN, "http_503"))
+    notice = life.last_message()
+    assert messages.post_matters(life.record, notice)
+    life.works()
+    assert not messages.post_matters(life.record, replace(notice, ts=None))
+
+
+def test_the_requester_hears_once_that_nobody_could_be_asked() -> None:
+    """The card is refused; a notice says so for as long as that is true, and the lapse says why."""
+    life = Life()
+    card = life.of(CARD)
+    late = facts.Delayed(POST, "restricted_action", card.id)
+    for _ in range(2):
+        life.sees(late)
+    assert life.topics(MessageKind.NOTICE) == [Topic.UNASKED]
+    notice = life.of(MessageKind.NOTICE)
+    assert messages.post_matters(life.record, notice)
+    unasked = life.record
+    life.sees(facts.MessagePosted(card.id, "C0APPROVE", "1.1", 1))
+    assert not messages.post_matters(life.record, notice)
+    lapsed = lifecycle.settle(unasked, NOW + 8 * DAY, life.new_id)
+    assert lapsed is not None
+    assert lapsed.record.request.decision_reason == messages.UNASKED
+    assert [line.details for line in lapsed.audit if line.event is AuditEvent.LAPSED] == [{"why": messages.UNASKED}]

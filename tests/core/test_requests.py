@@ -82,6 +82,22 @@ def test_one_no_denies() -> None:
     assert denied.record.grant is None
 
 
+def test_an_operator_denies() -> None:
+    """Nobody's name stands as the reviewer's, the requester hears the reason, and what was decided cannot be denied."""
+    denied = lifecycle.deny(asked().record, "a stolen laptop", NOW, Ids("d"))
+    request = denied.record.request
+    assert (request.state, request.decided_by, request.decision_reason) == (
+        RequestState.DENIED,
+        None,
+        "a stolen laptop",
+    )
+    assert [line.event for line in denied.audit] == [AuditEvent.DENIED]
+    assert denied.record.told(Topic.DENIED)
+    for decided in (denied.record, approved()):
+        with pytest.raises(Refusal):
+            lifecycle.deny(decided, "again", NOW, Ids("d"))
+
+
 def test_a_losing_click_learns_who_decided() -> None:
     """After the decision every click is answered with who decided and when."""
     with pytest.raises(Refusal, match=r"R-1001 was approved by <@UCAROL>, <!date\^"):

@@ -26,6 +26,7 @@ from bot.core.model import (
     RequestState,
     Topic,
 )
+from bot.core.outages import Outage, Side
 from bot.pace import Pace
 from bot.store.transaction import AuditEntry
 
@@ -95,6 +96,7 @@ class Slack:
         self.people = people
         self.messages: list[Shown] = []
         self.audit: list[int] = []
+        self.outages: list[tuple[Outage, datetime | None]] = []
         self.most_tokens_shown = 0
         self._ts = itertools.count(1)
 
@@ -107,7 +109,7 @@ class Slack:
         self.fates.point(f"after post {message.kind}", answer=True)
         return shown.channel, shown.ts
 
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: bool) -> None:
+    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
         self.fates.point(f"before show {message.kind}")
         shown = self.find(message.channel, message.ts)
         shown.state = (record.request.state, record.grant.state if record.grant else None)
@@ -131,6 +133,11 @@ class Slack:
         self.audit.extend(entry.number for entry in entries)
         self.fates.point("after post_audit", answer=True)
         return len(entries)
+
+    async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
+        self.fates.point("before tell_outage")
+        self.outages.append((outage, over_at))
+        self.fates.point("after tell_outage", answer=True)
 
     async def why_left(self, who: Identity) -> str | None:
         return "Their Slack account is deactivated." if self.people[who.user_id].deleted else None
@@ -192,6 +199,9 @@ class Tyk:
             if name in (key.key_hash, key.token):
                 key.deleted = True
         self.fates.point("after revoke", answer=True)
+
+    async def revoke_by_hash(self, key_hash: str) -> None:
+        await self.revoke(key_hash)
 
     def open_keys(self) -> list[TykKey]:
         """The keys that open something at this moment."""

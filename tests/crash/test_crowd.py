@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, literal, select, update
 
-from bot.core.model import AuditEvent, EffectKind, EffectState, KeyState, MessageKind, RequestState, Topic, Verdict
+from bot.core.model import (
+    AuditEvent,
+    EffectKind,
+    EffectState,
+    KeyState,
+    MessageKind,
+    RequestId,
+    RequestState,
+    Topic,
+    Verdict,
+)
 from bot.operations import Submission
 from bot.store import tables
 from bot.store.engine import migrate, open_engine
@@ -73,6 +84,9 @@ async def test_a_modal_sent_a_hundred_times(story: Story) -> None:
     assert {record.request.number for record in records} == {1001}
     with story.store.reading() as tx:
         assert [entry.event for entry in tx.audit_trail()] == [AuditEvent.ASKED]
+    another = replace(form, request_id=RequestId("request-2"))
+    record = await story.operations.submit(another, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
+    assert record.request.number == 1002, "what was sent again took no number"
 
 
 async def test_only_the_last_claim_completes(story: Story) -> None:

@@ -26,7 +26,7 @@ async def test_tyk_is_away_and_what_was_approved_waits_for_it(tmp_path: Path) ->
         await window.be("bob")
         await window.go("approvals")
         await window.button("Approve R-1001").click()
-        await expect(window.message("R-1001")).to_contain_text("The token is being made.")
+        await expect(window.message("R-1001")).to_contain_text("Approved by")
         timeline = await window.underneath("Timeline")
         await expect(timeline.locator(".line", has_text="bot → Tyk").last).to_contain_text("no answer")
         assert scene.tyk.keys == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,11 +34,11 @@ async def stored(world: World, look: Callable[[Transaction], T]) -> T:
 
 
 async def quiet(world: World) -> None:
-    """Wait until nothing is due and nobody is at work."""
+    """Wait until nothing is due, nor will be in a moment, and nobody is at work."""
 
     def look(tx: Transaction) -> bool:
         waiting = tx.effects(EffectState.OPEN)
-        return all(effect.lease_until is None and effect.due_at > tx.now for effect in waiting)
+        return all(effect.lease_until is None and effect.due_at > tx.now + timedelta(seconds=5) for effect in waiting)
 
     await stored(world, look)
 
@@ -65,9 +66,11 @@ async def empty_place() -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def bot_in(place: Place, **environ: str) -> AsyncIterator[World]:
-    """A bot, ready, in a world that outlives it."""
-    loaded = config.parse(place.config())
+async def bot_in(
+    place: Place, change: Callable[[str], str] = lambda text: text, /, **environ: str
+) -> AsyncIterator[World]:
+    """A bot, ready, in a world that outlives it. `change` edits its configuration first."""
+    loaded = config.parse(change(place.config()))
     given = {"HTTP_PORT": "0", "SEAL_KEYS": new_key(), **place.environ(), **environ}
     given = {name: value for name, value in given.items() if value}
     stop = asyncio.Event()

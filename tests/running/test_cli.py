@@ -27,7 +27,9 @@ from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.reports import AUDIT, KEYS
 from bot.store import ledger
+from bot.store.engine import migrate, open_engine
 from bot.store.ledger import Filter
+from bot.store.seal import new_key
 from tests.running import verb
 from tests.story import asked
 from tests.world import World, living
@@ -37,7 +39,12 @@ SHIPPED = str(Path(__file__).parents[2] / "config.yaml")
 
 @pytest.fixture
 def database(tmp_path: Path) -> dict[str, str]:
-    return {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+    """An empty database of this version."""
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return {"DATABASE_URL": url}
 
 
 # --- setting it up ----------------------------------------------------------------------------------------------------
@@ -159,6 +166,17 @@ async def _apis(tyk: LocalTyk, *argv: str) -> int:
 
 # --- looking and mending ----------------------------------------------------------------------------------------------
 
+READING: tuple[list[str], ...] = (
+    ["keys"],
+    ["audit"],
+    ["requests"],
+    ["show", "R-1001"],
+    ["retry", "--all"],
+    ["deny", "R-1001", "--reason", "no"],
+    ["reseal"],
+    ["revoke", "--person", "U0ALICE", "--yes"],
+)
+
 
 @pytest.mark.parametrize(("name", "columns"), [("keys", KEYS), ("audit", AUDIT)])
 def test_formats_of_nothing(
@@ -193,12 +211,30 @@ async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixtur
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [line["event"] for line in lines] == ["asked", "approved", "key created", "sent"]
         assert await verb(tmp_path, "audit", "--since", "2099-01-01", "--format", "jsonl") == 0
-        assert await verb(tmp_path, "keys", "--person", "U0BOB", "--format", "jsonl") == 0
+        assert await verb(tmp_path, "keys", "--api", "payments", "--format", "jsonl") == 0
         assert capsys.readouterr().out == ""
         for how in ("table", "csv", "jsonl"):
             for name in ("keys", "audit", "requests"):
                 assert await verb(tmp_path, name, "--format", how) == 0
         assert world.tyk.keys[0].token not in capsys.readouterr().out
+
+
+async def test_a_name_that_is_nearly_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An entry, an id or a person's name in place of it: the right one is named, for every verb that takes one."""
+    async with living(tmp_path) as world:
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+    for name in ("keys", "audit", "revoke"):
+        for options, said in (
+            (["--api", "paymnts"], "There is no entry paymnts; did you mean payments?\n"),
+            (["--person", "U0ALICF"], "Nobody here has the id U0ALICF; did you mean U0ALICE (alice)?\n"),
+            (["--person", "Alice"], "Nobody here has the id Alice; did you mean U0ALICE (alice)?\n"),
+            (["--person", "nobody"], "Nobody here has the id nobody.\n"),
+        ):
+            assert await verb(tmp_path, name, *options) == 2
+            assert capsys.readouterr().err == said
+    assert await verb(tmp_path, "show", "R-1009") == 2
+    assert capsys.readouterr().err == "There is no request R-1009; the newest is R-1001.\n"
 
 
 async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,17 +243,17 @@ async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         await world.asks("alice", "test-api")
         token = await world.token_of("alice")
         await world.told("sent")
-        assert await verb(tmp_path, "revoke", "--person", "U0BOB", "--yes") == 0
-        assert capsys.readouterr().out == "Nothing that lives matches.\n"
+        assert await verb(tmp_path, "revoke", "--api", "payments", "--yes") == 1
+        assert capsys.readouterr().err == "Nothing that lives matches.\n"
         assert await verb(tmp_path, "revoke", "r-1001", "--yes", "--reason", "a drill") == 0
         said = capsys.readouterr().out
         assert "R-1001" in said
-        assert "Ended: 1." in said
+        assert re.search(r"R-1001, key [0-9a-f]+: deleted at Tyk\.\nEnded: 1\. A Gateway may let a token through", said)
         await world.told("key deleted")
         assert world.tyk.opens(token, "/test-api/")[0] == 403
         await world.person("alice").rung("a drill")
-        assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 0
-        assert capsys.readouterr().out == "Nothing that lives matches.\n"
+        assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 1
+        assert capsys.readouterr().err == "R-1001 has ended already.\n"
 
 
 async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,10 +317,11 @@ async def test_revoke_in_bulk(
         assert await living_requests(world) == everything
         ends = sorted(set(everything) - set(left))
         capsys.readouterr()
-        assert await verb(tmp_path, "revoke", *chosen, "--yes", "--reason", "a stolen laptop") == 0
-        said = capsys.readouterr().out
+        code = await verb(tmp_path, "revoke", *chosen, "--yes", "--reason", "a stolen laptop")
+        said, complained = capsys.readouterr()
         assert [number for number in everything if number in said] == ends
-        assert (f"Ended: {len(ends)}." in said) if ends else (said == "Nothing that lives matches.\n")
+        assert (code, complained) == ((0, "") if ends else (1, "Nothing that lives matches.\n"))
+        assert f"Ended: {len(ends)}." in said or not ends
         assert await living_requests(world) == left
         if ends:
             await world.told("key deleted", times=len(ends))
@@ -367,8 +404,8 @@ async def test_retry_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert "Taken up again: 1." in capsys.readouterr().out
         await world.told("sent", times=2)
         assert len(world.tyk.usable_keys()) == 2
-        assert await verb(tmp_path, "retry", "--all") == 2
-        assert "Nothing parked" in capsys.readouterr().err
+        assert await verb(tmp_path, "retry", "--all") == 0
+        assert capsys.readouterr().out == "Nothing is parked.\n"
         assert world.slack.app_errors == []
 
 
@@ -378,7 +415,7 @@ WRONG: tuple[tuple[list[str], str], ...] = (
     ([], "VERB"),
     (["dance"], "dance"),
     (["keys", "--format", "pdf"], "pdf"),
-    (["retry", "x"], "x"),
+    (["deny", "R-1001"], "--reason"),
     (["run", "--config"], "--config"),
 )
 
@@ -399,7 +436,17 @@ def test_words_that_are_no_command(argv: list[str], said: str, capsys: pytest.Ca
         (["revoke", "R-x", "--yes"], "'R-x' is no request's number"),
         (["retry"], "Say which"),
         (["retry", "7"], "Nothing parked has such an id"),
-        (["retry", "--all"], "Nothing parked"),
+        (["retry", "x"], "'x' is no request's number"),
+        (["retry", "R-1009"], "There is no request R-1009."),
+        (["show", "R-1009"], "There is no request R-1009."),
+        (["deny", "R-1009", "--reason", "no"], "There is no request R-1009."),
+        (["revoke", "R-1009", "--yes"], "There is no request R-1009."),
+        (["keys", "--api", "paymnts"], "There is no entry paymnts."),
+        (["audit", "--person", "nobody"], "Nobody here has the id nobody."),
+        (["sandbox", "--play", "--config", "mine.yaml"], "leave out --config"),
+        (["sandbox", "--play", "main", "--people", "people.yaml"], "leave out --config"),
+        (["manifest", "--config", SHIPPED, "--request-url", "http://bot.example.com/slack/events"], "https://"),
+        (["manifest", "--config", SHIPPED, "--request-url", "https://"], "https://"),
         (["keys", "--since", "yesterday"], "--since takes"),
         (["audit", "--since", "7"], "--since takes"),
         (["keys", "--since", "999999w"], "--since takes"),
@@ -430,17 +477,27 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hush" not in said
 
 
-def test_files_that_are_no_database(tmp_path: Path) -> None:
-    """A folder that is not there, a file of something else: a sentence each, and 1; the file is as it was."""
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """A sentence, and 1; the file is as it was."""
     other = tmp_path / "other.db"
     other.write_text("not a database, but long enough to be looked at " * 100)
     before = other.read_bytes()
-    cases = {other: b"file is not a database", tmp_path / "none" / "bot.db": b"unable to open database file"}
-    for path, why in cases.items():
-        ended = as_process("audit", {"DATABASE_URL": f"sqlite:///{path}"}, subprocess.PIPE)
-        assert ended.returncode == 1
-        assert b"The database does not answer: " + why in ended.stderr
+    ended = as_process("audit", {"DATABASE_URL": f"sqlite:///{other}"}, subprocess.PIPE)
+    assert ended.returncode == 1
+    assert b"The database does not answer: file is not a database" in ended.stderr
     assert other.read_bytes() == before
+
+
+@pytest.mark.parametrize("argv", READING, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("folder", [".", "none"])
+def test_a_database_that_is_not_there(
+    tmp_path: Path, argv: list[str], folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped DATABASE_URL is a sentence with the path, and 1; no command makes a database."""
+    path = tmp_path / folder / "bto.db"
+    assert cli.execute(argv, {"DATABASE_URL": f"sqlite:///{path}", "SEAL_KEYS": new_key()}) == 1
+    assert capsys.readouterr().err.startswith(f"There is no database at {tmp_path / folder / 'bto.db'}. ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_that_goes_away(database: dict[str, str]) -> None:

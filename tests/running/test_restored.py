@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.core.model import EffectKind, EffectState
+from bot.core.model import AuditEvent, EffectKind, EffectState
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.store.seal import new_key
@@ -26,6 +26,9 @@ async def test_open_keys_wait_for_a_person(tmp_path: Path) -> None:
         with store.reading() as tx:
             parked = tx.effects(EffectState.PARKED)
         assert [(effect.kind, effect.last_error) for effect in parked] == [(EffectKind.ISSUE_KEY, "restored")]
+        (entry,) = [entry for entry in await world.trail() if entry.event is AuditEvent.RESTORED]
+        assert (entry.request_number, entry.details["effect_id"]) == (1001, parked[0].id)
+        await world.told("restored")
         assert world.tyk.keys == []
         with store.transaction() as tx:
             tx.reopen([effect.id for effect in parked])

@@ -75,13 +75,14 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
 async def _back_to_the_first(url: str) -> None:
     """As the first version left the tables."""
     added = [("grants", name) for name in ("review_at", "asked_at", "reminded_at", "left_at")]
-    added += [("messages", "key_id"), ("requests", "revision"), ("effects", "urgency")]
+    added += [("messages", "key_id"), ("requests", "revision"), ("effects", "urgency"), ("effects", "why")]
     indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
     later = [name for name in indexes if name and name.startswith(("effects_", "requests_by_state", "grants_"))]
     engine = open_engine(url)
     with engine.begin() as connection:
         for name in later:
             connection.execute(text(f"DROP INDEX {name}"))
+        connection.execute(text("DROP TABLE outages"))
         connection.execute(text("CREATE INDEX effects_due ON effects (state, due_at)"))
         for table, column in added:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -97,8 +97,19 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
             "refused · to @U0ANN, clicking: Not you, @U0BOB.",
         ),
         (AuditLine(AuditEvent.DENIED, BOB, {"reviewer": "U0BOB", "reason": "no"}), "denied · by @U0BOB: no"),
+        (
+            AuditLine(AuditEvent.DENIED, None, {"reviewer": None, "reason": "no", "operator": "carol@ops-1"}),
+            "denied · no · at the command line by carol@ops-1",
+        ),
+        (AuditLine(AuditEvent.RETRIED, None, {"effect": "issue_key", "effect_id": 7}), "retried · issue_key, effect 7"),
+        (
+            AuditLine(AuditEvent.RESTORED, None, {"effect": "issue_key", "effect_id": 7}),
+            "restored · put aside after a restore: issue_key",
+        ),
+        (AuditLine(AuditEvent.RESEALED, None, {"tokens": 3}), "resealed · tokens: 3"),
         (AuditLine(AuditEvent.WITHDRAWN, ANN), "withdrawn · by @U0ANN"),
         (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
+        (AuditLine(AuditEvent.LAPSED, None, {"why": "Nobody could be asked."}), "lapsed · Nobody could be asked."),
         (AuditLine(AuditEvent.EXPIRED), "expired · its time was over"),
         (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · without review, no end"),
         (

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 
 from bot.core import facts, lifecycle, timing
+from bot.core.messages import UNASKED
 from bot.core.model import (
     Audience,
     AuditLine,
@@ -30,6 +31,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.core.outages import Side
 from bot.slack import buttons, messages, wording
 from bot.slack.block_kit import Body
 from tests.slack.test_modals import (
@@ -53,12 +55,13 @@ STATUS = Message(MessageId("m2"), MessageKind.STATUS, ANN.user_id)
 TOKEN = Message(MessageId("m3"), MessageKind.TOKEN, ANN.user_id)
 EVE = Identity("T1", "U0ZOE")
 KEY = Key(KeyId("key1"), KeyState.LIVE)
+SAFE = "Your request is safe and I'm still trying. No need to ask again."
 SECRET = "eyJvcmciOiI1ZjFjIiwiaWQiOiJzZWNyZXQifQ=="
 
 
 NOTES = (Topic.STILL_WAITING, Topic.LAST_CHANCE, Topic.LEAKED)
 CASES = (Topic.LEFT, Topic.RENEWAL)
-RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES))
+RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES, Topic.STILL_WORKS))
 EVERY = 90 * DAY
 REASON = "the nightly run"
 
@@ -93,7 +96,7 @@ def possible(record: Record) -> list[Message]:
         *map(ring, RINGS),
         *map(note, NOTES),
         *cases,
-        *map(alarm, (Topic.STUCK, Topic.RESUMED)),
+        *map(alarm, (Topic.STUCK, Topic.STILL_WORKS, Topic.RESUMED)),
     ]
 
 
@@ -109,8 +112,8 @@ def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -
     return check(messages.post(record, message, help_channel="C0HELP", undecided=undecided))
 
 
-def show(record: Record, message: Message, *, stuck: bool = False, delayed: bool = False) -> Body:
-    return check(messages.show(record, message, help_channel="C0HELP", stuck=stuck, delayed=delayed))
+def show(record: Record, message: Message, *, stuck: bool = False, late: Side | None = None) -> Body:
+    return check(messages.show(record, message, help_channel="C0HELP", stuck=stuck, late=late))
 
 
 def labels(body: Body) -> list[str]:
@@ -193,6 +196,14 @@ def held(used_by: str = "nightly", reason: str = "the nightly run") -> Story:
     return story
 
 
+def carded(reason: str = "the nightly run") -> Story:
+    """A request whose approvers have its card."""
+    story = Story(reason=reason)
+    card = next(message for message in story.record.messages if message.kind is MessageKind.CARD)
+    story.see(facts.MessagePosted(card.id, "C0APPR", "1.1", 1))
+    return story
+
+
 def ends(reason: str = "no need") -> dict[str, Record]:
     """One record in every state."""
     pending, half, approved, active = (
@@ -216,7 +227,8 @@ def ends(reason: str = "no need") -> dict[str, Record]:
         "active": active.activate(),
         "denied": Story(reason=reason).review(BOB, Verdict.NO, reason),
         "withdrawn": withdrawn.keep(lifecycle.withdraw(withdrawn.record, ANN, NOW, withdrawn.new_id)),
-        "lapsed": Story(reason=reason).settle(timedelta(days=8)),
+        "lapsed": carded(reason).settle(timedelta(days=8)),
+        "unasked": Story(reason=reason).settle(timedelta(days=8)),
         "ended": ended.settle(timedelta(days=8)),
         "revoked": revoked.revoke(BOB, reason),
         "at once": Story(rule(approvals=0), reason=reason).record,
@@ -245,8 +257,8 @@ def test_every_message_of_every_state_keeps_the_limits() -> None:
     for record in ends().values():
         for message in possible(record):
             post(record, message)
-            for stuck, delayed in itertools.product((False, True), repeat=2):
-                show(record, message, stuck=stuck, delayed=delayed)
+            for stuck, late in itertools.product((False, True), (None, *Side)):
+                show(record, message, stuck=stuck, late=late)
 
 
 @given(nasty(), nasty(), nasty())
@@ -312,6 +324,11 @@ def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: lis
         ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
         ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
         ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.", ["Ask Again"]),
+        (
+            "unasked",
+            f"Lapsed, {wording.date(NOW + timedelta(days=8))}. {UNASKED}",
+            ["Ask Again"],
+        ),
     ],
 )
 def test_a_status_that_is_posted_late_says_what_was_decided(state: str, said: str, offered: list[str]) -> None:
@@ -499,10 +516,34 @@ def test_a_no_end_says_that_a_person_ends_it() -> None:
 def test_trouble_is_told_with_the_way_to_help() -> None:
     """And what is stuck does not claim to be under way."""
     record = ends()["issuing"]
-    stuck, late = show(record, STATUS, stuck=True), show(record, STATUS, delayed=True)
+    stuck, late = show(record, STATUS, stuck=True), show(record, STATUS, late=Side.TYK)
     assert "Stuck: a person has to look. Ask in <#C0HELP> and say R-1042." in stuck.text
     assert "being made" not in stuck.text
-    assert "longer than usual" in late.text
+    assert late.text.endswith(f"This is taking longer than usual because Tyk isn't answering. {SAFE}")
+
+
+@pytest.mark.parametrize(
+    ("late", "because"),
+    [
+        (Side.TYK, " because Tyk isn't answering"),
+        (Side.SLACK, " because Slack isn't taking my messages"),
+        (Side.OURS, ""),
+    ],
+)
+def test_the_side_that_fails_is_named(late: Side, because: str) -> None:
+    """The requester reads for whom they wait, and that asking again changes nothing."""
+    said = lines(show(ends()["issuing"], STATUS, late=late))
+    assert said.endswith(f"This is taking longer than usual{because}. {SAFE}")
+
+
+def test_the_requester_reads_that_nobody_could_be_asked() -> None:
+    """As long as there is no card, the status says so; once there is, what is late is something else."""
+    unasked, asked_late = show(Story().record, STATUS, late=Side.SLACK), show(carded().record, STATUS, late=Side.SLACK)
+    said = f"The approvers could not be asked so far. {SAFE}"
+    assert lines(unasked).endswith(said)
+    assert said not in lines(asked_late)
+    assert said not in lines(show(Story().record, CARD, late=Side.SLACK))
+    assert said not in lines(show(Story().record, STATUS))
 
 
 def test_status_and_token_posts_begin_with_the_number() -> None:

@@ -10,19 +10,24 @@ from datetime import timedelta
 import pytest
 
 from bot.core import facts, lifecycle, timing
+from bot.core.messages import UNASKED
 from bot.core.model import (
     Audience,
+    EffectKind,
     Record,
     Topic,
 )
+from bot.core.outages import Outage, cause_of
 from bot.slack import buttons, notifications, wording
 from tests.slack.test_messages import (
     CASES,
     EVERY,
     NOTES,
+    SAFE,
     Story,
     alarm,
     case,
+    check,
     ends,
     held,
     labels,
@@ -54,20 +59,29 @@ def _barred(story: Story) -> Record:
             "R-1042 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.",
         ),
         (
-            Topic.DELAYED,
-            lambda: ends()["issuing"],
-            (
-                "Your token for Payments (R-1042) is late: Tyk has not given it to me so far. Nothing is lost. "
-                "I keep trying, so do not ask again."
-            ),
+            Topic.LAPSED,
+            lambda: ends()["unasked"],
+            f"R-1042 (Payments) lapsed. {UNASKED} If you still need it, ask again.",
         ),
         (
             Topic.DELAYED,
+            lambda: ends()["issuing"],
+            f"Your token for Payments (R-1042) is taking longer than usual. {SAFE}",
+        ),
+        (
+            Topic.DELAYED_BY_TYK,
+            lambda: ends()["issuing"],
+            f"Your token for Payments (R-1042) is taking longer than usual because Tyk isn't answering. {SAFE}",
+        ),
+        (
+            Topic.DELAYED_BY_SLACK,
             lambda: ends()["active"],
-            (
-                "Your token for Payments (R-1042) is late: it is made, but I could not show it to you so far. "
-                "Nothing is lost. I keep trying, so do not ask again."
-            ),
+            f"Your token for Payments (R-1042) is taking longer than usual because Slack isn't taking my messages. {SAFE}",
+        ),
+        (
+            Topic.UNASKED,
+            lambda: Story().record,
+            f"R-1042 (Payments): the approvers could not be asked so far, because I couldn't reach their channel. {SAFE}",
         ),
         (
             Topic.STUCK,
@@ -306,3 +320,33 @@ def test_the_help_channel_hears_what_to_do() -> None:
     stuck = "got stuck. `tyk-key-bot requests` says where, `tyk-key-bot retry` takes it up again."
     assert post(Story().record, alarm(Topic.STUCK)).text == f"{subject} {stuck}"
     assert post(Story().record, alarm(Topic.RESUMED)).text == f"{subject} goes on again."
+    works = post(Story().record, alarm(Topic.STILL_WORKS)).text
+    assert works.startswith(f"{subject} was to lose its key, but the token still works: ")
+    assert "`tyk-key-bot retry R-1042`" in works
+
+
+TYK_401 = cause_of(EffectKind.ISSUE_KEY, "tyk_401")
+REFUSED = cause_of(EffectKind.POST_MESSAGE, "restricted_action")
+
+
+@pytest.mark.parametrize(
+    ("outage", "said"),
+    [
+        (Outage(TYK_401, "", NOW, 1), f"{TYK_401.sentence} 1 request waits for it."),
+        (Outage(TYK_401, "", NOW, 200), f"{TYK_401.sentence} 200 requests wait for it."),
+        (Outage(TYK_401, "", NOW, 1000), f"{TYK_401.sentence} 1,000 or more requests wait for it."),
+        (Outage(REFUSED, "C0AUDIT", NOW), f"I can't post in <#C0AUDIT>. {REFUSED.sentence} No request waits for it."),
+        (
+            Outage(REFUSED, "direct messages", NOW, 2),
+            f"I can't post in direct messages. {REFUSED.sentence} 2 requests wait for it.",
+        ),
+    ],
+)
+def test_the_help_channel_hears_of_an_outage(outage: Outage, said: str) -> None:
+    """Since when, what is wrong and what to do, how many wait; then that it is over, with the same words."""
+    began, over = notifications.outage(outage, None), notifications.outage(outage, NOW + timedelta(hours=1))
+    assert check(began).text == f"Since {wording.date(NOW)}: {said} I'm still trying, and will say when it is over."
+    assert check(over).text.startswith(
+        f"Over since {wording.date(NOW + timedelta(hours=1))}, nothing waits for it any more: "
+    )
+    assert outage.cause.sentence in over.text

@@ -20,7 +20,7 @@ from bot.core.model import EffectKind, EffectState, Promise, RequestId, Transiti
 from bot.core.requests import Asked
 from bot.core.urgency import Urgency
 from bot.store import engine as engines
-from bot.store import tables
+from bot.store import tables, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.store import BusyError, Store
 from bot.store.threads import CONNECTIONS, Threads, User
@@ -204,6 +204,9 @@ def test_what_is_due_is_found_by_an_index(tmp_path: Path) -> None:
         list(tx.due(tuple(Urgency), tuple(EffectKind), ("C1",), 10))
         tx.late(tx.now, 10)
         tx.backlog()
+        troubles.failing(tx)
+        troubles.late_or_parked(tx)
+        troubles.counted(tx)
         tx.waiting(["payments"], 10)
         tx.prune(tx.now, 10)
     with store.engine.connect().execution_options(writes=False) as connection:

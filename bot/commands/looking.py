@@ -1,0 +1,67 @@
+"""`keys`, `audit`, `requests` and `show`: what stands in the database. Nothing of it is changed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from bot import app, reports, settings
+from bot.commands import words
+from bot.core.model import Effect, EffectState
+from bot.settings import Need, Settings
+from bot.store import ledger
+from bot.store.transaction import Transaction
+
+
+def keys(arguments: argparse.Namespace, environ: Any) -> int:
+    with reading(environ) as tx:
+        held = ledger.holdings(tx, words.filtered(arguments, tx))
+        print_rows(map(reports.key_row, held), reports.KEYS, arguments.format)
+    return 0
+
+
+def audit(arguments: argparse.Namespace, environ: Any) -> int:
+    with reading(environ) as tx:
+        wanted = words.filtered(arguments, tx)
+        trail = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
+        print_rows(map(reports.audit_row, trail), reports.AUDIT, arguments.format)
+    return 0
+
+
+def requests(arguments: argparse.Namespace, environ: Any) -> int:
+    """What waits and what is stuck, with the ids that `retry` takes."""
+    with reading(environ) as tx:
+        parked: dict[str | None, list[Effect]] = {}
+        for effect in tx.effects(EffectState.PARKED):
+            parked.setdefault(effect.request_id, []).append(effect)
+        ids = dict.fromkeys([*(one for one in parked if one), *tx.waiting()])
+        rows = [reports.request_row(record, parked.get(record.request.id, ())) for record in tx.records(ids)]
+    print_rows(rows, reports.REQUESTS, arguments.format)
+    return 0
+
+
+def show(arguments: argparse.Namespace, environ: Any) -> int:
+    """Everything of one request but its token."""
+    with reading(environ) as tx:
+        record = words.numbered(tx, arguments.number)
+        effects, trail = ledger.effects_of(tx, record.request.id), ledger.trail_of(tx, record.request.id)
+    for line in reports.story(record, effects, trail):
+        print(line)
+    return 0
+
+
+@contextmanager
+def reading(environ: Any) -> Iterator[Transaction]:
+    with app.command_store(database(environ)) as store, store.reading() as tx:
+        yield tx
+
+
+def database(environ: Mapping[str, str]) -> Settings:
+    return settings.load(environ, needs=frozenset({Need.DATABASE}))
+
+
+def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) -> None:
+    for line in reports.render(rows, columns, how):
+        print(line)

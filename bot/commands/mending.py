@@ -1,0 +1,111 @@
+"""`retry`, `deny` and `reseal`: an operator's decisions about what is stuck, what waits and what seals."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from bot import app, settings
+from bot.commands import words
+from bot.commands.looking import database
+from bot.commands.operator import Operator
+from bot.commands.words import FAILED, UsageError, complain
+from bot.core.model import Effect, EffectState, Key, Refusal, Transition
+from bot.settings import Need
+from bot.store import ledger
+from bot.store.seal import Seal, SealLost
+from bot.store.store import Store
+from bot.store.transaction import Transaction
+
+
+def retry(arguments: argparse.Namespace, environ: Any) -> int:
+    """Take up again what was parked: one promise by its id, those of a request by its number, or all."""
+    if not arguments.all and not arguments.ids:
+        raise UsageError("Say which: `tyk-key-bot retry R-1042`, `tyk-key-bot retry ID ...`, or --all.")
+    with app.command_store(database(environ)) as store, store.transaction() as tx:
+        parked = tx.effects(EffectState.PARKED)
+        chosen = parked if arguments.all else [one for word in arguments.ids for one in _named(tx, word, parked)]
+        number = Operator.named(arguments.by).retry(tx, {effect.id: effect for effect in chosen})
+    print(f"Taken up again: {number}." if number else "Nothing is parked.")
+    return 0
+
+
+def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effect]:
+    """What is parked under this id, or of this request."""
+    if word.isascii() and word.isdigit():
+        found = [effect for effect in parked if effect.id == int(word)]
+    else:
+        record = words.numbered(tx, word)
+        found = [effect for effect in parked if effect.request_id == record.request.id]
+    if not found:
+        raise UsageError(f"Nothing parked has such an id: {word}. `tyk-key-bot requests` shows what is parked.")
+    return found
+
+
+def deny(arguments: argparse.Namespace, environ: Any) -> int:
+    """End a request that waits."""
+    operator, denied = Operator.named(arguments.by), True
+    with app.command_store(database(environ)) as store, store.transaction() as tx:
+        record = words.numbered(tx, arguments.number)
+        try:
+            record = operator.deny(tx, record.request.id, arguments.reason)
+        except Refusal:  # inside the transaction: what time has decided is stored all the same
+            record, denied = tx.loaded[record.request.id], False
+    label = record.request.label
+    if not denied:
+        hint = f": `tyk-key-bot revoke {label}` ends what was granted" if record.lives else ""
+        complain(f"{label} does not wait for a decision, it is {record.request.state.value}{hint}.")
+        return FAILED
+    print(f"{label} is denied. The bot tells {record.request.requester_name}, with the reason.")
+    return 0
+
+
+# --- the seal ---------------------------------------------------------------------------------------------------------
+
+
+def reseal(arguments: argparse.Namespace, environ: Any) -> int:
+    """Seal every token that is held with the newest key, and say when the older ones can go."""
+    found = settings.load(environ, needs=frozenset({Need.DATABASE, Need.SEAL}))
+    seal = Seal(found.seal_keys)
+    with app.command_store(found) as store:
+        with store.reading() as tx:
+            old = dict.fromkeys(one.request_id for one in ledger.sealed_tokens(tx) if not seal.is_newest(one.sealed))
+        tokens = sum(_reseal(store, request_id, seal) for request_id in old)
+        with store.transaction() as tx:
+            lost = ledger.lost_tokens(tx, seal)
+            if tokens:
+                Operator.named(arguments.by).resealed(tx, tokens)
+    print(f"Sealed anew with the newest key: {tokens}.")
+    if lost:
+        complain(f"{lost.sentence} Keep every key until then.")
+        return FAILED
+    if len(found.seal_keys) > 1:
+        print(_SEAL_AGAIN if tokens else _OLD_KEYS_CAN_GO)
+    return 0
+
+
+def _reseal(store: Store, request_id: str, seal: Seal) -> int:
+    """One request in a transaction of its own, so that no bot waits for long. Returns how many tokens were sealed anew."""
+    with store.transaction() as tx:
+        record = tx.record(request_id)
+        assert record is not None, "records are never deleted"
+        keys = tuple(_sealed_anew(key, seal) for key in record.keys)
+        if keys != record.keys:
+            tx.apply(Transition(replace(record, keys=keys)))
+        return sum(one is not other for one, other in zip(keys, record.keys, strict=True))
+
+
+def _sealed_anew(key: Key, seal: Seal) -> Key:
+    if key.sealed is None or seal.is_newest(key.sealed):
+        return key
+    try:
+        return replace(key, sealed=seal.anew(key.sealed))
+    except SealLost:
+        return key
+
+
+_SEAL_AGAIN = "Start every bot with these SEAL_KEYS, then run this again: it says when the older keys can go."
+_OLD_KEYS_CAN_GO = (
+    "If every bot runs with these SEAL_KEYS, the older keys can go; only backups made before still need them."
+)

@@ -1,0 +1,299 @@
+"""`revoke`: ends grants, and their keys at Tyk itself, with or without a bot and with or without Slack.
+
+The command claims the promises to delete the keys as a worker does, under a lease, so that nothing is done twice; what it cannot
+delete stays promised, and is left to the bot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bot import app, logs, reports, settings
+from bot.app import new_id
+from bot.commands import words
+from bot.commands.looking import database, print_rows, reading
+from bot.commands.operator import Operator
+from bot.commands.words import FAILED, UsageError, complain
+from bot.core.in_force import InForce
+from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState, Rulebook
+from bot.effects import Place
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
+from bot.pace import SLOTS
+from bot.settings import Need, SettingsError
+from bot.store import ledger
+from bot.store.engine import has_worker
+from bot.store.ledger import Holding
+from bot.store.seal import Seal
+from bot.store.store import Store
+from bot.tyk.dashboard import KeysBy
+from bot.tyk.keys import Keys
+from bot.worker import Worker
+
+BOT_HAS = 10.0
+"""Seconds in which a bot that runs deletes what this command could not."""
+
+LOOKS_EVERY = 0.25
+
+_ABSENT: Any = None  # deleting a key does not speak to Slack and, where keys go by their hash, opens no token
+
+NOTHING = "Nothing that lives matches."
+
+CACHED = "A Gateway may let a token through for about ten seconds more, from its cache."
+
+
+def revoke(arguments: argparse.Namespace, environ: Any) -> int:
+    """The list comes first; nothing happens without --yes or a person's yes."""
+    found = _found(arguments, environ)
+    if not (found.held or found.waiting):
+        complain(found.nothing)
+        return FAILED
+    found.print()
+    if not arguments.yes and not _says_yes(found.question):
+        print("Nothing was done.")
+        return 0
+    if not structlog.is_configured():
+        logs.configure("ERROR", "text")
+    return asyncio.run(_end_and_delete(arguments, environ, found.ids))
+
+
+# --- what is to end ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is to end: grants or keys that live, and, of a person, requests that wait. `nothing` says why there is none."""
+
+    held: tuple[Holding, ...]
+    waiting: tuple[Record, ...]
+    nothing: str
+
+    def print(self) -> None:
+        if self.held:
+            print_rows(map(reports.key_row, self.held), reports.KEYS, "table")
+        if self.waiting:
+            print_rows([reports.request_row(record, ()) for record in self.waiting], reports.REQUESTS, "table")
+
+    @property
+    def ids(self) -> list[str]:
+        return [*(held.request_id for held in self.held), *(record.request.id for record in self.waiting)]
+
+    @property
+    def question(self) -> str:
+        return f"End these {len(self.held) + len(self.waiting)}? [y/N] "
+
+
+def _found(arguments: argparse.Namespace, environ: Any) -> _Found:
+    if arguments.number and arguments.id:
+        raise UsageError("Say the number once: R-1042, or --id R-1042.")
+    number = arguments.number or arguments.id
+    if not (number or arguments.person or arguments.api):
+        raise UsageError("Say what to end: a number such as R-1042, --person or --api.")
+    words.since(arguments.since)
+    if number:
+        words.request_number(number)
+    with reading(environ) as tx:
+        wanted, nothing = words.filtered(arguments, tx), NOTHING
+        if number:
+            record = words.numbered(tx, number)
+            wanted, nothing = replace(wanted, number=record.request.number), _why_not(record)
+        held = tuple(ledger.holdings(tx, replace(wanted, living=True)))
+        waiting = tx.records(ledger.waiting(tx, wanted)) if wanted.person and not number else ()
+    return _Found(held, waiting, nothing)
+
+
+def _why_not(record: Record) -> str:
+    label, state = record.request.label, record.request.state
+    if state is RequestState.PENDING:
+        return f"{label} still waits for a decision: `tyk-key-bot deny {label} --reason ...` ends it."
+    if record.grant is None:
+        return f"{label} was never granted: it is {state.value}."
+    return NOTHING if record.lives else f"{label} has ended already."
+
+
+def _says_yes(question: str) -> bool:
+    try:
+        return input(question).strip().lower() == "y"
+    except EOFError:
+        raise UsageError("Nobody is there to say yes, so nothing was done: --yes does not ask.") from None
+
+
+# --- ending it --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A request that was ended, and its keys that were still to be deleted at Tyk."""
+
+    record: Record
+    keys: tuple[Key, ...]
+
+
+async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str) -> list[_Ended]:
+    """Each in a transaction of its own."""
+    ended = []
+    for request_id in ids:
+        record = await store.write(partial(operator.end, request_id=request_id, reason=reason))
+        keys = tuple(key for key in record.keys if key.state in (KeyState.PROBATION, KeyState.LIVE))
+        ended.append(_Ended(record, keys))
+    return ended
+
+
+async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequence[str]) -> int:
+    operator, found = Operator.named(arguments.by), database(environ)
+    with app.command_store(found) as store:
+        missing = ""
+        try:
+            async with _tyk(store, environ) as worker:
+                ended = await _end(store, ids, operator, arguments.reason)
+                await _delete(worker)
+        except SettingsError as error:
+            missing = "; ".join(error.complaints)
+            ended = await _end(store, ids, operator, arguments.reason)
+        has_bot = has_worker(found.database_url)
+        if has_bot is not False:
+            await _left_to_the_bot(store, ended)
+        return _report(store, ended, _Others(missing, has_bot))
+
+
+@asynccontextmanager
+async def _tyk(store: Store, environ: Any) -> AsyncIterator[Worker]:
+    """A worker that deletes keys at the Dashboard of the bot, and does nothing else. Raises SettingsError."""
+    with store.reading() as tx:
+        place = tx.remembered(ledger.PLACE)
+    if place is None:
+        raise SettingsError(
+            ["the bot has not started on this database since it was upgraded, so its Dashboard is not known"]
+        )
+    keys_by = KeysBy(place["keys_by"])
+    needs = {Need.TYK, Need.SEAL} if keys_by is KeysBy.ID else {Need.TYK}
+    found = settings.load(environ, needs=frozenset(needs))
+    async with app.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
+        seal = Seal(found.seal_keys) if found.seal_keys else _ABSENT
+        ports = Ports(_ABSENT, Keys(dashboard, keys_by), seal, InForce(Rulebook("", {})))
+        yield Worker(store, ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
+
+
+async def _delete(worker: Worker) -> None:
+    """Whatever key is due to be deleted, so many at once that all are done before a lease runs out."""
+    while True:
+        claims: list[Claim] = []
+        while len(claims) < SLOTS[Place.TYK] and (claim := await worker.claim()) is not None:
+            claims.append(claim)
+        if not claims:
+            return
+        await asyncio.gather(*map(worker.keep, claims))
+
+
+async def _left_to_the_bot(store: Store, ended: Sequence[_Ended]) -> None:
+    """Give a bot that runs the time to delete what could not be deleted from here."""
+    for _ in range(round(BOT_HAS / LOOKS_EVERY)):
+        if not any(fate.is_open for one in ended for fate in _fates(store, one)):
+            return
+        await asyncio.sleep(LOOKS_EVERY)
+
+
+# --- what is true of it -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Fate:
+    """A key as it stands now, and the promise to delete it, None where nobody remembers it any more."""
+
+    key: Key
+    promise: Effect | None
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.key.state is KeyState.DEAD
+
+    @property
+    def is_open(self) -> bool:
+        return not self.is_deleted and self.promise is not None and self.promise.state is EffectState.OPEN
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What is missing for deleting keys from here, if anything, and whether a bot does it; None where that is not known."""
+
+    missing: str
+    has_bot: bool | None
+
+    @property
+    def who(self) -> str:
+        if self.has_bot is None:
+            return "A bot that runs on this database goes on trying, and this command can be run again."
+        if self.has_bot:
+            return "The bot that runs on this database goes on trying."
+        return "No bot runs on this database: start one, or run this command again."
+
+
+def _fates(store: Store, ended: _Ended) -> list[_Fate]:
+    request_id = ended.record.request.id
+    with store.reading() as tx:
+        record = tx.record(request_id)
+        promises = {
+            effect.subject_id: effect
+            for effect in ledger.effects_of(tx, request_id)
+            if effect.kind is EffectKind.REVOKE_KEY
+        }
+    assert record is not None, "records are never deleted"
+    theirs = {key.id for key in ended.keys}
+    return [_Fate(key, promises.get(key.id)) for key in record.keys if key.id in theirs]
+
+
+def _report(store: Store, ended: Sequence[_Ended], others: _Others) -> int:
+    """A line for each key, and what follows. Returns the exit code: 0 only where no key is left at Tyk."""
+    fates = [(one, _fates(store, one)) for one in ended]
+    for one, keys in fates:
+        label = one.record.request.label
+        if one.record.request.state is RequestState.DENIED:
+            print(f"{label}: the request is denied.")
+        elif not keys:
+            print(f"{label}: no key had been made.")
+        for fate in keys:
+            print(f"{label}, key {fate.key.key_hash}: {_sentence(fate, label, others)}")
+    denied = sum(one.record.request.state is RequestState.DENIED for one in ended)
+    left = [fate for _, keys in fates for fate in keys if not fate.is_deleted]
+    said = [f"Ended: {len(ended) - denied}.", f"Denied: {denied}." if denied else ""]
+    said.append(CACHED if any(fate.is_deleted for _, keys in fates for fate in keys) else "")
+    print(" ".join(filter(None, said)))
+    if left:
+        who = others.who if any(fate.is_open for fate in left) else "Nobody tries again by themselves."
+        complain(f"Not every key is deleted at Tyk: its token still works. {who}")
+    return FAILED if left else 0
+
+
+def _sentence(fate: _Fate, label: str, others: _Others) -> str:
+    if fate.is_deleted:
+        return "deleted at Tyk."
+    if fate.promise is not None and fate.promise.state is EffectState.PARKED:
+        return f"not deleted: {_why(fate.promise.last_error)}. When that is mended: `tyk-key-bot retry {label}`."
+    if others.missing:
+        return f"not deleted yet: it cannot be done from here ({others.missing})."
+    if fate.promise is not None and fate.promise.last_error:
+        return f"not deleted yet: {_why(fate.promise.last_error)}."
+    return "not deleted yet: the bot is at it."
+
+
+_WHY = {
+    "deadline": "Tyk did not answer in time",
+    "seal_key_lost": "no key in SEAL_KEYS opens its token, and Tyk does not delete it by its hash",
+    "tyk_401": "Tyk does not accept TYK_DASHBOARD_KEY",
+    "tyk_403": "Tyk does not let this Dashboard user delete keys",
+    "tyk_key_still_there": "Tyk has it still",
+    "tyk_timeout": "Tyk did not answer in time",
+    "tyk_unreachable": "Tyk cannot be reached",
+}
+
+
+def _why(error: str) -> str:
+    return _WHY.get(error, f"Tyk answered with an error ({error})")

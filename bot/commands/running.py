@@ -1,0 +1,92 @@
+"""`run`, `check` and `sandbox`: the bot itself, its configuration against the world, and the world without either."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from typing import Any
+
+from bot import app, config, logs, online_check, settings
+from bot.commands.words import WRONG_INPUT, UsageError, complain
+from bot.config import Config, ConfigError
+from bot.settings import Need, Settings, SettingsError
+from bot.slack.client import pin_proxy
+from bot.tyk.dashboard import KeysBy
+
+
+def run(arguments: argparse.Namespace, environ: Any) -> int:
+    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL)
+    logs.configure(found.log_level, found.log_format)
+    return asyncio.run(_until_signal(loaded, found, environ, restored=arguments.restored))
+
+
+async def _until_signal(loaded: Config, found: Settings, environ: Any, *, restored: bool) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await app.run(loaded, found, environ, stop, restored=restored)
+    return 0
+
+
+def check(arguments: argparse.Namespace, environ: Any) -> int:
+    """The file alone; with --online, also what Slack and Tyk know of what it names."""
+    if not arguments.online:
+        loaded = config.load(arguments.config)
+        print(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. No complaint.")
+        return 0
+    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK)
+    logs.configure("WARNING", "text")
+    complaints = asyncio.run(_check_online(loaded, found, environ))
+    for complaint in complaints:
+        complain(str(complaint))
+    if complaints:
+        return WRONG_INPUT
+    print(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. Slack and Tyk know all it names.")
+    return 0
+
+
+async def _check_online(loaded: Config, found: Settings, environ: Any) -> list[object]:
+    proxies = dict(environ)
+    pin_proxy(environ)
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(app.connected_slack(loaded, found, proxies))
+        keys_by = KeysBy(loaded.tyk.keys_by)
+        dashboard = await stack.enter_async_context(
+            app.connected_tyk(loaded.tyk.dashboard_url, keys_by, found, proxies)
+        )
+        rulebook = await online_check.rulebook_of(loaded, slack.directory)
+        at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
+        return [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
+
+
+def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
+    from bot.sandbox import run as here  # noqa: PLC0415 - `run` in production loads none of the fake servers
+    from bot.sandbox.demos import main_story as stories  # noqa: PLC0415 - as above
+
+    if arguments.play and (arguments.config or arguments.people or arguments.port is not None):
+        raise UsageError(
+            "A story is played with its own people and configuration: leave out --config, --people and --port."
+        )
+    logs.configure("WARNING", "text")
+    if arguments.play:
+        return asyncio.run(stories.play(arguments.play))
+    browser = not arguments.no_browser
+    return asyncio.run(here.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
+
+
+def _load(arguments: argparse.Namespace, environ: Any, *needs: Need) -> tuple[Config, Settings]:
+    """Both, or every complaint about either at once."""
+    complaints, loaded, found = [], None, None
+    try:
+        loaded = config.load(arguments.config)
+    except ConfigError as error:
+        complaints.append(str(error))
+    try:
+        found = settings.load(environ, needs=frozenset(needs))
+    except SettingsError as error:
+        complaints.append(str(error))
+    if loaded is None or found is None:
+        raise UsageError("\n".join(complaints))
+    return loaded, found

@@ -1,0 +1,71 @@
+"""`apis`, `manifest`, `seal-key` and `schema`: what one needs before the first start."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot import app, config, manifest, settings
+from bot.addresses import web_address
+from bot.commands.words import FAILED, UsageError, complain
+from bot.settings import Need, Settings
+from bot.store.seal import new_key
+from bot.tyk.dashboard import ApiDefinition, Forbidden, KeysBy, TykPolicy
+from bot.tyk.entries import entries
+
+
+def apis(arguments: argparse.Namespace, environ: Any) -> int:
+    """Ready entries for config.yaml, from the Dashboard, with nobody allowed yet: a person adds the people."""
+    needed = settings.load(environ, needs=frozenset({Need.TYK}))
+    url = needed.tyk_dashboard_url or _dashboard_url(arguments.config)
+    found, policies = asyncio.run(_catalogue(url, needed, environ))
+    wanted = [api for api in found if (arguments.match or "").casefold() in f"{api.name} {api.listen_path}".casefold()]
+    if not wanted:
+        complain("Tyk has no such API." if arguments.match else "Tyk has no API that this user may see.")
+        return FAILED
+    print(entries(wanted, policies), end="")
+    return 0
+
+
+def _dashboard_url(path: Path) -> str:
+    if not path.exists():
+        raise UsageError(f"Where is the Dashboard? Set TYK_DASHBOARD_URL, or write tyk.dashboard_url into {path}.")
+    return config.load(path).tyk.dashboard_url
+
+
+async def _catalogue(
+    url: str, found: Settings, environ: Mapping[str, str]
+) -> tuple[list[ApiDefinition], tuple[TykPolicy, ...]]:
+    """APIs and policies; of policies that this user may not list, none and a word of it."""
+    async with app.connected_tyk(url, KeysBy.ID, found, environ) as dashboard:
+        apis = [*await dashboard.apis(), *await dashboard.mcps()]
+        try:
+            return apis, await dashboard.policies()
+        except Forbidden as error:
+            complain(f"The policies are left out: this Dashboard user may not list them ({error.code}).")
+            return apis, ()
+
+
+def print_manifest(arguments: argparse.Namespace, _environ: Any) -> int:
+    url = arguments.request_url
+    loaded = config.load(arguments.config)
+    try:
+        made = manifest.manifest(loaded, socket_mode=url is None, request_url=None if url is None else web_address(url))
+    except ValueError as error:
+        raise UsageError(f"--request-url: {error}.") from None
+    print(json.dumps(made, indent=2))
+    return 0
+
+
+def seal_key(_arguments: argparse.Namespace, _environ: Any) -> int:
+    print(new_key())
+    return 0
+
+
+def schema(_arguments: argparse.Namespace, _environ: Any) -> int:
+    print(json.dumps(config.schema(), indent=2))
+    return 0

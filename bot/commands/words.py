@@ -1,0 +1,96 @@
+"""What a person types, understood or complained of: numbers, times, ports, names of entries and people."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from bot import durations
+from bot.core.model import Record
+from bot.store import ledger
+from bot.store.ledger import Filter
+from bot.store.transaction import Transaction
+
+WRONG_INPUT = 2
+FAILED = 1
+
+
+class UsageError(Exception):
+    """The command's own words are off."""
+
+
+def complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def request_number(text: str) -> int:
+    found = re.fullmatch(r"(?:R-)?([0-9]{1,9})", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise UsageError(f"{text!r} is no request's number; they look like R-1042.")
+    return int(found[1])
+
+
+def port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"a port is a number up to 65535, not {text!r}")
+    return int(text)
+
+
+def since(text: str | None) -> datetime | None:
+    """`7d`, `12h` ago, or a date."""
+    if text is None:
+        return None
+    if (ago := durations.in_seconds(text)) is not None:
+        with suppress(OverflowError):
+            return datetime.now(UTC) - timedelta(seconds=ago)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--since takes 12h, 7d or 2026-01-31, not {text!r}.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def filtered(arguments: argparse.Namespace, tx: Transaction) -> Filter:
+    """What --since, --api and --person leave. Raises UsageError for an entry or a person that the database has never met."""
+    if arguments.api is not None:
+        _check_api(tx, arguments.api)
+    if arguments.person is not None:
+        _check_person(tx, arguments.person)
+    return Filter(since=since(arguments.since), api=arguments.api, person=arguments.person)
+
+
+def numbered(tx: Transaction, text: str) -> Record:
+    """The request of this number. Raises UsageError where there is none."""
+    number = request_number(text)
+    record = tx.numbered(number)
+    if record is None:
+        newest = ledger.newest_number(tx)
+        hint = f"; the newest is R-{newest}" if newest else ""
+        raise UsageError(f"There is no request R-{number}{hint}.")
+    return record
+
+
+def _check_api(tx: Transaction, name: str) -> None:
+    known = ledger.entries(tx)
+    if name not in known:
+        raise UsageError(f"There is no entry {name}{_meant(name, {one: one for one in known})}")
+
+
+def _check_person(tx: Transaction, user_id: str) -> None:
+    if ledger.has_met(tx, user_id):
+        return
+    holders = ledger.people(tx)
+    known = {one.casefold(): f"{one} ({name})" for one, name in holders.items()}
+    known |= {word.casefold(): f"{one} ({name})" for one, name in holders.items() for word in (name, *name.split())}
+    raise UsageError(f"Nobody here has the id {user_id}{_meant(user_id.casefold(), known)}")
+
+
+def _meant(word: str, known: Mapping[str, str]) -> str:
+    """The rest of the sentence that says that there is no such word."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {known[close[0]]}?" if close else "."

@@ -1,0 +1,137 @@
+"""What fails and what is parked, as the store has it, and the outages that people were told of or are to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, func, select, update
+
+from bot.core.model import Effect, EffectKind, EffectState, Promise
+from bot.core.outages import MANY, Failing
+from bot.store import rows, statements, tables
+from bot.store.transaction import Transaction
+
+_FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An outage as it stands in the store: since when, over since when, and whether the help channel has heard of it."""
+
+    cause: str
+    since: datetime
+    over_at: datetime | None
+    said: bool
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Effects of a kind that fail for one error, or are parked for it: how many, and since when the first of them."""
+
+    state: EffectState
+    kind: str
+    error: str
+    many: int
+    since: datetime | None
+
+
+def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
+    """Open effects that have failed, the longest failing first, without those that tell of outages."""
+    table, messages = tables.effects, tables.messages
+    place = func.coalesce(messages.c.channel, messages.c.target, table.c.lane).label("place")
+    known = [kind.value for kind in EffectKind if kind is not EffectKind.TELL_OUTAGE]
+    query = (
+        select(table.c.kind, table.c.last_error, place, table.c.request_id, table.c.first_failed_at)
+        .outerjoin(messages, messages.c.id == table.c.subject_id)
+        .where(table.c.state == tables.OPEN, _FAILS, table.c.kind.in_(known))
+        .order_by(table.c.first_failed_at)
+        .limit(limit)
+    )
+    return tuple(
+        Failing(EffectKind(row.kind), row.last_error, row.place, row.request_id, row.first_failed_at)
+        for row in tx.connection.execute(query).all()
+    )
+
+
+def late_or_parked(tx: Transaction, limit: int = MANY) -> tuple[Effect, ...]:
+    """Effects that have failed and are tried again, or are parked: the longest failing first."""
+    table = tables.effects
+    known = table.c.kind.in_([kind.value for kind in EffectKind])
+    conditions = (and_(table.c.state == tables.OPEN, _FAILS), table.c.state == tables.PARKED)
+    some = [
+        row
+        for condition in conditions
+        for row in tx.connection.execute(
+            select(table).where(condition, known).order_by(table.c.first_failed_at, table.c.id).limit(limit)
+        )
+    ]
+    return tuple(sorted(map(rows.effect_of, some), key=lambda effect: effect.first_failed_at or effect.due_at))
+
+
+def counted(tx: Transaction) -> tuple[Trouble, ...]:
+    """What fails and what is parked, each counted to a thousand, by an index alone."""
+    table, found = tables.effects, list[Any]()
+    columns = (table.c.state, table.c.kind, table.c.last_error, table.c.first_failed_at)
+    for condition in (and_(table.c.state == tables.OPEN, _FAILS), table.c.state == tables.PARKED):
+        some = select(*columns).where(condition).limit(MANY).subquery()
+        named = (some.c.state, some.c.kind, some.c.last_error)
+        query = select(*named, func.count(), func.min(some.c.first_failed_at)).group_by(*named)
+        found += tx.connection.execute(query).all()
+    return tuple(Trouble(EffectState(state), kind, error, many, since) for state, kind, error, many, since in found)
+
+
+def standing(tx: Transaction) -> tuple[Standing, ...]:
+    found = tx.connection.execute(select(tables.outages).order_by(tables.outages.c.since)).all()
+    return tuple(Standing(row.cause, row.since, row.over_at, row.said) for row in found)
+
+
+def of_cause(tx: Transaction, cause: str) -> Standing | None:
+    return next((one for one in standing(tx) if one.cause == cause), None)
+
+
+def begin(tx: Transaction, cause: str, since: datetime) -> bool:
+    """Note it down; False where somebody has. One that was thought over and not told so yet goes on."""
+    table = tables.outages
+    again = update(table).where(table.c.cause == cause, table.c.over_at.is_not(None)).values(over_at=None)
+    if tx.connection.execute(again).rowcount:
+        tx.wrote = True
+        return False
+    begun = (
+        statements.inserting(table, sqlite=tx.connection.dialect.name == "sqlite")
+        .on_conflict_do_nothing()
+        .returning(table.c.cause)
+    )
+    values = {"cause": cause, "since": since, "over_at": None, "said": False}
+    return _tell(tx, cause, changed=len(tx.connection.execute(begun, values).all()))
+
+
+def end(tx: Transaction, cause: str) -> bool:
+    """It is over; False where somebody has noted that."""
+    table = tables.outages
+    ended = update(table).where(table.c.cause == cause, table.c.over_at.is_(None)).values(over_at=tx.now)
+    return _tell(tx, cause, changed=tx.connection.execute(ended).rowcount)
+
+
+def _tell(tx: Transaction, cause: str, *, changed: int) -> bool:
+    if changed == 1:
+        promise(tx, cause)
+    return changed == 1
+
+
+def promise(tx: Transaction, cause: str) -> None:
+    """What is to be said of it is said."""
+    tx.promise(Promise(EffectKind.TELL_OUTAGE, cause, tx.now))
+
+
+def said(tx: Transaction, cause: str, *, said: bool = True) -> None:
+    """Whether the help channel has heard that it stands."""
+    tx.connection.execute(update(tables.outages).where(tables.outages.c.cause == cause).values(said=said))
+    tx.wrote = True
+
+
+def forget(tx: Transaction, cause: str) -> None:
+    """All is said of it."""
+    tx.connection.execute(delete(tables.outages).where(tables.outages.c.cause == cause))
+    tx.wrote = True

@@ -1,0 +1,353 @@
+"""What goes wrong is told: a table of faults, and for each who hears of it, when, and in which words.
+
+The operator hears in the help channel, in the log at warning and in a metric, and reads in `/readyz` what the bot cannot do; the
+requester reads in the status what they wait for. Each is said once, and once when it is over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot import health, worker
+from bot.core import outages
+from bot.core.outages import TELL_AFTER
+from bot.health import TokenRefusedError
+from bot.local.slack import Message
+from bot.store import troubles
+from tests.log import Log, lines
+from tests.running.test_start import get
+from tests.running.test_tyk import by_id
+from tests.story import card, status
+from tests.world import WITHIN, World, living
+
+Begin = Callable[[World], Callable[[], object]]
+
+APPROVALS, AUDIT, HELP, ALICE = "C0APPROVALS", "C0AUDIT", "C0HELP", "U0ALICE"
+SAFE = "Your request is safe and I'm still trying. No need to ask again."
+UNASKED = f"The approvers could not be asked so far. {SAFE}"
+NO_TYK = f"This is taking longer than usual because Tyk isn't answering. {SAFE}"
+NO_SLACK = f"This is taking longer than usual because Slack isn't taking my messages. {SAFE}"
+
+
+@pytest.fixture(autouse=True)
+def _surveys_are_frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has changed is seen in a moment, not in five seconds."""
+    monkeypatch.setattr(worker, "SURVEY_EVERY", 0.2)
+
+
+# --- what breaks ------------------------------------------------------------------------------------------------------
+
+
+def posts(code: str | None, *places: str, status: int | None = None) -> Begin:
+    """Slack refuses every post there; without a place, every post but those of the help channel."""
+
+    def begin(world: World) -> Callable[[], object]:
+        def refuses(args: dict[str, Any]) -> bool:
+            return args["channel"] in places or (not places and args["channel"] != HELP)
+
+        world.slack.faults.next("chat.postMessage", error=code, status=status, times=None, when=refuses)
+        return world.slack.faults.clear
+
+    return begin
+
+
+def tyk_away(world: World) -> Callable[[], object]:
+    world.tyk.faults.away = True
+    return world.tyk.faults.clear
+
+
+def tyk_says(code: int) -> Begin:
+    def begin(world: World) -> Callable[[], object]:
+        for call in ("GET /api", "POST /api", "PUT /api", "DELETE /api"):
+            world.tyk.faults.next(call, status=code, times=1000)
+        return world.tyk.faults.clear
+
+    return begin
+
+
+def credential_rotated(world: World) -> Callable[[], object]:
+    before, world.tyk.credential = world.tyk.credential, "another"
+
+    def back() -> None:
+        world.tyk.credential = before
+
+    return back
+
+
+def nobody_can_be_looked_up(world: World) -> Callable[[], object]:
+    """Seen by the sweep, which looks for people who have left."""
+    world.slack.faults.next("users.info", error="missing_scope", times=None)
+    return world.slack.faults.clear
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Told:
+    """A fault, its cause in log and metric, and who reads what. `at_once`: else after ten minutes. `cannot` is `/readyz`'s."""
+
+    begin: Begin
+    cause: str
+    operator: str
+    requester: str = ""
+    at_once: bool = True
+    cannot: bool = False
+    approved: bool = False
+    swept: bool = False
+
+
+TABLE = {
+    "Tyk is away": Told(
+        tyk_away, "tyk_away", "Tyk isn't answering. Look whether", NO_TYK, at_once=False, approved=True
+    ),
+    "Tyk fails": Told(
+        tyk_says(502), "tyk_away", "Tyk isn't answering. Look whether", NO_TYK, at_once=False, approved=True
+    ),
+    "the Tyk credential was rotated": Told(
+        credential_rotated,
+        "tyk_401",
+        "Tyk doesn't accept TYK_DASHBOARD_KEY, or its licence has expired. Renew the one or the other",
+        NO_TYK,
+        cannot=True,
+        approved=True,
+    ),
+    "the Dashboard user may not": Told(
+        tyk_says(403),
+        "tyk_403",
+        "Tyk's Dashboard user behind TYK_DASHBOARD_KEY lacks a permission.",
+        NO_TYK,
+        cannot=True,
+        approved=True,
+    ),
+    "only some may post to the approvers": Told(
+        posts("restricted_action", APPROVALS),
+        "restricted_action",
+        f"I can't post in <#{APPROVALS}>. Only some people may post there. Let my app post",
+        UNASKED,
+    ),
+    "the approvals channel is archived": Told(
+        posts("is_archived", APPROVALS),
+        "is_archived",
+        f"I can't post in <#{APPROVALS}>. It is archived. Unarchive it, or name another",
+        UNASKED,
+    ),
+    "the bot is not in the approvals channel": Told(
+        posts("not_in_channel", APPROVALS),
+        "not_in_channel",
+        f"I can't post in <#{APPROVALS}>. I am not in it. Invite me there.",
+        UNASKED,
+    ),
+    "the approvals channel is not to be seen": Told(
+        posts("channel_not_found", APPROVALS),
+        "channel_not_found",
+        f"I can't post in <#{APPROVALS}>. I can't see it. If it is private, invite me",
+        UNASKED,
+    ),
+    "the app may not post to the approvers": Told(
+        posts("no_permission", APPROVALS),
+        "no_permission",
+        f"I can't post in <#{APPROVALS}>. My app may not post there.",
+        UNASKED,
+    ),
+    "the approvals channel fails": Told(
+        posts(None, APPROVALS, status=503), "slack_away", "Slack isn't answering as it should.", UNASKED, at_once=False
+    ),
+    "the app is not approved": Told(
+        posts("team_access_not_granted"),
+        "team_access_not_granted",
+        "My Slack app isn't approved for this workspace. A Slack administrator can approve it.",
+    ),
+    "the messages tab is off": Told(
+        posts("messages_tab_disabled", ALICE),
+        "messages_tab_disabled",
+        "My Slack app may not send direct messages. Switch on its Messages Tab",
+    ),
+    "the audit channel is archived": Told(
+        posts("is_archived", AUDIT), "is_archived", f"I can't post in <#{AUDIT}>. It is archived."
+    ),
+    "a scope is missing for the sweep": Told(
+        nobody_can_be_looked_up, "missing_scope", "My Slack app lacks a scope. Install it again", swept=True
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", TABLE.values(), ids=TABLE.keys())
+async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
+    """Everybody whom the table names, once, in its words, and the operator again when it is over."""
+    async with living(tmp_path) as world:
+        if fault.approved or fault.swept:
+            await world.asks("alice", "payments", plan="standard")
+            shown = await card(world)
+            await status(world, "alice", "")
+        end = fault.begin(world)
+        if fault.approved:
+            await world.person("bob").clicks("Approve", shown)
+        elif fault.swept:
+            await world.pass_time(timedelta(hours=12, minutes=1))
+        else:
+            await world.asks("alice", "payments", plan="standard")
+        if not fault.at_once:
+            await failed(world)
+            assert help_channel(world) == []
+            await world.pass_time(TELL_AFTER + timedelta(minutes=1))
+        told = await hears(world, "Since ")
+        assert fault.operator in told
+        ready, text = await get(world, "/readyz")
+        said = json.loads(text)
+        assert (ready, said["late"] > 0) == (200, True)
+        assert any(fault.operator in one for one in said["cannot"]) is fault.cannot
+        assert f'tyk_key_bot_outages{{cause="{fault.cause}"}} 1.0' in (await get(world, "/metrics"))[1]
+        (began,) = lines(log, event="outage.began")
+        assert (began["log_level"], began["cause"]) == ("warning", fault.cause)
+        if fault.requester:
+            if fault.at_once:
+                await world.pass_time(TELL_AFTER + timedelta(minutes=1))
+            await status(world, "alice", fault.requester)
+        end()
+        await world.pass_time(timedelta(minutes=6))
+        over = await hears(world, "Over since ")
+        assert fault.operator in over
+        assert len(help_channel(world)) == 2
+        assert json.loads((await get(world, "/readyz"))[1])["cannot"] == []
+        assert lines(log, event="outage.over", cause=fault.cause)
+        if fault.requester:
+            await no_longer(world, fault.requester)
+
+
+def help_channel(world: World) -> list[str]:
+    return [one.text for one in world.person("carol").messages("help")]
+
+
+async def hears(world: World, beginning: str) -> str:
+    """What the help channel is told, once it is."""
+    message = await world.person("carol").sees(
+        lambda one: one.text.startswith(beginning), channel="help", timeout=WITHIN
+    )
+    return message.text
+
+
+async def no_longer(world: World, sentence: str) -> None:
+    """The status says nothing of it any more."""
+
+    def mended(one: Message) -> bool:
+        return one.shown.startswith("R-1001 · Payments") and sentence not in one.shown
+
+    await world.person("alice").sees(mended, channel="dm", timeout=WITHIN)
+
+
+async def failed(world: World) -> None:
+    """Something has failed, and that is stored."""
+
+    def any_failed() -> bool | None:
+        with world.running.store.reading() as tx:
+            return bool(troubles.failing(tx)) or None
+
+    await world.slack.changes.until(any_failed, WITHIN, "what fails")
+
+
+# --- a bot token that Slack accepts no more ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["token_revoked", "account_inactive", "invalid_auth"])
+async def test_a_bot_token_that_was_revoked(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """The socket stands, but nobody can be answered: the first act that fails is enough for the bot to end with a sentence."""
+    seen: list[tuple[int, str]] = []
+    monkeypatch.setattr(health, "ASK_FOR_TOKEN_EVERY", 3600.0)
+
+    async def loses_its_token() -> None:
+        async with living(tmp_path) as world:
+            await world.asks("alice", "payments", plan="standard")
+            shown = await card(world)
+            world.tyk.faults.next("POST /api/keys", hang=True)  # what is under way is waited for in the end
+            world.slack.faults.next("*", error=code, times=None)
+            await world.person("bob").clicks("Approve", shown)
+            while not seen or seen[-1][0] == 200:
+                seen.append(await get(world, "/readyz"))
+            world.tyk.faults.release()
+
+    sentence = rf"Slack does not accept SLACK_BOT_TOKEN \({code}\)\. .*Install the app again"
+    with pytest.raises(TokenRefusedError, match=sentence):
+        await loses_its_token()
+    (refused,) = lines(log, event="slack.token_refused")
+    assert refused["log_level"] == "error"
+    assert "restart me" in refused["what"]
+    last, text = seen[-1]
+    assert (last, json.loads(text)["cannot"]) == (503, [refused["what"]])
+
+
+async def test_a_token_is_asked_about_although_nobody_acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing has to be posted, a look now and then finds it; that Slack is away proves nothing."""
+    monkeypatch.setattr(health, "ASK_FOR_TOKEN_EVERY", 0.1)
+
+    async def loses_its_token() -> None:
+        async with living(tmp_path) as world:
+            world.slack.faults.next("auth.test", status=503, times=3)
+            asked = partial(world.slack.journal.calls, "auth.test")
+            await world.slack.changes.until(
+                lambda: True if len([one for one in asked() if not one.ok]) == 3 else None, WITHIN, "Slack being away"
+            )
+            assert (await get(world, "/readyz"))[0] == 200
+            world.slack.faults.next("auth.test", error="token_revoked", times=None)
+            await pages_until_the_end(world)
+
+    with pytest.raises(TokenRefusedError, match="token_revoked"):
+        await loses_its_token()
+
+
+async def pages_until_the_end(world: World) -> list[tuple[int, str]]:
+    """What `/readyz` said until it was gone."""
+    seen = []
+    with suppress(aiohttp.ClientError, TimeoutError):
+        while True:
+            seen.append(await get(world, "/readyz"))
+    return seen
+
+
+# --- what cannot be opened any more -----------------------------------------------------------------------------------
+
+
+async def test_a_token_that_no_seal_key_opens(tmp_path: Path) -> None:
+    """Started with other SEAL_KEYS, the key cannot be named to Tyk: it is stuck, and `/readyz` says what to add."""
+    async with living(tmp_path, change=by_id) as world:
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+    async with living(tmp_path, change=by_id) as world:
+        assert json.loads((await get(world, "/readyz"))[1])["cannot"] == []
+        await world.pass_time(timedelta(days=7, minutes=1))
+        await world.told("stuck")
+        assert json.loads((await get(world, "/readyz"))[1])["cannot"] == [outages.SEALED]
+        parked = f'tyk_key_bot_effects_parked{{error="{outages.SEAL_LOST}",kind="revoke_key"}} 1.0'
+        assert parked in (await get(world, "/metrics"))[1]
+
+
+async def test_a_metric_of_what_is_over_is_gone(tmp_path: Path) -> None:
+    """What fails is counted by kind and error with the age of the oldest, and not any more once it is mended."""
+    async with living(tmp_path) as world:
+        tyk_away(world)
+        await world.asks("alice", "test-api")
+        await failed(world)
+        await world.pass_time(timedelta(minutes=3))
+        page = (await get(world, "/metrics"))[1]
+        assert 'tyk_key_bot_effects_failing{error="tyk_broken",kind="issue_key"} 1.0' in page
+        oldest = next(line for line in page.splitlines() if line.startswith("tyk_key_bot_failing_seconds "))
+        assert 180 <= float(oldest.split()[1]) < 300
+        world.tyk.faults.clear()
+        await world.pass_time(timedelta(minutes=2))
+        await world.token_of("alice")
+        await world.told("sent")
+        page = (await get(world, "/metrics"))[1]
+        assert "issue_key" not in "".join(line for line in page.splitlines() if "effects_failing" in line)
+        assert "tyk_key_bot_failing_seconds 0.0" in page

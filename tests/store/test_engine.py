@@ -1,0 +1,118 @@
+"""What an engine makes, keeps to itself and does not tell."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert, text
+from sqlalchemy.exc import DBAPIError
+
+from bot.store import tables
+from bot.store.engine import DatabaseError, check_ready, has_worker, migrate, open_engine, sole_worker
+
+SECRET = "a reason that nobody else may read"
+TWICE = {"number": 1, "at": datetime(2026, 1, 1, tzinfo=UTC), "event": "asked", "details": SECRET}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'bot.db'}"
+    postgres: str = request.getfixturevalue("postgres")
+    return postgres
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    opened = open_engine(url)
+    yield opened
+    opened.dispose()
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+async def test_files_are_their_owners_alone(tmp_path: Path) -> None:
+    """The database, what SQLite makes beside it and the lock file are 0600, and so is one that was open to others before."""
+    path = tmp_path / "bot.db"
+    for _ in range(2):
+        engine = open_engine(f"sqlite:///{path}")
+        async with sole_worker(f"sqlite:///{path}", patience=0, on_wait=lambda: None):
+            migrate(engine)
+            with engine.begin() as connection:
+                connection.execute(text("INSERT INTO meta VALUES ('a', 'b') ON CONFLICT DO NOTHING"))
+                found = modes(tmp_path)
+        assert found == dict.fromkeys(("bot.db", "bot.db-wal", "bot.db-shm", "bot.db.lock"), 0o600)
+        engine.dispose()
+        for each in tmp_path.iterdir():
+            each.chmod(0o664)
+
+
+def test_an_error_does_not_tell_what_was_stored(engine: Engine) -> None:
+    """A statement that fails has neither its parameters nor the row in its error: not in its text, not in its cause."""
+    migrate(engine)
+    with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
+        connection.execute(insert(tables.audit), [TWICE, TWICE])
+    assert SECRET not in f"{raised.value} {raised.value.orig} {raised.value.__cause__}"
+    with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
+        connection.execute(text("INSERT INTO meta (name, value) VALUES (:secret, NULL)"), {"secret": SECRET})
+    assert SECRET not in f"{raised.value} {raised.value.orig} {raised.value.__cause__}"
+
+
+def test_a_database_that_is_ready(engine: Engine) -> None:
+    """Migrated, it is ready for a command."""
+    migrate(engine)
+    check_ready(engine)
+
+
+def test_a_database_without_tables(url: str, engine: Engine) -> None:
+    """A command is told that nothing of ours is there, and makes nothing."""
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).touch()
+    with pytest.raises(DatabaseError, match="has no tables of this program's"):
+        check_ready(engine)
+    with engine.connect() as connection:
+        assert not engine.dialect.has_table(connection, "alembic_version")
+
+
+def test_a_database_of_an_older_version(engine: Engine) -> None:
+    """A command says that `run` comes first, and migrates nothing."""
+    migrate(engine)
+    _becomes(engine, "0002")
+    with pytest.raises(
+        DatabaseError, match=r"of an older version \(0002\): start this version's `tyk-key-bot run` first"
+    ):
+        check_ready(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0002"
+
+
+def test_a_database_of_a_newer_version(engine: Engine) -> None:
+    """Commands and `run` say the same one sentence, with the way back."""
+    migrate(engine)
+    _becomes(engine, "9999")
+    for look in (check_ready, migrate):
+        with pytest.raises(
+            DatabaseError, match=r"^A newer version .* \(9999\): use that version, or restore the backup"
+        ):
+            look(engine)
+
+
+def _becomes(engine: Engine, version: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+
+
+async def test_whether_a_bot_runs(tmp_path: Path) -> None:
+    """Told from the lock beside the file, before, while and after one holds it; of a server it cannot be told."""
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    assert has_worker(url) is False
+    async with sole_worker(url, patience=0, on_wait=lambda: None):
+        assert has_worker(url) is True
+    assert has_worker(url) is False
+    assert has_worker("postgresql://127.0.0.1/bot") is None
