@@ -59,7 +59,7 @@ class Delivery:
         self._workspace = workspace
         self._channels = rules.named_channels(rulebook.rules)
         self._help_channel = help_channel
-        self._privacy = Privacy(directory, chat, help_channel)
+        self._privacy = Privacy(directory)
 
     async def post(self, record: Record, message: Message) -> tuple[str, str]:
         await self._privacy.check(message.target or self._help_channel)
