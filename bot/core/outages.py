@@ -111,6 +111,9 @@ _ALONE = (
     _channel("restricted_action_read_only_channel", "It is read-only. Let my app post, in the channel's settings."),
     _channel("restricted_action_non_threadable_channel", "It takes no replies. Allow them, in the channel's settings."),
     _channel("is_archived", "It is archived. Unarchive it, or name another channel in the configuration."),
+    _channel(
+        "shared_outside", "Another company can read it. Keep it to yours, or name another channel in the configuration."
+    ),
     _channel("not_in_channel", "I am not in it. Invite me there."),
     _channel("channel_not_found", "I can't see it. If it is private, invite me; if it is gone, name another."),
     _channel("no_permission", "My app may not post there. Let it post, in the channel's settings."),

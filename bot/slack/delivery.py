@@ -59,7 +59,7 @@ class Delivery:
         self._workspace = workspace
         self._in_force = in_force
         self._help_channel = help_channel
-        self._privacy = Privacy(directory, chat, help_channel)
+        self._privacy = Privacy(directory)
 
     async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
         await self._privacy.check(message.target or self._help_channel)

@@ -65,6 +65,7 @@ async def test_the_help_channel_hears_of_a_doubt_once_and_of_its_end(tmp_path: P
     odd = _with('["@payments-leads", "@nobody"]')
     async with living(tmp_path, change=odd) as world:
         await _said_in_help(world, "names @nobody, which is not a user group")
+        await world.tyk.called("GET /api/apis")  # which comes after it is remembered that this was told
     async with living(tmp_path, change=odd) as world:
         await world.asks("carol", "test-api")
         await world.token_of("carol")
