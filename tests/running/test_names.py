@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bot import meanings
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from tests.log import Log
+from tests.running import verb
 from tests.story import asked, card, denies, is_told, opens_form, options
 from tests.world import World, living
 
@@ -108,9 +108,9 @@ async def test_a_handle_that_means_another_group_is_not_followed(tmp_path: Path,
         (said,) = doubts(log)
         assert f"@payments-leads meant S0LEADS and now means {new}. S0LEADS stays in force." in said
         assert "tyk-key-bot accept @payments-leads" in said
-        with world.running.store.transaction() as tx:
-            assert meanings.accept(tx, "@payments-leads") == "S0LEADS"
-            assert meanings.accept(tx, "@payments-leads") is None
+        assert await verb(tmp_path, "accept", "@payments-leads", "--as", "carol") == 0
+        await world.told("name accepted")
+        assert await verb(tmp_path, "accept", "@payments-leads") == 2, "there is nothing more to accept"
     async with living(tmp_path, prepare=_moved) as world:
         await world.asks("alice", "payments", plan="standard")
         await world.person("erin").clicks("Approve", await card(world, "erin", containing="R-1002"))

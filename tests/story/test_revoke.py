@@ -206,6 +206,7 @@ async def test_two_who_revoke_at_the_same_moment_end_it_once(tmp_path: Path) -> 
         await is_told(loser, "R-1001 has ended already.")
         await dies(world, token)
         assert len(await of_event(world, "revoked")) == 1
+        await world.person("alice").rung("was ended")
         assert len([ring for ring in world.person("alice").rings if "was ended" in ring.text]) == 1
         assert world.slack.app_errors == []
 
