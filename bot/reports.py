@@ -10,7 +10,8 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from bot.core.model import Effect, Identity, Key, Message, Record, Review
+from bot.core import outages
+from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Review
 from bot.store.ledger import Holding
 from bot.store.transaction import AuditEntry
 
@@ -31,7 +32,7 @@ KEYS = (
 )
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
 MEASURED = 500
-REQUESTS = ("request", "api", "person", "state", "asked", "stuck")
+REQUESTS = ("request", "api", "person", "state", "asked", "stuck", "late", "failing_since", "why")
 _FORMULA = ("=", "+", "-", "@")
 
 Row = Mapping[str, Any]
@@ -68,14 +69,22 @@ def audit_row(entry: AuditEntry) -> Row:
     }
 
 
-def request_row(record: Record, parked: Sequence[Effect]) -> Row:
+def request_row(record: Record | None, failing: Sequence[Effect]) -> Row:
+    """A request, or None for what belongs to none, with its effects that are parked or have failed so far."""
+    request, grant = (record.request, record.grant) if record else (None, None)
+    parked = [f"{one.id}:{one.kind}({one.last_error})" for one in failing if one.state is EffectState.PARKED]
+    late = [f"{one.kind}({one.last_error})" for one in failing if one.state is EffectState.OPEN]
+    since = min((one.first_failed_at for one in failing if one.first_failed_at), default=None)
     return {
-        "request": record.request.label,
-        "api": record.request.rule.name,
-        "person": record.request.requester.user_id,
-        "state": record.grant.state.value if record.grant else record.request.state.value,
-        "asked": _moment(record.request.created_at),
-        "stuck": " ".join(f"{effect.id}:{effect.kind}({effect.last_error})" for effect in parked),
+        "request": request.label if request else "",
+        "api": request.rule.name if request else "",
+        "person": request.requester.user_id if request else "",
+        "state": grant.state.value if grant else request.state.value if request else "",
+        "asked": _moment(request.created_at) if request else "",
+        "stuck": " ".join(parked),
+        "late": " ".join(late),
+        "failing_since": _moment(since),
+        "why": " ".join(dict.fromkeys(one.why or outages.sentence(one.kind, one.last_error) for one in failing)),
     }
 
 

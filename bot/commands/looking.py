@@ -9,9 +9,9 @@ from typing import Any
 
 from bot import app, reports, settings
 from bot.commands import words
-from bot.core.model import Effect, EffectState
+from bot.core.model import Effect
 from bot.settings import Need, Settings
-from bot.store import ledger
+from bot.store import ledger, troubles
 from bot.store.transaction import Transaction
 
 
@@ -31,13 +31,14 @@ def audit(arguments: argparse.Namespace, environ: Any) -> int:
 
 
 def requests(arguments: argparse.Namespace, environ: Any) -> int:
-    """What waits and what is stuck, with the ids that `retry` takes."""
+    """Print what is stuck or late, the longest failing first, and then what waits, the oldest first."""
     with reading(environ) as tx:
-        parked: dict[str | None, list[Effect]] = {}
-        for effect in tx.effects(EffectState.PARKED):
-            parked.setdefault(effect.request_id, []).append(effect)
-        ids = dict.fromkeys([*(one for one in parked if one), *tx.waiting()])
-        rows = [reports.request_row(record, parked.get(record.request.id, ())) for record in tx.records(ids)]
+        failing: dict[str | None, list[Effect]] = {}
+        for effect in troubles.late_or_parked(tx):
+            failing.setdefault(effect.request_id, []).append(effect)
+        ids = dict.fromkeys([*(one for one in failing if one), *tx.waiting()])
+        rows = [reports.request_row(record, failing.get(record.request.id, ())) for record in tx.records(ids)]
+        rows += [reports.request_row(None, failing[None])] if None in failing else []
     print_rows(rows, reports.REQUESTS, arguments.format)
     return 0
 

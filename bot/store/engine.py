@@ -80,12 +80,13 @@ def _file(url: URL) -> Path | None:
 def _keep_private(path: Path | None, *_connecting: object) -> None:
     """The file is its owner's alone before anything stands in it; SQLite gives those that it makes beside it the same mode.
 
-    What cannot be made is SQLite's to complain of, and what belongs to somebody else is theirs to change.
+    What cannot be made is SQLite's to complain of, and what belongs to somebody else is theirs to change. A file that is there is
+    not opened: closing it again would let go of all locks that this process holds on it (sqlite.org/howtocorrupt.html, 2.2).
     """
     if path is None:
         return
     with suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
     for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         with suppress(OSError):
             if one.stat().st_mode & 0o077:
