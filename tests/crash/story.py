@@ -63,6 +63,7 @@ RULE = Rule(
     reason_required=True,
     lapses_after=timedelta(days=7),
     hide_token_after=timedelta(days=1),
+    max_active=1000,
 )
 RULEBOOK = Rulebook("digest", {RULE.name: RULE})
 PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": person("CAROL", "S0LEADS")}

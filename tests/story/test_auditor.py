@@ -232,6 +232,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
             "request": "R-1001",
             "api": "payments",
             "plan": "standard",
+            "opens": "",
             "person": "U0ALICE",
             "name": "alice",
             "used_by": "=cmd|checkout",
