@@ -25,6 +25,7 @@ from bot.health import TokenRefusedError
 from bot.local.slack import Message
 from bot.store import troubles
 from tests.log import Log, lines
+from tests.running import bot_in, empty_place, quiet
 from tests.running.test_start import get
 from tests.running.test_tyk import by_id
 from tests.story import card, status
@@ -322,17 +323,20 @@ async def pages_until_the_end(world: World) -> list[tuple[int, str]]:
 
 async def test_a_token_that_no_seal_key_opens(tmp_path: Path) -> None:
     """Started with other SEAL_KEYS, and Tyk deletes no key by its hash: it is stuck, and `/readyz` says what to add."""
-    async with living(tmp_path, change=by_id) as world:
-        await world.asks("alice", "test-api")
-        await world.told("sent")
-    async with living(tmp_path, change=by_id) as world:
-        world.tyk.switches.enable_delete_key_by_hash = False
-        assert json.loads((await get(world, "/readyz"))[1])["cannot"] == []
-        await world.pass_time(timedelta(days=7, minutes=1))
-        await world.told("stuck")
-        assert json.loads((await get(world, "/readyz"))[1])["cannot"] == [outages.SEALED]
-        parked = f'tyk_key_bot_effects_parked{{error="{outages.SEAL_LOST}",kind="revoke_key"}} 1.0'
-        assert parked in (await get(world, "/metrics"))[1]
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+    async with empty_place() as place:
+        place.tyk.switches.enable_delete_key_by_hash = False
+        async with bot_in(place, by_id, **environ) as world:
+            await world.asks("alice", "test-api")
+            await world.told("sent")
+            await quiet(world)
+        async with bot_in(place, by_id, **environ) as world:
+            assert json.loads((await get(world, "/readyz"))[1])["cannot"] == []
+            await world.pass_time(timedelta(days=7, minutes=1))
+            await world.told("stuck")
+            assert json.loads((await get(world, "/readyz"))[1])["cannot"] == [outages.SEALED]
+            parked = f'tyk_key_bot_effects_parked{{error="{outages.SEAL_LOST}",kind="revoke_key"}} 1.0'
+            assert parked in (await get(world, "/metrics"))[1]
 
 
 async def test_a_metric_of_what_is_over_is_gone(tmp_path: Path) -> None:

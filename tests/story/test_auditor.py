@@ -249,7 +249,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
 
         table = await command("keys")
         assert table[0].split() == [
-            *("REQUEST", "API", "PLAN", "PERSON", "NAME", "USED", "BY", "STATE", "SINCE", "UNTIL", "KEYS"),
+            *("REQUEST", "API", "PLAN", "OPENS", "PERSON", "NAME", "USED", "BY", "STATE", "SINCE", "UNTIL", "KEYS"),
             *("APPROVED", "BY", "RULE"),
         ]
         assert len(table) == 3
