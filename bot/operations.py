@@ -290,14 +290,18 @@ class Operations:
     async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
         return await self.store.read(lambda tx: tx.standing(who, api))
 
-    async def room(self, who: Identity, rule: Rule) -> Refusal | None:
-        """The reason that somebody may not ask for more of this API now, or None."""
-        held = await self.store.read(lambda tx: tx.held(who, rule.name))
+    async def room(self, who: Identity, rule: Rule) -> tuple[tuple[Record, ...], Refusal | None]:
+        """What somebody has of this API by now, and the reason that they may not ask for more of it, or None."""
+
+        def work(tx: Transaction) -> tuple[tuple[Record, ...], tuple[int, ...]]:
+            return tx.standing(who, rule.name), tx.held(who, rule.name)
+
+        standing, held = await self.store.read(work)
         try:
             limits.check_room(rule, held)
         except Refusal as refusal:
-            return refusal
-        return None
+            return standing, refusal
+        return standing, None
 
     async def holdings(self, who: Person) -> Holdings:
         """What this person asked for and holds, and what waits for their decision."""

@@ -88,9 +88,9 @@ class Requesting:
             help_channel=self._answering.help_channel,
         )
         if (chosen := form.chosen) is not None:
-            standing = await self._operations.standing(person.identity, chosen.name)
+            standing, enough = await self._operations.room(person.identity, chosen)
             held = tuple(map(_standing_note, standing[:3]))
-            if (enough := await self._operations.room(person.identity, chosen)) is not None:
+            if enough is not None:
                 held = (f"{inert(enough.text, 500)} {inert(self._answering.command, 40)} list shows them.",)
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
             if any(plan.tyk_policies for plan in chosen.plans):

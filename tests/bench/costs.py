@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from statistics import median
 
 from bot.local.slack import Entry, LocalSlack
+from bot.local.slack.workspace import View
 from tests.bench.people import Visitor, card_of, crowd, one_by_one, quiet
 from tests.bench.scene import (
     APPROVER,
@@ -27,6 +29,7 @@ from tests.bench.table import Figure
 WARM = 20
 WITHIN = 120.0
 MANY_APIS, FEW_APIS = 10_000, 10
+TAKEN_TURNS = 5
 
 
 # --- one token --------------------------------------------------------------------------------------------------------
@@ -109,15 +112,20 @@ async def form(*, quick: bool) -> dict[str, Figure]:
 
 
 async def _form(apis: int, forms: int) -> float:
-    """Milliseconds, the median of some commands."""
-    async with scene(1, HERE, apis=_apis(apis)) as place, place.running(BOT) as process:
+    """Milliseconds, the median of some commands, of which nobody sends more than the bot takes from one person at once."""
+    async with scene(TAKEN_TURNS, HERE, apis=_apis(apis)) as place, place.running(BOT) as process:
         await process.logged("config.checked")
-        slack, visitor = place.slack, Visitor(place.slack, 0)
-        for _ in range(forms):
-            await slack.person(visitor.id).runs(COMMAND, channel="dm")
-            await slack.changes.until(lambda: slack.workspace.stacks.get(visitor.id) or None, 10)
-            slack.person(visitor.id).reloads()
+        slack, visitors = place.slack, [Visitor(place.slack, number) for number in range(TAKEN_TURNS)]
+        for turn in range(forms):
+            person = slack.person(visitors[turn % TAKEN_TURNS].id)
+            await person.runs(COMMAND, channel="dm")
+            await slack.changes.until(partial(_open_form, slack, person.id), 10)
+            person.reloads()
         return 1000 * median(_until_opened(slack.journal.entries)[3:])
+
+
+def _open_form(slack: LocalSlack, user: str) -> View | None:
+    return next(iter(slack.workspace.stacks.get(user, ())), None)
 
 
 def _until_opened(entries: list[Entry]) -> list[float]:

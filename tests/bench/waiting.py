@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
 
 from bot.local.slack import RateLimits
+from bot.slack.budget import BURST, EVERY
 from tests.bench.people import (
     Visit,
     Visitor,
@@ -24,6 +26,7 @@ from tests.bench.table import Figure
 CONCURRENT = 20  # our calls to Tyk at a time, unless told otherwise
 CALLS_TO_TYK = 2  # a token needs POST and PUT
 ACK_WITHIN = 3000.0
+ACTS_OF_A_REQUEST = 3  # the command, the pick, the form
 CROWD_WITHIN = 200.0
 
 
@@ -144,13 +147,15 @@ async def limits(*, quick: bool) -> dict[str, Figure]:
     apis = {f"api{index}": 1 for index in range(number)}
     async with scene(1, USUAL, apis=apis, channels=number) as place, place.running(BOT):
         visitor = Visitor(place.slack, 0)
-        for api in apis:
+        for asked, api in enumerate(apis, start=1):
+            await _at_the_pace_of(asked * ACTS_OF_A_REQUEST, ACTS_OF_A_REQUEST)
             await visitor.asks(api)
         await quiet(place.slack, still=2.5)
         cards = [await card_of(place.slack, visitor.id, f"approvals{index}") for index in range(number)]
         place.slack.limits.enabled = True
         visit = Visit(clicked=time.perf_counter())
-        for card in cards:
+        for clicked, card in enumerate(cards, start=1):
+            await _at_the_pace_of(clicked, 1)
             await place.slack.person(APPROVER).clicks("Approve", card)
         try:
             await visitor.has(visit, tokens=number, within=CROWD_WITHIN)
@@ -161,6 +166,12 @@ async def limits(*, quick: bool) -> dict[str, Figure]:
     bound = allowed_by_slack(number, USUAL)
     note = f"{got} of {number} tokens, {refused} calls refused; possible: {bound:.1f} s"
     return {"limits": Figure(visit.waited, bound=bound, note=note)}
+
+
+async def _at_the_pace_of(acts: int, further: int) -> None:
+    """Wait where one person's acts, so many by now, are more than the bot takes from one person at once."""
+    if acts > BURST:
+        await asyncio.sleep(further * EVERY)
 
 
 def allowed_by_slack(tokens: int, distance: Distance, limits: RateLimits | None = None) -> float:
