@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -47,7 +48,9 @@ class Stage:
         self.module = module
         self.chance = random.Random(seed)
         self.config = folder / "config.yaml"
-        self.config.write_text(place.config())
+        self.config.write_text(
+            re.sub(r"^(    )api_id:", r"\1max_active: 1000\n\1api_id:", place.config(), flags=re.MULTILINE)
+        )
         self.environ = place.environ() | {"DATABASE_URL": database_url, "SEAL_KEYS": new_key(), "HTTP_PORT": "0"}
         self.promised: set[str] = set()
         self.started = 0
