@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -334,7 +335,7 @@ async def test_only_whom_it_concerns_is_woken(slack: LocalSlack, client: AsyncWe
     """A post, an edit and a deletion in a direct message each wake its person; what others get and channels do not."""
     woken: list[str] = []
     for name in ("member", "admin"):
-        slack.changes.watch(slack.workspace.user(name).id, lambda name=name: woken.append(name))  # type: ignore[misc]
+        slack.changes.watch(slack.workspace.user(name).id, partial(woken.append, name))
     posted = await client.chat_postMessage(channel=slack.workspace.user("member").id, text="R-1")
     channel, ts = str(posted["channel"]), str(posted["ts"])
     await client.chat_update(channel=channel, ts=ts, text="R-1, decided")
