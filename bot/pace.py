@@ -24,8 +24,9 @@ MINUTE = 60.0
 EDITS_A_MINUTE = 50
 EDITS_SPARE = 5
 RECENT = 10.0
-"""`chat.update` is Slack's tier 3: fifty a minute. Repaints use what tokens leave over: room is kept for as many tokens as will
-come in a minute if they go on coming as in these last seconds, and a little is spare for Slack's clock."""
+"""`chat.update` is Slack's tier 3: fifty a minute. Repaints use what tokens leave over: room is kept for twice as many tokens as
+are being made, or for as many as will come in a minute if they go on coming as in these last seconds; a little is spare for
+Slack's clock."""
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Pace:
         self._lanes: dict[str, _Lane] = {}
         self._paused: dict[str, float] = {}
         self._edits: deque[tuple[float, bool]] = deque()  # when, and whether it was a token's
+        self._being_made: dict[str, float] = {}  # requests whose token is to be shown, and since when
         self._guard = threading.Lock()
 
     def _now(self) -> float:
@@ -66,6 +68,10 @@ class Pace:
                 self._lanes[effect.lane].left -= 1
             if effects.ACTS[effect.kind].method == "chat.update":
                 self._edits.append((now, effect.kind is EffectKind.DELIVER_TOKEN))
+            if effect.kind in (EffectKind.ISSUE_KEY, EffectKind.DELIVER_TOKEN):
+                self._being_made.pop(_of(effect), None)
+            if effect.kind is EffectKind.ISSUE_KEY:
+                self._being_made[_of(effect)] = now  # the newest is the last
             return True
 
     def give_back(self, effect: Effect) -> None:
@@ -143,8 +149,10 @@ class Pace:
             self._edits.popleft()
         if len(self._edits) + EDITS_SPARE >= EDITS_A_MINUTE:
             return False
+        while self._being_made and self._being_made[oldest := next(iter(self._being_made))] <= now - MINUTE:
+            del self._being_made[oldest]
         recent = sum(is_token for at, is_token in reversed(self._edits) if at > now - RECENT)
-        to_come = recent * (MINUTE / RECENT - 1)
+        to_come = max(recent * (MINUTE / RECENT - 1), 2 * len(self._being_made))
         return len(self._edits) + to_come + EDITS_SPARE < EDITS_A_MINUTE
 
     def _lane(self, name: str, now: float) -> _Lane:
@@ -160,3 +168,7 @@ class Pace:
     @staticmethod
     def _lane_opens(lane: _Lane) -> float:
         return max(lane.paused_until, lane.at + (1 - lane.left) / LANE_PACE)
+
+
+def _of(effect: Effect) -> str:
+    return effect.request_id or effect.subject_id

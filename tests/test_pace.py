@@ -33,9 +33,9 @@ def pace(clock: Clock) -> Pace:
     return Pace(clock, SLOTS)
 
 
-def promised(kind: EffectKind, lane: str | None = None) -> Effect:
+def promised(kind: EffectKind, lane: str | None = None, subject: str = "subject") -> Effect:
     due = datetime(2026, 1, 1, tzinfo=UTC)
-    return Effect(1, kind, "subject", None, due, EffectState.OPEN, epoch=0, attempts=0, lane=lane)
+    return Effect(1, kind, subject, None, due, EffectState.OPEN, epoch=0, attempts=0, lane=lane)
 
 
 def taken(pace: Pace, kind: EffectKind, times: int, lane: str | None = None) -> int:
@@ -123,6 +123,32 @@ def test_repaints_leave_room_for_tokens(pace: Pace, clock: Clock) -> None:
         edits += [clock.now] * (1 + taken(pace, EffectKind.SHOW_MESSAGE, 2))
         clock.now += 1
     assert 35 < len(edits) <= 50, "what tokens leave over is used, and no more"
+
+
+def test_approvals_that_come_together_leave_room_for_their_tokens(clock: Clock) -> None:
+    """Twenty approvals in one second and ten more one by one: their cards are repainted as far as all thirty tokens find room."""
+    pace = Pace(clock, SLOTS | {Place.TYK: 100})
+    edits = 0
+    for number in range(30):
+        assert pace.take(promised(EffectKind.ISSUE_KEY, subject=f"{number}"))
+        edits += taken(pace, EffectKind.SHOW_MESSAGE, 1)
+        clock.now += 0.05 if number < 20 else 1
+    assert edits >= 10, "who approves sees so at once while there is room"
+    for number in range(30):
+        assert pace.take(promised(EffectKind.DELIVER_TOKEN, subject=f"{number}"))
+        edits += 1 + taken(pace, EffectKind.SHOW_MESSAGE, 1)
+        clock.now += 1
+    assert edits <= 50
+
+
+def test_a_key_that_is_never_made_keeps_no_room(pace: Pace, clock: Clock) -> None:
+    """Tyk is away: after a minute repaints have nearly all of it again."""
+    for number in range(20):
+        pace.take(promised(EffectKind.ISSUE_KEY, subject=f"{number}"))
+        pace.release(EffectKind.ISSUE_KEY)
+    assert taken(pace, EffectKind.SHOW_MESSAGE, 60) < 10
+    clock.now += 60
+    assert taken(pace, EffectKind.SHOW_MESSAGE, 60) == 45
 
 
 def test_a_token_now_and_then_leaves_room_for_most_repaints(pace: Pace, clock: Clock) -> None:
