@@ -119,10 +119,12 @@ class Pace:
 
     # --- after it ---
 
-    def release(self, kind: EffectKind) -> None:
-        """The act is over, and its slot free."""
+    def release(self, kind: EffectKind) -> bool:
+        """The act is over, and its slot free; True where no other was."""
+        place = effects.ACTS[kind].place
         with self._guard:
-            self._free[effects.ACTS[kind].place] += 1
+            self._free[place] += 1
+            return self._free[place] == 1
 
     def pause(self, effect: Effect, method: str | None, retry_after: float | None) -> None:
         """Slack asked for a pause: a post's channel rests, or the method."""

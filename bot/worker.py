@@ -46,6 +46,8 @@ PRUNE_EVERY = 600.0
 PRUNE_AFTER = timedelta(days=1)
 PRUNED_AT_ONCE = 5000
 EVERYTHING = Found(tuple(Urgency), late=True)
+WHATEVER_IS_DUE = Found(tuple(Urgency), late=False)
+"""What is looked for where it is known that something is due."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class Failure:
     bug: bool = False
     retry_after: float | None = None
     method: str | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look for due promises brought. `held_back`: more may be due than has room now; `cut_off`: than was asked for."""
+
+    claims: tuple[Claim, ...]
+    held_back: bool
+    cut_off: bool
 
 
 class Worker:
@@ -91,7 +102,9 @@ class Worker:
         self._look_at = 0.0
         self._survey_at = 0.0
         self._troubled = True
-        self._wanted = False
+        self._held_back = False
+        self._is_due = False
+        self._find_at = 0.0
         self._running = False
         self._stopping = False
         self._ended = asyncio.Event()
@@ -154,22 +167,34 @@ class Worker:
         """One claim, of what was taken in hand or else of what is due; None where nothing can be taken."""
         if not self._in_hand:
             claiming = partial(self._claim_due, found=EVERYTHING, most=1)
-            self._in_hand.extend(await self.store.write(claiming, User.WORKER))
+            self._in_hand.extend((await self.store.write(claiming, User.WORKER)).claims)
         return self._in_hand.popleft() if self._in_hand else None
 
     async def _look_safely(self) -> None:
-        """Claim what is due, if anything is; then it may be that there is more than could be taken."""
+        """Claim what is due, if anything is."""
         self._look_at = self._clock() + POLL
         try:
-            found = EVERYTHING if self._wanted else await self.store.read(self._find, User.WORKER)
+            found = await self._what_is_due()
             if found.due or found.late:
                 claiming = partial(self._claim_due, found=found, most=CANDIDATES)
-                claims = await self.store.write(claiming, User.WORKER)
-                self._wanted = bool(claims) or (found is not EVERYTHING and bool(found.due))
-                self.begin(claims)
+                look = await self.store.write(claiming, User.WORKER)
+                self.begin(look.claims)
+                self._held_back, self._is_due = look.held_back, look.cut_off
+                if look.cut_off:
+                    self._look_in(0)
+            else:
+                self._held_back = False
         except Exception:  # a database that is away for a moment must not end the worker
             log.exception("worker.claim_failed")
         self._look_when_open()
+
+    async def _what_is_due(self) -> Found:
+        """Ask first, which is cheap and holds nobody up, unless something is known to be due; once a second in any case."""
+        is_due, self._is_due = self._is_due, False
+        if is_due and self._clock() < self._find_at:
+            return WHATEVER_IS_DUE
+        self._find_at = self._clock() + POLL
+        return await self.store.read(self._find, User.WORKER)
 
     def _find(self, tx: Transaction) -> Found:
         return tx.anything(self._kinds, tx.now - TELL_AFTER)
@@ -217,12 +242,12 @@ class Worker:
             if effect.due_at > tx.now:
                 self._look_in((effect.due_at - tx.now).total_seconds())
             else:
-                self._wanted = True
+                self._held_back = True
         self._look_when_open()
 
     def _look_when_open(self) -> None:
         """Where something may be held back by a channel or a method, look when that opens."""
-        if self._wanted and (seconds := self.pace.until_open()) is not None:
+        if self._held_back and (seconds := self.pace.until_open()) is not None:
             self._look_in(seconds)
 
     def _look_in(self, seconds: float) -> None:
@@ -269,23 +294,26 @@ class Worker:
         self._in_hand.clear()
         return claims
 
-    def _claim_due(self, tx: Transaction, *, found: Found, most: int) -> Sequence[Claim]:
+    def _claim_due(self, tx: Transaction, *, found: Found, most: int) -> Look:
         """Claim what is due, dropping on the way what no longer matters; and tell of what has been late for long."""
         if found.late:
             self._tell_late(tx)
         claims: list[Claim] = []
+        kinds, lanes = self.pace.kinds(self._kinds), self.pace.busy_lanes()
+        held_back = kinds != self._kinds or bool(lanes)
         try:
-            kinds = self.pace.kinds(self._kinds)
-            for candidate in tx.due(found.due, kinds, self.pace.busy_lanes(), CANDIDATES):
+            for candidate in tx.due(found.due, kinds, lanes, CANDIDATES):
                 claim = self._claim_found(tx, candidate)
-                if claim is not None:
-                    claims.append(claim)
+                if claim is None:
+                    held_back = True
+                    continue
+                claims.append(claim)
                 if len(claims) == most:
                     break
         except BaseException:
             self.give_back(claims)
             raise
-        return claims
+        return Look(tuple(claims), held_back, cut_off=len(claims) == most)
 
     def _claim_found(self, tx: Transaction, candidate: Effect) -> Claim | None:
         """Claim this one, unless its record is in other hands, it no longer matters, or somebody was faster."""
@@ -363,8 +391,9 @@ class Worker:
         try:
             return await self.act(claim)
         finally:
-            self.pace.release(claim.effect.kind)
-            if self._wanted:
+            was_full = self.pace.release(claim.effect.kind)
+            if was_full and self._held_back:
+                self._is_due = True
                 self._look_in(0)
 
     async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing

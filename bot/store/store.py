@@ -6,7 +6,6 @@ transaction, so that a promise need not be looked for to be kept at once.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -112,14 +111,8 @@ class Store:
             result, tx, taken = self._transact(work)
             self._committed(tx, taken)
             return result
-        loop = asyncio.get_running_loop()
-
-        def run() -> T:
-            result, tx, taken = self._transact(work)
-            loop.call_soon_threadsafe(self._committed, tx, taken)  # also where nobody waits for the result any more
-            return result
-
-        return await self._threads.run(user, run)
+        done = await self._threads.run(user, lambda: self._transact(work), lambda done: self._committed(*done[1:]))
+        return done[0]
 
     async def read(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
         """Return what `work` finds. Nothing that it reads is locked, and nothing is stored."""

@@ -33,9 +33,35 @@ class Threads:
             user: ThreadPoolExecutor(user.value, thread_name_prefix=f"store-{user.name.lower()}") for user in User
         }
 
-    async def run(self, user: User, work: Callable[[], T]) -> T:
-        """Run to its end, even where whoever waits for it is cancelled."""
-        return await asyncio.get_running_loop().run_in_executor(self._pools[user], work)
+    async def run(self, user: User, work: Callable[[], T], then: Callable[[T], object] = lambda _: None) -> T:
+        """Run to its end, even where whoever waits for it is cancelled; `then` is told of what came of it, on the event loop.
+
+        The loop is woken once, by a future of its own: an executor's would wake it once more.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+
+        def tell(result: T) -> None:
+            try:
+                then(result)
+            finally:
+                if not waiter.done():
+                    waiter.set_result(result)
+
+        def fail(error: BaseException) -> None:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+        def job() -> None:
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+                loop.call_soon_threadsafe(fail, error)
+            else:
+                loop.call_soon_threadsafe(tell, result)
+
+        self._pools[user].submit(job)
+        return await waiter
 
     async def close(self) -> None:
         """Wait for what runs."""
