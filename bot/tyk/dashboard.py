@@ -35,6 +35,7 @@ import httpx
 from bot.tyk import definitions, policies
 from bot.tyk.definitions import ApiDefinition
 from bot.tyk.policies import TykPolicy
+from bot.tyk.transport import AiohttpTransport
 
 __all__ = [
     "ApiDefinition",
@@ -113,12 +114,6 @@ class KeysBy(StrEnum):
     ID = "id"
 
 
-class ProxyFrom(Enum):
-    """The one to ask for the proxy when no proxy is given."""
-
-    ENVIRONMENT = "environment"
-
-
 @dataclass(frozen=True)
 class CreatedKey:
     token: str = field(repr=False)
@@ -137,8 +132,8 @@ class ListedKey:
 class Dashboard:
     """`timeout` bounds each call as a whole, in seconds; `at_once` is how many calls have a connection at the same time.
 
-    `proxy` is the proxy to use, None for none; left out, the environment says. SSL_CERT_FILE holds in every case. A `client`
-    that is given stays its owner's to close.
+    `proxy` is the proxy to use, None for none, whatever the environment says; SSL_CERT_FILE holds. A `client` that is given stays
+    its owner's to close.
     """
 
     def __init__(
@@ -150,7 +145,7 @@ class Dashboard:
         timeout: float = 60,
         at_once: int = 20,
         client: httpx.AsyncClient | None = None,
-        proxy: str | ProxyFrom | None = ProxyFrom.ENVIRONMENT,
+        proxy: str | None = None,
     ) -> None:
         self._url = _checked_url(url)
         self._credential = _checked_credential(credential)
@@ -321,11 +316,8 @@ def _checked_credential(credential: str) -> str:
     return credential
 
 
-def _new_client(proxy: str | ProxyFrom | None, at_once: int) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=15)
-    if isinstance(proxy, ProxyFrom):
-        return httpx.AsyncClient(limits=limits)
-    return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=False, verify=httpx.create_ssl_context())
+def _new_client(proxy: str | None, at_once: int) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=AiohttpTransport(at_once=at_once, proxy=proxy), trust_env=False)
 
 
 def _key_path(name: str) -> str:

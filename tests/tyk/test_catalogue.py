@@ -35,7 +35,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with LocalTyk() as tyk:
-        dashboard = Dashboard(tyk.dashboard_url, tyk.credential, keys_by=KeysBy.ID, timeout=5, proxy=None)
+        dashboard = Dashboard(tyk.dashboard_url, tyk.credential, keys_by=KeysBy.ID, timeout=5)
         tyk.add_api("billing", "Billing", "/billing/")
         yield World(tyk, dashboard)
         await dashboard.aclose()

@@ -73,7 +73,7 @@ async def tyk() -> AsyncIterator[LocalTyk]:
 @asynccontextmanager
 async def talking(url: str, keys_by: KeysBy = KeysBy.ID, *, within: float = 10) -> AsyncIterator[Dashboard]:
     """A client that goes through no proxy."""
-    dashboard = Dashboard(url, CREDENTIAL, keys_by=keys_by, timeout=within, proxy=None)
+    dashboard = Dashboard(url, CREDENTIAL, keys_by=keys_by, timeout=within)
     try:
         yield dashboard
     finally:
@@ -683,25 +683,94 @@ async def test_a_policy_without_an_id_of_its_own() -> None:
 # --- the way there ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_environments_proxy_is_used(tyk: LocalTyk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Left to the environment, a call goes through its proxy; told to use none, it does not."""
-    asked: list[str] = []
+async def test_the_proxy_is_used_that_was_named(tyk: LocalTyk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call goes through it, with its name and password; without one it goes directly, whatever the environment says."""
+    asked: list[tuple[str, str | None]] = []
 
     async def proxy(request: web.Request) -> web.Response:
-        asked.append(request.raw_path)
+        asked.append((request.raw_path, request.headers.get("proxy-authorization")))
         return web.json_response({"apis": []})
 
     async with serving(proxy) as proxy_url:
-        for name in ("NO_PROXY", "no_proxy", "http_proxy"):
-            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HTTP_PROXY", proxy_url)
-        by_environment = Dashboard("http://tyk.invalid", CREDENTIAL, keys_by=KeysBy.ID)
-        assert await by_environment.apis() == ()
-        await by_environment.aclose()
-        assert asked == ["http://tyk.invalid/api/apis?p=-1"]
+        named = proxy_url.replace("://", "://alice:secret@")
+        through = Dashboard("http://tyk.invalid", CREDENTIAL, keys_by=KeysBy.ID, proxy=named)
+        assert await through.apis() == ()
+        await through.aclose()
+        assert asked == [("http://tyk.invalid/api/apis?p=-1", "Basic YWxpY2U6c2VjcmV0")]
         async with talking(tyk.dashboard_url) as direct:
             assert len(await direct.apis()) == 1
         assert len(asked) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_is_away_sends_nothing_on(scheme: str) -> None:
+    """Nobody listens there, or it opens no way to a Dashboard of TLS: nothing was done."""
+
+    async def refuses(_: web.Request) -> web.Response:
+        return web.Response(status=407)
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        away = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    async with serving(refuses) as proxy_url:
+        proxy = proxy_url if scheme == "https" else away
+        dashboard = Dashboard(f"{scheme}://tyk.invalid", CREDENTIAL, keys_by=KeysBy.ID, proxy=proxy)
+        with pytest.raises(Unreachable):
+            await dashboard.create_key(session())
+        await dashboard.aclose()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+async def test_a_connection_that_ends_under_a_request_is_an_unknown_outcome(method: str) -> None:
+    """The server takes the second request of a connection that stood open, and closes it: it may have been done."""
+    taken: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"/api/apis" in (head := await reader.readuntil(b"\r\n\r\n")):
+            writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"apis":[]}')
+        taken.append(head.split()[0])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, talking(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as dashboard:
+        assert await dashboard.apis() == ()
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "GET": lambda: dashboard.read_key(HASH),
+            "PUT": lambda: dashboard.update_key(HASH, session()),
+            "POST": lambda: dashboard.create_key(session()),
+            "DELETE": lambda: dashboard.delete_key(HASH),
+        }
+        with pytest.raises(OutcomeUnknown):
+            await calls[method]()
+    assert taken == [method.encode()], "nothing is asked again unasked"
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{", b"no HTTP at all\r\n\r\n"])
+async def test_half_an_answer_is_an_unknown_outcome(answer: bytes) -> None:
+    """It ends before it is whole, or is none that HTTP knows."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, talking(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as dashboard:
+        with pytest.raises(OutcomeUnknown):
+            await dashboard.create_key(session())
+
+
+async def test_a_compressed_answer_is_read() -> None:
+    """As proxies before a Dashboard send it."""
+
+    async def answer(_: web.Request) -> web.Response:
+        response = web.json_response({"key_id": TOKEN, "key_hash": HASH, "status": "ok"})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async with serving(answer) as url, talking(url) as dashboard:
+        assert (await dashboard.create_key(session())).token == TOKEN
 
 
 async def test_a_client_that_is_given_stays_open(tyk: LocalTyk) -> None:
@@ -738,7 +807,7 @@ async def test_calls_at_once() -> None:
         return web.json_response({"apis": []})
 
     async with serving(answer) as url, httpx.AsyncClient(trust_env=False) as other:
-        dashboard = Dashboard(url, CREDENTIAL, keys_by=KeysBy.ID, proxy=None, at_once=3)
+        dashboard = Dashboard(url, CREDENTIAL, keys_by=KeysBy.ID, at_once=3)
         calls = [asyncio.create_task(dashboard.apis()) for _ in range(9)]
         await full.wait()
         for _ in range(3):  # who came in meanwhile would have been heard

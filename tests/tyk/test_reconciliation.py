@@ -61,7 +61,7 @@ async def world() -> AsyncIterator[World]:
             switches.enable_delete_key_by_hash
         ) = True
         tyk.add_api("billing", "Billing", "/billing/")
-        dashboard = Dashboard(tyk.dashboard_url, tyk.credential, keys_by=KeysBy.HASH, timeout=5, proxy=None)
+        dashboard = Dashboard(tyk.dashboard_url, tyk.credential, keys_by=KeysBy.HASH, timeout=5)
         yield World(tyk, Keys(dashboard, KeysBy.HASH))
         await dashboard.aclose()
 

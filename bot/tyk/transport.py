@@ -1,0 +1,68 @@
+"""httpx's requests over aiohttp's connections: the bot has them anyway, and their parser is not written in Python.
+
+An exception says what may be concluded from it: `httpx.ConnectError`, `ConnectTimeout`, `ProxyError` and `UnsupportedProtocol`
+mean that nothing was sent, all others that it may have been.
+"""
+
+from __future__ import annotations
+
+import aiohttp
+import httpx
+from yarl import URL
+
+KEPT_OPEN = 15.0
+"""Seconds for which a connection that nobody uses is kept."""
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """At most `at_once` connections, through `proxy` where one is named. Answers are read whole. SSL_CERT_FILE holds."""
+
+    def __init__(self, *, at_once: int, proxy: str | None = None) -> None:
+        self._at_once = at_once
+        self._ssl = httpx.create_ssl_context()
+        self._proxy = proxy  # with the name and password that it may hold
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        within = request.extensions.get("timeout", {})
+        try:
+            async with self._opened().request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                data=await request.aread() or None,
+                headers=request.headers.multi_items(),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    connect=within.get("pool"), sock_connect=within.get("connect"), sock_read=within.get("read")
+                ),
+                proxy=self._proxy,
+            ) as response:
+                body = await response.read()
+                return httpx.Response(response.status, headers=response.raw_headers, content=body, request=request)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise httpx.ConnectTimeout(str(error)) from None
+        except aiohttp.ServerTimeoutError as error:
+            raise httpx.ReadTimeout(str(error)) from None
+        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
+            raise httpx.ProxyError(str(error)) from None
+        except aiohttp.ClientConnectorError as error:
+            raise httpx.ConnectError(str(error)) from None
+        except aiohttp.InvalidURL as error:
+            raise httpx.UnsupportedProtocol(str(error)) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise httpx.ReadError(str(error)) from None
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """One for all requests, made where the event loop runs."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=self._at_once, keepalive_timeout=KEPT_OPEN, ssl=self._ssl)
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+            # aiohttp asks again by itself where a kept connection ends under a GET, PUT or DELETE: no public switch ends that
+            self._session._retry_connection = False  # noqa: SLF001
+        return self._session
