@@ -114,7 +114,7 @@ async def connected_tyk(
 async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[Store]:
     """The database, brought to this version; transactions run in threads. Raises DatabaseError."""
     engine = open_engine(settings.database_url, connections=CONNECTIONS)
-    store = Store(engine, audit_channel, threads=Threads())
+    store = Store(engine, audit_channel, threads=Threads(one_writer=engine.dialect.name == "sqlite"))
     try:
         await asyncio.to_thread(migrate, engine)
         yield store

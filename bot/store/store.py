@@ -94,7 +94,7 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.keeper: Keeper | None = None
         self._threads = threads
-        # In one process writers queue here, not on SQLite's lock, which wakes nobody.
+        # In one process writers wait for each other here, not for SQLite's lock, which wakes nobody.
         self._writer = threading.Lock()
         self.known = Known()
         self._listeners: list[Callable[[Transaction], None]] = []
@@ -111,7 +111,9 @@ class Store:
             result, tx, taken = self._transact(work)
             self._committed(tx, taken)
             return result
-        done = await self._threads.run(user, lambda: self._transact(work), lambda done: self._committed(*done[1:]))
+        done = await self._threads.run(
+            user, lambda: self._transact(work), lambda done: self._committed(*done[1:]), writes=True
+        )
         return done[0]
 
     async def read(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:

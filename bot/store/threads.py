@@ -1,21 +1,25 @@
 """Threads of the store's own, in which transactions run, so that the event loop is never held.
 
 People's clicks, the worker and readiness have threads of their own, and with them connections: none of them starves another.
+Where only one can write at a time, as on SQLite, one thread writes for all, and for people first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from itertools import count
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 class User(Enum):
-    """Those who ask. The value is how many transactions of theirs may run side by side."""
+    """Those who ask, who is served first standing first. The value is how many transactions of theirs may run side by side."""
 
     PEOPLE = 6
     WORKER = 3
@@ -25,16 +29,49 @@ class User(Enum):
 CONNECTIONS = sum(user.value for user in User)
 
 
-class Threads:
-    """Starts a thread when it is first needed."""
+class _Writer:
+    """One thread, which takes the most urgent of what waits for it."""
 
     def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._guard = threading.Lock()
+        self._numbers = count()
+        self._rank = {user: rank for rank, user in enumerate(User)}
+
+    def submit(self, user: User, job: Callable[[], None]) -> None:
+        with self._guard:
+            heapq.heappush(self._waiting, (self._rank[user], next(self._numbers), job))
+        self._pool.submit(self._run_next)
+
+    def _run_next(self) -> None:
+        with self._guard:
+            _, _, job = heapq.heappop(self._waiting)
+        job()
+
+    def shutdown(self) -> None:
+        self._pool.shutdown()
+
+
+class Threads:
+    """Starts a thread when it is first needed. `one_writer`: only one transaction can write at a time."""
+
+    def __init__(self, *, one_writer: bool) -> None:
         self._pools = {
             user: ThreadPoolExecutor(user.value, thread_name_prefix=f"store-{user.name.lower()}") for user in User
         }
+        self._writer = _Writer() if one_writer else None
 
-    async def run(self, user: User, work: Callable[[], T], then: Callable[[T], object] = lambda _: None) -> T:
-        """Run to its end, even where whoever waits for it is cancelled; `then` is told of what came of it, on the event loop.
+    async def run(
+        self,
+        user: User,
+        work: Callable[[], T],
+        then: Callable[[T], object] = lambda _: None,
+        *,
+        writes: bool = False,
+    ) -> T:
+        """Run to its end what has begun, even where whoever waits for it is cancelled; what has not is then left alone. `then` is
+        told of what came of it, on the event loop.
 
         The loop is woken once, by a future of its own: an executor's would wake it once more.
         """
@@ -53,6 +90,8 @@ class Threads:
                 waiter.set_exception(error)
 
         def job() -> None:
+            if waiter.cancelled():
+                return
             try:
                 result = work()
             except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
@@ -60,10 +99,15 @@ class Threads:
             else:
                 loop.call_soon_threadsafe(tell, result)
 
-        self._pools[user].submit(job)
+        if writes and self._writer is not None:
+            self._writer.submit(user, job)
+        else:
+            self._pools[user].submit(job)
         return await waiter
 
     async def close(self) -> None:
         """Wait for what runs."""
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.shutdown)
         for pool in self._pools.values():
             await asyncio.to_thread(pool.shutdown)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -33,7 +34,8 @@ LONG_AGO = timedelta(days=30)
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     url = f"sqlite:///{tmp_path / 'bot.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
-    store = Store(open_engine(url, connections=CONNECTIONS), "C0AUDIT", threads=Threads())
+    threads = Threads(one_writer=request.param == "sqlite")
+    store = Store(open_engine(url, connections=CONNECTIONS), "C0AUDIT", threads=threads)
     migrate(store.engine)
     yield store
     await store.close()
@@ -84,6 +86,44 @@ async def test_who_stops_waiting_does_not_undo_it(store: Store) -> None:
     may_go_on.set()
     await told.wait()
     assert await store.read(lambda tx: tx.numbered(1001)) is not None
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(tmp_path: Path) -> None:
+    """Alice's time is over while others write, and she was told to send the form again: her first try is left out."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads(one_writer=True))
+    migrate(store.engine)
+    may_go_on = threading.Event()
+    first = asyncio.create_task(store.write(lambda _: may_go_on.wait(10)))
+    hers = asyncio.create_task(store.write(asks))
+    await asyncio.sleep(0)
+    hers.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hers
+    may_go_on.set()
+    await first
+    assert await store.write(lambda tx: tx.numbered(1001)) is None
+    await store.close()
+
+
+async def test_people_write_before_the_worker(tmp_path: Path) -> None:
+    """On SQLite one writes at a time: what people wait for comes first, in the order in which they came."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads(one_writer=True))
+    migrate(store.engine)
+    may_go_on, order = threading.Event(), list[str]()
+    tasks = [asyncio.create_task(store.write(lambda _: may_go_on.wait(10)))]
+    await asyncio.sleep(0)
+
+    def writes(who: str, _: Transaction) -> bool:
+        order.append(who)
+        return True
+
+    for who, user in (("worker", User.WORKER), ("Alice", User.PEOPLE), ("worker", User.WORKER), ("Bob", User.PEOPLE)):
+        tasks.append(asyncio.create_task(store.write(partial(writes, who), user)))
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await asyncio.gather(*tasks)
+    assert order == ["Alice", "Bob", "worker", "worker"]
+    await store.close()
 
 
 async def test_a_record_is_read_again_only_where_it_changed(store: Store) -> None:
@@ -151,7 +191,7 @@ async def test_a_writer_waits_for_another_so_long_and_no_longer(
 ) -> None:
     """On SQLite one writes at a time; who does not get a turn is told so."""
     monkeypatch.setattr("bot.store.store.WAITS_FOR", 0.05)
-    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads())
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads(one_writer=True))
     migrate(store.engine)
     with store.transaction(), pytest.raises(BusyError):
         await store.write(asks)
@@ -162,7 +202,7 @@ async def test_a_writer_waits_for_another_so_long_and_no_longer(
 async def test_a_session_that_holds_a_row_stops_nobody_else(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody's psql stands in a transaction on Alice's request: what is about hers is refused in time, others go on."""
     monkeypatch.setattr(engines, "WAITS_FOR", 1)
-    store = Store(open_engine(postgres, connections=CONNECTIONS), threads=Threads())
+    store = Store(open_engine(postgres, connections=CONNECTIONS), threads=Threads(one_writer=False))
     migrate(store.engine)
     await store.write(asks)
     await store.write(lambda tx: asks(tx, "request-2"))
