@@ -169,6 +169,12 @@ async def claimed(story: Outside, kind: EffectKind) -> Claim:
     raise AssertionError(f"{kind} was not promised")
 
 
+async def claims_of(story: Outside) -> AsyncIterator[Claim]:
+    """Everything that can be claimed now."""
+    while (claim := await story.worker.claim()) is not None:
+        yield claim
+
+
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +214,38 @@ async def test_an_edit_whose_claimer_vanished_is_made_once_more(outside: Outside
     outside.pass_time(timedelta(hours=1))
     await outside.worker.drain()
     assert edits() == before + 2
+
+
+async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outside: Outside) -> None:
+    """While the card is being edited its request gets a key, of which the card says nothing; then it ends, of which it does."""
+    request_id = await outside.asks(1)
+    await outside._settle()
+    await outside.operations.review(request_id, PEOPLE["BOB"], Verdict.YES, "", ())
+    await outside._settle()
+    await outside.operations.review(request_id, PEOPLE["CAROL"], Verdict.YES, "", ())
+
+    def is_card(claim: Claim) -> bool:
+        return claim.effect.kind is EffectKind.SHOW_MESSAGE and claim.message.kind is MessageKind.CARD
+
+    claims = [claim async for claim in claims_of(outside)]
+    (edit,) = filter(is_card, claims)
+    outcome = await outside.worker.act(edit)
+    for claim in claims:
+        if claim is not edit:
+            await outside.worker.keep(claim)
+    outside.pass_time(timedelta(seconds=10))
+    await outside.worker.drain()
+    moved = (await outside.operations.look(request_id)).request.version
+    assert moved > edit.story.request.version
+    await outside.worker.complete(edit, outcome)
+    assert [is_card(claim) async for claim in claims_of(outside)] == []
+
+    await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
+    (edit,) = [claim async for claim in claims_of(outside)]
+    outcome = await outside.worker.act(edit)
+    await outside.operations.revoke(request_id, None, "")
+    await outside.worker.complete(edit, outcome)
+    assert any([is_card(claim) async for claim in claims_of(outside)])
 
 
 @pytest.mark.usefixtures("no_polls")

@@ -151,14 +151,19 @@ def adopts(record: Record, channel: str, ts: str) -> bool:
 def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
     """The message that was clicked is shown afresh; a copy that a lost answer made is taken in as one more card or status.
 
-    What does not follow the record stays as it is: the message that holds a token above all.
+    Where its post is not stored yet, it is no copy: somebody was faster than Slack's answer. What does not follow the record
+    stays as it is: the message that holds a token above all.
     """
     draft = Draft(record, now, new_id)
     message = _message_at(record, channel, ts)
     if message is None:
         kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
-        message = Message(MessageId(new_id()), kind, channel, None, channel, ts, posted_at=now)
-        draft.add_message(message)
+        message = next((one for one in record.messages if one.kind is kind and not one.is_posted), None)
+        if message is None:
+            message = Message(MessageId(new_id()), kind, channel, None, channel, ts, posted_at=now)
+            draft.add_message(message)
+        else:
+            draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
     if message.kind in views.STANDING:
         draft.change_message(message.id, shown_version=0)
         draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)

@@ -50,6 +50,12 @@ TROUBLED = frozenset({MessageKind.CARD, MessageKind.STATUS})
 """They say that a request is late or stuck."""
 
 
+def same(kind: MessageKind, before: Record, after: Record) -> bool:
+    """A message of this kind says the same of both, whatever their versions."""
+    after = replace(after, request=replace(after.request, version=before.request.version))
+    return _VIEWS[kind](before) == _VIEWS[kind](after)
+
+
 def changed(before: Record, after: Record) -> frozenset[MessageKind]:
     """The kinds that say something else after a change."""
     return frozenset(kind for kind, view in _VIEWS.items() if view(before) != view(after))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+from bot.core import views
 from bot.core.draft import NewId
 from bot.core.facts import Fact, MessageGone, MessageShown
 from bot.core.faults import Gone
-from bot.core.model import EffectState
+from bot.core.model import EffectState, Record
 from bot.effects.claim import Claim
 from bot.effects.completion import locked, observed
 from bot.effects.ports import Ports
@@ -32,4 +34,17 @@ def complete(tx: Transaction, claim: Claim, fact: Fact, new_id: NewId) -> None:
         tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now + 2 * DEADLINE)
     else:
         tx.finish(claim.effect, EffectState.DONE)
+    if isinstance(fact, MessageShown) and _still_says_it(tx, claim, record):
+        fact = replace(fact, version=record.request.version)
     observed(tx, claim, record, fact, new_id)
+
+
+def _still_says_it(tx: Transaction, claim: Claim, record: Record) -> bool:
+    """The record has moved during the edit, but not in what this message says of it."""
+    moved = record.request.version > claim.story.request.version
+    return (
+        moved
+        and claim.message.kind in views.STANDING
+        and views.same(claim.message.kind, claim.story, record)
+        and tx.trouble(record.request.id) == (claim.stuck, claim.late)
+    )

@@ -268,6 +268,17 @@ def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageK
     assert life.record.message(copies[0].id) == replace(copies[0], shown_version=life.record.request.version)
 
 
+@pytest.mark.parametrize(("channel", "kind"), [("D0ALICE", STATUS), ("C0APPROVE", CARD)])
+def test_a_click_can_be_faster_than_the_answer_to_the_post(channel: str, kind: MessageKind) -> None:
+    """Bob presses the button before Slack's answer is stored: the message is the one that was posted, and no copy of it."""
+    life = Life()
+    life.keep(lifecycle.repaint(life.record, channel, "1.1", life.now, life.new_id))
+    assert life.shows(kind) == life.now
+    life.sees(facts.MessagePosted(life.of(kind).id, channel, "1.1", life.record.request.version))
+    of_kind = [message for message in life.record.messages if message.kind is kind]
+    assert [(message.channel, message.ts) for message in of_kind] == [(channel, "1.1")]
+
+
 def test_a_click_never_repaints_the_token() -> None:
     """The message that holds the token is not shown as something else."""
     life = on_show()
