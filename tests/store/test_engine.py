@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import DBAPIError
 
+from bot.store import engine as engines
 from bot.store import tables
 from bot.store.engine import DatabaseError, check_ready, has_worker, migrate, open_engine, sole_worker
 
@@ -62,6 +65,14 @@ def test_an_error_does_not_tell_what_was_stored(engine: Engine) -> None:
     with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
         connection.execute(text("INSERT INTO meta (name, value) VALUES (:secret, NULL)"), {"secret": SECRET})
     assert SECRET not in f"{raised.value} {raised.value.orig} {raised.value.__cause__}"
+
+
+def test_each_migration_is_named_after_its_version() -> None:
+    """The program tells from the names what versions it knows; alembic, which is loaded to migrate alone, reads the files."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(engines.__file__).parent / "migrations"))
+    newest_first = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert engines._versions() == newest_first[::-1]
 
 
 def test_a_database_that_is_ready(engine: Engine) -> None:
