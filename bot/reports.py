@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -190,11 +189,20 @@ def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+class _Line:
+    """What `csv` writes to; `writerow` returns what `write` does."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+_CSV = csv.writer(_Line(), lineterminator="")
+
+
 def _csv_line(cells: Sequence[str]) -> str:
     """One line; a cell that a spreadsheet would take for a formula is made text."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells)
-    return out.getvalue()
+    line: Any = _CSV.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return str(line)
 
 
 def _json_line(row: Mapping[str, Any]) -> str:
@@ -207,11 +215,11 @@ def _json_line(row: Mapping[str, Any]) -> str:
 
 def _flat(value: Any) -> str:
     """A cell on one line."""
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{name}={item}" for name, item in value.items() if item not in (None, ""))
+    if isinstance(value, dict):
+        value = ", ".join([f"{name}={item}" for name, item in value.items() if item not in (None, "")])
     cell = str(value)
     return cell if cell.isprintable() else "".join(one if one.isprintable() else " " for one in cell)
 
 
 def _moment(at: datetime | None) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from bot import app, reports, settings
@@ -64,5 +65,7 @@ def database(environ: Mapping[str, str]) -> Settings:
 
 
 def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) -> None:
-    for line in reports.render(rows, columns, how):
-        print(line)
+    """A thousand lines at a time: written one by one, a year's audit is half a million calls of the system."""
+    lines = reports.render(rows, columns, how)
+    while some := list(islice(lines, 1000)):
+        print("\n".join(some))
