@@ -167,7 +167,7 @@ def token_hidden(draft: Draft, fact: facts.TokenHidden) -> None:
     key, lives = draft.record.key(fact.key_id), draft.record.lives
     if key is None or key.hidden_at is not None:
         return
-    sealed = key.sealed if fact.keep_sealed and key.state is not KeyState.DEAD else None
+    sealed = key.sealed if fact.keep_sealed else None
     draft.change_key(fact.key_id, hidden_at=draft.now, sealed=sealed)
     draft.drop(key.id, EffectKind.DELIVER_TOKEN)
     if key.shown_at is not None:
