@@ -38,6 +38,21 @@ def test_who_may_not_ask_for_the_further_api_is_not_offered_the_plan() -> None:
     assert rules.offered(RULE, person("nobody")) is None
 
 
+def test_each_further_api_has_its_say() -> None:
+    """A plan opens two more APIs, and Ann may ask for one of them alone."""
+    both = replace(GOLD, requesters=(OWNERS, Audience(users=frozenset({"UCAROL"}))))
+    assert rules.offered(replace(RULE, plans=(both,)), ANN) is None
+
+
+def test_who_may_approve_is_asked_of_the_plans_rule_too() -> None:
+    """Payments is granted at once by now, and Ledger is not: whom the rule in force names decides about what opens both."""
+    in_force = replace(RULE, approvals=0, approvers=Audience(users=frozenset({"UBOB"})))
+    record = asked_for(GOLD)
+    assert rules.reviewing_by(record, in_force, BOB) == "UBOB"
+    with pytest.raises(Refusal, match="not among those who may decide"):
+        rules.reviewing_by(record, in_force, CAROL)
+
+
 def test_the_further_apis_number_of_approvals_counts() -> None:
     """Payments needs one approval and Ledger two: what opens both needs two, and the other plan one."""
     assert approved_by_bob(asked_for(STANDARD)).request.state is RequestState.APPROVED

@@ -71,6 +71,16 @@ def test_a_message_is_posted_once() -> None:
     assert life.of(CARD) == card
 
 
+def test_what_stands_in_slack_is_not_posted_again() -> None:
+    """A promise that was opened anew after its post finds the message there, and matters no more."""
+    life = Life()
+    status = life.of(STATUS)
+    assert messages.post_matters(life.record, status)
+    life.works()
+    assert not messages.post_matters(life.record, life.of(STATUS))
+    assert not messages.post_matters(life.record, None)
+
+
 # --- the status -------------------------------------------------------------------------------------------------------
 
 
@@ -318,6 +328,15 @@ def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> No
     life.sees(facts.Stuck(kind, 7, "bug"))
     assert life.topics(MessageKind.NOTICE) == ([Topic.DELAYED_BY_SLACK, Topic.STUCK] if awaited else [])
     assert [line.details for line in life.events(AuditEvent.DELAYED)] == [{"effect": kind.value, "error": "down"}]
+
+
+def test_who_has_a_copy_of_the_card_can_be_asked() -> None:
+    """The answer to the post was lost, and Bob clicked what stands there: Alice does not hear that nobody could be asked."""
+    life = Life()
+    card = life.of(CARD)
+    life.keep(lifecycle.repaint(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.sees(facts.Delayed(POST, "connection_lost", card.id))
+    assert life.topics(MessageKind.NOTICE) == []
 
 
 def test_a_card_that_nobody_can_decide_on_is_not_posted() -> None:

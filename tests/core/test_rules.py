@@ -174,6 +174,12 @@ def test_of_whom_nothing_was_looked_up_what_was_found_last_stands() -> None:
     assert rules.recounted(record, PAYMENTS, (Approver(CAROL, DEACTIVATED),)) == record.reviews
 
 
+def test_a_no_stands_whoever_said_it() -> None:
+    """Bob denied it and left: only what was approved is looked at again."""
+    denied = say(asked().record, BOB, Verdict.NO).record
+    assert rules.recounted(denied, PAYMENTS, (Approver(BOB, DEACTIVATED),)) == denied.reviews
+
+
 # --- who is who -------------------------------------------------------------------------------------------------------
 
 
