@@ -245,6 +245,7 @@ def test_who_comes_back_late_hears_of_the_end_all_the_same() -> None:
     life.passes(6 * DAY + HOUR)
     assert (EffectKind.REMIND, "r") not in life.open
     life.sees(facts.Returned())
+    assert (EffectKind.REMIND, "r") in life.open
     life.works()
     assert life.topics(MessageKind.NOTICE) == [Topic.ENDING]
 

@@ -10,7 +10,7 @@ import pytest
 from bot.core import facts, lifecycle, messages
 from bot.core.lifecycle import Loss
 from bot.core.messages import STATUS_SETTLES_IN
-from bot.core.model import AuditEvent, EffectKind, MessageKind, Topic, Verdict
+from bot.core.model import AuditEvent, EffectKind, Message, MessageId, MessageKind, Topic, Verdict
 from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, NOW, PAYMENTS, REVIEWED, SECOND, Life, held, issuing, on_show
 
 AT_ONCE = replace(PAYMENTS, approvals=0)
@@ -45,6 +45,32 @@ def test_what_moved_during_the_post_is_shown() -> None:
     assert life.shows(CARD) == life.now
     life.works()
     assert life.of(CARD).shown_version == life.record.request.version
+
+
+def test_a_card_that_is_posted_after_a_yes_shows_it() -> None:
+    """The answer to the first post was lost, and Bob said yes on what stands there: the second has no count until its edit."""
+    life = Life()
+    life.keep(lifecycle.repaint(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.says(BOB)
+    card = next(one for one in life.record.messages if one.kind is CARD and not one.is_posted)
+    life.sees(facts.MessagePosted(card.id, "C0APPROVE", "9.10", life.record.request.version))
+    assert life.open[SHOW, card.id] == life.now
+    life.works()
+    assert {one.shown_version for one in life.record.messages if one.kind is CARD} == {life.record.request.version}
+
+
+def test_a_status_that_is_posted_while_something_is_under_way_shows_it() -> None:
+    """A review, a new token, a fault that a person has to mend: a post says none of them."""
+    asked_about, replaced = held(REVIEWED, None), on_show(AT_ONCE)
+    asked_about.passes(EVERY)
+    replaced.replaces(Loss.LOST)
+    stuck = on_show(AT_ONCE)
+    stuck.sees(facts.Stuck(EffectKind.VERIFY_KEY, 7, "bug"))
+    for life in (asked_about, replaced, stuck):
+        messages_before = tuple(one for one in life.record.messages if one.kind is not STATUS)
+        life.record = replace(life.record, messages=(*messages_before, Message(MessageId("late"), STATUS, "UALICE")))
+        life.sees(facts.MessagePosted(MessageId("late"), "D0ALICE", "9.9", life.record.request.version))
+        assert life.open[SHOW, "late"] == life.now
 
 
 def test_a_post_of_an_unknown_version_is_shown() -> None:

@@ -149,6 +149,25 @@ async def test_a_copy_of_a_card_says_what_came_of_it_once_it_is_clicked(tmp_path
         assert world.slack.app_errors == []
 
 
+async def test_a_card_that_comes_after_a_yes_has_its_count(tmp_path: Path) -> None:
+    """The answer to the first post was lost, and Bob said yes to what stood there before the card came a second time."""
+
+    def lose(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.faults.next("chat.postMessage", lose_answer=True, when=lambda args: args["channel"] == "C0APPROVALS")
+        slack.faults.next("chat.postMessage", error="fatal_error", when=lambda args: args["channel"] == "C0APPROVALS")
+
+    async with living(tmp_path, prepare=lose) as world:
+        bob = world.person("bob")
+        first = await _waiting_card(world, api="ledger")
+        await bob.clicks("Approve", first)
+        await becomes(bob, first, "1 of 2 approvals: <@U0BOB>.")
+        await bob.sees(lambda _: len(bob.messages("approvals")) == 2, channel="approvals", timeout=WITHIN)
+        second = bob.messages("approvals")[-1]
+        assert second.ts != first.ts
+        await becomes(bob, second, "1 of 2 approvals: <@U0BOB>.")
+        assert world.slack.app_errors == []
+
+
 async def test_a_copy_of_a_status_says_what_came_of_it_once_it_is_clicked(tmp_path: Path) -> None:
     """Alice withdraws on the copy: neither of the two offers it any more."""
 
