@@ -221,6 +221,18 @@ def test_a_replacement_shows_in_the_status_alone() -> None:
     assert (life.edits(CARD), life.edits(STATUS)) == (card, status + 2)
 
 
+def test_the_card_says_that_it_is_asked_about_and_when_it_ends_without_a_yes() -> None:
+    """It is edited when the review begins, and again when its end moves because the holder has left."""
+    life = held(REVIEWED, None)
+    life.passes(EVERY - SECOND)
+    before = life.edits(CARD)
+    life.passes(SECOND)
+    assert life.edits(CARD) == before + 1
+    life.sees(facts.Left("Their Slack account is deactivated."))
+    life.works()
+    assert life.edits(CARD) == before + 2
+
+
 def test_the_end_shows_in_both() -> None:
     """Card and status say how it ended."""
     life = held()
