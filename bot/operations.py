@@ -11,6 +11,7 @@ from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
+    Answers,
     Approver,
     AuditEvent,
     AuditLine,
@@ -48,8 +49,7 @@ class Submission:
     api: str
     plan: str | None
     lifetime: Lifetime
-    used_by: str
-    reason: str
+    answers: Answers
     terms: tuple[PolicyTerms, ...] = ()
 
 
@@ -114,14 +114,13 @@ class Operations:
                 tx.rollback()
                 return already
             rule, offered = self._rule_for(form, person)
-            reason = limits.written(form.reason, "reason", limits.MAX_REASON)
-            used_by = limits.written(form.used_by, "used_by", limits.MAX_USED_BY)
-            plan = lifecycle.check_form(offered, form.plan, form.lifetime, reason)
+            answers = limits.tidied(form.answers)
+            plan = lifecycle.check_form(offered, form.plan, form.lifetime, answers)
             plan = replace(plan, terms=form.terms)
             rule = rules.for_plan(rule, plan).with_plan(plan)
             rules.check_reachable(rule, person.identity, approvers)
             limits.check_room(rule, tx.held(person.identity, rule.name))
-            asked = Asked(form.request_id, plan, form.lifetime, used_by, reason)
+            asked = Asked(form.request_id, plan, form.lifetime, answers)
             digest = self.rulebook.digest
             return tx.apply(lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id))
 

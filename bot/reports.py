@@ -97,8 +97,7 @@ def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]
         api=request.rule.name,
         plan=request.plan.name,
         lifetime=request.lifetime or "no end",
-        used_by=request.used_by,
-        reason=request.reason,
+        **vars(request.answers),
         rule=f"{request.rule.name}@{request.digest}",
         expires="" if request.decided_at else _moment(request.lapses_at),
     )

@@ -16,6 +16,7 @@ from bot import worker as workers
 from bot.core.facts import Issued
 from bot.core.faults import Transient
 from bot.core.model import (
+    Answers,
     AuditEvent,
     Effect,
     EffectKind,
@@ -97,7 +98,7 @@ class Outside(Story):
 
     async def asks(self, number: int, *, approved: bool = False) -> RequestId:
         request_id = RequestId(f"request-{number}")
-        form = Submission(request_id, RULE.name, "standard", LIFETIME, "checkout", "because")
+        form = Submission(request_id, RULE.name, "standard", LIFETIME, Answers("checkout", "because"))
         await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
         for approver in ("BOB", "CAROL") if approved else ():
             await self.operations.review(request_id, PEOPLE[approver], Verdict.YES, "", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from bot.core.model import Refusal, Rule
+from bot.core.model import Answers, Refusal, Rule
 
 MAX_REASON = 500
 MAX_USED_BY = 80
@@ -41,6 +41,14 @@ def written(text: str, field: str, most: int) -> str:
     if len(kept) > most:
         raise _too_long(len(kept), field, most)
     return kept
+
+
+def tidied(answers: Answers) -> Answers:
+    """The answers, each tidied. Raises Refusal as `written` does."""
+    return Answers(
+        used_by=written(answers.used_by, "used_by", MAX_USED_BY),
+        reason=written(answers.reason, "reason", MAX_REASON),
+    )
 
 
 def _too_long(length: int, field: str, most: int) -> Refusal:

@@ -255,6 +255,14 @@ class Review:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The words of whoever asks, by the form's fields: carried as one from the form to the request and its audit line."""
+
+    used_by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Request:
     """One person's wish for a token. `rule` is the rule of that moment: the least that is needed, whatever comes later.
 
@@ -269,8 +277,7 @@ class Request:
     digest: str
     plan: Plan
     lifetime: Lifetime
-    used_by: str
-    reason: str
+    answers: Answers
     state: RequestState
     created_at: datetime
     lapses_at: datetime

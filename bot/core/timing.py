@@ -33,7 +33,7 @@ def end_of(record: Record) -> End | None:
     ends = [End(grant.until)] if grant.until is not None else []
     if grant.review_at is not None:
         ends.append(End((grant.asked_at or grant.review_at) + REVIEW_WITHIN, UNREVIEWED))
-    if grant.left_at is not None and not record.request.used_by.strip():
+    if grant.left_at is not None and not record.request.answers.used_by.strip():
         ends.append(End(grant.left_at + LEAVER_GRACE, LEFT_BEHIND))
     return min(ends, key=lambda end: end.at, default=None)
 

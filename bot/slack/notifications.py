@@ -74,11 +74,10 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
             )
         case Topic.ENDING:
             until = wording.date(grant.until) if grant and grant.until else "tomorrow"
-            used_by = (
-                f" What uses it ({inert(request.used_by, 80)}) stops working then." if request.used_by.strip() else ""
-            )
+            used_by = inert(request.answers.used_by, 80)
+            stops = f" What uses it ({used_by}) stops working then." if used_by else ""
             said = said_with(
-                f"Your access to {api} ({label}) was granted until {until}.{used_by} If you need it for longer, ask again now: "
+                f"Your access to {api} ({label}) was granted until {until}.{stops} If you need it for longer, ask again now: "
                 "the token you have works until its own end."
             )
             return with_buttons(said, [buttons.ask_again(request)])

@@ -26,7 +26,7 @@ def headline(request: Request) -> str:
 
 def typed(request: Request) -> list[tuple[str, str]]:
     """The requester's own words, by the name of their field."""
-    named = (("Used by", request.used_by), ("Reason", request.reason))
+    named = (("Used by", request.answers.used_by), ("Reason", request.answers.reason))
     return [(name, text) for name, text in named if text.strip()]
 
 

@@ -134,5 +134,5 @@ def _alias(record: Record, alias: Alias) -> str:
     if alias is not Alias.NUMBER:
         parts.append(request.requester_name)
     if alias is Alias.SERVICE:
-        parts.append(request.used_by)
+        parts.append(request.answers.used_by)
     return " · ".join(part for part in parts if part)

@@ -8,7 +8,19 @@ import pytest
 
 from bot.core import rules
 from bot.core.lifecycle import Asked, review, submit
-from bot.core.model import ApiRef, Audience, Limits, Plan, Record, Refusal, RequestId, RequestState, Rule, Verdict
+from bot.core.model import (
+    Answers,
+    ApiRef,
+    Audience,
+    Limits,
+    Plan,
+    Record,
+    Refusal,
+    RequestId,
+    RequestState,
+    Rule,
+    Verdict,
+)
 from tests.core.life import ALICE, BOB, CAROL, DAY, MALLORY, NOW, PAYMENTS, Ids, person
 
 LEDGER = ApiRef("0f6d", "ledger", ("Default",), "Ledger")
@@ -20,7 +32,7 @@ ANN = person("ann", "S0DEVS", "S0OWNERS")
 
 
 def asked_for(plan: Plan, rule: Rule = RULE) -> Record:
-    form = Asked(RequestId("r"), plan, 7 * DAY, "", "because")
+    form = Asked(RequestId("r"), plan, 7 * DAY, Answers(reason="because"))
     return submit(form, ANN, rules.for_plan(rule, plan), "digest", 1, NOW, Ids()).record
 
 

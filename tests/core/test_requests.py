@@ -9,6 +9,7 @@ import pytest
 
 from bot.core import facts, lifecycle, timing
 from bot.core.model import (
+    Answers,
     Approver,
     Audience,
     AuditEvent,
@@ -275,14 +276,14 @@ def test_a_form_that_the_rule_does_not_offer(plan: str | None, lifetime: Lifetim
     limits = PAYMENTS.plans[0].limits
     rule = replace(PAYMENTS, plans=(Plan("small", limits), Plan("large", limits)), lifetimes=(DAY,))
     with pytest.raises(Refusal) as caught:
-        lifecycle.check_form(rule, plan, lifetime, reason)
+        lifecycle.check_form(rule, plan, lifetime, Answers(reason=reason))
     assert caught.value.field == field
-    assert lifecycle.check_form(rule, "large", DAY, "because").name == "large"
+    assert lifecycle.check_form(rule, "large", DAY, Answers(reason="because")).name == "large"
 
 
 def test_a_single_plan_need_not_be_picked() -> None:
     """The form does not show it, so the submission does not name it."""
-    assert lifecycle.check_form(PAYMENTS, None, 7 * DAY, "because") is PAYMENTS.plans[0]
+    assert lifecycle.check_form(PAYMENTS, None, 7 * DAY, Answers(reason="because")) is PAYMENTS.plans[0]
 
 
 # --- withdrawn or lapsed -----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Loss
 from bot.core.model import (
+    Answers,
     ApiRef,
     Audience,
     AuditEvent,
@@ -221,7 +222,7 @@ class Story:
         self.start()
 
     async def _ask(self) -> None:
-        form = Submission(REQUEST, RULE.name, "standard", LIFETIME, "checkout", "because")
+        form = Submission(REQUEST, RULE.name, "standard", LIFETIME, Answers("checkout", "because"))
         await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
 
     async def _approve(self, user_id: str) -> None:
