@@ -77,7 +77,7 @@ async def _silent_approvers(
     seen: set[tuple[Audience, str]] = set()
     for rule in rulebook.rules.values():
         audience = (rule.approvers, rule.approvals_channel)
-        if not (rule.approvals or None in rule.lifetimes) or audience in seen:
+        if rule.out_of_force or not (rule.approvals or None in rule.lifetimes) or audience in seen:
             continue
         seen.add(audience)
         try:
@@ -143,7 +143,8 @@ async def _unreachable(
 ) -> AsyncIterator[Complaint]:
     """Rules whose approvers are fewer than the yeses they need; equal audiences are counted once."""
     counted: dict[Audience, int] = {}
-    reviewed = [rule for rule in map(_hardest, rulebook.rules.values()) if rule.approvals]
+    hardest = map(_hardest, rulebook.rules.values())
+    reviewed = [rule for rule in hardest if rule.approvals and not rule.out_of_force]
     for rule in sorted(
         reviewed, key=lambda rule: -rule.approvals
     ):  # the first of an audience counts for those after it

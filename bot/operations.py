@@ -129,6 +129,8 @@ class Operations:
     def _rule_for(self, form: Submission, person: Person) -> tuple[Rule, Rule]:
         """The rule, and the same with what this person is offered of it."""
         rule = self.rule(form.api)
+        if rule is not None and rules.counted_by(rule.requesters, person):
+            rules.check_in_force(rule)
         offered = rules.offered(rule, person) if rule is not None else None
         if rule is None or offered is None:
             raise Refusal("You may not ask for this API.", code="not_allowed", field="api")

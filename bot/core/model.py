@@ -172,7 +172,11 @@ Lifetime = timedelta | None
 
 @dataclass(frozen=True)
 class Rule:
-    """One API in `config.yaml`. `name` is the entry's name."""
+    """One API in `config.yaml`. `name` is the entry's name.
+
+    `out_of_force`: names in the entry no longer mean anybody, and too few are left to decide. Nothing is granted under it until
+    that is mended; what was asked for waits.
+    """
 
     name: str
     api: ApiRef
@@ -193,6 +197,7 @@ class Rule:
     hide_token_after: timedelta
     review_every: timedelta | None = None
     max_active: int = 5
+    out_of_force: bool = False
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)
@@ -204,7 +209,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rulebook:
-    """All rules in force, by entry name, and the digest of the configuration they came from."""
+    """All rules of the configuration, by entry name, and its digest."""
 
     digest: str
     rules: dict[str, Rule]

@@ -76,7 +76,7 @@ def _rule(stored: str) -> Rule:
 
 @lru_cache(maxsize=1000)
 def _stored(rule: Rule) -> str:
-    return _RULE.dump_json(rule).decode()
+    return _RULE.dump_json(rule, exclude={"out_of_force"}).decode()  # nothing is asked for under such a one
 
 
 _ANSWERS = tuple(one.name for one in fields(Answers))

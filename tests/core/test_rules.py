@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -113,6 +114,7 @@ def test_a_rule_that_needs_nobody_bars_nobody(
     ("in_force", "code"),
     [
         (None, "rule_gone"),
+        (replace(PAYMENTS, out_of_force=True), "out_of_force"),
         (replace(PAYMENTS, api=ApiRef("other", "payments", ("Default",))), "rule_changed"),
         (replace(PAYMENTS, plans=(Plan("standard", PAYMENTS.plans[0].limits, ("policy",)),)), "plan_changed"),
         (replace(PAYMENTS, plans=()), "plan_changed"),
@@ -124,6 +126,26 @@ def test_what_is_no_longer_on_offer_is_not_granted(in_force: Rule | None, code: 
     with pytest.raises(Refusal) as caught:
         _stricter(PAYMENTS, in_force)
     assert caught.value.code == code
+
+
+def test_what_is_out_of_force_is_not_gone() -> None:
+    """Who would decide or get a new token reads what is wrong and who mends it; nobody can ask, and what was approved counts."""
+    out = replace(PAYMENTS, out_of_force=True, approvers=Audience())
+    for text in (
+        _refused(lambda: rules.reviewing_by(asked().record, out, BOB)),
+        _refused(lambda: rules.check_still_allowed(approved(), out, ALICE)),
+    ):
+        assert text.startswith("Payments is out of force: too few of those whom the configuration names")
+        assert "until its owners have mended that" in text
+    assert (rules.may_ask(out, ALICE), rules.offered(out, ALICE)) == (False, None)
+    record = say(asked().record, BOB).record
+    assert rules.recounted(record, out, (Approver(BOB),)) == record.reviews
+
+
+def _refused(ask: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as caught:
+        ask()
+    return caught.value.text
 
 
 # --- whose approval counts --------------------------------------------------------------------------------------------
