@@ -251,6 +251,37 @@ async def test_a_look_is_made_when_the_first_promise_falls_due(outside: Outside)
         await asyncio.wait_for(outside.slack.audited.wait(), WITHIN)
 
 
+async def test_a_wait_that_slack_asks_for_is_kept_by_all_that_it_is_about(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edits are limited for half a minute: those of the next request are not even tried before that is over."""
+    tried: list[str] = []
+
+    async def limited(_record: Record, message: Message, **_more: object) -> None:
+        tried.append(message.id)
+        raise Transient("ratelimited", retry_after=30, method="chat.update")
+
+    for number in (1, 2):
+        await outside.asks(number)
+    await outside.worker.drain()
+    now = [0.0]
+    worker = Worker(outside.store, outside.worker.ports, outside._new_id, pace=Pace(lambda: now[0]))
+    with monkeypatch.context() as patch:
+        patch.setattr(outside.slack, "show", limited)
+        await outside.operations.review(RequestId("request-1"), PEOPLE["BOB"], Verdict.YES, "", ())
+        await worker.drain()
+        assert len(tried) == 2
+        await outside.operations.review(RequestId("request-2"), PEOPLE["BOB"], Verdict.YES, "", ())
+        now[0] = 29.0
+        await worker.drain()
+        assert len(tried) == 2
+        assert len(outside.effects(EffectKind.SHOW_MESSAGE)) == 4
+    now[0] = 30.0
+    outside.pass_time(timedelta(seconds=30))
+    await worker.drain()
+    assert outside.effects(EffectKind.SHOW_MESSAGE) == []
+
+
 # --- what is late -----------------------------------------------------------------------------------------------------
 
 
