@@ -358,7 +358,7 @@ async def _warn_of_lost_tokens(store: Store, seal: Seal) -> None:
 
 
 async def _promise_sweep(store: Store) -> None:
-    """Who left while the bot was away is found now, others within a day."""
+    """Promise a sweep now, for those who left while the bot was away; others are found within a day."""
     sweep, everybody = EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY
     await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
 

@@ -1,4 +1,4 @@
-"""What the bot can and cannot do now: whether Slack still takes its token, and what `/readyz` and the metrics say of it."""
+"""The health of the bot: whether Slack still takes its token, and what `/readyz` and the metrics say."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TokenWatch:
 
 
 class Health:
-    """What /readyz says: the database, the connection to Slack, how much is due or parked, and in words what cannot be done."""
+    """The answer of /readyz: the database, the connection to Slack, counts of due and parked, and what cannot be done."""
 
     def __init__(self, store: Store, is_connected: Callable[[], Awaitable[bool]], token: TokenWatch) -> None:
         self._store = store
@@ -111,7 +111,7 @@ class Seen:
         return sum(one.many for one in self.troubles if one.state is EffectState.OPEN)
 
     def cannot(self) -> list[str]:
-        """What is not done until somebody acts, with what to do."""
+        """A sentence for each thing that is not done until somebody acts, with what to do."""
         named = [outages.named(one.cause, one.since) for one in self.outages]
         said = [outage.cause.sentence for outage in named if outage.cause.name in outages.TYK_REFUSES]
         sealed = any(one.error == outages.SEAL_LOST for one in self.troubles)

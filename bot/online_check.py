@@ -52,7 +52,7 @@ async def slack_complaints(
 
 
 async def slack_notes(config: Config, directory: Directory) -> tuple[Complaint, ...]:
-    """What is right and yet worth knowing: the channels of `requesters` that anybody can join, and so may ask."""
+    """Notes on what is right and yet worth knowing: channels among `requesters` that anybody can join, who may ask then."""
 
     async def look(mention: Mention) -> Complaint | None:
         try:
@@ -103,7 +103,7 @@ async def _silent_approvers(
 
 
 def _approvers_of(config: Config, rule: Rule) -> tuple[str, ...]:
-    """Where the file names them."""
+    """The trail to the rule's approvers in the file."""
     return ("apis", rule.name, "approvers") if config.apis[rule.name].approvers else ("defaults", "approvers")
 
 

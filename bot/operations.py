@@ -1,4 +1,4 @@
-"""What people and operators can do: each function is exactly one transaction, and decides nothing that `core` does not."""
+"""Operations of people and operators: each function is exactly one transaction, and decides nothing that `core` does not."""
 
 from __future__ import annotations
 
@@ -219,7 +219,9 @@ class Operations:
         return record
 
     async def membership(self, who: Identity, why_left: str | None) -> None:
-        """What becomes of somebody's requests and keys: `why_left` is why they may not use the bot any more, None if they may."""
+        """Note in somebody's requests and keys that they left, or are back.
+
+        `why_left` is why they may not use the bot any more, None where they may."""
         affected = await self.store.read(lambda tx: tx.standing(who, limit=None, left=why_left is None))
         fact = Left(why_left) if why_left else Returned()
 
@@ -250,7 +252,7 @@ class Operations:
         await self.store.write(work)
 
     async def has_left(self, who: Identity) -> bool:
-        """Whether somebody who holds something was found to have left."""
+        """True where this person holds something and was found to have left."""
         return bool(await self.store.read(lambda tx: tx.standing(who, limit=1, left=True)))
 
     async def repaint(self, request_id: str, channel: str, ts: str) -> None:
@@ -292,7 +294,7 @@ class Operations:
         return await self.store.read(lambda tx: tx.standing(who, api))
 
     async def room(self, who: Identity, rule: Rule) -> tuple[tuple[Record, ...], Refusal | None]:
-        """What somebody has of this API by now, and the reason that they may not ask for more of it, or None."""
+        """Somebody's requests and keys of this API, and the reason that they may not ask for more of it, or None."""
 
         def work(tx: Transaction) -> tuple[tuple[Record, ...], tuple[int, ...]]:
             return tx.standing(who, rule.name), tx.held(who, rule.name)
@@ -305,7 +307,7 @@ class Operations:
         return standing, None
 
     async def holdings(self, who: Person) -> Holdings:
-        """What this person asked for and holds, and what waits for their decision."""
+        """This person's own requests and keys, and the requests that wait for their decision."""
         named = self.rulebook.rules.items()
         apis = [name for name, rule in named if rules.counted_by(rule.approvers, who)]
 
@@ -319,7 +321,7 @@ class Operations:
         return await self.store.read(work)
 
     def _awaits(self, record: Record, who: Person) -> bool:
-        """Whether this person could say yes and has not."""
+        """True where this person could approve and has not."""
         try:
             rules.reviewing_by(record, self.rule(record.request.rule.name), who)
         except Refusal:

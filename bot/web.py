@@ -126,7 +126,7 @@ def health_pages(readiness: Readiness) -> Routes:
 
 
 def slack_address(handler: Handler) -> Routes:
-    """Where Slack sends to in HTTP mode."""
+    """The route to which Slack sends in HTTP mode."""
     return [web.post(SLACK_PATH, handler)]
 
 

@@ -221,7 +221,7 @@ class Worker:
         self._look_when_open()
 
     def _look_when_open(self) -> None:
-        """Where something may be held back by a channel or a method, look when that opens."""
+        """Look when a channel or method opens that may hold something back."""
         if self._wanted and (seconds := self.pace.until_open()) is not None:
             self._look_in(seconds)
 
@@ -368,7 +368,7 @@ class Worker:
                 self._look_in(0)
 
     async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
-        """What the act brought back, or the Failure it ran into. No exception of an act leaves here."""
+        """Act. Returns what the act brought back, or the Failure it ran into: no exception of an act leaves here."""
         act = effects.ACTS[claim.effect.kind]
         try:
             async with asyncio.timeout(act.deadline.total_seconds()):
@@ -399,7 +399,7 @@ class Worker:
             await self.store.write(lambda tx: complete(tx, claim, outcome, self._new_id), User.WORKER)
 
     def _notice(self, kind: EffectKind, failure: Failure) -> None:
-        """What cannot pass by itself is said at once, all else when it has lasted."""
+        """Survey at once where the failure cannot pass by itself; all else is said when it has lasted."""
         self._troubled = True
         cause = outages.cause_of(kind, failure.error)
         if cause is outages.SLACK_TOKEN:

@@ -1,4 +1,4 @@
-"""How much one person may hold and write. Slack's forms ask for no more, but what comes back from them is looked at again."""
+"""Limits on what one person may hold and write. Slack's forms ask for no more, and what comes back from them is checked again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _is_seen(char: str) -> bool:
 
 
 def written(text: str, field: str, most: int) -> str:
-    """What somebody wrote into a field, tidied. Raises Refusal, at that field, where it is longer than `most` characters."""
+    """A text as typed into a field, tidied. Raises Refusal, at that field, where it has more than `most` characters."""
     if len(text) > 10 * most:  # nobody typed that: it is not even tidied
         raise _too_long(len(text), field, most)
     kept = tidy(text)

@@ -120,13 +120,13 @@ class ApiRef:
 
     @property
     def right(self) -> tuple[str, str, tuple[str, ...]]:
-        """What a key is given of it, whatever people call it."""
+        """The access that a key is given to it, whatever people call it."""
         return self.api_id, self.api_name, self.versions
 
 
 @dataclass(frozen=True)
 class PolicyTerms:
-    """What a Tyk policy sets for its keys, as Tyk had it at a moment: None leaves it to the key, and what is below 1 is no limit.
+    """The limits that a Tyk policy sets for its keys, as Tyk had them once: None leaves one to the key, below 1 is no limit.
 
     `policy` is what the configuration calls it, `name` what Tyk does. `each_api`: its limits are each API's own, and not told.
     """
@@ -162,7 +162,7 @@ class Plan:
 
     @property
     def rights(self) -> tuple[object, ...]:
-        """What a key of this plan may do, whoever may ask for it and approve it."""
+        """The rights of a key of this plan, whoever may ask for it and approve it."""
         return self.name, self.limits, self.tyk_policies, tuple(api.right for api in self.also_opens)
 
 

@@ -190,7 +190,7 @@ def check_still_allowed(
 
 
 def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:
-    """Whose approval does not count any more, by name, and why."""
+    """The approvals that do not count any more, by name, and why."""
     names = {user_id: one.person.name for one in approvers for user_id in one.person.ids}
     void = [(names.get(one.reviewer.user_id), one.void) for one in reviews if one.void]
     return ", ".join(f"{name}'s no longer counts ({why})" for name, why in void if name)

@@ -91,7 +91,7 @@ class Answering:
 
     @property
     def catalogue(self) -> Catalogue:
-        """That of the rulebook in force."""
+        """The catalogue of the rulebook in force, made anew where that has changed."""
         if self._latest.rulebook is not self._operations.rulebook:
             self._latest = Catalogue(self._operations.rulebook)
         return self._latest

@@ -115,7 +115,7 @@ class Directory:
         return tuple(Approver(person, no_longer(person, self._workspace)) for person in people)
 
     async def group_handle(self, group_id: str) -> str:
-        """What people call the group by; empty where it is none of ours, or switched off."""
+        """The group's handle; empty where it is none of ours, or switched off."""
         handles = (await self._groups.get(None)).handles
         return next((handle for handle, known in handles.items() if known == group_id), "")
 
@@ -124,7 +124,7 @@ class Directory:
         return (await self._groups.get(None)).members.get(group_id, frozenset())
 
     async def is_shared_outside(self, channel_id: str) -> bool:
-        """Whether another company can read the channel, or soon can. One that the bot cannot see takes no post either."""
+        """True where another company can read the channel, or soon can; also for one that the bot cannot see."""
         return await self._shared.get(channel_id)
 
     async def members_of(self, audience: Audience) -> frozenset[str]:

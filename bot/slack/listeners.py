@@ -236,7 +236,7 @@ class Listeners:
                 self._directory.forget_groups()
 
     async def _tell_of_group(self, event: Body) -> None:
-        """Who may edit user groups decides who approves, so each change of one that approves is seen."""
+        """Tell the audit of a changed group that approves: whoever may edit user groups decides who approves."""
         group = event["subteam_id"]
         try:
             handle = await self._directory.group_handle(group)

@@ -141,7 +141,7 @@ def _place(place: str) -> str:
 
 
 def _waiting(outage: Outage) -> str:
-    """How many wait, told as it is when it is told."""
+    """The number of requests that wait now, in words."""
     many = {0: "No request waits for it", 1: "1 request waits for it"}
     more = "or more " if outage.waiting >= MANY else ""
     waits = many.get(outage.waiting, f"{outage.waiting:,} {more}requests wait for it")

@@ -1,4 +1,4 @@
-"""Where the bot speaks: nothing about a request goes into a channel that another company can read, whenever it became so."""
+"""Privacy of channels: nothing about a request goes into one that another company can read, whenever it became so."""
 
 from __future__ import annotations
 

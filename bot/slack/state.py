@@ -98,7 +98,7 @@ def _so_far(record: Record) -> list[str]:
 
 
 def _void(record: Record) -> str:
-    """Whose approval no longer counts, and why."""
+    """A sentence for each approval that no longer counts, and why."""
     void = [(wording.person(one.reviewer), one.void) for one in record.reviews if one.void]
     return " ".join(f"{who}'s no longer counts: {why}." for who, why in void)
 

@@ -200,7 +200,7 @@ def lock_path(url: str) -> Path | None:
 
 
 def has_worker(url: str) -> bool | None:
-    """Whether a bot runs on this SQLite file; None where that cannot be told from here."""
+    """True where a bot runs on this SQLite file; None where that cannot be told from here."""
     path = lock_path(url)
     try:
         handle = None if path is None else path.open("rb")

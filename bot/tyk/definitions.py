@@ -48,7 +48,7 @@ class PathKind(StrEnum):
 
 @dataclass(frozen=True)
 class TokenPlaces:
-    """Where the Gateway looks for an auth token: the names of header, query parameter and cookie, None where it does not.
+    """The places where the Gateway looks for an auth token: names of header, query parameter and cookie, None where it does not.
 
     `by_certificate`: the caller's certificate stands for the key, and a token is not looked at (dynamic mTLS).
     """
@@ -61,7 +61,7 @@ class TokenPlaces:
 
 @dataclass(frozen=True)
 class SessionLifetime:
-    """How long Tyk keeps a key of this API after it was last written; where the key's own expiry is respected, at least
+    """The time for which Tyk keeps a key of this API after it was last written; where the key's own expiry is respected, at least
     until that."""
 
     span: timedelta
@@ -118,7 +118,7 @@ class ApiDefinition:
 
 
 def takes_token(definition: ApiDefinition) -> bool:
-    """Whether a key that we make can open it."""
+    """True where a key that we make can open it."""
     return why_not(definition) is None
 
 
@@ -149,7 +149,7 @@ def why_not_in_header(definition: ApiDefinition) -> str | None:
 
 
 def asked_besides(definition: ApiDefinition) -> tuple[str, ...]:
-    """What callers must show beside the token."""
+    """The further credentials that callers must show beside the token."""
     if definition.one_is_enough:
         return ()
     return tuple(sorted(definition.schemes - {Scheme.AUTH_TOKEN}))

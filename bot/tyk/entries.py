@@ -59,7 +59,7 @@ def _reason(api: ApiDefinition) -> str | None:
 
 
 def _refused(api: ApiDefinition) -> str | None:
-    """What `check` would not take of the entry, whose form is its own."""
+    """The reason for which `check` would not take the entry, or None."""
     try:
         ApiSection.model_validate(_entry(api) | {"requesters": ["everyone"]})
     except ValidationError as error:

@@ -74,7 +74,7 @@ class Keys:
             raise Refusal(said, code="policy_changed")
 
     async def terms(self, plan: Plan) -> tuple[PolicyTerms, ...]:
-        """What the plan's Tyk policies set now; nothing for a plan without any."""
+        """The terms that the plan's Tyk policies set now; none for a plan without any."""
         if not plan.tyk_policies:
             return ()
         async with told_by_meaning():

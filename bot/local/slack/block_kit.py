@@ -1,4 +1,4 @@
-"""Whether Slack would take these blocks or this view: every complaint names its place by a JSON pointer."""
+"""Validation of blocks and views as Slack does it: every complaint names its place by a JSON pointer."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -237,7 +237,7 @@ class _Check:
             self._string({"min": 1, "max": 255}, holder[key], f"{at}/{key}")
 
     def _across(self, kind: str, value: Json, at: str) -> None:
-        """What concerns several fields of one element."""
+        """Check what concerns several fields of one element."""
         if kind in ("static_select", "multi_static_select") and ("options" in value) == ("option_groups" in value):
             self.say("exactly one of options and option_groups is required", at)
         if kind in ("static_select", "multi_static_select", "radio_buttons", "checkboxes"):

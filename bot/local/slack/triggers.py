@@ -1,4 +1,4 @@
-"""What an interaction entitles an app to: one modal within 3 seconds, five messages within half an hour."""
+"""The rights that an interaction gives an app: one modal within 3 seconds, five messages within half an hour."""
 
 import random
 from dataclasses import dataclass

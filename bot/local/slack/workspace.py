@@ -16,7 +16,7 @@ OTHER_TEAM = "T0ELSEWHERE"
 
 
 class NotPossible(Exception):
-    """What a person cannot do in Slack's own windows, so nothing is sent to the app."""
+    """An act that Slack's own windows do not let a person do, so nothing is sent to the app."""
 
 
 @dataclass
@@ -321,7 +321,7 @@ class View:
 
 @dataclass(frozen=True)
 class Ring:
-    """What made somebody's phone ring, with the text its lock screen shows."""
+    """A message that made somebody's phone ring, with the text its lock screen shows."""
 
     user: str
     channel: str
@@ -695,7 +695,7 @@ class Workspace:
         return message
 
     def visible_to(self, user_id: str, channel: str | None = None) -> list[Message]:
-        """What this person sees, oldest first."""
+        """The messages that this person sees, oldest first."""
         seen = [
             message
             for where in self.channels.values()
@@ -743,7 +743,7 @@ class Workspace:
                 )
 
     def replace_view(self, view: View, content: Json) -> None:
-        """What was typed stays where block_id, action_id and type stay."""
+        """Show other content in a view. A typed value stays where block_id, action_id and type stay."""
         content = copied(content)
         self.name_blocks(content["blocks"])
         before = view.state
