@@ -69,7 +69,7 @@ class Health:
         self._token = token
 
     async def readiness(self) -> Mapping[str, object]:
-        """Not ready is who can answer nobody; who cannot use Tyk still takes requests and clicks, and says what fails."""
+        """The readiness: a bot that can answer nobody is not ready; one without Tyk takes requests and says what fails."""
         slack = await self._is_connected() and not self._token.refused
         try:
             seen = await self._store.read(Seen.of, User.READINESS)
@@ -118,7 +118,7 @@ class Seen:
         return [*said, *([outages.SEALED] if sealed else [])]
 
     def count(self) -> None:
-        """Whatever is no trouble any more is in no metric."""
+        """Set the metrics to the troubles of now, and forget those that are over."""
         for state, number in self.backlog.items():
             metrics.EFFECTS_WAITING.labels(state).set(number)
         for gauge in (metrics.EFFECTS_FAILING, metrics.EFFECTS_PARKED, metrics.OUTAGES):

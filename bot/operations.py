@@ -149,7 +149,7 @@ class Operations:
         return await self._change(request_id, decide, approvers)
 
     async def may_review(self, request_id: str, reviewer: Person) -> Record:
-        """Asked before a form for a no is shown. Raises Refusal."""
+        """The record, before a form for a no is shown to this person. Raises Refusal where they may not review it."""
         record = await self.look(request_id)
         if record.request.state is not RequestState.PENDING:
             raise Refusal(lifecycle.decided_sentence(record.request), code="decided")
@@ -197,7 +197,7 @@ class Operations:
         return await self.store.write(work)
 
     async def may_replace(self, request_id: str, who: Person) -> Record:
-        """Asked before its form is shown. Raises Refusal."""
+        """The record, before the form for a new token is shown. Raises Refusal where this person may not have one."""
         record = await self.look(request_id)
         lifecycle.check_replaceable(record, self.rule(record.request.rule.name), who)
         return record
@@ -210,7 +210,7 @@ class Operations:
         return await self._change(request_id, decide)
 
     async def may_revoke(self, request_id: str, who: Person) -> Record:
-        """Asked before the form for the reason is shown. Raises Refusal."""
+        """The record, before the form for the reason is shown. Raises Refusal where this person may not revoke it."""
         record = await self.look(request_id)
         if record.grant is None or record.grant.state is GrantState.ENDED:
             raise Refusal(f"{record.request.label} has ended already.", code="ended")

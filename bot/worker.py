@@ -50,8 +50,10 @@ EVERYTHING = Found(tuple(Urgency), late=True)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an act brought nothing back. `text` is the sentence behind `error`, safe for a log; `method` is Slack's, where a
-    limit of Slack's was met."""
+    """The reason that an act brought nothing back.
+
+    `text` is the sentence behind `error`, safe for a log; `method` is Slack's, where a limit of Slack's was met.
+    """
 
     error: str
     text: str = ""
@@ -104,7 +106,7 @@ class Worker:
     # --- running ---
 
     async def run(self) -> None:
-        """Until `stop`: begin what is claimed, look for what is due, sleep until something falls due."""
+        """Begin what is claimed, look for what is due, sleep until something falls due; until `stop`."""
         self._ended.clear()
         self._running = True
         self.begin(self._take_in_hand())
@@ -197,7 +199,7 @@ class Worker:
         return began, [outages.named(one.cause, one.since) for one in gone]
 
     async def _survey_safely(self) -> None:
-        """Nothing is looked at while nothing has failed; whatever another process left behind is found at start."""
+        """Survey, unless nothing has failed; whatever another process left behind is found at start."""
         self._survey_at = self._clock() + SURVEY_EVERY
         if not self._troubled:
             return

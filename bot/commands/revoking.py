@@ -183,7 +183,7 @@ async def _tyk(store: Store, environ: Any) -> AsyncIterator[Worker]:
 
 
 async def _delete(worker: Worker) -> None:
-    """Whatever key is due to be deleted, so many at once that all are done before a lease runs out."""
+    """Delete every key that is due for it, so many at once that all are done before a lease runs out."""
     while True:
         claims: list[Claim] = []
         while len(claims) < SLOTS[Place.TYK] and (claim := await worker.claim()) is not None:

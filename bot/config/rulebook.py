@@ -118,7 +118,7 @@ class Config:
 
 
 def _is_left_alone(rule: Rule) -> bool:
-    """Too few are left for the approvals that it needs, as far as the file tells, or nobody to ask about what has no end."""
+    """True where fewer are left, as far as the file tells, than it needs to approve, or nobody to ask about what has no end."""
     if rule.approvers.groups:
         return False
     return len(rule.approvers.users) < max(rule.approvals, int(None in rule.lifetimes))

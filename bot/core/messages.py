@@ -35,7 +35,7 @@ AWAITED = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DE
 """The promises a requester is waiting for: they are told when one is late or stuck."""
 
 UNASKED = "Nobody could be asked: the approvals channel could not be reached."
-"""Why a request lapsed whose card was never posted."""
+"""The reason that a request lapsed whose card was never posted."""
 
 _LATE: Mapping[Side, Topic] = {
     Side.TYK: Topic.DELAYED_BY_TYK,

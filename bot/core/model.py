@@ -60,7 +60,7 @@ class Person:
         return self.also | {self.identity.user_id}
 
     def is_same(self, who: Identity) -> bool:
-        """They are one person, under whichever of their ids."""
+        """True where they are one person, under whichever of their ids."""
         return who.user_id in self.ids
 
 
@@ -298,7 +298,7 @@ class Request:
 
     @property
     def opening(self) -> dict[str, list[str]]:
-        """For the audit: the titles of all that the key opens, where it is more than what was asked for."""
+        """A detail for the audit: the titles of all that the key opens, where it is more than what was asked for."""
         further = [api.called for api in self.plan.also_opens]
         return {"opens": [self.rule.title, *further]} if further else {}
 

@@ -17,7 +17,7 @@ TELL_AFTER = timedelta(minutes=10)
 """The time for which something that may pass by itself can fail before people are told."""
 
 MANY = 1000
-"""Failing promises are counted so far and no further."""
+"""The number up to which failing promises are counted."""
 
 DIRECT = "direct messages"
 """The place of what is sent to people: one outage, whoever they are."""

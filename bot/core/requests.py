@@ -200,7 +200,7 @@ def has_lapsed(record: Record, now: datetime) -> bool:
 
 
 def lapse(draft: Draft) -> None:
-    """Nobody decided in time, and the requester hears of it; that nobody could be asked is said as the reason."""
+    """End a request that nobody decided in time, and tell the requester; that nobody could be asked is said as the reason."""
     why = messages.UNASKED if messages.is_unasked(draft.record) else ""
     _decide(draft, RequestState.LAPSED, None, why)
     draft.say(AuditEvent.LAPSED, None, **({"why": why} if why else {}))

@@ -64,7 +64,7 @@ def _of_grant(grant: Grant) -> Iterator[Reminder]:
 
 
 def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:
-    """After a third of the time that a request stays open, and a day before it lapses."""
+    """The reminders after a third of the time that a request stays open, and a day before it lapses."""
     request = record.request
     first = Reminder(request.created_at + (request.lapses_at - request.created_at) / 3, Topic.STILL_WAITING)
     last = Reminder(request.lapses_at - REMIND_BEFORE, Topic.LAST_CHANCE)

@@ -42,7 +42,7 @@ class SlackPort(Protocol):
         ...
 
     async def why_left(self, who: Identity) -> str | None:
-        """Why somebody may not use the bot any more, in words for others; None where they may."""
+        """The reason that somebody may not use the bot any more, in words for others; None where they may."""
         ...
 
     async def person(self, record: Record) -> Person:

@@ -292,7 +292,7 @@ class _Reader:
 
 
 def _is_time_zone(name: str) -> bool:
-    """On a machine that knows no zones, whatever the browser makes of it."""
+    """True where this is a time zone; on a machine that knows none, whatever the browser makes of it."""
     known = available_timezones()
     return not known or name in known
 

@@ -290,7 +290,7 @@ class Directory:
         return found
 
     async def _patiently(self, look_up: Callable[[K], Awaitable[V]], key: K) -> V:
-        """For the loader, which may have more to ask than Slack takes in a minute: waits as long as Slack says."""
+        """Look up for the loader, which may have more to ask than Slack takes in a minute: wait as long as Slack says."""
         for _ in range(ASKINGS):
             try:
                 return await look_up(key)

@@ -141,7 +141,7 @@ def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
 
 
 def _about(rule: Rule) -> Block:
-    """Its id says which API the rest of the form was drawn for."""
+    """The description of the API. Its block_id says which API the rest of the form was drawn for."""
     lines = [inert(rule.description, 1000)] if rule.description else []
     if rule.docs and (link := _link(rule.docs, "Documentation")):
         lines.append(link)
@@ -215,7 +215,7 @@ def read_lifetime(value: str) -> Lifetime:
 
 
 def _plan_option(plan: Plan) -> Block:
-    """Of what the plan opens besides, as much as there is room for: `_about_plans` has all of it."""
+    """An option with the plan's limits and, as far as there is room, what it opens besides: `_about_plans` has all of it."""
     said = wording.begun(wording.plan_limits(plan))
     if plan.also_opens:
         further = wording.people([api.called for api in plan.also_opens])
@@ -376,7 +376,7 @@ def deny_form(record: Record) -> Block:
 
 
 def revoke_form(record: Record) -> Block:
-    """For somebody other than the holder, who is told who ended it and why."""
+    """A form for somebody other than the holder, who is told who ended it and why."""
     request = record.request
     said = f"The token of {wording.person(request.requester)} for {wording.asked_for(request)} stops working at once."
     return modal(

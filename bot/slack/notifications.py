@@ -95,7 +95,7 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
 
 
 def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:
-    """Under the card: for those who have not decided, or who should know."""
+    """A message under the card, for those who have not decided or who should know."""
     request = record.request
     subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
     if topic is Topic.LEAKED:
@@ -112,7 +112,7 @@ def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> B
 
 
 def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
-    """For those who run the bot; `why` is the sentence behind the error, which may be Tyk's or Slack's own."""
+    """A message to those who run the bot; `why` is the sentence behind the error, which may be Tyk's or Slack's own."""
     subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
     if topic is Topic.RESUMED:
         return said_with(f"{subject} goes on again.")
@@ -127,7 +127,7 @@ def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
 
 
 def outage(outage: Outage, over_at: datetime | None) -> Body:
-    """For those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
+    """A message to those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
     about = f"{_place(outage.place)}{outage.cause.sentence}"
     if over_at is not None:
         return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {about}")

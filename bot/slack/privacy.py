@@ -14,7 +14,7 @@ SHARED = "shared_outside"
 
 
 class Privacy:
-    """Asked before each post and each edit."""
+    """A check before each post and each edit."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory

@@ -115,7 +115,7 @@ def begin(tx: Transaction, cause: str, since: datetime) -> bool:
 
 
 def end(tx: Transaction, cause: str) -> bool:
-    """It is over; False where somebody has noted that."""
+    """Note that the outage is over. Returns False where somebody has noted that already."""
     table = tables.outages
     ended = update(table).where(table.c.cause == cause, table.c.over_at.is_(None)).values(over_at=tx.now)
     return _tell(tx, cause, changed=tx.connection.execute(ended).rowcount)

@@ -123,7 +123,7 @@ def takes_token(definition: ApiDefinition) -> bool:
 
 
 def why_not(definition: ApiDefinition) -> str | None:
-    """Why no key of ours can open it, as a sentence; None where one can."""
+    """The reason that no key of ours can open it, as a sentence; None where one can."""
     schemes, token = definition.schemes, definition.token
     if Scheme.KEYLESS in schemes:
         others = schemes - {Scheme.KEYLESS}
@@ -140,7 +140,7 @@ def why_not(definition: ApiDefinition) -> str | None:
 
 
 def why_not_in_header(definition: ApiDefinition) -> str | None:
-    """Why no key of ours can be sent in a header, as a sentence; None where one can."""
+    """The reason that no key of ours can be sent in a header, as a sentence; None where one can."""
     token = definition.token
     if (reason := why_not(definition)) is not None or token.header is not None:
         return reason
@@ -171,14 +171,14 @@ def by_either_id(definitions: Iterable[ApiDefinition]) -> dict[str, ApiDefinitio
 
 @dataclass(frozen=True)
 class Unfit:
-    """Why no key is made for an API: a short stable code, and a sentence for who can mend it."""
+    """The reason that no key is made for an API: a short stable code, and a sentence for who can mend it."""
 
     code: str
     text: str
 
 
 def unfit(asked: str, found: ApiDefinition | None) -> Unfit | None:
-    """Why the id that the configuration names is not one to make a key for; None where it is."""
+    """The reason that the id in the configuration is not one to make a key for; None where it is."""
     if found is None:
         return Unfit("tyk_api_unknown", f"Tyk has no API {asked}.")
     if found.api_id != asked:

@@ -46,7 +46,7 @@ def entries(apis: Iterable[ApiDefinition], policies: Iterable[TykPolicy] = ()) -
 
 
 def _reason(api: ApiDefinition) -> str | None:
-    """Why no entry is printed for the API, as a sentence."""
+    """The reason that no entry is printed for the API, as a sentence; None where one is."""
     if not api.active:
         return "It is not active."
     if (reason := why_not_in_header(api)) is not None:

@@ -64,7 +64,7 @@ class Keys:
         return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
 
     async def _check_terms(self, record: Record) -> None:
-        """Of the first key only: what a person holds follows its policy, and another token for it is no other right."""
+        """Compare the policies' terms with those shown, for the first key: another token for what is held is no other right."""
         shown = record.request.plan.terms
         if not shown or len(record.keys) > 1:
             return

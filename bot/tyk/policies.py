@@ -75,7 +75,7 @@ def by_either_name(policies: Iterable[TykPolicy]) -> dict[str, TykPolicy]:
 
 
 def policy_complaints(plan: Plan, listed: frozenset[str], policies: Mapping[str, TykPolicy]) -> list[str]:
-    """Why a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
+    """The reasons that a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
     known = by_either_name(policies.values())
     complaints = []
     for name in plan.tyk_policies:

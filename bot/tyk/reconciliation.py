@@ -28,7 +28,7 @@ class Held:
 
     @property
     def should_live(self) -> bool:
-        """Its grant stands, and its final end was set."""
+        """True where its grant stands and its final end was set."""
         return self.record.lives and self.key.state is KeyState.LIVE
 
 

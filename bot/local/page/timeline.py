@@ -16,7 +16,7 @@ from bot.local.tyk import Call, LocalTyk
 Json = dict[str, Any]
 MOST_LINES = 500
 PAUSE = 4.0
-"""After so many seconds without anything, what comes next is nobody's doing."""
+"""Seconds without anything, after which what comes next is nobody's doing."""
 KINDS = {"slash_commands": "command", "interactive": "interaction", "events_api": "event"}
 WORDS = {
     "block_actions": "action",

@@ -190,7 +190,7 @@ class _Check:
             self.say(f"must be less than or equal to {spec['max']}", at)
 
     def _any(self, spec: Json, value: Any, at: str) -> None:
-        """Not looked into."""
+        """Accept any value unseen."""
 
     def _bool(self, spec: Json, value: Any, at: str) -> None:
         if not isinstance(value, bool):

@@ -276,7 +276,7 @@ class LocalSlack:
         self.web_api.release_scheduled()
 
     def revoke_bot_token(self) -> None:
-        """From now on the bot token is nobody's."""
+        """Revoke the bot token: from now on it is nobody's."""
         self.web_api.valid_bot_tokens.clear()
 
     def accept_bot_token(self, token: str) -> None:

@@ -344,7 +344,7 @@ def texts_in(node: Any) -> Iterator[str]:
 
 
 def _nobody_listens(event: Json) -> None:
-    """Until a server takes the events."""
+    """The listener for events, until a server takes them."""
 
 
 class Workspace:
@@ -708,7 +708,7 @@ class Workspace:
     # -- views --------------------------------------------------------------------------------------------------
 
     def new_view(self, content: Json, user_id: str, *, over: View | None = None) -> View:
-        """Not yet shown. Slack names the blocks and elements that came without a name."""
+        """A view that is not shown yet. Slack names the blocks and elements that came without a name."""
         content = copied(content)
         self.name_blocks(content["blocks"])
         view_id = f"V0{self._rng.getrandbits(44):011X}"

@@ -87,7 +87,7 @@ class Faults:
         self._strikes.append(strike)
 
     def clear(self) -> None:
-        """Whatever was to go wrong does not; what hangs is let go."""
+        """Forget all faults to come, and let go of what hangs."""
         self.away, self.slow = False, 0
         self._strikes.clear()
         self.release()

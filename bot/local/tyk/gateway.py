@@ -72,7 +72,7 @@ class Gateway:
 
 
 def _token(api: Api, shown: Shown) -> str:
-    """Of several places that hold one, the cookie counts before the query parameter, and that before the header."""
+    """The token that counts: of several, the cookie's before the query parameter's, and that before the header's."""
     looks = ((api.cookie, shown.cookie), (api.query, shown.query), (api.in_header and api.auth_header, shown.header))
     return next((found for name, look in looks if name and (found := look(name))), "")
 

@@ -204,7 +204,7 @@ class LocalTyk:
 
 
 def _nobody_listens(_call: Call) -> None:
-    """Until somebody wants to hear of calls, when they come and when they have ended."""
+    """The listener for calls, until somebody wants to hear of them."""
 
 
 async def _body(request: web.Request) -> Any:

@@ -256,7 +256,7 @@ class State:
     # --- use ---
 
     def admission(self, entry: KeyEntry, api: Api, now: float) -> tuple[int, str] | None:
-        """Why the Gateway does not let this key through to this API; None where it does."""
+        """The refusal of this key by this API's Gateway, None where it lets it through."""
         if entry.dead is not None and entry.dead <= now:
             return 403, DISALLOWED
         try:
