@@ -163,7 +163,7 @@ def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewI
 
 
 def token_hidden(draft: Draft, fact: facts.TokenHidden) -> None:
-    """Note that no token is on show: forget its text unless Tyk knows the key by it, and leave the status for what can be done."""
+    """Note that no token is on show: forget its text unless Tyk knows the key by it, and leave a status for what can be done."""
     key, lives = draft.record.key(fact.key_id), draft.record.lives
     if key is None or key.hidden_at is not None:
         return
