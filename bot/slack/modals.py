@@ -362,12 +362,7 @@ def deny_form(record: Record) -> Block:
         f"Deny {request.label}",
         [
             section(said),
-            input_block(
-                "reason",
-                "Reason",
-                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
-                hint="The requester is told, with your name.",
-            ),
+            _why_input("The requester is told, with your name."),
         ],
         submit="Deny",
         callback=CALLBACK_DENY,
@@ -384,18 +379,18 @@ def revoke_form(record: Record) -> Block:
         [
             section(f"{said} This cannot be undone."),
             *([section(f"*Used by:* {inert(request.answers.used_by, 80)}")] if request.answers.used_by.strip() else []),
-            input_block(
-                "reason",
-                "Reason",
-                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
-                hint="The holder is told, with your name.",
-            ),
+            _why_input("The holder is told, with your name."),
         ],
         submit="Revoke",
         close="Keep It",
         callback=CALLBACK_REVOKE,
         metadata={"request_id": request.id},
     )
+
+
+def _why_input(hint: str) -> Block:
+    element = text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True}
+    return input_block("reason", "Reason", element, hint=hint)
 
 
 def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -11,27 +10,17 @@ from bot.core.model import ApiRef, Audience, Limits, Plan, Rule
 from bot.tyk.comparison import Difference, differences
 from bot.tyk.definitions import ApiDefinition, Scheme, SessionLifetime, TokenPlaces, by_either_id
 from bot.tyk.policies import TykPolicy
+from tests.core.life import DAY, PAYMENTS
 
-DAY = timedelta(days=1)
 LIMITS = Limits(rate=100, per=60, quota_max=-1, quota_renewal_rate=60)
-RULE = Rule(
-    name="payments",
+RULE = replace(
+    PAYMENTS,
     api=ApiRef("a1", "Payments", ("Default",)),
-    title="Payments",
-    description="",
-    docs=None,
-    listen_path="/payments/",
-    auth_header="Authorization",
-    gateway_url="https://api.example.com",
     requesters=Audience(everyone=True),
     approvals=0,
     approvers=Audience(),
-    approvals_channel="C0APPROVE",
     plans=(Plan("standard", LIMITS),),
     lifetimes=(7 * DAY, DAY),
-    reason_required=True,
-    lapses_after=7 * DAY,
-    hide_token_after=DAY,
 )
 FOUND = ApiDefinition("a1", "Payments", "/payments/", internal_id="641c15dd0fffb800010197bf")
 
