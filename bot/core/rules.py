@@ -22,12 +22,6 @@ def may_ask(rule: Rule, person: Person) -> bool:
     return not rule.out_of_force and counted_by(rule.requesters, person) is not None
 
 
-def askable(rules: dict[str, Rule], person: Person) -> tuple[Rule, ...]:
-    """The rules under which this person may ask, in the order people read them."""
-    allowed = (rule for rule in rules.values() if may_ask(rule, person))
-    return tuple(sorted(allowed, key=lambda rule: (rule.title.casefold(), rule.name)))
-
-
 def offered(rule: Rule, person: Person) -> Rule | None:
     """The rule with the plans that this person may ask for; None where there are none."""
     if not may_ask(rule, person):

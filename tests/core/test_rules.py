@@ -35,15 +35,6 @@ def test_the_nearest_way_of_belonging_counts(audience: Audience, by: str | None)
     assert rules.counted_by(audience, eve) == by
 
 
-def test_what_somebody_may_ask_for_is_in_the_order_of_its_titles() -> None:
-    """Alice sees what her group may ask for, whatever the order and the case of the file."""
-    ledger = replace(PAYMENTS, name="l", title="ledger")
-    closed = replace(PAYMENTS, name="c", title="Closed", requesters=DAVE_ALONE)
-    all_rules = {rule.name: rule for rule in (PAYMENTS, closed, ledger)}
-    assert [rule.title for rule in rules.askable(all_rules, ALICE)] == ["ledger", "Payments"]
-    assert rules.askable(all_rules, BOB) == ()
-
-
 def test_the_channels_that_rules_name() -> None:
     """Of these the bot has to know the members."""
     asked_in = replace(PAYMENTS, requesters=Audience(channels=frozenset({"C1", "C2"})))

@@ -142,9 +142,6 @@ class Person:
 
         return await self._parts.changes.until(probe, timeout, f"{self.name}: the view {wanted!r}")
 
-    async def sees_no_view(self, *, timeout: float = 5) -> None:
-        await self._parts.changes.until(lambda: True if self._view is None else None, timeout, f"{self.name}: no view")
-
     async def sees_home(self, wanted: str | Callable[[Json], bool] | None = None, *, timeout: float = 5) -> Json:
         def probe() -> Json | None:
             home = self.home

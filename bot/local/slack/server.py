@@ -278,6 +278,3 @@ class LocalSlack:
     def revoke_bot_token(self) -> None:
         """Revoke the bot token: from now on it is nobody's."""
         self.web_api.valid_bot_tokens.clear()
-
-    def accept_bot_token(self, token: str) -> None:
-        self.web_api.valid_bot_tokens.add(token)

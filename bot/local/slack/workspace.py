@@ -623,10 +623,6 @@ class Workspace:
         )
         self._changes.notify()
 
-    def archive(self, channel: str) -> None:
-        self.channel(channel).is_archived = True
-        self._changes.notify()
-
     # -- messages -----------------------------------------------------------------------------------------------
 
     def next_ts(self, channel: str) -> str:
