@@ -36,7 +36,6 @@ KEPT_FOR = 600.0
 class ChannelFacts:
     """A channel that the configuration names, as far as the start-up checks look at it. `is_open`: anybody here can join it."""
 
-    channel_id: str
     name: str
     is_member: bool
     is_archived: bool
@@ -202,7 +201,6 @@ class Directory:
             _unreadable("conversations.info")
         is_im = bool(channel.get("is_im"))
         return ChannelFacts(
-            channel_id=channel["id"],
             name=str(channel.get("name") or ""),
             is_member=is_im or bool(channel.get("is_member")),
             is_archived=bool(channel.get("is_archived")),

@@ -23,7 +23,6 @@ class Connection:
     socket: web.WebSocketResponse
     transport: asyncio.Transport | None
     silent: bool = False
-    closing: bool = False
 
 
 @dataclass
