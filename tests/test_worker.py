@@ -14,7 +14,7 @@ import pytest
 
 from bot import worker as workers
 from bot.core.facts import Issued
-from bot.core.faults import Transient
+from bot.core.faults import Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import (
     Answers,
     AuditEvent,
@@ -36,9 +36,10 @@ from bot.operations import Submission
 from bot.pace import Pace
 from bot.store import troubles
 from bot.store.engine import migrate, open_engine
+from bot.store.seal import SealLost
 from bot.store.transaction import AuditEntry
 from bot.store.troubles import Standing
-from bot.worker import Failure, Worker
+from bot.worker import BUGS_ALLOWED, Failure, Worker
 from tests.crash.outside import Fates, Slack, Tyk
 from tests.crash.story import LIFETIME, PEOPLE, RULE, Story, wipe
 from tests.log import Log, lines
@@ -282,6 +283,55 @@ async def test_a_wait_that_slack_asks_for_is_kept_by_all_that_it_is_about(
     assert outside.effects(EffectKind.SHOW_MESSAGE) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "state"),
+    [
+        (Transient("http_503"), "http_503", EffectState.OPEN),
+        (OutcomeUnknown("connection_lost"), "connection_lost", EffectState.OPEN),
+        (TimeoutError(), "deadline", EffectState.OPEN),
+        (Permanent("invalid_blocks"), "invalid_blocks", EffectState.PARKED),
+        (Gone("message_not_found"), "message_not_found", EffectState.PARKED),
+        (Undeliverable("user_disabled"), "user_disabled", EffectState.PARKED),
+        (SealLost("no key in SEAL_KEYS opens this token"), "seal_key_lost", EffectState.PARKED),
+    ],
+)
+async def test_what_can_never_work_is_parked_at_once(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch, fault: Exception, code: str, state: EffectState
+) -> None:
+    """Of what may work later there is another try; what says no for good waits for a person."""
+    await outside.asks(1)
+    card = await claimed(outside, EffectKind.POST_MESSAGE)
+    if card.message.kind is not MessageKind.CARD:
+        card = await claimed(outside, EffectKind.POST_MESSAGE)
+
+    async def fails(*_args: object, **_more: object) -> tuple[str, str]:
+        raise fault
+
+    monkeypatch.setattr(outside.slack, "post", fails)
+    await outside.worker.keep(card)
+    assert [one.last_error for one in outside.effects(EffectKind.POST_MESSAGE, state) if one.last_error] == [code]
+
+
+async def test_a_fault_of_our_own_is_tried_five_times(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It might have been the moment's; then a person has to look."""
+    post, tried = outside.slack.post, 0
+
+    async def fails_on_the_card(record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+        nonlocal tried
+        if message.kind is not MessageKind.CARD:
+            return await post(record, message, why=why)
+        tried += 1
+        raise KeyError
+
+    monkeypatch.setattr(outside.slack, "post", fails_on_the_card)
+    await outside.asks(1)
+    for _ in range(BUGS_ALLOWED + 2):
+        await outside.worker.drain()
+        outside.pass_time(timedelta(minutes=2))
+    (parked,) = outside.effects(EffectKind.POST_MESSAGE, EffectState.PARKED)
+    assert (tried, parked.attempts, parked.bugs, parked.last_error) == (5, 5, 5, "bug_KeyError")
+
+
 # --- what is late -----------------------------------------------------------------------------------------------------
 
 
@@ -299,7 +349,11 @@ async def test_lateness_is_told_by_time(outside: Outside) -> None:
     outside.pass_time(2 * MOMENT)
     async with running(outside):
         assert outside.effects(EffectKind.ISSUE_KEY) == [replace(late, told=True)], "it was not tried again"
-    await outside.worker.drain()
+    for _ in range(2):
+        await outside.worker.drain()
+        outside.pass_time(timedelta(minutes=6))
+    (tried_again,) = outside.effects(EffectKind.ISSUE_KEY)
+    assert tried_again.attempts > late.attempts
     assert outside.events().count(AuditEvent.DELAYED) == 1
     assert [one.topic for one in outside.slack.messages if one.kind is MessageKind.NOTICE] == [Topic.DELAYED_BY_TYK]
 
