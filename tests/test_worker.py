@@ -212,6 +212,17 @@ async def test_an_edit_whose_claimer_vanished_is_made_once_more(outside: Outside
     assert edits() == before + 2
 
 
+async def test_who_was_slower_keeps_no_room(outside: Outside) -> None:
+    """Another took the promise between the look and the claim: the slot that it would have had is free again."""
+    await outside.asks(1)
+    (status, _card) = outside.effects(EffectKind.POST_MESSAGE)
+    pace = Pace(time.monotonic, dict.fromkeys(Place, 1))
+    slower = Worker(outside.store, outside.worker.ports, outside._new_id, pace=pace)
+    with outside.store.transaction() as tx:
+        assert slower._claim(tx, replace(status, epoch=0), tx.record("request-1")) is None
+    assert pace.kinds({EffectKind.POST_MESSAGE}) == {EffectKind.POST_MESSAGE}
+
+
 @pytest.mark.usefixtures("no_polls")
 async def test_a_worker_that_stops_gives_its_leases_back(outside: Outside) -> None:
     """The act that takes too long is cut off, and another worker takes it at once, without waiting for the lease to end."""
@@ -224,6 +235,8 @@ async def test_a_worker_that_stops_gives_its_leases_back(outside: Outside) -> No
         assert len(posts) == 2
         assert [effect.lease_until for effect in posts] == [None, None]
         assert not stopped._acts
+        await outside.asks(2)
+        assert {effect.lease_until for effect in outside.effects(EffectKind.POST_MESSAGE)} == {None}, "it takes no more"
     other = Worker(outside.store, outside.worker.ports, outside._new_id)
     assert await other.drain() >= 2
     assert outside.effects(EffectKind.POST_MESSAGE) == []
