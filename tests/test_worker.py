@@ -30,7 +30,7 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.outages import TELL_AFTER
-from bot.effects import SLACK_DEADLINE, Place
+from bot.effects import SLACK_DEADLINE, TYK_DEADLINE, Place
 from bot.effects.claim import Claim
 from bot.operations import Submission
 from bot.pace import Pace
@@ -210,6 +210,29 @@ async def test_an_edit_whose_claimer_vanished_is_made_once_more(outside: Outside
     outside.pass_time(timedelta(hours=1))
     await outside.worker.drain()
     assert edits() == before + 2
+
+
+async def test_what_no_longer_matters_is_dropped_when_it_is_claimed(outside: Outside) -> None:
+    """Alice withdrew before anybody posted the card: it is not posted, and her status is."""
+    Worker(outside.store, outside.worker.ports, outside._new_id, kinds=frozenset())  # keeps nothing at once
+    await outside.asks(1)
+    await outside.operations.withdraw("request-1", PEOPLE["ALICE"])
+    await outside.worker.drain()
+    assert len(outside.effects(EffectKind.POST_MESSAGE, EffectState.DROPPED)) == 1
+    assert [message.kind for message in outside.slack.messages] == [MessageKind.STATUS]
+
+
+async def test_what_time_has_decided_meanwhile_counts_before_what_an_act_brought_back(outside: Outside) -> None:
+    """Tyk was away for nearly all the time that was granted, and the end came while it made the key: that is to die."""
+    Worker(outside.store, outside.worker.ports, outside._new_id, kinds=frozenset())  # keeps nothing at once
+    await outside.asks(1, approved=True)
+    outside.pass_time(LIFETIME - TYK_DEADLINE / 2)
+    issue = await claimed(outside, EffectKind.ISSUE_KEY)
+    made = await outside.worker.act(issue)
+    outside.pass_time(TYK_DEADLINE)
+    await outside.worker.complete(issue, made)
+    assert outside.effects(EffectKind.CONFIRM_KEY) == []
+    assert len(outside.effects(EffectKind.REVOKE_KEY)) == 1
 
 
 async def test_who_was_slower_keeps_no_room(outside: Outside) -> None:
