@@ -265,6 +265,13 @@ async def test_a_worker_that_stops_gives_its_leases_back(outside: Outside) -> No
     assert outside.effects(EffectKind.POST_MESSAGE) == []
 
 
+async def test_a_worker_that_never_ran_gives_back_what_it_took(outside: Outside) -> None:
+    """The start failed after something was promised: another worker need not wait for the leases to run out."""
+    await outside.asks(1)
+    await outside.worker.stop(0)
+    assert {effect.lease_until for effect in outside.effects(EffectKind.POST_MESSAGE)} == {None}
+
+
 @pytest.mark.usefixtures("no_polls")
 async def test_a_slot_that_is_free_again_is_used_at_once(outside: Outside) -> None:
     """There is room for one act: the second message is begun when the first is posted, without a poll."""
