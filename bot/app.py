@@ -58,7 +58,7 @@ TICK = 1.0
 
 
 class SocketLostError(Exception):
-    """No healthy Slack connection for a minute: the supervisor is to start the bot afresh."""
+    """A Slack connection that was not healthy for a minute: the supervisor is to start the bot afresh."""
 
 
 def new_id() -> str:
@@ -235,7 +235,7 @@ async def _made_ready(store: Store, *, restored: bool) -> None:
 
 
 async def _park_restored(store: Store) -> None:
-    """After a restore nobody can tell what Tyk and the requesters already have: a person decides, request by request."""
+    """Park what is open after a restore: nobody can tell what Tyk and the requesters have already; a person decides on each."""
     kinds = (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN)
 
     def work(tx: Transaction) -> tuple[tuple[Effect, ...], dict[str | None, Record]]:
@@ -358,7 +358,7 @@ async def _warn_of_lost_tokens(store: Store, seal: Seal) -> None:
 
 
 async def _promise_sweep(store: Store) -> None:
-    """Who left while the bot was away is found now, others within a day."""
+    """Promise a sweep now, for those who left while the bot was away; others are found within a day."""
     sweep, everybody = EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY
     await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
 

@@ -1,4 +1,4 @@
-"""What the bot can and cannot do now: whether Slack still takes its token, and what `/readyz` and the metrics say of it."""
+"""The health of the bot: whether Slack still takes its token, and what `/readyz` and the metrics say."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TokenWatch:
 
 
 class Health:
-    """What /readyz says: the database, the connection to Slack, how much is due or parked, and in words what cannot be done."""
+    """The answer of /readyz: the database, the connection to Slack, counts of due and parked, and what cannot be done."""
 
     def __init__(self, store: Store, is_connected: Callable[[], Awaitable[bool]], token: TokenWatch) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class Health:
         self._token = token
 
     async def readiness(self) -> Mapping[str, object]:
-        """Not ready is who can answer nobody; who cannot use Tyk still takes requests and clicks, and says what fails."""
+        """The readiness: a bot that can answer nobody is not ready; one without Tyk takes requests and says what fails."""
         slack = await self._is_connected() and not self._token.refused
         try:
             seen = await self._store.read(Seen.of, User.READINESS)
@@ -111,14 +111,14 @@ class Seen:
         return sum(one.many for one in self.troubles if one.state is EffectState.OPEN)
 
     def cannot(self) -> list[str]:
-        """What is not done until somebody acts, with what to do."""
+        """A sentence for each thing that is not done until somebody acts, with what to do."""
         named = [outages.named(one.cause, one.since) for one in self.outages]
         said = [outage.cause.sentence for outage in named if outage.cause.name in outages.TYK_REFUSES]
         sealed = any(one.error == outages.SEAL_LOST for one in self.troubles)
         return [*said, *([outages.SEALED] if sealed else [])]
 
     def count(self) -> None:
-        """Whatever is no trouble any more is in no metric."""
+        """Set the metrics to the troubles of now, and forget those that are over."""
         for state, number in self.backlog.items():
             metrics.EFFECTS_WAITING.labels(state).set(number)
         for gauge in (metrics.EFFECTS_FAILING, metrics.EFFECTS_PARKED, metrics.OUTAGES):

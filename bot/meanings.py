@@ -51,7 +51,7 @@ async def rulebook_of(config: Config, directory: Directory, store: Store) -> tup
 
 
 async def look_up(mentions: Iterable[Mention], directory: Directory, before: Mapping[str, str]) -> Meanings:
-    """What the names of the file mean now, beside what they meant `before`."""
+    """Look up what the names of the file mean now, and compare it with what they meant `before`."""
     names = {mention.text: mention.kind for mention in mentions if mention.kind in _NAMES}
     handles = {name for name, kind in names.items() if kind is Kind.GROUP_HANDLE}
     now = await directory.resolve(handles, names.keys() - handles)

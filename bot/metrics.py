@@ -1,4 +1,4 @@
-"""What is counted. Labels are kinds, results and codes of errors only: never a person, an API or a token."""
+"""The metrics. Labels are kinds, results and codes of errors only: never a person, an API or a token."""
 
 from __future__ import annotations
 

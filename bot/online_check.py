@@ -52,7 +52,7 @@ async def slack_complaints(
 
 
 async def slack_notes(config: Config, directory: Directory) -> tuple[Complaint, ...]:
-    """What is right and yet worth knowing: the channels of `requesters` that anybody can join, and so may ask."""
+    """Notes on what is right and yet worth knowing: channels among `requesters` that anybody can join, who may ask then."""
 
     async def look(mention: Mention) -> Complaint | None:
         try:
@@ -77,7 +77,7 @@ async def _silent_approvers(
     seen: set[tuple[Audience, str]] = set()
     for rule in rulebook.rules.values():
         audience = (rule.approvers, rule.approvals_channel)
-        if not (rule.approvals or None in rule.lifetimes) or audience in seen:
+        if rule.out_of_force or not (rule.approvals or None in rule.lifetimes) or audience in seen:
             continue
         seen.add(audience)
         try:
@@ -103,7 +103,7 @@ async def _silent_approvers(
 
 
 def _approvers_of(config: Config, rule: Rule) -> tuple[str, ...]:
-    """Where the file names them."""
+    """The trail to the rule's approvers in the file."""
     return ("apis", rule.name, "approvers") if config.apis[rule.name].approvers else ("defaults", "approvers")
 
 
@@ -143,7 +143,8 @@ async def _unreachable(
 ) -> AsyncIterator[Complaint]:
     """Rules whose approvers are fewer than the yeses they need; equal audiences are counted once."""
     counted: dict[Audience, int] = {}
-    reviewed = [rule for rule in map(_hardest, rulebook.rules.values()) if rule.approvals]
+    hardest = map(_hardest, rulebook.rules.values())
+    reviewed = [rule for rule in hardest if rule.approvals and not rule.out_of_force]
     for rule in sorted(
         reviewed, key=lambda rule: -rule.approvals
     ):  # the first of an audience counts for those after it

@@ -1,4 +1,4 @@
-"""What people and operators can do: each function is exactly one transaction, and decides nothing that `core` does not."""
+"""Operations of people and operators: each function is exactly one transaction, and decides nothing that `core` does not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
+    Answers,
     Approver,
     AuditEvent,
     AuditLine,
@@ -48,8 +49,7 @@ class Submission:
     api: str
     plan: str | None
     lifetime: Lifetime
-    used_by: str
-    reason: str
+    answers: Answers
     terms: tuple[PolicyTerms, ...] = ()
 
 
@@ -114,14 +114,13 @@ class Operations:
                 tx.rollback()
                 return already
             rule, offered = self._rule_for(form, person)
-            reason = limits.written(form.reason, "reason", limits.MAX_REASON)
-            used_by = limits.written(form.used_by, "used_by", limits.MAX_USED_BY)
-            plan = lifecycle.check_form(offered, form.plan, form.lifetime, reason)
+            answers = limits.tidied(form.answers)
+            plan = lifecycle.check_form(offered, form.plan, form.lifetime, answers)
             plan = replace(plan, terms=form.terms)
             rule = rules.for_plan(rule, plan).with_plan(plan)
             rules.check_reachable(rule, person.identity, approvers)
             limits.check_room(rule, tx.held(person.identity, rule.name))
-            asked = Asked(form.request_id, plan, form.lifetime, used_by, reason)
+            asked = Asked(form.request_id, plan, form.lifetime, answers)
             digest = self.rulebook.digest
             return tx.apply(lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id))
 
@@ -130,6 +129,8 @@ class Operations:
     def _rule_for(self, form: Submission, person: Person) -> tuple[Rule, Rule]:
         """The rule, and the same with what this person is offered of it."""
         rule = self.rule(form.api)
+        if rule is not None and rules.counted_by(rule.requesters, person):
+            rules.check_in_force(rule)
         offered = rules.offered(rule, person) if rule is not None else None
         if rule is None or offered is None:
             raise Refusal("You may not ask for this API.", code="not_allowed", field="api")
@@ -148,7 +149,7 @@ class Operations:
         return await self._change(request_id, decide, approvers)
 
     async def may_review(self, request_id: str, reviewer: Person) -> Record:
-        """Asked before a form for a no is shown. Raises Refusal."""
+        """The record, before a form for a no is shown to this person. Raises Refusal where they may not review it."""
         record = await self.look(request_id)
         if record.request.state is not RequestState.PENDING:
             raise Refusal(lifecycle.decided_sentence(record.request), code="decided")
@@ -196,7 +197,7 @@ class Operations:
         return await self.store.write(work)
 
     async def may_replace(self, request_id: str, who: Person) -> Record:
-        """Asked before its form is shown. Raises Refusal."""
+        """The record, before the form for a new token is shown. Raises Refusal where this person may not have one."""
         record = await self.look(request_id)
         lifecycle.check_replaceable(record, self.rule(record.request.rule.name), who)
         return record
@@ -209,7 +210,7 @@ class Operations:
         return await self._change(request_id, decide)
 
     async def may_revoke(self, request_id: str, who: Person) -> Record:
-        """Asked before the form for the reason is shown. Raises Refusal."""
+        """The record, before the form for the reason is shown. Raises Refusal where this person may not revoke it."""
         record = await self.look(request_id)
         if record.grant is None or record.grant.state is GrantState.ENDED:
             raise Refusal(f"{record.request.label} has ended already.", code="ended")
@@ -218,7 +219,9 @@ class Operations:
         return record
 
     async def membership(self, who: Identity, why_left: str | None) -> None:
-        """What becomes of somebody's requests and keys: `why_left` is why they may not use the bot any more, None if they may."""
+        """Note in somebody's requests and keys that they left, or are back.
+
+        `why_left` is why they may not use the bot any more, None where they may."""
         affected = await self.store.read(lambda tx: tx.standing(who, limit=None, left=why_left is None))
         fact = Left(why_left) if why_left else Returned()
 
@@ -249,7 +252,7 @@ class Operations:
         await self.store.write(work)
 
     async def has_left(self, who: Identity) -> bool:
-        """Whether somebody who holds something was found to have left."""
+        """True where this person holds something and was found to have left."""
         return bool(await self.store.read(lambda tx: tx.standing(who, limit=1, left=True)))
 
     async def repaint(self, request_id: str, channel: str, ts: str) -> None:
@@ -291,7 +294,7 @@ class Operations:
         return await self.store.read(lambda tx: tx.standing(who, api))
 
     async def room(self, who: Identity, rule: Rule) -> tuple[tuple[Record, ...], Refusal | None]:
-        """What somebody has of this API by now, and the reason that they may not ask for more of it, or None."""
+        """Somebody's requests and keys of this API, and the reason that they may not ask for more of it, or None."""
 
         def work(tx: Transaction) -> tuple[tuple[Record, ...], tuple[int, ...]]:
             return tx.standing(who, rule.name), tx.held(who, rule.name)
@@ -304,7 +307,7 @@ class Operations:
         return standing, None
 
     async def holdings(self, who: Person) -> Holdings:
-        """What this person asked for and holds, and what waits for their decision."""
+        """This person's own requests and keys, and the requests that wait for their decision."""
         named = self.rulebook.rules.items()
         apis = [name for name, rule in named if rules.counted_by(rule.approvers, who)]
 
@@ -318,7 +321,7 @@ class Operations:
         return await self.store.read(work)
 
     def _awaits(self, record: Record, who: Person) -> bool:
-        """Whether this person could say yes and has not."""
+        """True where this person could approve and has not."""
         try:
             rules.reviewing_by(record, self.rule(record.request.rule.name), who)
         except Refusal:

@@ -75,7 +75,7 @@ class Pace:
             return True
 
     def give_back(self, effect: Effect) -> None:
-        """It was not done after all."""
+        """Return the slot and the turn of an act that was not done after all."""
         with self._guard:
             self._free[effects.ACTS[effect.kind].place] += 1
             if effect.lane in self._lanes:

@@ -1,4 +1,4 @@
-"""Who holds what, and what happened: the store's rows as a table for a person, as CSV or as JSON lines for a program."""
+"""Reports of who holds what and of what happened: as a table for a person, as CSV or as JSON lines for a program."""
 
 from __future__ import annotations
 
@@ -96,8 +96,7 @@ def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]
         api=request.rule.name,
         plan=request.plan.name,
         lifetime=request.lifetime or "no end",
-        used_by=request.used_by,
-        reason=request.reason,
+        **vars(request.answers),
         rule=f"{request.rule.name}@{request.digest}",
         expires="" if request.decided_at else _moment(request.lapses_at),
     )
@@ -133,7 +132,7 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _named(**values: object) -> str:
-    """What there is of these, each behind its name."""
+    """These values, each behind its name; those that are empty are left out."""
     told = {name.replace("_", " "): str(value) for name, value in values.items() if value not in (None, "")}
     return "  ".join(f"{name} {value}" for name, value in told.items())
 

@@ -248,7 +248,7 @@ class _Source:
         self.complaints.append(f"{name}: is not set; it holds {how}{hint}")
 
     def notice_misspellings(self, names: list[str]) -> None:
-        """Of variables one can do without, a near miss is told too: a typo would quietly choose the default."""
+        """Complain of a near miss of an optional variable's name: a typo would quietly choose the default."""
         for name in names:
             if not self.has(name) and (alike := self._misspelt(name, 0.92)):
                 self.complaints.append(f"{alike}: is no setting of this program; did you mean {name}?")

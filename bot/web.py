@@ -35,14 +35,14 @@ LOG_EVERY = 60.0
 
 
 class PortError(Exception):
-    """Nobody can be listened to at this address. Its text is a sentence for the operator."""
+    """A port or address at which the bot cannot listen. Its text is a sentence for the operator."""
 
 
 # --- what gets no further -------------------------------------------------------------------------------------------
 
 
 class Rejection(StrEnum):
-    """Why a request got no further."""
+    """The reason that a request got no further."""
 
     MALFORMED = "malformed"  # no HTTP, or a body that is not what it calls itself
     UNFINISHED = "unfinished"
@@ -126,7 +126,7 @@ def health_pages(readiness: Readiness) -> Routes:
 
 
 def slack_address(handler: Handler) -> Routes:
-    """Where Slack sends to in HTTP mode."""
+    """The route to which Slack sends in HTTP mode."""
     return [web.post(SLACK_PATH, handler)]
 
 

@@ -52,8 +52,10 @@ WHATEVER_IS_DUE = Found(tuple(Urgency), late=False)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an act brought nothing back. `text` is the sentence behind `error`, safe for a log; `method` is Slack's, where a
-    limit of Slack's was met."""
+    """The reason that an act brought nothing back.
+
+    `text` is the sentence behind `error`, safe for a log; `method` is Slack's, where a limit of Slack's was met.
+    """
 
     error: str
     text: str = ""
@@ -117,7 +119,7 @@ class Worker:
     # --- running ---
 
     async def run(self) -> None:
-        """Until `stop`: begin what is claimed, look for what is due, sleep until something falls due."""
+        """Begin what is claimed, look for what is due, sleep until something falls due; until `stop`."""
         self._ended.clear()
         self._running = True
         self.begin(self._take_in_hand())
@@ -222,7 +224,7 @@ class Worker:
         return began, [outages.named(one.cause, one.since) for one in gone]
 
     async def _survey_safely(self) -> None:
-        """Nothing is looked at while nothing has failed; whatever another process left behind is found at start."""
+        """Survey, unless nothing has failed; whatever another process left behind is found at start."""
         self._survey_at = self._clock() + SURVEY_EVERY
         if not self._troubled:
             return
@@ -246,7 +248,7 @@ class Worker:
         self._look_when_open()
 
     def _look_when_open(self) -> None:
-        """Where something may be held back by a channel or a method, look when that opens."""
+        """Look when a channel or method opens that may hold something back."""
         if self._held_back and (seconds := self.pace.until_open()) is not None:
             self._look_in(seconds)
 
@@ -397,7 +399,7 @@ class Worker:
                 self._look_in(0)
 
     async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
-        """What the act brought back, or the Failure it ran into. No exception of an act leaves here."""
+        """Act. Returns what the act brought back, or the Failure it ran into: no exception of an act leaves here."""
         act = effects.ACTS[claim.effect.kind]
         try:
             async with asyncio.timeout(act.deadline.total_seconds()):
@@ -428,7 +430,7 @@ class Worker:
             await self.store.write(lambda tx: complete(tx, claim, outcome, self._new_id), User.WORKER)
 
     def _notice(self, kind: EffectKind, failure: Failure) -> None:
-        """What cannot pass by itself is said at once, all else when it has lasted."""
+        """Survey at once where the failure cannot pass by itself; all else is said when it has lasted."""
         self._troubled = True
         cause = outages.cause_of(kind, failure.error)
         if cause is outages.SLACK_TOKEN:

@@ -14,8 +14,9 @@ import pytest
 
 from bot import worker as workers
 from bot.core.facts import Issued
-from bot.core.faults import Transient
+from bot.core.faults import Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import (
+    Answers,
     AuditEvent,
     Effect,
     EffectKind,
@@ -29,15 +30,16 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.outages import TELL_AFTER
-from bot.effects import SLACK_DEADLINE, Place
+from bot.effects import SLACK_DEADLINE, TYK_DEADLINE, Place
 from bot.effects.claim import Claim
 from bot.operations import Submission
 from bot.pace import Pace
 from bot.store import troubles
 from bot.store.engine import migrate, open_engine
+from bot.store.seal import SealLost
 from bot.store.transaction import AuditEntry
 from bot.store.troubles import Standing
-from bot.worker import Failure, Worker
+from bot.worker import BUGS_ALLOWED, Failure, Worker
 from tests.crash.outside import Fates, Slack, Tyk
 from tests.crash.story import LIFETIME, PEOPLE, RULE, Story, wipe
 from tests.log import Log, lines
@@ -97,7 +99,7 @@ class Outside(Story):
 
     async def asks(self, number: int, *, approved: bool = False) -> RequestId:
         request_id = RequestId(f"request-{number}")
-        form = Submission(request_id, RULE.name, "standard", LIFETIME, "checkout", "because")
+        form = Submission(request_id, RULE.name, "standard", LIFETIME, Answers("checkout", "because"))
         await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
         for approver in ("BOB", "CAROL") if approved else ():
             await self.operations.review(request_id, PEOPLE[approver], Verdict.YES, "", ())
@@ -248,6 +250,40 @@ async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outs
     assert any([is_card(claim) async for claim in claims_of(outside)])
 
 
+async def test_what_no_longer_matters_is_dropped_when_it_is_claimed(outside: Outside) -> None:
+    """Alice withdrew before anybody posted the card: it is not posted, and her status is."""
+    Worker(outside.store, outside.worker.ports, outside._new_id, kinds=frozenset())  # keeps nothing at once
+    await outside.asks(1)
+    await outside.operations.withdraw("request-1", PEOPLE["ALICE"])
+    await outside.worker.drain()
+    assert len(outside.effects(EffectKind.POST_MESSAGE, EffectState.DROPPED)) == 1
+    assert [message.kind for message in outside.slack.messages] == [MessageKind.STATUS]
+
+
+async def test_what_time_has_decided_meanwhile_counts_before_what_an_act_brought_back(outside: Outside) -> None:
+    """Tyk was away for nearly all the time that was granted, and the end came while it made the key: that is to die."""
+    Worker(outside.store, outside.worker.ports, outside._new_id, kinds=frozenset())  # keeps nothing at once
+    await outside.asks(1, approved=True)
+    outside.pass_time(LIFETIME - TYK_DEADLINE / 2)
+    issue = await claimed(outside, EffectKind.ISSUE_KEY)
+    made = await outside.worker.act(issue)
+    outside.pass_time(TYK_DEADLINE)
+    await outside.worker.complete(issue, made)
+    assert outside.effects(EffectKind.CONFIRM_KEY) == []
+    assert len(outside.effects(EffectKind.REVOKE_KEY)) == 1
+
+
+async def test_who_was_slower_keeps_no_room(outside: Outside) -> None:
+    """Another took the promise between the look and the claim: the slot that it would have had is free again."""
+    await outside.asks(1)
+    (status, _card) = outside.effects(EffectKind.POST_MESSAGE)
+    pace = Pace(time.monotonic, dict.fromkeys(Place, 1))
+    slower = Worker(outside.store, outside.worker.ports, outside._new_id, pace=pace)
+    with outside.store.transaction() as tx:
+        assert slower._claim(tx, replace(status, epoch=0), tx.record("request-1")) is None
+    assert pace.kinds({EffectKind.POST_MESSAGE}) == {EffectKind.POST_MESSAGE}
+
+
 @pytest.mark.usefixtures("no_polls")
 async def test_a_worker_that_stops_gives_its_leases_back(outside: Outside) -> None:
     """The act that takes too long is cut off, and another worker takes it at once, without waiting for the lease to end."""
@@ -260,9 +296,18 @@ async def test_a_worker_that_stops_gives_its_leases_back(outside: Outside) -> No
         assert len(posts) == 2
         assert [effect.lease_until for effect in posts] == [None, None]
         assert not stopped._acts
+        await outside.asks(2)
+        assert {effect.lease_until for effect in outside.effects(EffectKind.POST_MESSAGE)} == {None}, "it takes no more"
     other = Worker(outside.store, outside.worker.ports, outside._new_id)
     assert await other.drain() >= 2
     assert outside.effects(EffectKind.POST_MESSAGE) == []
+
+
+async def test_a_worker_that_never_ran_gives_back_what_it_took(outside: Outside) -> None:
+    """The start failed after something was promised: another worker need not wait for the leases to run out."""
+    await outside.asks(1)
+    await outside.worker.stop(0)
+    assert {effect.lease_until for effect in outside.effects(EffectKind.POST_MESSAGE)} == {None}
 
 
 @pytest.mark.usefixtures("no_polls")
@@ -288,6 +333,86 @@ async def test_a_look_is_made_when_the_first_promise_falls_due(outside: Outside)
         await asyncio.wait_for(outside.slack.audited.wait(), WITHIN)
 
 
+async def test_a_wait_that_slack_asks_for_is_kept_by_all_that_it_is_about(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edits are limited for half a minute: those of the next request are not even tried before that is over."""
+    tried: list[str] = []
+
+    async def limited(_record: Record, message: Message, **_more: object) -> None:
+        tried.append(message.id)
+        raise Transient("ratelimited", retry_after=30, method="chat.update")
+
+    for number in (1, 2):
+        await outside.asks(number)
+    await outside.worker.drain()
+    now = [0.0]
+    worker = Worker(outside.store, outside.worker.ports, outside._new_id, pace=Pace(lambda: now[0]))
+    with monkeypatch.context() as patch:
+        patch.setattr(outside.slack, "show", limited)
+        await outside.operations.review(RequestId("request-1"), PEOPLE["BOB"], Verdict.YES, "", ())
+        await worker.drain()
+        assert len(tried) == 2
+        await outside.operations.review(RequestId("request-2"), PEOPLE["BOB"], Verdict.YES, "", ())
+        now[0] = 29.0
+        await worker.drain()
+        assert len(tried) == 2
+        assert len(outside.effects(EffectKind.SHOW_MESSAGE)) == 4
+    now[0] = 30.0
+    outside.pass_time(timedelta(seconds=30))
+    await worker.drain()
+    assert outside.effects(EffectKind.SHOW_MESSAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "state"),
+    [
+        (Transient("http_503"), "http_503", EffectState.OPEN),
+        (OutcomeUnknown("connection_lost"), "connection_lost", EffectState.OPEN),
+        (TimeoutError(), "deadline", EffectState.OPEN),
+        (Permanent("invalid_blocks"), "invalid_blocks", EffectState.PARKED),
+        (Gone("message_not_found"), "message_not_found", EffectState.PARKED),
+        (Undeliverable("user_disabled"), "user_disabled", EffectState.PARKED),
+        (SealLost("no key in SEAL_KEYS opens this token"), "seal_key_lost", EffectState.PARKED),
+    ],
+)
+async def test_what_can_never_work_is_parked_at_once(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch, fault: Exception, code: str, state: EffectState
+) -> None:
+    """Of what may work later there is another try; what says no for good waits for a person."""
+    await outside.asks(1)
+    card = await claimed(outside, EffectKind.POST_MESSAGE)
+    if card.message.kind is not MessageKind.CARD:
+        card = await claimed(outside, EffectKind.POST_MESSAGE)
+
+    async def fails(*_args: object, **_more: object) -> tuple[str, str]:
+        raise fault
+
+    monkeypatch.setattr(outside.slack, "post", fails)
+    await outside.worker.keep(card)
+    assert [one.last_error for one in outside.effects(EffectKind.POST_MESSAGE, state) if one.last_error] == [code]
+
+
+async def test_a_fault_of_our_own_is_tried_five_times(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It might have been the moment's; then a person has to look."""
+    post, tried = outside.slack.post, 0
+
+    async def fails_on_the_card(record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+        nonlocal tried
+        if message.kind is not MessageKind.CARD:
+            return await post(record, message, why=why)
+        tried += 1
+        raise KeyError
+
+    monkeypatch.setattr(outside.slack, "post", fails_on_the_card)
+    await outside.asks(1)
+    for _ in range(BUGS_ALLOWED + 2):
+        await outside.worker.drain()
+        outside.pass_time(timedelta(minutes=2))
+    (parked,) = outside.effects(EffectKind.POST_MESSAGE, EffectState.PARKED)
+    assert (tried, parked.attempts, parked.bugs, parked.last_error) == (5, 5, 5, "bug_KeyError")
+
+
 # --- what is late -----------------------------------------------------------------------------------------------------
 
 
@@ -305,7 +430,11 @@ async def test_lateness_is_told_by_time(outside: Outside) -> None:
     outside.pass_time(2 * MOMENT)
     async with running(outside):
         assert outside.effects(EffectKind.ISSUE_KEY) == [replace(late, told=True)], "it was not tried again"
-    await outside.worker.drain()
+    for _ in range(2):
+        await outside.worker.drain()
+        outside.pass_time(timedelta(minutes=6))
+    (tried_again,) = outside.effects(EffectKind.ISSUE_KEY)
+    assert tried_again.attempts > late.attempts
     assert outside.events().count(AuditEvent.DELAYED) == 1
     assert [one.topic for one in outside.slack.messages if one.kind is MessageKind.NOTICE] == [Topic.DELAYED_BY_TYK]
 

@@ -32,7 +32,7 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
 
 
 def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effect]:
-    """What is parked under this id, or of this request."""
+    """The parked effects of this id or of this request."""
     if word.isascii() and word.isdigit():
         found = [effect for effect in parked if effect.id == int(word)]
     else:

@@ -29,13 +29,13 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Operator:
-    """In every row of the audit about what they do, by name: the command line knows no Slack id."""
+    """An operator, by name in every row of the audit about what they do: the command line knows no Slack id."""
 
     name: str
 
     @classmethod
     def named(cls, name: str | None) -> Operator:
-        """By what they say of themselves, or else by the operating system's user and host."""
+        """The operator of the name they give, or else of the operating system's user and host."""
         visible = "".join(one for one in name or "" if one.isprintable()).strip()
         return cls(visible[:LONGEST_NAME] or f"{_user()}@{socket.gethostname()}"[:LONGEST_NAME])
 

@@ -70,7 +70,7 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
 
 @dataclass(frozen=True)
 class _Found:
-    """What is to end: grants or keys that live, and, of a person, requests that wait. `nothing` says why there is none."""
+    """The grants or keys to end and, of a person, the requests that wait. `nothing` says why there are none."""
 
     held: tuple[Holding, ...]
     waiting: tuple[Record, ...]
@@ -183,7 +183,7 @@ async def _tyk(store: Store, environ: Any) -> AsyncIterator[Worker]:
 
 
 async def _delete(worker: Worker) -> None:
-    """Whatever key is due to be deleted, so many at once that all are done before a lease runs out."""
+    """Delete every key that is due for it, so many at once that all are done before a lease runs out."""
     while True:
         claims: list[Claim] = []
         while len(claims) < SLOTS[Place.TYK] and (claim := await worker.claim()) is not None:
@@ -222,7 +222,7 @@ class _Fate:
 
 @dataclass(frozen=True)
 class _Others:
-    """What is missing for deleting keys from here, if anything, and whether a bot does it; None where that is not known."""
+    """The settings missing for deleting keys from here, if any, and whether a bot does it; None where that is not known."""
 
     missing: str
     has_bot: bool | None

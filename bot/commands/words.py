@@ -1,4 +1,4 @@
-"""What a person types, understood or complained of: numbers, times, ports, names of entries and people."""
+"""Parsing of what a person types, with complaints: numbers, times, ports, names of entries and people."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def since(text: str | None) -> datetime | None:
 
 
 def filtered(arguments: argparse.Namespace, tx: Transaction) -> Filter:
-    """What --since, --api and --person leave. Raises UsageError for an entry or a person that the database has never met."""
+    """The filter of --since, --api and --person. Raises UsageError for an entry or a person that the database has never met."""
     if arguments.api is not None:
         _check_api(tx, arguments.api)
     if arguments.person is not None:

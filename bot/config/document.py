@@ -104,7 +104,7 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
 
 
 class Positions:
-    """Where every value and its key stand.
+    """The positions of every value and its key.
 
     Ten thousand APIs are hundreds of thousands of values, of which one in a while is complained of: so the tree is four flat
     columns in the order of the file, and a way through it is looked for when somebody asks.
@@ -141,11 +141,11 @@ class Positions:
         self._merged[node] = merged
 
     def value(self, trail: Trail) -> Position:
-        """Where the value stands; of one that is not there, the nearest around it."""
+        """The position of the value; of one that is not there, of the nearest around it."""
         return self._at(self._values, self._found(trail))
 
     def key(self, trail: Trail) -> Position:
-        """Where the key of the value stands; of an item of a list, the item; of one that is not there, the nearest around it."""
+        """The position of the value's key; of an item of a list, of the item; where it is not there, of the nearest around it."""
         node = self._found(trail)
         if node or not trail:
             return self._at(self._keys, node) if node else Position(self._file, 1, 1)
@@ -197,11 +197,11 @@ class Document:
         self.complaints = complaints
 
     def place(self, trail: Trail) -> Position:
-        """Where the value stands; of one that is not there, the nearest around it."""
+        """The position of the value; of one that is not there, of the nearest around it."""
         return self.positions.value(trail)
 
     def key(self, trail: Trail) -> Position:
-        """Where the key of the value stands; of an item of a list, the item."""
+        """The position of the value's key; of an item of a list, of the item."""
         return self.positions.key(trail)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from bot.config.document import Complaint, ConfigError, Position, Positions, Trail
@@ -98,7 +98,7 @@ class Config:
     def in_force(self, names: Mapping[str, str]) -> tuple[Rulebook, tuple[Complaint, ...]]:
         """The rules as far as they hold without the names that are not among `names`, and what is left out.
 
-        An entry that nobody is left to decide is out of force: its requests wait, its grants end in time.
+        An entry that too few are left to decide is out of force: its requests wait, its grants end in time.
         """
         unknown = {
             mention.text: mention
@@ -110,15 +110,15 @@ class Config:
         out = {name for name, rule in made.items() if unknown and _is_left_alone(rule)}
         complaints = [one.where.complaint(f"{_unresolved(one)}: left out") for one in unknown.values()]
         complaints += [self._at_approvers(name).complaint(_left_alone(name)) for name in sorted(out)]
-        kept = {name: rule for name, rule in made.items() if name not in out}
-        return Rulebook(self.digest, kept), tuple(sorted(complaints))
+        rulebook = {name: replace(rule, out_of_force=True) if name in out else rule for name, rule in made.items()}
+        return Rulebook(self.digest, rulebook), tuple(sorted(complaints))
 
     def _at_approvers(self, name: str) -> Position:
         return self.place(("apis", name, "approvers") if self.apis[name].approvers else ("defaults", "approvers"))
 
 
 def _is_left_alone(rule: Rule) -> bool:
-    """Too few are left for the approvals that it needs, as far as the file tells, or nobody to ask about what has no end."""
+    """True where fewer are left, as far as the file tells, than it needs to approve, or nobody to ask about what has no end."""
     if rule.approvers.groups:
         return False
     return len(rule.approvers.users) < max(rule.approvals, int(None in rule.lifetimes))

@@ -149,7 +149,7 @@ class ApiSection(Section):
 
 
 class TykSection(Section):
-    """Where Tyk is."""
+    """The section `tyk`: where its Dashboard and Gateway are, and how keys are named there."""
 
     dashboard_url: Annotated[BaseAddress, Field(description="the address of the Tyk Dashboard")]
     gateway_url: Annotated[BaseAddress, Field(description="the address at which developers call the APIs")]

@@ -102,7 +102,7 @@ class KeyDead:
 
 @dataclass(frozen=True)
 class Barred:
-    """Before an act, the person or the rule no longer allowed it."""
+    """A refusal before an act: the person or the rule no longer allowed it."""
 
     step: str
     why: str

@@ -28,15 +28,15 @@ class Fault(Exception):
 
 
 class Transient(Fault):
-    """May work later. `retry_after`, in seconds, is what the other side asked for."""
+    """An act that may work later. `retry_after`, in seconds, is what the other side asked for."""
 
 
 class OutcomeUnknown(Transient):
-    """It may have happened: the answer was lost."""
+    """An act that may have happened: its answer was lost."""
 
 
 class Permanent(Fault):
-    """Will never work as it is."""
+    """An act that will never work as it is."""
 
 
 class Undeliverable(Fault):

@@ -67,7 +67,7 @@ def remind(draft: Draft, topic: Topic) -> None:
 def ask(draft: Draft) -> None:
     """The approvers are asked whether a grant without an end is still needed, and its holder hears of it."""
     draft.say(AuditEvent.REMINDED, None, of=Topic.RENEWAL.value)
-    draft.change_grant(asked_at=draft.now, reminded_at=None)
+    draft.change_grant(asked_at=draft.now)
     messages.tell_approvers(draft, MessageKind.QUESTION, Topic.RENEWAL)
     messages.notify(draft, Topic.REVIEWING)
     draft.promise_what_time_decides()

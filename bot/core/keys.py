@@ -127,7 +127,7 @@ def _deliver_when_ready(draft: Draft) -> None:
 
 
 def delivering(draft: Draft, key_id: str) -> None:
-    """Showing a token promises to hide it, in the same transaction that claims the act."""
+    """Promise to hide a token, in the same transaction that claims the act of showing it."""
     draft.promise(EffectKind.HIDE_TOKEN, key_id, draft.now + draft.record.request.rule.hide_token_after)
 
 
@@ -163,11 +163,11 @@ def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewI
 
 
 def token_hidden(draft: Draft, fact: facts.TokenHidden) -> None:
-    """No token is on show: its text is forgotten unless Tyk knows the key by it, and the status has what can be done now."""
+    """Note that no token is on show: forget its text unless Tyk knows the key by it, and leave a status for what can be done."""
     key, lives = draft.record.key(fact.key_id), draft.record.lives
     if key is None or key.hidden_at is not None:
         return
-    sealed = key.sealed if fact.keep_sealed and key.state is not KeyState.DEAD else None
+    sealed = key.sealed if fact.keep_sealed else None
     draft.change_key(fact.key_id, hidden_at=draft.now, sealed=sealed)
     draft.drop(key.id, EffectKind.DELIVER_TOKEN)
     if key.shown_at is not None:

@@ -1,11 +1,11 @@
-"""How much one person may hold and write. Slack's forms ask for no more, but what comes back from them is looked at again."""
+"""Limits on what one person may hold and write. Slack's forms ask for no more, and what comes back from them is checked again."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
 
-from bot.core.model import Refusal, Rule
+from bot.core.model import Answers, Refusal, Rule
 
 MAX_REASON = 500
 MAX_USED_BY = 80
@@ -34,13 +34,21 @@ def _is_seen(char: str) -> bool:
 
 
 def written(text: str, field: str, most: int) -> str:
-    """What somebody wrote into a field, tidied. Raises Refusal, at that field, where it is longer than `most` characters."""
+    """A text as typed into a field, tidied. Raises Refusal, at that field, where it has more than `most` characters."""
     if len(text) > 10 * most:  # nobody typed that: it is not even tidied
         raise _too_long(len(text), field, most)
     kept = tidy(text)
     if len(kept) > most:
         raise _too_long(len(kept), field, most)
     return kept
+
+
+def tidied(answers: Answers) -> Answers:
+    """The answers, each tidied. Raises Refusal as `written` does."""
+    return Answers(
+        used_by=written(answers.used_by, "used_by", MAX_USED_BY),
+        reason=written(answers.reason, "reason", MAX_REASON),
+    )
 
 
 def _too_long(length: int, field: str, most: int) -> Refusal:

@@ -35,7 +35,7 @@ AWAITED = frozenset({EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DE
 """The promises a requester is waiting for: they are told when one is late or stuck."""
 
 UNASKED = "Nobody could be asked: the approvals channel could not be reached."
-"""Why a request lapsed whose card was never posted."""
+"""The reason that a request lapsed whose card was never posted."""
 
 _LATE: Mapping[Side, Topic] = {
     Side.TYK: Topic.DELAYED_BY_TYK,
@@ -45,6 +45,7 @@ _LATE: Mapping[Side, Topic] = {
 _WHILE_AWAITED = frozenset({*_LATE.values()})
 _WHILE_PENDING = frozenset({Topic.STILL_WAITING, Topic.LAST_CHANCE})
 _WHILE_GRANTED = frozenset({Topic.ENDING, Topic.REVIEWING})
+_ALARMS = frozenset({Topic.STUCK, Topic.STILL_WORKS})
 
 
 # --- posting ----------------------------------------------------------------------------------------------------------
@@ -74,10 +75,16 @@ def post_status(draft: Draft) -> None:
 
 def alert(draft: Draft, topic: Topic) -> None:
     """Tell the help channel once that a request is stuck, once that a revoked token still works, and once that it goes on."""
-    told = [message.topic for message in draft.record.messages if message.kind is MessageKind.ALERT]
-    worse = topic is Topic.STILL_WORKS and told[-1:] == [Topic.STUCK]
-    if worse or (told[-1:] in ([Topic.STUCK], [Topic.STILL_WORKS])) == (topic is Topic.RESUMED):
+    last = _last_alert(draft.record)
+    worse = topic is Topic.STILL_WORKS and last is Topic.STUCK
+    if worse or (last in _ALARMS) == (topic is Topic.RESUMED):
         post(draft, MessageKind.ALERT, "", topic)
+
+
+def _last_alert(record: Record) -> Topic | None:
+    """The topic of what the help channel heard last."""
+    told = [message.topic for message in record.messages if message.kind is MessageKind.ALERT]
+    return told[-1] if told else None
 
 
 def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0911 - one return a kind of message
@@ -104,14 +111,28 @@ def is_unasked(record: Record) -> bool:
 
 
 def posted(draft: Draft, fact: facts.MessagePosted) -> None:
-    """The message stands in Slack; what moved while it was being posted is shown."""
+    """The message stands in Slack; what moved while it was being posted is shown, and so is what a post leaves out."""
     message = draft.record.message(fact.message_id)
     if message is None or message.is_posted:
+        if message is not None and _message_at(draft.record, fact.channel, fact.ts) is None:
+            _take_in(draft, message.kind, fact.channel, fact.ts)  # somebody clicked on a first copy of it meanwhile
         return
-    shown = fact.version if message.kind in views.SAY_ALL_AT_ONCE else message.shown_version
+    says_all = message.kind in views.SAY_ALL_AT_ONCE and not _leaves_out(draft.record)
+    shown = fact.version if says_all else message.shown_version
     draft.change_message(message.id, channel=fact.channel, ts=fact.ts, posted_at=draft.now, shown_version=shown)
     if message.kind in views.STANDING and shown < draft.record.request.version:
         draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now)
+
+
+def _leaves_out(record: Record) -> bool:
+    """A card or status posted now lacks what its edit says: that somebody decided on a copy of it, that a review or a new token
+    is under way, that something is stuck. A post made twice would say it for ever."""
+    grant = record.grant
+    if _last_alert(record) in _ALARMS:
+        return True
+    if grant is None:
+        return record.request.state is RequestState.PENDING and bool(record.reviews)
+    return record.lives and (grant.asked_at is not None or (len(record.keys) > 1 and record.awaits_token))
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------
@@ -160,14 +181,21 @@ def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId)
         kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
         message = next((one for one in record.messages if one.kind is kind and not one.is_posted), None)
         if message is None:
-            message = Message(MessageId(new_id()), kind, channel, None, channel, ts, posted_at=now)
-            draft.add_message(message)
-        else:
-            draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
+            _take_in(draft, kind, channel, ts)
+            return draft.done()
+        draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
     if message.kind in views.STANDING:
         draft.change_message(message.id, shown_version=0)
         draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)
     return draft.done()
+
+
+def _take_in(draft: Draft, kind: MessageKind, channel: str, ts: str) -> None:
+    """A copy of a message follows the record from now on, where its kind does."""
+    if kind in views.STANDING:
+        copy = Message(MessageId(draft.new_id()), kind, channel, None, channel, ts, posted_at=draft.now)
+        draft.add_message(copy)
+        draft.promise(EffectKind.SHOW_MESSAGE, copy.id, draft.now)
 
 
 def _message_at(record: Record, channel: str, ts: str) -> Message | None:

@@ -60,7 +60,7 @@ class Person:
         return self.also | {self.identity.user_id}
 
     def is_same(self, who: Identity) -> bool:
-        """They are one person, under whichever of their ids."""
+        """True where they are one person, under whichever of their ids."""
         return who.user_id in self.ids
 
 
@@ -120,13 +120,13 @@ class ApiRef:
 
     @property
     def right(self) -> tuple[str, str, tuple[str, ...]]:
-        """What a key is given of it, whatever people call it."""
+        """The access that a key is given to it, whatever people call it."""
         return self.api_id, self.api_name, self.versions
 
 
 @dataclass(frozen=True)
 class PolicyTerms:
-    """What a Tyk policy sets for its keys, as Tyk had it at a moment: None leaves it to the key, and what is below 1 is no limit.
+    """The limits that a Tyk policy sets for its keys, as Tyk had them once: None leaves one to the key, below 1 is no limit.
 
     `policy` is what the configuration calls it, `name` what Tyk does. `each_api`: its limits are each API's own, and not told.
     """
@@ -162,7 +162,7 @@ class Plan:
 
     @property
     def rights(self) -> tuple[object, ...]:
-        """What a key of this plan may do, whoever may ask for it and approve it."""
+        """The rights of a key of this plan, whoever may ask for it and approve it."""
         return self.name, self.limits, self.tyk_policies, tuple(api.right for api in self.also_opens)
 
 
@@ -172,7 +172,11 @@ Lifetime = timedelta | None
 
 @dataclass(frozen=True)
 class Rule:
-    """One API in `config.yaml`. `name` is the entry's name."""
+    """One API in `config.yaml`. `name` is the entry's name.
+
+    `out_of_force`: names in the entry no longer mean anybody, and too few are left to decide. Nothing is granted under it until
+    that is mended; what was asked for waits.
+    """
 
     name: str
     api: ApiRef
@@ -193,6 +197,7 @@ class Rule:
     hide_token_after: timedelta
     review_every: timedelta | None = None
     max_active: int = 5
+    out_of_force: bool = False
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)
@@ -204,7 +209,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rulebook:
-    """All rules in force, by entry name, and the digest of the configuration they came from."""
+    """All rules of the configuration, by entry name, and its digest."""
 
     digest: str
     rules: dict[str, Rule]
@@ -255,6 +260,14 @@ class Review:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The words of whoever asks, by the form's fields: carried as one from the form to the request and its audit line."""
+
+    used_by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Request:
     """One person's wish for a token. `rule` is the rule of that moment: the least that is needed, whatever comes later.
 
@@ -269,8 +282,7 @@ class Request:
     digest: str
     plan: Plan
     lifetime: Lifetime
-    used_by: str
-    reason: str
+    answers: Answers
     state: RequestState
     created_at: datetime
     lapses_at: datetime
@@ -286,7 +298,7 @@ class Request:
 
     @property
     def opening(self) -> dict[str, list[str]]:
-        """For the audit: the titles of all that the key opens, where it is more than what was asked for."""
+        """A detail for the audit: the titles of all that the key opens, where it is more than what was asked for."""
         further = [api.called for api in self.plan.also_opens]
         return {"opens": [self.rule.title, *further]} if further else {}
 

@@ -14,10 +14,10 @@ from enum import StrEnum
 from bot.core.model import EffectKind
 
 TELL_AFTER = timedelta(minutes=10)
-"""How long something may fail, where it may pass by itself, before people are told."""
+"""The time for which something that may pass by itself can fail before people are told."""
 
 MANY = 1000
-"""Failing promises are counted so far and no further."""
+"""The number up to which failing promises are counted."""
 
 DIRECT = "direct messages"
 """The place of what is sent to people: one outage, whoever they are."""
@@ -193,7 +193,7 @@ class Failing:
 
 @dataclass(frozen=True)
 class Outage:
-    """What fails for one cause since then, in one place where each has it by itself; `waiting` is how many requests wait."""
+    """A cause for which promises fail, in one place where each has it by itself; `waiting` counts the requests that wait."""
 
     cause: Cause
     place: str
@@ -207,12 +207,12 @@ class Outage:
         return f"{self.cause.name} {self.place}".strip()
 
     def is_told(self, now: datetime) -> bool:
-        """Whether it is time to say so."""
+        """True where it is time to say so."""
         return not self.cause.passes or now - self.since >= TELL_AFTER
 
 
 def outages(failing: Iterable[Failing]) -> dict[str, Outage]:
-    """What fails, by cause."""
+    """The outages behind these failures, by their names in the store."""
     grouped: dict[tuple[str, str], list[Failing]] = {}
     causes: dict[str, Cause] = {}
     for one in failing:

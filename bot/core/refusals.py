@@ -15,7 +15,7 @@ KINDS = 50
 
 @dataclass(frozen=True)
 class Tally:
-    """How often one person was told this since `since`. `what` is the same for equal refusals."""
+    """The count of one refusal that one person was told since `since`. `what` is the same for equal refusals."""
 
     what: str
     since: datetime

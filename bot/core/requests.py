@@ -16,6 +16,7 @@ from datetime import datetime
 from bot.core import grants, messages, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
+    Answers,
     Approver,
     AuditEvent,
     EffectKind,
@@ -46,18 +47,17 @@ class Asked:
     request_id: RequestId
     plan: Plan
     lifetime: Lifetime
-    used_by: str
-    reason: str
+    answers: Answers
 
 
-def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, reason: str) -> Plan:
+def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, answers: Answers) -> Plan:
     """The plan that was picked. Raises every problem as a Refusal with its field, the first first."""
     chosen = rule.plan(plan) if plan else (rule.plans[0] if len(rule.plans) == 1 else None)
     if chosen is None:
         raise Refusal("Please pick one of the plans on offer.", code="plan", field="plan")
     if lifetime not in rule.lifetimes:
         raise Refusal("Please pick one of the lifetimes on offer.", code="lifetime", field="lifetime")
-    if rule.reason_required and not reason.strip():
+    if rule.reason_required and not answers.reason.strip():
         raise Refusal("Please say in a few words what you need it for.", code="reason", field="reason")
     return chosen
 
@@ -78,8 +78,7 @@ def submit(
         digest=digest,
         plan=asked.plan,
         lifetime=asked.lifetime,
-        used_by=asked.used_by,
-        reason=asked.reason,
+        answers=asked.answers,
         state=RequestState.PENDING,
         created_at=now,
         lapses_at=now + rule.lapses_after,
@@ -91,8 +90,7 @@ def submit(
         person=person.identity.user_id,
         plan=asked.plan.name,
         lifetime=None if asked.lifetime is None else int(asked.lifetime.total_seconds()),
-        used_by=asked.used_by,
-        reason=asked.reason,
+        **vars(asked.answers),
         **request.opening,
     )
     if rule.approvals == 0:
@@ -202,7 +200,7 @@ def has_lapsed(record: Record, now: datetime) -> bool:
 
 
 def lapse(draft: Draft) -> None:
-    """Nobody decided in time, and the requester hears of it; that nobody could be asked is said as the reason."""
+    """End a request that nobody decided in time, and tell the requester; that nobody could be asked is said as the reason."""
     why = messages.UNASKED if messages.is_unasked(draft.record) else ""
     _decide(draft, RequestState.LAPSED, None, why)
     draft.say(AuditEvent.LAPSED, None, **({"why": why} if why else {}))

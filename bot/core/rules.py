@@ -19,13 +19,7 @@ def counted_by(audience: Audience, person: Person) -> str | None:
 
 
 def may_ask(rule: Rule, person: Person) -> bool:
-    return counted_by(rule.requesters, person) is not None
-
-
-def askable(rules: dict[str, Rule], person: Person) -> tuple[Rule, ...]:
-    """The rules under which this person may ask, in the order people read them."""
-    allowed = (rule for rule in rules.values() if may_ask(rule, person))
-    return tuple(sorted(allowed, key=lambda rule: (rule.title.casefold(), rule.name)))
+    return not rule.out_of_force and counted_by(rule.requesters, person) is not None
 
 
 def offered(rule: Rule, person: Person) -> Rule | None:
@@ -64,8 +58,10 @@ def stricter(record: Record, in_force: Rule | None) -> Rule:
     frozen, plan = record.request.rule, record.request.plan
     if in_force is None:
         raise Refusal(
-            f"{frozen.title} is no longer offered here. Please ask again for something else.", code="rule_gone"
+            f"{frozen.title} is no longer offered here. If it is still needed, ask in the help channel.",
+            code="rule_gone",
         )
+    check_in_force(in_force)
     if in_force.api.right != frozen.api.right:
         raise Refusal(f"{frozen.title} now stands for another API. Please ask again.", code="rule_changed")
     offers = in_force.plan(plan.name)
@@ -77,15 +73,27 @@ def stricter(record: Record, in_force: Rule | None) -> Rule:
     return replace(asks, approvals=max(frozen.approvals, asks.approvals))
 
 
+def check_in_force(rule: Rule) -> None:
+    """Raises Refusal where too few are left to decide under this rule."""
+    if rule.out_of_force:
+        raise Refusal(
+            f"{rule.title} is out of force: too few of those whom the configuration names as its approvers are left. Nothing is "
+            "granted until its owners have mended that. Ask them, or in the help channel.",
+            code="out_of_force",
+            field="api",
+        )
+
+
 # --- whose approval counts --------------------------------------------------------------------------------------------
 
 
 def deciding(frozen: Rule, in_force: Rule | None) -> tuple[Audience, ...]:
-    """The audiences that must each name an approver: those of both rules, without that of a rule that needs no approval.
+    """The audiences that must each name an approver: those of both rules, without that of a rule that needs no approval or is
+    out of force.
 
     The person has to be in each, not an id in both: a lead whom the file names by now is still one of the leads.
     """
-    both = [rule for rule in (frozen, in_force) if rule is not None]
+    both = [rule for rule in (frozen, in_force) if rule is not None and not rule.out_of_force]
     rules = [rule for rule in both if rule.approvals] or both[-1:]
     return tuple(replace(rule.approvers, everyone=False, channels=frozenset()) for rule in rules)
 
@@ -176,7 +184,7 @@ def check_still_allowed(
 
 
 def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:
-    """Whose approval does not count any more, by name, and why."""
+    """The approvals that do not count any more, by name, and why."""
     names = {user_id: one.person.name for one in approvers for user_id in one.person.ids}
     void = [(names.get(one.reviewer.user_id), one.void) for one in reviews if one.void]
     return ", ".join(f"{name}'s no longer counts ({why})" for name, why in void if name)

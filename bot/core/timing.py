@@ -33,7 +33,7 @@ def end_of(record: Record) -> End | None:
     ends = [End(grant.until)] if grant.until is not None else []
     if grant.review_at is not None:
         ends.append(End((grant.asked_at or grant.review_at) + REVIEW_WITHIN, UNREVIEWED))
-    if grant.left_at is not None and not record.request.used_by.strip():
+    if grant.left_at is not None and not record.request.answers.used_by.strip():
         ends.append(End(grant.left_at + LEAVER_GRACE, LEFT_BEHIND))
     return min(ends, key=lambda end: end.at, default=None)
 
@@ -64,7 +64,7 @@ def _of_grant(grant: Grant) -> Iterator[Reminder]:
 
 
 def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:
-    """After a third of the time that a request stays open, and a day before it lapses."""
+    """The reminders after a third of the time that a request stays open, and a day before it lapses."""
     request = record.request
     first = Reminder(request.created_at + (request.lapses_at - request.created_at) / 3, Topic.STILL_WAITING)
     last = Reminder(request.lapses_at - REMIND_BEFORE, Topic.LAST_CHANCE)

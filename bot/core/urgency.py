@@ -1,4 +1,4 @@
-"""Which promise goes first where not all can be kept at once: what a person waits for before what nobody looks at."""
+"""Urgency of promises where not all can be kept at once: what a person waits for goes before what nobody looks at."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from bot.core.model import GrantState, KeyState, MessageKind, Record
 
 
 def _of_card(record: Record) -> object:
-    """The same while the token is made and while it is held: who approved, until when, and how it ended."""
+    """The view of a card, the same while the token is made and while it is held: who approved, until when, and how it ended."""
     grant = record.grant
     if grant is None:
         return record.request, record.reviews
@@ -18,13 +18,13 @@ def _of_card(record: Record) -> object:
 
 
 def _of_status(record: Record) -> object:
-    """Also whether the token is on its way, and whether it takes the place of another; not whether it is still on show."""
+    """The view of a status: also whether a token is on its way or takes the place of another; not whether it is on show."""
     grant = record.grant and replace(record.grant, reminded_at=None)
     return record.request, record.reviews, grant, record.awaits_token, len(record.keys)
 
 
 def _of_question(record: Record) -> object:
-    """Also what the keys that live are called at Tyk."""
+    """The view of a question: also what the keys that live are called at Tyk."""
     grant = record.grant and replace(record.grant, reminded_at=None)
     return (
         record.request,
@@ -44,10 +44,10 @@ STANDING = frozenset(_VIEWS)
 """The messages that follow their record."""
 
 SAY_ALL_AT_ONCE = frozenset({MessageKind.CARD, MessageKind.STATUS})
-"""Their post has its buttons; a question gets them by the edit that follows."""
+"""The kinds whose post has its buttons; a question gets them by the edit that follows."""
 
 TROUBLED = frozenset({MessageKind.CARD, MessageKind.STATUS})
-"""They say that a request is late or stuck."""
+"""The kinds that say that a request is late or stuck."""
 
 
 def same(kind: MessageKind, before: Record, after: Record) -> bool:

@@ -38,7 +38,7 @@ TYK_DEADLINE = timedelta(seconds=60)
 
 
 class Place(Enum):
-    """Where an act acts: each takes only so many at a time."""
+    """The side on which an act acts; each takes only so many at a time."""
 
     TYK = "tyk"
     SLACK = "slack"
@@ -47,7 +47,7 @@ class Place(Enum):
 
 @dataclass(frozen=True)
 class Act:
-    """How a promise is kept.
+    """The way in which one kind of promise is kept.
 
     `find` asks the database, when it is claimed, for what the act needs. `perform` acts, and may take `deadline` in all; its
     lease is twice that. `complete` stores what it brought back. `method` is Slack's name for what is called, where its limit is

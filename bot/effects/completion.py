@@ -1,4 +1,4 @@
-"""How what an act brought back is stored: inside one transaction, or not at all where the claim was lost."""
+"""The storing of what an act brought back: in one transaction, or not at all where the claim was lost."""
 
 from __future__ import annotations
 

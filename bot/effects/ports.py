@@ -42,15 +42,15 @@ class SlackPort(Protocol):
         ...
 
     async def why_left(self, who: Identity) -> str | None:
-        """Why somebody may not use the bot any more, in words for others; None where they may."""
+        """The reason that somebody may not use the bot any more, in words for others; None where they may."""
         ...
 
     async def person(self, record: Record) -> Person:
-        """What Slack says of the requester now. Raises Refusal where they may not use the bot at all."""
+        """The requester, as Slack has them now. Raises Refusal where they may not use the bot at all."""
         ...
 
     async def approvers(self, record: Record) -> tuple[Approver, ...]:
-        """What Slack says now of everybody whose yes counts so far."""
+        """Everybody whose approval counts so far, as Slack has them now."""
         ...
 
 
@@ -68,7 +68,7 @@ class TykPort(Protocol):
         ...
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
-        """What Tyk holds compared with what was granted: None where they agree. Raises Gone."""
+        """The difference between what Tyk holds and what was granted, in words; None where they agree. Raises Gone."""
         ...
 
     async def revoke(self, name: str) -> None:
@@ -96,7 +96,7 @@ class Ports:
     in_force: InForce
 
     def name_of(self, key: Key) -> str:
-        """What this key is called at Tyk. Raises SealLost where that is a token which no seal key opens."""
+        """The key's name at Tyk: its hash or its token. Raises SealLost where that is a token which no seal key opens."""
         if not self.tyk.names_by_token:
             assert key.key_hash is not None, "a key that was recorded has its hash"
             return key.key_hash

@@ -10,7 +10,7 @@ from bot.store.transaction import Transaction
 
 
 def find(tx: Transaction, effect: Effect) -> str:
-    """What is wrong, for those whom an alert asks to mend it."""
+    """The fault behind an alert, for those who are to mend it; empty for every other message."""
     assert effect.request_id is not None, "a message belongs to a request"
     message = tx.loaded[effect.request_id].message(effect.subject_id)
     is_alert = message is not None and message.kind is MessageKind.ALERT

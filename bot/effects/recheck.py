@@ -1,4 +1,4 @@
-"""Asked once more before a key is made and before a token is shown: may this person still have it, and do the approvals count?"""
+"""The recheck before a key is made and before a token is shown: may this person still have it, and do the approvals count?"""
 
 from bot.core import lifecycle
 from bot.core.facts import Barred
@@ -8,7 +8,7 @@ from bot.effects.ports import Ports
 
 
 async def barred(claim: Claim, ports: Ports, step: str) -> Barred | None:
-    """Why not, or None. A Slack that cannot say raises a Fault, and the promise is tried again."""
+    """The reason that this person may not have the token any more, or None. Raises a Fault where Slack cannot say."""
     record = claim.story
     try:
         person = await ports.slack.person(record)

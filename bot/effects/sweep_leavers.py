@@ -22,7 +22,7 @@ SWEEP_EVERY = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class Swept:
-    """Why each of them has left, None for who has not. `upto` is the last user id looked at, empty once all were."""
+    """The reason that each of them has left, None for who has not. `upto` is the last user id looked at, empty once all were."""
 
     found: tuple[tuple[Identity, str | None], ...]
     upto: str

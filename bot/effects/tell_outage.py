@@ -41,7 +41,7 @@ async def perform(claim: Claim, ports: Ports) -> Told | None:
 
 
 def complete(tx: Transaction, claim: Claim, told: Told | None, _new_id: NewId) -> None:
-    """What has become of it meanwhile is said next."""
+    """Note what was said, and promise to say what has become of it meanwhile."""
     tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     if told is None:
         return

@@ -78,7 +78,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What Tyk has."""
+    """The APIs and policies that the local Tyk has."""
 
     apis: tuple[Api, ...]
     policies: tuple[Policy, ...] = ()
@@ -132,7 +132,7 @@ class World:
         return (CONFIG.read_text() if text is None else text).replace("GATEWAY", self.tyk.gateway_url)
 
     def environ(self) -> dict[str, str]:
-        """What the bot's environment says, so that it talks to this world and to no other."""
+        """The bot's environment variables, with which it talks to this world and to no other."""
         return {
             "SLACK_API_URL": self.slack.url,
             "SLACK_BOT_TOKEN": BOT_TOKEN,

@@ -1,4 +1,4 @@
-"""Who lives in the sandbox: from a small file, or such people as a configuration needs; and what its Tyk has."""
+"""The people of the sandbox, from a small file or as a configuration needs them, and what its Tyk has."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ class _Reader:
         )
 
     def _members(self, at: Trail) -> tuple[tuple[str, ...], str | None]:
-        """Who is in a group or channel, and its id; either a list of names, or `id` and `members`."""
+        """The members of a group or channel, and its id; the file has a list of names, or `id` and `members`."""
         said = self._data(at)
         where: Trail = (*at, "members") if isinstance(said, dict) else at
         members = self._data(where)
@@ -292,7 +292,7 @@ class _Reader:
 
 
 def _is_time_zone(name: str) -> bool:
-    """On a machine that knows no zones, whatever the browser makes of it."""
+    """True where this is a time zone; on a machine that knows none, whatever the browser makes of it."""
     known = available_timezones()
     return not known or name in known
 

@@ -73,7 +73,7 @@ class BotProcess:
             await asyncio.sleep(0.1)
 
     async def move(self, seconds: float) -> None:
-        """So much time passes, for the local servers at once and for the bot when this returns."""
+        """Let so much time pass, for the local servers at once and for the bot when this returns."""
         self._clock.ahead += seconds
         if self.is_running:
             await self._tell_time()

@@ -22,7 +22,7 @@ WORDS = {"": "ask for a token", "list": "what you hold, and what waits", "help":
 async def stay(
     own_config: Path | None, people: Path | None = None, *, port: int | None = None, browser: bool = True
 ) -> int:
-    """Until Ctrl-C, and then 0; 1 where it could not begin. Raises ConfigError."""
+    """Run until Ctrl-C. Returns 0, or 1 where it could not begin. Raises ConfigError."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -67,5 +67,5 @@ def _scene(own_config: Path | None, people: Path | None) -> tuple[str, Cast, Cat
 
 
 def _has_screen() -> bool:
-    """Without one, `webbrowser` would start a browser in the terminal."""
+    """True where a browser has a screen; without one, `webbrowser` would start a browser in the terminal."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

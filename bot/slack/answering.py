@@ -91,7 +91,7 @@ class Answering:
 
     @property
     def catalogue(self) -> Catalogue:
-        """That of the rulebook in force."""
+        """The catalogue of the rulebook in force, made anew where that has changed."""
         if self._latest.rulebook is not self._operations.rulebook:
             self._latest = Catalogue(self._operations.rulebook)
         return self._latest
@@ -323,7 +323,7 @@ class Answering:
     async def tell_audit(
         self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None
     ) -> None:
-        """Of somebody who was told no because of who they are, not because of what they typed."""
+        """Tell the audit of somebody who was told no because of who they are, not because of what they typed."""
         if refusal.code in _FOR_THE_AUDIT:
             who = Identity(self._workspace.team_id, user_id)
             await self._operations.refused(who, api, refusal.text, step, request_id)
@@ -348,7 +348,7 @@ class Answering:
         return ""
 
     async def say_privately(self, where: Where, said: str) -> None:
-        """On the spot where that is possible, else by direct message."""
+        """Say it on the spot where that is possible, else by direct message."""
         if where.channel:
             with suppress(Fault):
                 await self._chat.ephemeral(where.channel, where.user_id, said)

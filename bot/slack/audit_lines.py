@@ -58,7 +58,7 @@ class AuditRow:
 
 
 def audit(lines: Sequence[AuditRow]) -> tuple[Body, int]:
-    """As many leading rows as fit one message, a line each and in order, and how many they are: at least one of any."""
+    """A message with as many leading rows as fit, a line each and in order, and how many they are: at least one of any."""
     said: list[str] = []
     blocks: list[str] = []
     room = MAX_TEXT

@@ -1,4 +1,4 @@
-"""How fast one person may go: a burst of commands, clicks and forms, then a steady pace.
+"""The pace of one person: a burst of commands, clicks and forms, then so many a minute.
 
 Slack's limits are the bot's, not each person's: who sends two hundred commands would use up `views.open` for everybody.
 """
@@ -18,7 +18,7 @@ PEOPLE = 10_000
 
 
 class Spent(Enum):
-    """What the budget says to one more."""
+    """The budget's answer to one more."""
 
     WITHIN = "within"
     OVER = "over"

@@ -43,7 +43,7 @@ def for_holder(record: Record) -> list[Block]:
 
 
 def _can_be_replaced(record: Record) -> bool:
-    """There is a token, and none is on its way."""
+    """True where there is a token, and none is on its way."""
     return record.grant is not None and record.grant.state is GrantState.ACTIVE and not record.awaits_token
 
 
@@ -67,7 +67,7 @@ def _withdraw(request: Request) -> Block:
 
 
 def _revoke(request: Request) -> Block:
-    """For the holder, who is asked in a dialog."""
+    """The holder's button, which asks in a dialog."""
     said = "The token stops working, and this cannot be undone."
     confirm = confirm_dialog(f"Revoke {request.label}?", said, "Revoke", "Keep It") | {"style": "danger"}
     return button("Revoke", REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm)

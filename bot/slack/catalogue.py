@@ -14,7 +14,8 @@ class Catalogue:
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self.channels = rules.named_channels(rulebook.rules)
-        self._sorted = sorted(rulebook.rules.values(), key=lambda rule: (rule.title.casefold(), rule.name))
+        in_force = (rule for rule in rulebook.rules.values() if not rule.out_of_force)
+        self._sorted = sorted(in_force, key=lambda rule: (rule.title.casefold(), rule.name))
         self._audiences = frozenset(rule.requesters for rule in self._sorted)
         self._words = {rule.name: f"\n{rule.title.casefold()}\n{rule.name.casefold()}" for rule in self._sorted}
         self._offered: dict[frozenset[Audience], tuple[Rule, ...]] = {}

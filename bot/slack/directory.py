@@ -36,7 +36,6 @@ KEPT_FOR = 600.0
 class ChannelFacts:
     """A channel that the configuration names, as far as the start-up checks look at it. `is_open`: anybody here can join it."""
 
-    channel_id: str
     name: str
     is_member: bool
     is_archived: bool
@@ -115,7 +114,7 @@ class Directory:
         return tuple(Approver(person, no_longer(person, self._workspace)) for person in people)
 
     async def group_handle(self, group_id: str) -> str:
-        """What people call the group by; empty where it is none of ours, or switched off."""
+        """The group's handle; empty where it is none of ours, or switched off."""
         handles = (await self._groups.get(None)).handles
         return next((handle for handle, known in handles.items() if known == group_id), "")
 
@@ -124,7 +123,7 @@ class Directory:
         return (await self._groups.get(None)).members.get(group_id, frozenset())
 
     async def is_shared_outside(self, channel_id: str) -> bool:
-        """Whether another company can read the channel, or soon can. One that the bot cannot see takes no post either."""
+        """True where another company can read the channel, or soon can; also for one that the bot cannot see."""
         return await self._shared.get(channel_id)
 
     async def members_of(self, audience: Audience) -> frozenset[str]:
@@ -202,7 +201,6 @@ class Directory:
             _unreadable("conversations.info")
         is_im = bool(channel.get("is_im"))
         return ChannelFacts(
-            channel_id=channel["id"],
             name=str(channel.get("name") or ""),
             is_member=is_im or bool(channel.get("is_member")),
             is_archived=bool(channel.get("is_archived")),
@@ -290,7 +288,7 @@ class Directory:
         return found
 
     async def _patiently(self, look_up: Callable[[K], Awaitable[V]], key: K) -> V:
-        """For the loader, which may have more to ask than Slack takes in a minute: waits as long as Slack says."""
+        """Look up for the loader, which may have more to ask than Slack takes in a minute: wait as long as Slack says."""
         for _ in range(ASKINGS):
             try:
                 return await look_up(key)

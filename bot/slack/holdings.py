@@ -77,10 +77,10 @@ def _asked_by(record: Record) -> list[Block]:
 def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bool = False) -> list[Block]:
     request = record.request
     lines = [f"*{request.label}* · {state.what(request)}", *first]
-    if request.used_by.strip():
-        lines.append(f"Used by: {inert(request.used_by, 80)}")
-    if reason and request.reason.strip():
-        lines.append(f"Reason: {inert(request.reason, 500)}")
+    if request.answers.used_by.strip():
+        lines.append(f"Used by: {inert(request.answers.used_by, 80)}")
+    if reason and request.answers.reason.strip():
+        lines.append(f"Reason: {inert(request.answers.reason, 500)}")
     lines += state.lines(record, card=bool(first))
     return [section("\n".join(lines)), *actions(f"buttons:{request.id}", offered)]
 

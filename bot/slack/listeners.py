@@ -1,4 +1,4 @@
-"""From a Slack payload to the operation it asks for. Nothing is decided here."""
+"""Listeners: from a Slack payload to the operation it asks for. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Listeners:
         body: Body,
         next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt gives it by this name
     ) -> BoltResponse | None:
-        """Before anything is asked of Slack for them: beyond the budget there is an answer, once, and nothing else."""
+        """Check the person's budget before anything is asked of Slack for them: beyond it there is one answer, once."""
         is_command = "command" in body
         if not (is_command or body.get("type") in PAID_FOR):
             await next()
@@ -236,7 +236,7 @@ class Listeners:
                 self._directory.forget_groups()
 
     async def _tell_of_group(self, event: Body) -> None:
-        """Who may edit user groups decides who approves, so each change of one that approves is seen."""
+        """Tell the audit of a changed group that approves: whoever may edit user groups decides who approves."""
         group = event["subteam_id"]
         try:
             handle = await self._directory.group_handle(group)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
 from bot.core.lifecycle import Loss
 from bot.core.limits import MAX_REASON, MAX_USED_BY, tidy
-from bot.core.model import Lifetime, Plan, Record, Request, RequestState, Rule
+from bot.core.model import Answers, Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
 from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input
 from bot.slack.wording import inert
@@ -33,6 +33,7 @@ ACTION_USED_BY = "used_by"
 ACTION_REASON = "reason"
 ACTION_LOSS = "loss"
 
+_ANSWERS = tuple(one.name for one in fields(Answers))  # each is a block and its action of that name
 NEVER_VALUE = "never"
 MAX_OPTIONS = 100
 MAX_TIDIED = 10_000  # a text far beyond what any field takes will be refused as it is
@@ -64,8 +65,7 @@ class Filled:
     api: str | None = None
     plan: str | None = None
     lifetime_value: str | None = None
-    used_by: str = ""
-    reason: str = ""
+    answers: Answers = field(default_factory=Answers)
 
     @classmethod
     def like(cls, request: Request, request_id: str) -> Filled:
@@ -75,8 +75,7 @@ class Filled:
             api=request.rule.name,
             plan=request.plan.name,
             lifetime_value=lifetime_value(request.lifetime),
-            used_by=request.used_by,
-            reason=request.reason,
+            answers=request.answers,
         )
 
 
@@ -115,7 +114,8 @@ def request_form(form: Form) -> Block:
     blocks = [_api_input(form.rules, chosen)]
     if chosen is not None:
         blocks += [_about(chosen), _plan_block(chosen, filled.plan), _lifetime_block(chosen, filled.lifetime_value)]
-        blocks += [_used_by_input(filled.used_by), _reason_input(filled.reason, required=chosen.reason_required)]
+        typed = filled.answers
+        blocks += [_used_by_input(typed.used_by), _reason_input(typed.reason, required=chosen.reason_required)]
         lines = [line for line in (form.decision, *_about_plans(chosen), *form.notes) if line]
         blocks += [context(lines)] if lines else []
     return modal(
@@ -141,7 +141,7 @@ def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
 
 
 def _about(rule: Rule) -> Block:
-    """Its id says which API the rest of the form was drawn for."""
+    """The description of the API. Its block_id says which API the rest of the form was drawn for."""
     lines = [inert(rule.description, 1000)] if rule.description else []
     if rule.docs and (link := _link(rule.docs, "Documentation")):
         lines.append(link)
@@ -215,7 +215,7 @@ def read_lifetime(value: str) -> Lifetime:
 
 
 def _plan_option(plan: Plan) -> Block:
-    """Of what the plan opens besides, as much as there is room for: `_about_plans` has all of it."""
+    """An option with the plan's limits and, as far as there is room, what it opens besides: `_about_plans` has all of it."""
     said = wording.begun(wording.plan_limits(plan))
     if plan.also_opens:
         further = wording.people([api.called for api in plan.also_opens])
@@ -258,15 +258,14 @@ def read_form(view: Mapping[str, Any]) -> Filled:
     if api is None:
         return Filled(number)
     if f"about:{api}" not in shown:
-        used_by, reason = (_written(values, name, name) if name in values else "" for name in ("used_by", "reason"))
-        raise NotDrawnYet(Filled(number, api, used_by=used_by, reason=reason))
+        typed = {name: _written(values, name, name) for name in _ANSWERS if name in values}
+        raise NotDrawnYet(Filled(number, api, answers=Answers(**typed)))
     return Filled(
         request_id=number,
         api=api,
         plan=_picked(values, f"plan:{api}", ACTION_PLAN) or _fixed_value(shown, "plan", api),
         lifetime_value=_picked(values, f"lifetime:{api}", ACTION_LIFETIME) or _fixed_value(shown, "lifetime", api),
-        used_by=_written(values, "used_by", ACTION_USED_BY),
-        reason=_written(values, "reason", ACTION_REASON),
+        answers=Answers(**{name: _written(values, name, name) for name in _ANSWERS}),
     )
 
 
@@ -363,12 +362,7 @@ def deny_form(record: Record) -> Block:
         f"Deny {request.label}",
         [
             section(said),
-            input_block(
-                "reason",
-                "Reason",
-                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
-                hint="The requester is told, with your name.",
-            ),
+            _why_input("The requester is told, with your name."),
         ],
         submit="Deny",
         callback=CALLBACK_DENY,
@@ -377,26 +371,26 @@ def deny_form(record: Record) -> Block:
 
 
 def revoke_form(record: Record) -> Block:
-    """For somebody other than the holder, who is told who ended it and why."""
+    """A form for somebody other than the holder, who is told who ended it and why."""
     request = record.request
     said = f"The token of {wording.person(request.requester)} for {wording.asked_for(request)} stops working at once."
     return modal(
         f"Revoke {request.label}?",
         [
             section(f"{said} This cannot be undone."),
-            *([section(f"*Used by:* {inert(request.used_by, 80)}")] if request.used_by.strip() else []),
-            input_block(
-                "reason",
-                "Reason",
-                text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True},
-                hint="The holder is told, with your name.",
-            ),
+            *([section(f"*Used by:* {inert(request.answers.used_by, 80)}")] if request.answers.used_by.strip() else []),
+            _why_input("The holder is told, with your name."),
         ],
         submit="Revoke",
         close="Keep It",
         callback=CALLBACK_REVOKE,
         metadata={"request_id": request.id},
     )
+
+
+def _why_input(hint: str) -> Block:
+    element = text_input(ACTION_REASON, "", MAX_REASON, lines=True) | {"focus_on_load": True}
+    return input_block("reason", "Reason", element, hint=hint)
 
 
 def read_reason(view: Mapping[str, Any]) -> tuple[str, str]:

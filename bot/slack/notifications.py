@@ -74,11 +74,10 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
             )
         case Topic.ENDING:
             until = wording.date(grant.until) if grant and grant.until else "tomorrow"
-            used_by = (
-                f" What uses it ({inert(request.used_by, 80)}) stops working then." if request.used_by.strip() else ""
-            )
+            used_by = inert(request.answers.used_by, 80)
+            stops = f" What uses it ({used_by}) stops working then." if used_by else ""
             said = said_with(
-                f"Your access to {api} ({label}) was granted until {until}.{used_by} If you need it for longer, ask again now: "
+                f"Your access to {api} ({label}) was granted until {until}.{stops} If you need it for longer, ask again now: "
                 "the token you have works until its own end."
             )
             return with_buttons(said, [buttons.ask_again(request)])
@@ -96,7 +95,7 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
 
 
 def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:
-    """Under the card: for those who have not decided, or who should know."""
+    """A message under the card, for those who have not decided or who should know."""
     request = record.request
     subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
     if topic is Topic.LEAKED:
@@ -113,7 +112,7 @@ def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> B
 
 
 def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
-    """For those who run the bot; `why` is the sentence behind the error, which may be Tyk's or Slack's own."""
+    """A message to those who run the bot; `why` is the sentence behind the error, which may be Tyk's or Slack's own."""
     subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
     if topic is Topic.RESUMED:
         return said_with(f"{subject} goes on again.")
@@ -128,7 +127,7 @@ def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
 
 
 def outage(outage: Outage, over_at: datetime | None) -> Body:
-    """For those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
+    """A message to those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
     about = f"{_place(outage.place)}{outage.cause.sentence}"
     if over_at is not None:
         return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {about}")
@@ -142,7 +141,7 @@ def _place(place: str) -> str:
 
 
 def _waiting(outage: Outage) -> str:
-    """How many wait, told as it is when it is told."""
+    """The number of requests that wait now, in words."""
     many = {0: "No request waits for it", 1: "1 request waits for it"}
     more = "or more " if outage.waiting >= MANY else ""
     waits = many.get(outage.waiting, f"{outage.waiting:,} {more}requests wait for it")

@@ -1,4 +1,4 @@
-"""Where the bot speaks: nothing about a request goes into a channel that another company can read, whenever it became so."""
+"""Privacy of channels: nothing about a request goes into one that another company can read, whenever it became so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHARED = "shared_outside"
 
 
 class Privacy:
-    """Asked before each post and each edit."""
+    """A check before each post and each edit."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory

@@ -220,8 +220,7 @@ class Requesting:
             api=api,
             plan=filled.plan,
             lifetime=_lifetime(filled, rule),
-            used_by=filled.used_by,
-            reason=filled.reason,
+            answers=filled.answers,
         )
         plan = rule.plan(filled.plan) if rule is not None and filled.plan else None
         if rule is not None and plan is not None:

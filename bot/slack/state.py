@@ -26,7 +26,7 @@ def headline(request: Request) -> str:
 
 def typed(request: Request) -> list[tuple[str, str]]:
     """The requester's own words, by the name of their field."""
-    named = (("Used by", request.used_by), ("Reason", request.reason))
+    named = (("Used by", request.answers.used_by), ("Reason", request.answers.reason))
     return [(name, text) for name, text in named if text.strip()]
 
 
@@ -98,7 +98,7 @@ def _so_far(record: Record) -> list[str]:
 
 
 def _void(record: Record) -> str:
-    """Whose approval no longer counts, and why."""
+    """A sentence for each approval that no longer counts, and why."""
     void = [(wording.person(one.reviewer), one.void) for one in record.reviews if one.void]
     return " ".join(f"{who}'s no longer counts: {why}." for who, why in void)
 

@@ -21,7 +21,7 @@ TRIES = 3
 
 
 class UnhurriedDirectory(Directory):
-    """Its memory is its own: nobody who waits for an answer waits for a look-up that is in no hurry."""
+    """A directory with a memory of its own: nobody who waits for an answer waits for a look-up that is in no hurry."""
 
     def __init__(
         self, client: AsyncWebClient, workspace: Workspace, *, clock: Callable[[], float], uses_groups: bool

@@ -32,13 +32,13 @@ _OBJECTS_OR_NULL = ("channel", "container", "message", "user")
 
 @dataclass(frozen=True)
 class Signature:
-    """What a request claims in its headers: when it was signed, and with what result."""
+    """The signature that a request claims in its headers: when it was signed, and with what result."""
 
     timestamp: str
     value: str
 
     def is_of(self, body: bytes, secret: str) -> bool:
-        """Whether who sent these bytes knows the secret; takes as long for a near miss as for any other."""
+        """True where the sender of these bytes knows the secret; takes as long for a near miss as for any other."""
         signed = b"v0:%b:%b" % (self.timestamp.encode(), body)
         right = "v0=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
         return self.value.isascii() and hmac.compare_digest(right.encode(), self.value.encode())
@@ -95,7 +95,7 @@ def _understood(body: bytes, kind: str) -> AsyncBoltRequest:
 
 
 def _has_the_shape(body: Mapping[str, Any]) -> bool:
-    """Whether what Bolt and the listeners look into without a further question is what it has to be."""
+    """True where everything that Bolt and the listeners use unchecked has the type it must have."""
     actions = body.get("actions", [{}])
     objects = [body[name] for name in _OBJECTS if name in body]
     objects += [body[name] for name in _OBJECTS_OR_NULL if body.get(name) is not None]

@@ -186,7 +186,7 @@ def plan_limits(plan: Plan) -> str:
 
 
 def _set_by(terms: PolicyTerms, own: Limits) -> str:
-    """What a policy leaves to the key is the key's own."""
+    """The limits of a key under this policy: its own where the policy sets none."""
     if terms.each_api:
         return "limits of its own for each API"
     rate, per = (own.rate, own.per) if terms.rate is None else (terms.rate, terms.per or 1)

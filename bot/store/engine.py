@@ -55,7 +55,7 @@ def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR) -
 
 
 def _sqlite(url: URL, connections: int) -> Engine:
-    """In memory there is one connection, which whoever opens it may use from any thread, one at a time."""
+    """An engine on SQLite. In memory it has one connection, which any thread may use, one at a time."""
     in_memory = _file(url) is None
     pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"pool_size": connections, "max_overflow": 0}
     arguments = {"timeout": WAITS_FOR, "check_same_thread": False}
@@ -167,7 +167,7 @@ def check_ready(engine: Engine) -> None:
 
 @contextmanager
 def told_in_a_sentence() -> Iterator[None]:
-    """Whatever goes wrong with the database meanwhile is a DatabaseError."""
+    """Turn whatever goes wrong with the database meanwhile into a DatabaseError."""
     try:
         yield
     except DBAPIError as error:
@@ -205,7 +205,7 @@ def lock_path(url: str) -> Path | None:
 
 
 def has_worker(url: str) -> bool | None:
-    """Whether a bot runs on this SQLite file; None where that cannot be told from here."""
+    """True where a bot runs on this SQLite file; None where that cannot be told from here."""
     path = lock_path(url)
     try:
         handle = None if path is None else path.open("rb")

@@ -1,4 +1,4 @@
-"""What commands ask for: who holds what, streamed, with the filter in SQL and a few statements for many rows; all of one
+"""Reads for commands: who holds what, streamed, with the filter in SQL and a few statements for many rows; all of one
 request; and the names that the database has met."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLACE = "place"
 
 @dataclass(frozen=True)
 class Filter:
-    """What a report is about; None is no limit. `living`: only what has not ended, here and at Tyk."""
+    """The limits of a report; None is no limit. `living`: only what has not ended, here and at Tyk."""
 
     since: datetime | None = None
     api: str | None = None
@@ -246,7 +246,7 @@ def people(tx: Transaction) -> dict[str, str]:
 
 
 def has_met(tx: Transaction, user_id: str) -> bool:
-    """Whether somebody of this id asked, decided or is named in the audit."""
+    """True where somebody of this id asked, decided or is named in the audit."""
     requests, reviews, audit = tables.requests, tables.reviews, tables.audit
     looks = (
         exists().where(requests.c.user_id == user_id),

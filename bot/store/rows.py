@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from bot.core.model import (
+    Answers,
     Effect,
     EffectKind,
     EffectState,
@@ -74,9 +76,10 @@ def _rule(stored: str) -> Rule:
 
 @lru_cache(maxsize=1000)
 def _stored(rule: Rule) -> str:
-    return _RULE.dump_json(rule).decode()
+    return _RULE.dump_json(rule, exclude={"out_of_force"}).decode()  # nothing is asked for under such a one
 
 
+_ANSWERS = tuple(one.name for one in fields(Answers))
 _FIXED = ("id", "number", "rule", "opens", "created_at")
 
 
@@ -100,8 +103,7 @@ def _request_row(request: Request) -> dict[str, Any]:
         "plan": request.plan.name,
         "opens": _opens(request.plan),
         "lifetime": None if request.lifetime is None else int(request.lifetime.total_seconds()),
-        "used_by": request.used_by,
-        "reason": request.reason,
+        **vars(request.answers),
         "state": request.state.value,
         "created_at": request.created_at,
         "lapses_at": request.lapses_at,
@@ -133,8 +135,7 @@ def request_of(row: Row[Any]) -> Request:
         digest=row.digest,
         plan=plan,
         lifetime=_lifetime(row.lifetime),
-        used_by=row.used_by,
-        reason=row.reason,
+        answers=Answers(**{name: getattr(row, name) for name in _ANSWERS}),
         state=RequestState(row.state),
         created_at=row.created_at,
         lapses_at=row.lapses_at,

@@ -28,7 +28,7 @@ class Seal:
             raise SealLost("no key in SEAL_KEYS opens this token") from None
 
     def is_newest(self, sealed: bytes) -> bool:
-        """It is sealed with the newest key, so that no other is needed for it."""
+        """True where it is sealed with the newest key, so that no other is needed for it."""
         try:
             self._newest.decrypt(sealed)
         except InvalidToken:

@@ -97,7 +97,7 @@ def promising(*, sqlite: bool) -> Any:
 
 @cache
 def dropping() -> Update:
-    """Whatever of these `kinds` about this `subject` is parked, or open and in nobody's hands."""
+    """Drop the effects of these `kinds` about this `subject` that are parked, or open and in nobody's hands."""
     table = tables.effects
     free = or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now", type_=table.c.lease_until.type))
     return (

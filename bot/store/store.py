@@ -65,11 +65,11 @@ class Keeper(Protocol):
         ...
 
     def give_back(self, taken: Sequence[Any]) -> None:
-        """Nothing of it was stored after all."""
+        """Give back what was taken: nothing of it was stored after all."""
         ...
 
     def begin(self, taken: Sequence[Any]) -> None:
-        """It is stored: keep it."""
+        """Begin what was taken: it is stored."""
         ...
 
 
@@ -161,7 +161,7 @@ class Store:
 
     @contextmanager
     def _only_writer(self) -> Iterator[None]:
-        """On SQLite; on PostgreSQL the rows that are written to are locked. Raises BusyError."""
+        """Be the only writer, on SQLite; on PostgreSQL the rows that are written to are locked. Raises BusyError."""
         if not self.is_sqlite:
             yield
             return

@@ -252,7 +252,7 @@ class Transaction:
         return record
 
     def _write(self, record: Record) -> Record:
-        """Only what differs from what was read."""
+        """Write what differs from what was read, and nothing else."""
         request_id, before = record.request.id, self._loaded.get(record.request.id)
         if before is not None and before == record:
             return record
@@ -391,7 +391,7 @@ class Transaction:
         return parked
 
     def void_leases(self) -> None:
-        """For the one worker of a SQLite file that has just got the lock: nobody else can be at work."""
+        """Void all leases, for the one worker of a SQLite file that has just got the lock: nobody else can be at work."""
         table = tables.effects
         self.connection.execute(
             update(table)
@@ -563,7 +563,7 @@ def _revision() -> int:
 
 
 def _latest_first(promise: Promise) -> float:
-    """Of two promises of the same, the one that is due sooner comes last, and so counts."""
+    """A key to sort by, with which the sooner due of two promises of the same comes last, and so counts."""
     return -promise.due_at.timestamp()
 
 

@@ -1,4 +1,4 @@
-"""What fails and what is parked, as the store has it, and the outages that people were told of or are to be."""
+"""Failing and parked promises, as the store has them, and the outages that people were told of or are to be."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def why_stuck(tx: Transaction, request_id: str) -> str:
 
 
 def counted(tx: Transaction) -> tuple[Trouble, ...]:
-    """What fails and what is parked, each counted to a thousand, by an index alone."""
+    """The failing and the parked promises, each kind and error counted to a thousand, by an index alone."""
     table, found = tables.effects, list[Any]()
     columns = (table.c.state, table.c.kind, table.c.last_error, table.c.first_failed_at)
     for condition in (and_(table.c.state == tables.OPEN, _FAILS), table.c.state == tables.PARKED):
@@ -115,7 +115,7 @@ def begin(tx: Transaction, cause: str, since: datetime) -> bool:
 
 
 def end(tx: Transaction, cause: str) -> bool:
-    """It is over; False where somebody has noted that."""
+    """Note that the outage is over. Returns False where somebody has noted that already."""
     table = tables.outages
     ended = update(table).where(table.c.cause == cause, table.c.over_at.is_(None)).values(over_at=tx.now)
     return _tell(tx, cause, changed=tx.connection.execute(ended).rowcount)
@@ -128,12 +128,12 @@ def _tell(tx: Transaction, cause: str, *, changed: int) -> bool:
 
 
 def promise(tx: Transaction, cause: str) -> None:
-    """What is to be said of it is said."""
+    """Promise to tell the help channel of this outage."""
     tx.promise(Promise(EffectKind.TELL_OUTAGE, cause, tx.now))
 
 
 def said(tx: Transaction, cause: str, *, said: bool = True) -> None:
-    """Whether the help channel has heard that it stands."""
+    """Note that the help channel has heard of this outage, or with `said=False` that it has not."""
     tx.connection.execute(update(tables.outages).where(tables.outages.c.cause == cause).values(said=said))
     tx.wrote = True
 

@@ -17,11 +17,10 @@ from bot.tyk.policies import TykPolicy, by_either_name, policy_complaints
 
 @dataclass(frozen=True)
 class Difference:
-    """`trail` leads from the API's entry to the setting that should change. `prevents`: no key is made while it stands."""
+    """A difference in words. `trail` leads from the API's entry to the setting that should change."""
 
     trail: tuple[str, ...]
     text: str
-    prevents: bool = False
 
 
 def differences(
@@ -37,7 +36,7 @@ def _differences(
     rule: Rule, found: ApiDefinition | None, policies: Mapping[str, TykPolicy] | None
 ) -> Iterator[Difference]:
     if (reason := definitions.unfit(rule.api.api_id, found)) is not None:
-        yield Difference(("api_id",), f"{reason.text} No key will be made for it.", prevents=True)
+        yield Difference(("api_id",), f"{reason.text} No key will be made for it.")
     if found is not None:
         yield from _of_the_definition(rule, found)
     if policies is not None:
@@ -113,7 +112,7 @@ def _bare(path: str) -> str:
 def _of_the_policies(rule: Rule, plan: Plan, policies: Mapping[str, TykPolicy]) -> Iterator[Difference]:
     listed = frozenset({rule.api.api_id, *(other.api_id for other in plan.also_opens)})
     for said in policy_complaints(plan, listed, policies):
-        yield Difference(("plans", plan.name), f"{said} No key will be made for this plan.", prevents=True)
+        yield Difference(("plans", plan.name), f"{said} No key will be made for this plan.")
     for name in plan.tyk_policies:
         policy = policies.get(name)
         if policy is None or policy.key_expires_in <= 0:

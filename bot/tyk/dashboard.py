@@ -72,11 +72,11 @@ class DashboardError(Exception):
 
 
 class OutcomeUnknown(DashboardError):
-    """It may have been done: the answer was lost, late, empty or unreadable."""
+    """A call that may have been done: its answer was lost, late, empty or unreadable."""
 
 
 class Unreachable(DashboardError):
-    """It was not done: no connection was made."""
+    """A call that was not done: no connection was made."""
 
 
 class Unavailable(DashboardError):

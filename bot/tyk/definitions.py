@@ -48,7 +48,7 @@ class PathKind(StrEnum):
 
 @dataclass(frozen=True)
 class TokenPlaces:
-    """Where the Gateway looks for an auth token: the names of header, query parameter and cookie, None where it does not.
+    """The places where the Gateway looks for an auth token: names of header, query parameter and cookie, None where it does not.
 
     `by_certificate`: the caller's certificate stands for the key, and a token is not looked at (dynamic mTLS).
     """
@@ -61,7 +61,7 @@ class TokenPlaces:
 
 @dataclass(frozen=True)
 class SessionLifetime:
-    """How long Tyk keeps a key of this API after it was last written; where the key's own expiry is respected, at least
+    """The time for which Tyk keeps a key of this API after it was last written; where the key's own expiry is respected, at least
     until that."""
 
     span: timedelta
@@ -118,12 +118,12 @@ class ApiDefinition:
 
 
 def takes_token(definition: ApiDefinition) -> bool:
-    """Whether a key that we make can open it."""
+    """True where a key that we make can open it."""
     return why_not(definition) is None
 
 
 def why_not(definition: ApiDefinition) -> str | None:
-    """Why no key of ours can open it, as a sentence; None where one can."""
+    """The reason that no key of ours can open it, as a sentence; None where one can."""
     schemes, token = definition.schemes, definition.token
     if Scheme.KEYLESS in schemes:
         others = schemes - {Scheme.KEYLESS}
@@ -140,7 +140,7 @@ def why_not(definition: ApiDefinition) -> str | None:
 
 
 def why_not_in_header(definition: ApiDefinition) -> str | None:
-    """Why no key of ours can be sent in a header, as a sentence; None where one can."""
+    """The reason that no key of ours can be sent in a header, as a sentence; None where one can."""
     token = definition.token
     if (reason := why_not(definition)) is not None or token.header is not None:
         return reason
@@ -149,7 +149,7 @@ def why_not_in_header(definition: ApiDefinition) -> str | None:
 
 
 def asked_besides(definition: ApiDefinition) -> tuple[str, ...]:
-    """What callers must show beside the token."""
+    """The further credentials that callers must show beside the token."""
     if definition.one_is_enough:
         return ()
     return tuple(sorted(definition.schemes - {Scheme.AUTH_TOKEN}))
@@ -171,14 +171,14 @@ def by_either_id(definitions: Iterable[ApiDefinition]) -> dict[str, ApiDefinitio
 
 @dataclass(frozen=True)
 class Unfit:
-    """Why no key is made for an API: a short stable code, and a sentence for who can mend it."""
+    """The reason that no key is made for an API: a short stable code, and a sentence for who can mend it."""
 
     code: str
     text: str
 
 
 def unfit(asked: str, found: ApiDefinition | None) -> Unfit | None:
-    """Why the id that the configuration names is not one to make a key for; None where it is."""
+    """The reason that the id in the configuration is not one to make a key for; None where it is."""
     if found is None:
         return Unfit("tyk_api_unknown", f"Tyk has no API {asked}.")
     if found.api_id != asked:

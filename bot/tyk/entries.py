@@ -46,7 +46,7 @@ def entries(apis: Iterable[ApiDefinition], policies: Iterable[TykPolicy] = ()) -
 
 
 def _reason(api: ApiDefinition) -> str | None:
-    """Why no entry is printed for the API, as a sentence."""
+    """The reason that no entry is printed for the API, as a sentence; None where one is."""
     if not api.active:
         return "It is not active."
     if (reason := why_not_in_header(api)) is not None:
@@ -59,7 +59,7 @@ def _reason(api: ApiDefinition) -> str | None:
 
 
 def _refused(api: ApiDefinition) -> str | None:
-    """What `check` would not take of the entry, whose form is its own."""
+    """The reason for which `check` would not take the entry, or None."""
     try:
         ApiSection.model_validate(_entry(api) | {"requesters": ["everyone"]})
     except ValidationError as error:

@@ -64,7 +64,7 @@ class Keys:
         return Issued(created.token, created.key_hash or fingerprint(created.token), expires_at)
 
     async def _check_terms(self, record: Record) -> None:
-        """Of the first key only: what a person holds follows its policy, and another token for it is no other right."""
+        """Compare the policies' terms with those shown, for the first key: another token for what is held is no other right."""
         shown = record.request.plan.terms
         if not shown or len(record.keys) > 1:
             return
@@ -74,7 +74,7 @@ class Keys:
             raise Refusal(said, code="policy_changed")
 
     async def terms(self, plan: Plan) -> tuple[PolicyTerms, ...]:
-        """What the plan's Tyk policies set now; nothing for a plan without any."""
+        """The terms that the plan's Tyk policies set now; none for a plan without any."""
         if not plan.tyk_policies:
             return ()
         async with told_by_meaning():

@@ -20,7 +20,7 @@ _LONGEST = 1e10  # seconds: three hundred years
 
 @dataclass(frozen=True)
 class PolicyLimits:
-    """What a policy sets for its keys: None leaves it to the key. Below 1, a rate or a quota is none."""
+    """The limits that a policy sets for its keys: None leaves one to the key. Below 1, a rate or a quota is none."""
 
     rate: float | None = None
     per: float | None = None
@@ -47,7 +47,7 @@ class TykPolicy:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it can be called by, each name once."""
+        """The names that it goes by, each once."""
         return tuple(dict.fromkeys(name for name in (self.id, self.internal_id) if name))
 
 
@@ -75,7 +75,7 @@ def by_either_name(policies: Iterable[TykPolicy]) -> dict[str, TykPolicy]:
 
 
 def policy_complaints(plan: Plan, listed: frozenset[str], policies: Mapping[str, TykPolicy]) -> list[str]:
-    """Why a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
+    """The reasons that a plan's Tyk policies would not do, a sentence each: Tyk itself skips an unknown one in silence."""
     known = by_either_name(policies.values())
     complaints = []
     for name in plan.tyk_policies:
@@ -91,7 +91,7 @@ def policy_complaints(plan: Plan, listed: frozenset[str], policies: Mapping[str,
 
 
 def terms_of(plan: Plan, policies: Mapping[str, TykPolicy]) -> tuple[PolicyTerms, ...]:
-    """What the plan's policies set, in the plan's order; nothing where Tyk does not know them all."""
+    """The terms of the plan's policies, in the plan's order; none where Tyk does not know them all."""
     known = by_either_name(policies.values())
     if not known.keys() >= set(plan.tyk_policies):
         return ()

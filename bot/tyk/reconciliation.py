@@ -28,7 +28,7 @@ class Held:
 
     @property
     def should_live(self) -> bool:
-        """Its grant stands, and its final end was set."""
+        """True where its grant stands and its final end was set."""
         return self.record.lives and self.key.state is KeyState.LIVE
 
 
@@ -101,7 +101,7 @@ def _strangers(listed: Sequence[ListedKey], ours: Sequence[Held], now: datetime)
 
 
 def _mark(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What we wrote into the key; None where it is somebody else's."""
+    """The mark that we wrote into the key; None where it is somebody else's."""
     told = session.get("meta_data")
     return told if isinstance(told, Mapping) and told.get("issued_by") == MARK else None
 

@@ -94,7 +94,7 @@ def _other_rights(record: Record, held: Mapping[str, Any]) -> str | None:
 
 
 def _other_limits(record: Record, held: Mapping[str, Any]) -> str | None:
-    """Of a plan with Tyk policies it is they that limit, and whether they still do as was shown is asked of them.
+    """The difference in limits, None where there is none. A plan's Tyk policies limit by themselves: they are compared elsewhere.
 
     A Gateway of 5.12 or later leaves out what is zero; an older Dashboard may write a whole number as a float.
     """
@@ -134,5 +134,5 @@ def _alias(record: Record, alias: Alias) -> str:
     if alias is not Alias.NUMBER:
         parts.append(request.requester_name)
     if alias is Alias.SERVICE:
-        parts.append(request.used_by)
+        parts.append(request.answers.used_by)
     return " · ".join(part for part in parts if part)

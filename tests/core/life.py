@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from bot.core import facts, lifecycle
 from bot.core.lifecycle import Asked, Loss
 from bot.core.model import (
+    Answers,
     ApiRef,
     Audience,
     AuditEvent,
@@ -81,7 +82,7 @@ LATER = Ids("later")
 
 
 def asked(rule: Rule = PAYMENTS, lifetime: timedelta | None = 7 * DAY, ids: Ids | None = None) -> Transition:
-    form = Asked(RequestId("r"), rule.plans[0], lifetime, "", "because")
+    form = Asked(RequestId("r"), rule.plans[0], lifetime, Answers(reason="because"))
     return lifecycle.submit(form, ALICE, rule, "digest", 1001, NOW, ids or Ids())
 
 
@@ -118,7 +119,7 @@ class Life:
         self.audit: list[AuditLine] = []
         self.calls: list[tuple[EffectKind, MessageKind]] = []
         self.new_id = Ids()
-        form = Asked(RequestId("r"), rule.plans[0], lifetime, used_by, "because")
+        form = Asked(RequestId("r"), rule.plans[0], lifetime, Answers(used_by, "because"))
         submitted = lifecycle.submit(form, ALICE, self.rule, "digest", 1001, NOW, self.new_id)
         self.record = submitted.record
         self.keep(submitted)

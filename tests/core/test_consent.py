@@ -8,7 +8,19 @@ import pytest
 
 from bot.core import rules
 from bot.core.lifecycle import Asked, review, submit
-from bot.core.model import ApiRef, Audience, Limits, Plan, Record, Refusal, RequestId, RequestState, Rule, Verdict
+from bot.core.model import (
+    Answers,
+    ApiRef,
+    Audience,
+    Limits,
+    Plan,
+    Record,
+    Refusal,
+    RequestId,
+    RequestState,
+    Rule,
+    Verdict,
+)
 from tests.core.life import ALICE, BOB, CAROL, DAY, MALLORY, NOW, PAYMENTS, Ids, person
 
 LEDGER = ApiRef("0f6d", "ledger", ("Default",), "Ledger")
@@ -20,7 +32,7 @@ ANN = person("ann", "S0DEVS", "S0OWNERS")
 
 
 def asked_for(plan: Plan, rule: Rule = RULE) -> Record:
-    form = Asked(RequestId("r"), plan, 7 * DAY, "", "because")
+    form = Asked(RequestId("r"), plan, 7 * DAY, Answers(reason="because"))
     return submit(form, ANN, rules.for_plan(rule, plan), "digest", 1, NOW, Ids()).record
 
 
@@ -36,6 +48,21 @@ def test_who_may_not_ask_for_the_further_api_is_not_offered_the_plan() -> None:
     assert hers == RULE
     assert rules.offered(replace(RULE, plans=(GOLD,)), ALICE) is None
     assert rules.offered(RULE, person("nobody")) is None
+
+
+def test_each_further_api_has_its_say() -> None:
+    """A plan opens two more APIs, and Ann may ask for one of them alone."""
+    both = replace(GOLD, requesters=(OWNERS, Audience(users=frozenset({"UCAROL"}))))
+    assert rules.offered(replace(RULE, plans=(both,)), ANN) is None
+
+
+def test_who_may_approve_is_asked_of_the_plans_rule_too() -> None:
+    """Payments is granted at once by now, and Ledger is not: whom the rule in force names decides about what opens both."""
+    in_force = replace(RULE, approvals=0, approvers=Audience(users=frozenset({"UBOB"})))
+    record = asked_for(GOLD)
+    assert rules.reviewing_by(record, in_force, BOB) == "UBOB"
+    with pytest.raises(Refusal, match="not among those who may decide"):
+        rules.reviewing_by(record, in_force, CAROL)
 
 
 def test_the_further_apis_number_of_approvals_counts() -> None:

@@ -11,13 +11,16 @@ from bot.core.lifecycle import Loss
 from bot.core.model import (
     Audience,
     AuditEvent,
+    Effect,
     EffectKind,
+    EffectState,
     GrantState,
     KeyState,
     Lifetime,
     MessageKind,
     Person,
     Refusal,
+    RequestId,
     Topic,
 )
 from bot.core.timing import LEFT_BEHIND, UNREVIEWED
@@ -160,6 +163,15 @@ def test_a_grant_is_active_once_its_key_is_confirmed() -> None:
     assert life.open[EffectKind.REMIND, "r"] == NOW + 6 * DAY
 
 
+def test_an_end_that_has_come_matters_no_more() -> None:
+    """What is promised for the end and before it is dropped once the grant is over."""
+    living, over = held().record, ended().record
+    for kind in (EffectKind.END_GRANT, EffectKind.REMIND):
+        effect = Effect(1, kind, "r", RequestId("r"), NOW, EffectState.OPEN, 1, 0)
+        assert lifecycle.matters(living, effect)
+        assert not lifecycle.matters(over, effect)
+
+
 # --- a holder who leaves -----------------------------------------------------------------------------------------------
 
 
@@ -224,6 +236,18 @@ def test_who_comes_back_keeps_what_they_hold() -> None:
     life.passes(2 * DAY)
     assert life.topics(MessageKind.NOTICE) == [Topic.ENDING]
     assert (life.grant.state, life.grant.end_reason) == (GrantState.ENDED, "")
+
+
+def test_who_comes_back_late_hears_of_the_end_all_the_same() -> None:
+    """The reminder fell due while Alice was away, and was told to nobody: it is told when she is back."""
+    life = held(used_by="checkout")
+    life.sees(GONE)
+    life.passes(6 * DAY + HOUR)
+    assert (EffectKind.REMIND, "r") not in life.open
+    life.sees(facts.Returned())
+    assert (EffectKind.REMIND, "r") in life.open
+    life.works()
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDING]
 
 
 def test_who_never_left_does_not_return() -> None:
@@ -312,6 +336,25 @@ def test_without_a_yes_it_ends_and_the_holder_hears_on_the_way() -> None:
     assert life.record.keys[0].state is KeyState.DEAD
 
 
+def test_each_review_tells_of_its_own_end() -> None:
+    """Bob keeps it on the last day; at the next review Alice hears again a day before the end."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(EVERY + 13 * DAY)
+    life.renews()
+    life.passes(EVERY + 13 * DAY)
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING] * 4
+    assert not life.ended()
+
+
+def test_a_rule_that_lost_its_review_keeps_the_grants_own() -> None:
+    """The file names no `review_every` any more: what was granted with one is asked about as often as before."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(EVERY)
+    life.rule = replace(life.rule, review_every=None)
+    life.renews()
+    assert life.grant.review_at == life.now + EVERY
+
+
 def test_a_bot_that_was_off_asks_before_it_ends_anything() -> None:
     """It was off for half a year: the fourteen days begin when the approvers are asked."""
     life = held(REVIEWED, None, "checkout")
@@ -343,6 +386,16 @@ def test_a_case_follows_the_keys_it_names() -> None:
     life.works(but=frozenset({EffectKind.SHOW_MESSAGE}))
     assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.LIVE]
     assert (EffectKind.SHOW_MESSAGE, question.id) in life.open
+
+
+def test_a_case_that_is_over_is_not_posted() -> None:
+    """Slack was away while the approvers were to be asked, and Bob revoked meanwhile."""
+    life = held(REVIEWED, None)
+    life.now += EVERY
+    life.settle()
+    life.keep(lifecycle.revoke(life.record, BOB.identity, "not needed", life.now, life.new_id))
+    life.works()
+    assert not life.of(MessageKind.QUESTION).is_posted
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from bot.core.model import (
     EffectKind,
     EffectState,
     GrantState,
+    KeyId,
     KeyState,
     MessageKind,
     Person,
@@ -128,6 +129,32 @@ def test_a_key_confirmed_too_late_is_revoked() -> None:
     assert kinds(late) == {EffectKind.REVOKE_KEY}
 
 
+def test_an_answer_about_a_key_that_the_record_does_not_have_changes_nothing() -> None:
+    """Whatever comes back, it is about no key of this grant, which neither begins nor ends with it."""
+    life, other = issuing(), KeyId("other")
+    before = life.record
+    for fact in (
+        facts.KeyIssued(other, "hash", b"sealed", NOW),
+        facts.KeyConfirmed(other, None),
+        facts.KeyMissing(other),
+        facts.KeyVerified(other),
+        facts.KeyWrong(other, "wrong expiry"),
+        facts.TokenShown(other),
+        facts.TokenHidden(other, keep_sealed=True),
+        facts.KeyDead(other),
+    ):
+        life.sees(fact)
+    assert life.record == before
+
+
+def test_a_revoked_request_announces_no_token() -> None:
+    """Bob revokes before the announcement is posted: there is nothing to announce."""
+    life = issuing()
+    life.keep(lifecycle.revoke(life.record, BOB.identity, "mistake", life.now, life.new_id))
+    life.works()
+    assert not life.of(MessageKind.TOKEN).is_posted
+
+
 # --- on show, saved, hidden -------------------------------------------------------------------------------------------
 
 
@@ -177,7 +204,8 @@ def test_a_hidden_token_is_forgotten_unless_it_names_the_key(keep_sealed: bool) 
     key = life.record.keys[0]
     life.sees(facts.TokenHidden(key.id, keep_sealed=keep_sealed))
     assert (life.record.keys[0].sealed is not None) is keep_sealed
-    life.sees(facts.KeyDead(key.id))
+    for _ in range(2):
+        life.sees(facts.KeyDead(key.id))
     assert life.record.keys[0].sealed is None
     assert [line.details for line in life.events(AuditEvent.KEY_DELETED)] == [{"key_hash": key.key_hash}]
 
@@ -300,6 +328,41 @@ def test_a_token_that_could_not_be_shown_in_time() -> None:
     assert life.record.keys[1].shown_at is not None
 
 
+def test_a_late_answer_about_the_old_token_spares_the_new_one() -> None:
+    """It went unseen as far as anybody knew, and was shown after all: the one that is on its way goes on."""
+    life = issuing()
+    first = life.record.keys[0]
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    life.tries((EffectKind.DELIVER_TOKEN, first.id))
+    life.now += DAY
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    life.replaces(Loss.LOST)
+    life.sees(facts.TokenShown(first.id))
+    life.works()
+    assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.LIVE]
+    assert life.record.keys[1].shown_at is not None
+
+
+def test_a_dead_key_is_not_missed() -> None:
+    """Its token was never shown and opens nothing: that its message went tells nobody to replace it."""
+    life = issuing()
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    key = life.record.keys[0]
+    life.sees(facts.KeyDead(key.id))
+    life.sees(facts.TokenHidden(key.id, keep_sealed=False))
+    assert life.topics(MessageKind.NOTICE) == []
+
+
+def test_who_may_not_ask_any_more_reads_that_it_is_about_them() -> None:
+    """The same sentence stands in the audit about the requester; here it is Alice who reads it."""
+    life = held()
+    with pytest.raises(Refusal) as caught:
+        life.replaces(Loss.LOST, person("alice"))
+    assert caught.value.text.startswith(
+        "You are no longer among those who may ask for Payments. So there is no new token."
+    )
+
+
 @pytest.mark.parametrize(
     ("life", "who", "loss", "code"),
     [
@@ -367,6 +430,18 @@ def test_the_new_key_is_checked_like_the_first() -> None:
     life.works()
     assert life.ended()
     assert {key.state for key in life.record.keys} == {KeyState.DEAD}
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDED]
+
+
+def test_a_wrong_key_that_is_being_replaced_goes_alone() -> None:
+    """The old key turns out to be not what was granted while the new one is made: it dies at once, and the grant goes on."""
+    life = held()
+    life.replaces(Loss.LOST)
+    life.sees(facts.KeyWrong(life.record.keys[0].id, "wrong expiry"))
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.LIVE]
+    assert not life.ended()
+    assert life.topics(MessageKind.NOTICE) == []
 
 
 def test_a_token_message_that_is_gone_is_posted_anew_for_its_own_key() -> None:

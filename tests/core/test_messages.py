@@ -10,7 +10,7 @@ import pytest
 from bot.core import facts, lifecycle, messages
 from bot.core.lifecycle import Loss
 from bot.core.messages import STATUS_SETTLES_IN
-from bot.core.model import AuditEvent, EffectKind, MessageKind, Topic, Verdict
+from bot.core.model import AuditEvent, EffectKind, Message, MessageId, MessageKind, Topic, Verdict
 from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, NOW, PAYMENTS, REVIEWED, SECOND, Life, held, issuing, on_show
 
 AT_ONCE = replace(PAYMENTS, approvals=0)
@@ -47,6 +47,33 @@ def test_what_moved_during_the_post_is_shown() -> None:
     assert life.of(CARD).shown_version == life.record.request.version
 
 
+def test_a_card_that_is_posted_after_a_yes_shows_it() -> None:
+    """The answer to the first post was lost, and Bob said yes on what stands there: the second has no count until its edit."""
+    life = Life()
+    life.keep(lifecycle.repaint(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.says(BOB)
+    (card,) = [one for one in life.record.messages if one.kind is CARD]
+    life.sees(facts.MessagePosted(card.id, "C0APPROVE", "9.10", life.record.request.version))
+    life.works()
+    cards = [one for one in life.record.messages if one.kind is CARD]
+    assert [one.ts for one in cards] == ["9.9", "9.10"]
+    assert {one.shown_version for one in cards} == {life.record.request.version}
+
+
+def test_a_status_that_is_posted_while_something_is_under_way_shows_it() -> None:
+    """A review, a new token, a fault that a person has to mend: a post says none of them."""
+    asked_about, replaced = held(REVIEWED, None), on_show(AT_ONCE)
+    asked_about.passes(EVERY)
+    replaced.replaces(Loss.LOST)
+    stuck = on_show(AT_ONCE)
+    stuck.sees(facts.Stuck(EffectKind.VERIFY_KEY, 7, "bug"))
+    for life in (asked_about, replaced, stuck):
+        messages_before = tuple(one for one in life.record.messages if one.kind is not STATUS)
+        life.record = replace(life.record, messages=(*messages_before, Message(MessageId("late"), STATUS, "UALICE")))
+        life.sees(facts.MessagePosted(MessageId("late"), "D0ALICE", "9.9", life.record.request.version))
+        assert life.open[SHOW, "late"] == life.now
+
+
 def test_a_post_of_an_unknown_version_is_shown() -> None:
     """Who does not say what was posted has it shown."""
     life = Life()
@@ -63,12 +90,25 @@ def test_a_question_gets_its_buttons_by_an_edit() -> None:
 
 
 def test_a_message_is_posted_once() -> None:
-    """A second answer about the same post changes nothing."""
+    """The same answer again changes nothing; one of another message is of a copy, which follows the record as well."""
     life = Life()
     life.works()
     card = life.of(CARD)
+    life.sees(facts.MessagePosted(card.id, card.channel or "", card.ts or ""))
+    assert [one for one in life.record.messages if one.kind is CARD] == [card]
     life.sees(facts.MessagePosted(card.id, "C2", "2.2"))
-    assert life.of(CARD) == card
+    _, copy = [one for one in life.record.messages if one.kind is CARD]
+    assert (copy.channel, copy.ts, life.open[SHOW, copy.id]) == ("C2", "2.2", life.now)
+
+
+def test_what_stands_in_slack_is_not_posted_again() -> None:
+    """A promise that was opened anew after its post finds the message there, and matters no more."""
+    life = Life()
+    status = life.of(STATUS)
+    assert messages.post_matters(life.record, status)
+    life.works()
+    assert not messages.post_matters(life.record, life.of(STATUS))
+    assert not messages.post_matters(life.record, None)
 
 
 # --- the status -------------------------------------------------------------------------------------------------------
@@ -183,6 +223,18 @@ def test_a_replacement_shows_in_the_status_alone() -> None:
     life.works(but=frozenset({EffectKind.ISSUE_KEY}))
     life.works()
     assert (life.edits(CARD), life.edits(STATUS)) == (card, status + 2)
+
+
+def test_the_card_says_that_it_is_asked_about_and_when_it_ends_without_a_yes() -> None:
+    """It is edited when the review begins, and again when its end moves because the holder has left."""
+    life = held(REVIEWED, None)
+    life.passes(EVERY - SECOND)
+    before = life.edits(CARD)
+    life.passes(SECOND)
+    assert life.edits(CARD) == before + 1
+    life.sees(facts.Left("Their Slack account is deactivated."))
+    life.works()
+    assert life.edits(CARD) == before + 2
 
 
 def test_the_end_shows_in_both() -> None:
@@ -329,6 +381,15 @@ def test_who_waits_for_it_hears_that_it_is_late_or_stuck(kind: EffectKind) -> No
     life.sees(facts.Stuck(kind, 7, "bug"))
     assert life.topics(MessageKind.NOTICE) == ([Topic.DELAYED_BY_SLACK, Topic.STUCK] if awaited else [])
     assert [line.details for line in life.events(AuditEvent.DELAYED)] == [{"effect": kind.value, "error": "down"}]
+
+
+def test_who_has_a_copy_of_the_card_can_be_asked() -> None:
+    """The answer to the post was lost, and Bob clicked what stands there: Alice does not hear that nobody could be asked."""
+    life = Life()
+    card = life.of(CARD)
+    life.keep(lifecycle.repaint(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.sees(facts.Delayed(POST, "connection_lost", card.id))
+    assert life.topics(MessageKind.NOTICE) == []
 
 
 def test_a_card_that_nobody_can_decide_on_is_not_posted() -> None:

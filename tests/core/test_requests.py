@@ -9,16 +9,20 @@ import pytest
 
 from bot.core import facts, lifecycle, timing
 from bot.core.model import (
+    Answers,
     Approver,
     Audience,
     AuditEvent,
+    Effect,
     EffectKind,
+    EffectState,
     Identity,
     Lifetime,
     MessageKind,
     Plan,
     Record,
     Refusal,
+    RequestId,
     RequestState,
     Rule,
     Topic,
@@ -211,6 +215,21 @@ def test_a_no_after_a_yes_needs_no_other_way() -> None:
     assert [review.verdict for review in denied.reviews] == [Verdict.NO]
 
 
+@pytest.mark.parametrize(("lifetime", "seconds"), [(7 * DAY, 604800), (None, None)])
+def test_what_was_asked_for_is_written_down(lifetime: Lifetime, seconds: int | None) -> None:
+    """All that Alice sent is in the audit, as plain values."""
+    life = Life(lifetime=lifetime, used_by="checkout")
+    (line,) = life.audit
+    assert (line.event, line.actor) == (AuditEvent.ASKED, ALICE.identity)
+    assert line.details == {
+        "person": "UALICE",
+        "plan": "standard",
+        "lifetime": seconds,
+        "used_by": "checkout",
+        "reason": "because",
+    }
+
+
 def test_a_decision_is_written_down() -> None:
     """Who decided, by which rule, and until when: the audit has it in the order in which it happened."""
     life = Life()
@@ -257,14 +276,14 @@ def test_a_form_that_the_rule_does_not_offer(plan: str | None, lifetime: Lifetim
     limits = PAYMENTS.plans[0].limits
     rule = replace(PAYMENTS, plans=(Plan("small", limits), Plan("large", limits)), lifetimes=(DAY,))
     with pytest.raises(Refusal) as caught:
-        lifecycle.check_form(rule, plan, lifetime, reason)
+        lifecycle.check_form(rule, plan, lifetime, Answers(reason=reason))
     assert caught.value.field == field
-    assert lifecycle.check_form(rule, "large", DAY, "because").name == "large"
+    assert lifecycle.check_form(rule, "large", DAY, Answers(reason="because")).name == "large"
 
 
 def test_a_single_plan_need_not_be_picked() -> None:
     """The form does not show it, so the submission does not name it."""
-    assert lifecycle.check_form(PAYMENTS, None, 7 * DAY, "because") is PAYMENTS.plans[0]
+    assert lifecycle.check_form(PAYMENTS, None, 7 * DAY, Answers(reason="because")) is PAYMENTS.plans[0]
 
 
 # --- withdrawn or lapsed -----------------------------------------------------------------------------------------------
@@ -279,6 +298,13 @@ def test_only_the_requester_withdraws() -> None:
     assert withdrawn.request.state is RequestState.WITHDRAWN
     with pytest.raises(Refusal, match="was withdrawn"):
         lifecycle.withdraw(withdrawn, ALICE.identity, NOW, Ids())
+
+
+def test_a_lapse_matters_while_the_request_waits() -> None:
+    """What is promised for its end is dropped once it was decided."""
+    lapse = Effect(1, EffectKind.LAPSE_REQUEST, "r", RequestId("r"), NOW, EffectState.OPEN, 1, 0)
+    assert lifecycle.matters(asked().record, lapse)
+    assert not lifecycle.matters(approved(), lapse)
 
 
 def test_nobody_decides_and_it_lapses() -> None:
@@ -298,7 +324,7 @@ def test_what_a_leaver_asked_for_ends_at_once() -> None:
     life = Life()
     life.sees(GONE)
     assert life.record.request.state is RequestState.WITHDRAWN
-    assert life.record.request.decided_by is None
+    assert (life.record.request.decided_by, life.record.request.decision_reason) == (None, GONE.why)
     assert [line.event for line in life.audit[-2:]] == [AuditEvent.LEFT, AuditEvent.WITHDRAWN]
     assert life.events(AuditEvent.LEFT)[0].details == {"person": "UALICE", "why": GONE.why}
     assert life.open.keys().isdisjoint({(EffectKind.LAPSE_REQUEST, "r"), (EffectKind.REMIND, "r")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -32,15 +33,6 @@ def test_the_nearest_way_of_belonging_counts(audience: Audience, by: str | None)
     """By name first, then by a group, a channel, and as one of everybody."""
     eve = replace(person("eve", "S1", "S2"), channels=frozenset({"C1"}))
     assert rules.counted_by(audience, eve) == by
-
-
-def test_what_somebody_may_ask_for_is_in_the_order_of_its_titles() -> None:
-    """Alice sees what her group may ask for, whatever the order and the case of the file."""
-    ledger = replace(PAYMENTS, name="l", title="ledger")
-    closed = replace(PAYMENTS, name="c", title="Closed", requesters=DAVE_ALONE)
-    all_rules = {rule.name: rule for rule in (PAYMENTS, closed, ledger)}
-    assert [rule.title for rule in rules.askable(all_rules, ALICE)] == ["ledger", "Payments"]
-    assert rules.askable(all_rules, BOB) == ()
 
 
 def test_the_channels_that_rules_name() -> None:
@@ -113,6 +105,7 @@ def test_a_rule_that_needs_nobody_bars_nobody(
     ("in_force", "code"),
     [
         (None, "rule_gone"),
+        (replace(PAYMENTS, out_of_force=True), "out_of_force"),
         (replace(PAYMENTS, api=ApiRef("other", "payments", ("Default",))), "rule_changed"),
         (replace(PAYMENTS, plans=(Plan("standard", PAYMENTS.plans[0].limits, ("policy",)),)), "plan_changed"),
         (replace(PAYMENTS, plans=()), "plan_changed"),
@@ -124,6 +117,26 @@ def test_what_is_no_longer_on_offer_is_not_granted(in_force: Rule | None, code: 
     with pytest.raises(Refusal) as caught:
         _stricter(PAYMENTS, in_force)
     assert caught.value.code == code
+
+
+def test_what_is_out_of_force_is_not_gone() -> None:
+    """Who would decide or get a new token reads what is wrong and who mends it; nobody can ask, and what was approved counts."""
+    out = replace(PAYMENTS, out_of_force=True, approvers=Audience())
+    for text in (
+        _refused(lambda: rules.reviewing_by(asked().record, out, BOB)),
+        _refused(lambda: rules.check_still_allowed(approved(), out, ALICE)),
+    ):
+        assert text.startswith("Payments is out of force: too few of those whom the configuration names")
+        assert "until its owners have mended that" in text
+    assert (rules.may_ask(out, ALICE), rules.offered(out, ALICE)) == (False, None)
+    record = say(asked().record, BOB).record
+    assert rules.recounted(record, out, (Approver(BOB),)) == record.reviews
+
+
+def _refused(ask: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as caught:
+        ask()
+    return caught.value.text
 
 
 # --- whose approval counts --------------------------------------------------------------------------------------------
@@ -172,6 +185,12 @@ def test_of_whom_nothing_was_looked_up_what_was_found_last_stands() -> None:
     """Bob's yes and his standing are two answers: without the second nothing changes."""
     record = say(asked().record, BOB).record
     assert rules.recounted(record, PAYMENTS, (Approver(CAROL, DEACTIVATED),)) == record.reviews
+
+
+def test_a_no_stands_whoever_said_it() -> None:
+    """Bob denied it and left: only what was approved is looked at again."""
+    denied = say(asked().record, BOB, Verdict.NO).record
+    assert rules.recounted(denied, PAYMENTS, (Approver(BOB, DEACTIVATED),)) == denied.reviews
 
 
 # --- who is who -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from bot.core import timing
 from bot.core.model import (
+    Answers,
     EffectKind,
     Grant,
     GrantState,
@@ -28,7 +29,7 @@ ENDLESS = replace(ACTIVE, until=None, review_at=NOW + 90 * DAY)
 
 def granted(grant: Grant, used_by: str = "") -> Record:
     request = asked().record.request
-    return Record(replace(request, used_by=used_by, state=request.state.APPROVED), grant=grant)
+    return Record(replace(request, answers=Answers(used_by), state=request.state.APPROVED), grant=grant)
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar
@@ -17,17 +18,14 @@ from sqlalchemy import Connection, Engine, text
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Loss
 from bot.core.model import (
-    ApiRef,
+    Answers,
     Audience,
     AuditEvent,
     EffectState,
     KeyState,
-    Limits,
     MessageKind,
-    Plan,
     Record,
     RequestId,
-    Rule,
     Rulebook,
     Topic,
     Verdict,
@@ -38,6 +36,7 @@ from bot.operations import Operations, Submission
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from bot.worker import Worker
+from tests.core.life import PAYMENTS
 from tests.crash.outside import Died, Fates, Slack, Tyk, person
 
 AUDIT = "C0AUDIT"
@@ -45,24 +44,11 @@ BEGINNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LIFETIME = timedelta(days=7)
 SEAL_KEY = new_key()
 REQUEST = RequestId("request-1")
-RULE = Rule(
-    name="payments",
-    api=ApiRef("5f1c0b5c6ad84c3c8d0b5f0d7d6e9a11", "payments", ("Default",)),
-    title="Payments",
-    description="",
-    docs=None,
-    listen_path="/payments/",
-    auth_header="Authorization",
-    gateway_url="http://127.0.0.1",
+RULE = replace(
+    PAYMENTS,
     requesters=Audience(everyone=True),
-    approvals=2,
     approvers=Audience(groups=frozenset({"S0LEADS"})),
-    approvals_channel="C0APPROVE",
-    plans=(Plan("standard", Limits(100, 1, -1, 60)),),
     lifetimes=(LIFETIME,),
-    reason_required=True,
-    lapses_after=timedelta(days=7),
-    hide_token_after=timedelta(days=1),
     max_active=1000,
 )
 RULEBOOK = Rulebook("digest", {RULE.name: RULE})
@@ -221,7 +207,7 @@ class Story:
         self.start()
 
     async def _ask(self) -> None:
-        form = Submission(REQUEST, RULE.name, "standard", LIFETIME, "checkout", "because")
+        form = Submission(REQUEST, RULE.name, "standard", LIFETIME, Answers("checkout", "because"))
         await self.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"}))
 
     async def _approve(self, user_id: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, func, literal, select, update
 
 from bot.core.model import (
+    Answers,
     AuditEvent,
     EffectKind,
     EffectState,
@@ -77,7 +78,7 @@ async def test_a_hundred_double_clicks(story: Story) -> None:
 
 async def test_a_modal_sent_a_hundred_times(story: Story) -> None:
     """The request's id was minted when the form opened: every sending is answered with the same number."""
-    form = Submission(REQUEST, RULE.name, "standard", LIFETIME, "checkout", "because")
+    form = Submission(REQUEST, RULE.name, "standard", LIFETIME, Answers("checkout", "because"))
     records = await asyncio.gather(
         *(story.operations.submit(form, PEOPLE["ALICE"], frozenset({"BOB", "CAROL"})) for _ in range(CROWD))
     )

@@ -37,7 +37,6 @@ APPROVALS, AUDIT, HELP, ALICE = "C0APPROVALS", "C0AUDIT", "C0HELP", "U0ALICE"
 SAFE = "Your request is safe and I'm still trying. No need to ask again."
 UNASKED = f"The approvers could not be asked so far. {SAFE}"
 NO_TYK = f"This is taking longer than usual because Tyk isn't answering. {SAFE}"
-NO_SLACK = f"This is taking longer than usual because Slack isn't taking my messages. {SAFE}"
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from bot.local.tyk import LocalTyk
+from tests.tyk import test_dashboard as dashboard
 
 NOW = 1_795_382_537.0
 DAY = 86_400
@@ -33,21 +34,8 @@ class World:
     http: httpx.AsyncClient
 
     def session(self, **changed: Any) -> dict[str, Any]:
-        """The complete object, opening `billing`."""
-        rights = {"billing": {"api_id": "billing", "api_name": "Billing", "versions": ["Default"]}}
-        return {
-            "allowance": 1000,
-            "rate": 1000,
-            "per": 1,
-            "expires": -1,
-            "quota_max": -1,
-            "quota_renews": 1449051461,
-            "quota_remaining": -1,
-            "quota_renewal_rate": 60,
-            "access_rights": rights,
-            "meta_data": {},
-            **changed,
-        }
+        """The complete object, opening `billing`, with nothing of ours in it."""
+        return dashboard.session(**{"meta_data": {}, **changed})
 
     async def call(self, method: str, path: str, session: Any = None, **headers: str) -> httpx.Response:
         sent = {"authorization": self.tyk.credential, **headers}

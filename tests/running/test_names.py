@@ -13,7 +13,6 @@ from tests.story import asked, card, denies, is_told, opens_form, options
 from tests.world import World, living
 
 LEADS = '["@payments-leads"]'
-Prepare = Callable[[LocalSlack, LocalTyk], None]
 
 
 def doubts(log: Log) -> list[str]:

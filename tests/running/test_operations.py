@@ -10,7 +10,7 @@ import pytest
 
 from bot.core import lifecycle
 from bot.core.in_force import InForce
-from bot.core.model import Identity, RequestId, RequestState, Rulebook, Verdict
+from bot.core.model import Answers, Identity, RequestId, RequestState, Rulebook, Verdict
 from bot.core.requests import Asked
 from bot.operations import Operations
 from bot.slack.listeners import _ids_of
@@ -30,7 +30,7 @@ def operations(tmp_path: Path) -> Iterator[Operations]:
     store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
     migrate(store.engine)
     with store.transaction() as tx:
-        asked = Asked(REQUEST, PAYMENTS.plans[0], 7 * DAY, "", "because")
+        asked = Asked(REQUEST, PAYMENTS.plans[0], 7 * DAY, Answers(reason="because"))
         tx.apply(lifecycle.submit(asked, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("asked")))
     yield Operations(store, InForce(Rulebook("digest", {PAYMENTS.name: PAYMENTS})), Ids("later"))
     store.engine.dispose()

@@ -21,6 +21,7 @@ from bot import app
 from bot.core import facts, lifecycle
 from bot.core.lifecycle import Asked
 from bot.core.model import (
+    Answers,
     Audience,
     EffectKind,
     Identity,
@@ -135,7 +136,7 @@ class Shelf:
         rule = replace(PAYMENTS, name=api, approvals=1, approvers=Audience(users=frozenset({"UBOB"})))
         with self.store.transaction() as tx:
             number = tx.next_number()
-            form = Asked(RequestId(f"{api}-{number}"), rule.plans[0], 7 * DAY, "", "because")
+            form = Asked(RequestId(f"{api}-{number}"), rule.plans[0], 7 * DAY, Answers(reason="because"))
             return tx.apply(lifecycle.submit(form, who, rule, "digest", number, tx.now, self.ids))
 
     async def holds(self, who: Person, api: str = "payments") -> Record:

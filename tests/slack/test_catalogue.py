@@ -54,6 +54,13 @@ def test_everybody_sees_their_own_in_the_order_of_reading() -> None:
     assert [one.name for one in catalogue.offered(person("S0DEVS"))] == ["a", "z", "b"]
 
 
+def test_what_is_out_of_force_is_not_offered() -> None:
+    """Nobody is left to decide about it: it is neither listed nor found."""
+    catalogue = Catalogue(book(rule(name="a", title="Ledger"), rule(name="b", title="Lost", out_of_force=True)))
+    assert [one.name for one in catalogue.offered(person())] == ["a"]
+    assert catalogue.search(person(), "l", 10) == catalogue.offered(person())
+
+
 def test_ten_thousand_are_sorted_once() -> None:
     """Who asks next, of the same kind or of another, costs no title to be looked at."""
     catalogue = Catalogue(book(*many(10_000)))
@@ -99,4 +106,9 @@ def test_it_offers_what_the_rules_allow(drawn: list[tuple[str, Audience]]) -> No
     """The same as asking each rule."""
     rulebook = book(*(rule(name=f"{n}", title=title, requesters=who) for n, (title, who) in enumerate(drawn)))
     for somebody in (person(), person("S0DEVS")):
-        assert Catalogue(rulebook).offered(somebody) == rules.askable(rulebook.rules, somebody)
+        allowed = [rule for rule in rulebook.rules.values() if rules.may_ask(rule, somebody)]
+        assert Catalogue(rulebook).offered(somebody) == tuple(sorted(allowed, key=_in_order_of_reading))
+
+
+def _in_order_of_reading(rule: Rule) -> tuple[str, str]:
+    return rule.title.casefold(), rule.name

@@ -598,38 +598,28 @@ async def test_the_loader_waits_as_long_as_slack_says(slack: People, directory: 
         (
             {"id": "C1", "name": "cards", "is_member": True},
             ChannelFacts(
-                "C1", "cards", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=True
+                "cards", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=True
             ),
         ),
         (
             {"id": "C1", "name": "old", "is_archived": True},
-            ChannelFacts(
-                "C1", "old", is_member=False, is_archived=True, is_shared_outside=False, is_im=False, is_open=True
-            ),
+            ChannelFacts("old", is_member=False, is_archived=True, is_shared_outside=False, is_im=False, is_open=True),
         ),
         (
             {"id": "C1", "name": "out", "is_member": True, "is_ext_shared": True},
-            ChannelFacts(
-                "C1", "out", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True
-            ),
+            ChannelFacts("out", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True),
         ),
         (
             {"id": "C1", "name": "soon", "is_member": True, "is_pending_ext_shared": True},
-            ChannelFacts(
-                "C1", "soon", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True
-            ),
+            ChannelFacts("soon", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True),
         ),
         (
             {"id": "C1", "name": "own", "is_member": True, "is_private": True},
-            ChannelFacts(
-                "C1", "own", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=False
-            ),
+            ChannelFacts("own", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=False),
         ),
         (
             {"id": "D1", "is_im": True},
-            ChannelFacts(
-                "D1", "", is_member=True, is_archived=False, is_shared_outside=False, is_im=True, is_open=False
-            ),
+            ChannelFacts("", is_member=True, is_archived=False, is_shared_outside=False, is_im=True, is_open=False),
         ),
     ],
 )

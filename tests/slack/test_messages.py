@@ -13,6 +13,7 @@ from hypothesis import example, given
 from bot.core import facts, lifecycle, timing
 from bot.core.messages import UNASKED
 from bot.core.model import (
+    Answers,
     Audience,
     AuditLine,
     GrantState,
@@ -132,7 +133,7 @@ class Story:
         self.now = NOW
         self.audit: list[AuditLine] = []
         self._ids = (f"id{n}" for n in itertools.count())
-        form = lifecycle.Asked(asked().request.id, STANDARD, self.rule.lifetimes[0], used_by, reason)
+        form = lifecycle.Asked(asked().request.id, STANDARD, self.rule.lifetimes[0], Answers(used_by, reason))
         submitted = lifecycle.submit(form, person(ANN), self.rule, "0123456789abcdef0123", 1042, NOW, self.new_id)
         self.record = self.keep(submitted)
 

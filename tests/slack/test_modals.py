@@ -17,6 +17,7 @@ from slack_sdk.models.views import View
 
 from bot.core.lifecycle import Loss
 from bot.core.model import (
+    Answers,
     ApiRef,
     Audience,
     Grant,
@@ -102,8 +103,7 @@ def asked(**changes: Any) -> Record:
         digest="0123456789abcdef0123",
         plan=STANDARD,
         lifetime=timedelta(days=7),
-        used_by="nightly",
-        reason="the nightly run",
+        answers=Answers("nightly", "the nightly run"),
         state=RequestState.PENDING,
         created_at=NOW,
         lapses_at=NOW + 7 * DAY,
@@ -277,7 +277,7 @@ def test_every_view_keeps_the_limits() -> None:
         modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
         modals.deny_form(asked(number=10**12)),
         modals.revoke_form(asked(number=10**12)),
-        modals.revoke_form(asked(used_by="")),
+        modals.revoke_form(asked(answers=Answers())),
         modals.replace_form(asked(number=10**12), "form1"),
         modals.notice("Already decided, and by somebody with a long name", "It was denied."),
     ):
@@ -289,12 +289,12 @@ def test_every_view_keeps_the_limits() -> None:
 def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, typed: str) -> None:
     """No text brings a mention, a link or a broken view."""
     one = rule(title=title, description=description, docs=f"https://x|{typed}")
-    check_view(modals.request_form(form(one, used_by=typed, reason=typed)))
-    check_view(modals.accepted(asked(rule=one, reason=typed), decision=""))
+    check_view(modals.request_form(form(one, answers=Answers(typed, typed))))
+    check_view(modals.accepted(asked(rule=one, answers=Answers(reason=typed)), decision=""))
     check_view(modals.deny_form(asked(rule=one)))
-    check_view(modals.revoke_form(asked(rule=one, used_by=typed)))
+    check_view(modals.revoke_form(asked(rule=one, answers=Answers(typed))))
     check_view(modals.replace_form(asked(rule=one), "form1"))
-    check_view(modals.request_form(again(asked(rule=one, used_by=typed, reason=typed).request, one)))
+    check_view(modals.request_form(again(asked(rule=one, answers=Answers(typed, typed)).request, one)))
     said, blocks = modals.help_text(
         (one,), (asked(rule=one),), command="/key", help_channel="C0HELP", not_understood=typed
     )
@@ -366,7 +366,7 @@ def test_submit_says_what_will_come_of_it() -> None:
 def test_a_form_comes_back_as_it_was_filled() -> None:
     """Every answer, trimmed."""
     view = fill(modals.request_form(form(rule())), plan="gold", lifetime="never", used_by=None, reason="  nightly ")
-    assert modals.read_form(view) == modals.Filled("req1", "payments", "gold", "never", "", "nightly")
+    assert modals.read_form(view) == modals.Filled("req1", "payments", "gold", "never", Answers(reason="nightly"))
 
 
 def test_what_could_not_be_chosen_comes_back_as_it_was_shown() -> None:
@@ -382,7 +382,7 @@ def test_a_form_that_was_drawn_for_another_api_gives_back_what_was_typed() -> No
     view = fill(modals.request_form(form(*rules, api="payments")), api="other", used_by="nightly", reason="the run")
     with pytest.raises(modals.NotDrawnYet) as raised:
         modals.read_form(view)
-    assert raised.value.filled == modals.Filled("req1", "other", used_by="nightly", reason="the run")
+    assert raised.value.filled == modals.Filled("req1", "other", answers=Answers("nightly", "the run"))
     with pytest.raises(modals.NotDrawnYet) as raised:
         modals.read_form(fill(modals.request_form(form(*rules)), api="payments"))
     assert raised.value.filled == modals.Filled("req1", "payments")
@@ -475,7 +475,7 @@ def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
     assert "The holder is told, with your name." in block(view, "reason")["hint"]["text"]
     assert modals.read_reason(fill(view, reason=" on GitHub ")) == ("req1", "on GitHub")
     assert modals.read_reason(fill(view)) == ("req1", "")
-    unused = modals.revoke_form(asked(used_by="  "))
+    unused = modals.revoke_form(asked(answers=Answers("  ")))
     assert "Used by" not in json.dumps(unused)
 
 
@@ -513,7 +513,7 @@ def test_asking_again_fills_in_what_was_asked() -> None:
     before = asked(plan=GOLD, lifetime=DAY).request
     view = check_view(modals.request_form(again(before, rule(), rule(name="other"))))
     assert modals.read_form(fill(view)) == modals.Filled(
-        "req1", "payments", "gold", "86400", "nightly", "the nightly run"
+        "req1", "payments", "gold", "86400", Answers("nightly", "the nightly run")
     )
     endless = again(asked(lifetime=None).request, rule())
     assert modals.read_form(fill(modals.request_form(endless))).lifetime_value == "never"

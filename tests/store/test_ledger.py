@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from bot.core import facts, lifecycle
 from bot.core.lifecycle import Asked
-from bot.core.model import Audience, AuditEvent, EffectKind, Record, RequestId, Verdict
+from bot.core.model import Answers, Audience, AuditEvent, EffectKind, Record, RequestId, Verdict
 from bot.store import ledger, statements
 from bot.store.engine import migrate, open_engine
 from bot.store.ledger import Filter
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def asks(tx: Transaction, who: str = "alice") -> Record:
     number = tx.next_number()
-    form = Asked(RequestId(f"request-{number}"), RULE.plans[0], 7 * DAY, "", "because")
+    form = Asked(RequestId(f"request-{number}"), RULE.plans[0], 7 * DAY, Answers(reason="because"))
     return tx.apply(lifecycle.submit(form, person(who), RULE, "digest", number, tx.now, NEW_ID))
 
 

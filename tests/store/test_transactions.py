@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from bot.core import lifecycle
-from bot.core.model import EffectKind, EffectState, Promise, RequestId, Transition
+from bot.core.model import Answers, EffectKind, EffectState, Promise, RequestId, Transition
 from bot.core.requests import Asked
 from bot.core.urgency import Urgency
 from bot.store import engine as engines
@@ -43,7 +43,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 def asks(tx: Transaction, request_id: str = "request-1") -> None:
     """Alice asks for Payments."""
-    asked = Asked(RequestId(request_id), PAYMENTS.plans[0], 7 * DAY, "", "because")
+    asked = Asked(RequestId(request_id), PAYMENTS.plans[0], 7 * DAY, Answers(reason="because"))
     tx.apply(lifecycle.submit(asked, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids(request_id)))
 
 
@@ -134,7 +134,7 @@ async def test_a_record_is_read_again_only_where_it_changed(store: Store) -> Non
     assert len(seen) == 1
     other = Store(store.engine)
     assert record is not None
-    changed = replace(record, request=replace(record.request, reason="another"))
+    changed = replace(record, request=replace(record.request, answers=Answers(reason="another")))
 
     def change(tx: Transaction) -> None:
         tx.record("request-1")
@@ -145,7 +145,7 @@ async def test_a_record_is_read_again_only_where_it_changed(store: Store) -> Non
         again = await store.write(lambda tx: tx.record("request-1"))
     assert len(seen) == 5
     assert again is not None
-    assert again.request.reason == "another"
+    assert again.request.answers.reason == "another"
 
 
 @contextmanager
@@ -281,7 +281,7 @@ async def test_somebody_who_moved_is_found_by_their_user_id(store: Store) -> Non
 
     def work(tx: Transaction) -> None:
         asks(tx)
-        form = Asked(RequestId("request-2"), PAYMENTS.plans[0], 7 * DAY, "", "because")
+        form = Asked(RequestId("request-2"), PAYMENTS.plans[0], 7 * DAY, Answers(reason="because"))
         tx.apply(lifecycle.submit(form, moved, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("request-2")))
 
     def found(tx: Transaction) -> list[list[str]]:

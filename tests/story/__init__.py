@@ -58,6 +58,14 @@ async def picks_api(person: Person, api: str) -> View:
     return await person.sees_view(lambda view: has_block(view, f"about:{api}"))
 
 
+async def fills_in(person: Person) -> None:
+    """The form for Payments, filled in and not sent yet."""
+    await opens_form(person)
+    await picks_api(person, "payments")
+    await person.picks("plan", "standard")
+    await person.types("reason", REASON)
+
+
 async def card(world: World, who: str = "bob", *, containing: str = "R-1001") -> Message:
     """The card in the approvers' channel, with its buttons."""
     return await world.person(who).sees(

@@ -26,6 +26,9 @@ from tests.story import (
     heard,
     of_event,
     opens,
+    opens_form,
+    options,
+    picks_api,
     reads,
     replaces,
     status,
@@ -58,7 +61,7 @@ async def _half_approved(world: World, who: str) -> Message:
     return await becomes(world.person(who), shown, f"1 of 2 approvals: <@{world.person(who).id}>.")
 
 
-def _changes(world: World, api: str, **terms: Audience) -> None:
+def _changes(world: World, api: str, **terms: Audience | bool) -> None:
     """Another rule is in force from now on."""
     in_force = world.running.worker.ports.in_force
     rules = in_force.current.rules
@@ -149,6 +152,25 @@ async def test_a_copy_of_a_card_says_what_came_of_it_once_it_is_clicked(tmp_path
         assert world.slack.app_errors == []
 
 
+async def test_a_card_that_comes_after_a_yes_has_its_count(tmp_path: Path) -> None:
+    """The answer to the first post was lost, and Bob said yes to what stood there before the card came a second time."""
+
+    def lose(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.faults.next("chat.postMessage", lose_answer=True, when=lambda args: args["channel"] == "C0APPROVALS")
+        slack.faults.next("chat.postMessage", error="fatal_error", when=lambda args: args["channel"] == "C0APPROVALS")
+
+    async with living(tmp_path, prepare=lose) as world:
+        bob = world.person("bob")
+        first = await _waiting_card(world, api="ledger")
+        await bob.clicks("Approve", first)
+        await becomes(bob, first, "1 of 2 approvals: <@U0BOB>.")
+        await bob.sees(lambda _: len(bob.messages("approvals")) == 2, channel="approvals", timeout=WITHIN)
+        second = bob.messages("approvals")[-1]
+        assert second.ts != first.ts
+        await becomes(bob, second, "1 of 2 approvals: <@U0BOB>.")
+        assert world.slack.app_errors == []
+
+
 async def test_a_copy_of_a_status_says_what_came_of_it_once_it_is_clicked(tmp_path: Path) -> None:
     """Alice withdraws on the copy: neither of the two offers it any more."""
 
@@ -183,6 +205,30 @@ async def test_a_refused_click_on_a_copy_repaints_it_too(tmp_path: Path) -> None
         await carol.clicks("Approve", known)
         for shown in (copy, known):
             await becomes(carol, shown, "Approved by <@U0CAROL>")
+        assert world.slack.app_errors == []
+
+
+# --- what is out of force ---------------------------------------------------------------------------------------------
+
+
+async def test_an_entry_that_is_out_of_force_is_not_said_to_be_gone(tmp_path: Path) -> None:
+    """Its approvers' group was deleted: Bob reads that at his click, and Alice in the form that she had open."""
+    said = "Payments is out of force: too few of those whom the configuration names as its approvers are left."
+    async with living(tmp_path) as world:
+        alice, bob, shown = world.person("alice"), world.person("bob"), await _waiting_card(world)
+        await alice.closes()
+        await opens_form(alice)
+        await picks_api(alice, "payments")
+        _changes(world, "payments", out_of_force=True, approvers=Audience())
+        await bob.clicks("Approve", shown)
+        await _refused_with(bob, said)
+        await alice.picks("plan", "standard")
+        await alice.types("reason", REASON)
+        await alice.submits()
+        assert alice.errors["api"].startswith(said)
+        await alice.closes()
+        assert "payments" not in options(await opens_form(alice), "api")
+        assert [entry.event.value for entry in await world.trail() if entry.request_number == 1001] == ["asked"]
         assert world.slack.app_errors == []
 
 

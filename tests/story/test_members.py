@@ -15,6 +15,7 @@ from tests.story import (
     another_token,
     becomes,
     card,
+    fills_in,
     granted,
     heard,
     of_event,
@@ -228,10 +229,7 @@ async def test_where_slack_cannot_say_who_she_is_nothing_is_asked(tmp_path: Path
     """Her form stays as it is, says so, and can be sent again."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        await opens_form(alice)
-        await picks_api(alice, "payments")
-        await alice.picks("plan", "standard")
-        await alice.types("reason", REASON)
+        await fills_in(alice)
         await _slack_forgets(world, "alice")
         _slack_cannot_say(world, "alice")
         outcome = await alice.submits()

@@ -38,6 +38,20 @@ NO_LONGER = "no longer among those who may ask for Payments"
 ON_ITS_WAY = "A new token for R-1001 is on its way already."
 
 
+async def _found_to_have_leaked(world: World, old: str) -> str:
+    """Alice says that she lost her token and, while another is on its way, that it leaked: the other, once it is there."""
+    screen = (await status(world, "alice", "Replace Token")).snapshot()
+    world.tyk.faults.next("POST /api/keys", status=500, times=1000)
+    await replaces(world, "alice", "lost")
+    await replaces(world, "alice", "leaked", screen)
+    await dies(world, old)
+    world.tyk.faults.clear()
+    await world.pass_time(timedelta(minutes=5))
+    new = await another_token(world, "alice", old)
+    await world.told("sent", times=2)
+    return new
+
+
 def _ends(world: World) -> list[float]:
     """When each key that opens anything ends at Tyk."""
     return [float(key.session["expires"]) for key in world.tyk.usable_keys()]
@@ -197,15 +211,7 @@ async def test_a_form_about_a_leak_delivered_again_after_the_token_it_found_on_i
     """It made no key of its own, and is remembered all the same: the token that has come since goes on."""
     async with living(tmp_path) as world:
         alice, old = world.person("alice"), await granted(world)
-        screen = (await status(world, "alice", "Replace Token")).snapshot()
-        world.tyk.faults.next("POST /api/keys", status=500, times=1000)
-        await replaces(world, "alice", "lost")
-        await replaces(world, "alice", "leaked", screen)
-        await dies(world, old)
-        world.tyk.faults.clear()
-        await world.pass_time(timedelta(minutes=5))
-        new = await another_token(world, "alice", old)
-        await world.told("sent", times=2)
+        new = await _found_to_have_leaked(world, old)
         assert (await alice.sends_again()).response_action == "close"
         await world.running.worker.drain()
         assert lasting(world) == [new]
@@ -241,15 +247,7 @@ async def test_what_is_found_to_have_leaked_while_a_new_token_is_on_its_way(tmp_
     """Alice lost it, then learns that it leaked: the old one dies at once, and one new one comes, not two."""
     async with living(tmp_path) as world:
         alice, old = world.person("alice"), await granted(world)
-        screen = (await status(world, "alice", "Replace Token")).snapshot()
-        world.tyk.faults.next("POST /api/keys", status=500, times=1000)
-        await replaces(world, "alice", "lost")
-        await replaces(world, "alice", "leaked", screen)
-        await dies(world, old)
-        world.tyk.faults.clear()
-        await world.pass_time(timedelta(minutes=5))
-        new = await another_token(world, "alice", old)
-        await world.told("sent", times=2)
+        new = await _found_to_have_leaked(world, old)
         assert lasting(world) == [new]
         assert tokens(alice) == [new]
         assert world.slack.app_errors == []

@@ -22,6 +22,7 @@ from tests.story import (
     card,
     denies,
     everything,
+    fills_in,
     heard,
     of_event,
     opens_form,
@@ -387,10 +388,7 @@ async def test_a_form_sent_twice_is_one_request(tmp_path: Path) -> None:
     """Slack's retry or a second press is answered with what was stored the first time."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        await opens_form(alice)
-        await picks_api(alice, "payments")
-        await alice.picks("plan", "standard")
-        await alice.types("reason", REASON)
+        await fills_in(alice)
         first = asyncio.create_task(alice.submits())
         await asyncio.sleep(0)  # the first is on its way
         await alice.picks("lifetime", "86400")
@@ -409,10 +407,7 @@ async def test_a_form_whose_answer_was_lost_can_be_sent_again(tmp_path: Path) ->
     """The database was slow: she is told that it is not confirmed, sends it again, and has asked once."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        await opens_form(alice)
-        await picks_api(alice, "payments")
-        await alice.picks("plan", "standard")
-        await alice.types("reason", REASON)
+        await fills_in(alice)
         with world.running.store.transaction():  # somebody else is writing, for longer than Slack waits
             outcome = await alice.submits()
             assert outcome.ack_ms is not None

@@ -9,7 +9,7 @@ import pytest
 
 from bot.core import lifecycle
 from bot.core.lifecycle import Asked
-from bot.core.model import ApiRef, Limits, Plan, Record, RequestId, Rule
+from bot.core.model import Answers, ApiRef, Limits, Plan, Record, RequestId, Rule
 from bot.tyk import session
 from bot.tyk.session import Alias
 from tests.core.life import ALICE, PAYMENTS, Ids
@@ -35,7 +35,7 @@ def granted(plan: Plan | None = None, lifetime: timedelta | None = timedelta(day
     api = ApiRef(TUTORIAL_API, "test-api", ("Default",))
     plan = plan or Plan("standard", Limits(1000, 1, -1, 60))
     rule: Rule = replace(PAYMENTS, api=api, approvals=0, plans=(plan,), lifetimes=(lifetime,))
-    form = Asked(RequestId("r"), plan, lifetime, "checkout", "")
+    form = Asked(RequestId("r"), plan, lifetime, Answers("checkout"))
     return lifecycle.submit(form, ALICE, rule, "digest", 1042, NOW, Ids()).record
 
 

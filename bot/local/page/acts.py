@@ -1,4 +1,4 @@
-"""What the person in the browser does, done through the same Person that a test uses: the app cannot tell them apart."""
+"""Acts of the person in the browser, done through the same Person that a test uses: the app cannot tell them apart."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Acts:
         }
 
     async def do(self, act: str, who: str, told: Json) -> Json:
-        """What came of it. Raises NotPossible with a sentence, and MalformedError."""
+        """Do what was done in the browser. Returns what came of it. Raises NotPossible with a sentence, and MalformedError."""
         if act not in self._known:
             raise MalformedError(f"there is no act {act!r}")
         try:
@@ -104,7 +104,7 @@ class Acts:
         return {}
 
     async def _fill(self, person: Person, view: View | None, told: Json) -> None:
-        """What was typed and chosen in the browser since: `values` are block_id -> action_id -> value."""
+        """Fill in the view what was typed and chosen in the browser since: `values` are block_id -> action_id -> value."""
         if view is None or view.type != "modal":
             return
         for slot in element_slots(view.blocks):
@@ -136,7 +136,7 @@ class Acts:
 
 
 def plain_value(view: View, slot: Slot) -> Any:
-    """What is chosen or typed so far: options by their values, the empty as None or []."""
+    """The value chosen or typed so far: options by their values, the empty as None or []."""
     key = slot.value_key or "value"
     value = view.state.get(slot.block_id, {}).get(slot.action_id, {}).get(key)
     if isinstance(value, list):

@@ -132,7 +132,7 @@ class Page:
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Only this page, by its own address: no other site may read from here or act here through the browser."""
+        """Serve only this page, by its own address: no other site may read from here or act here through the browser."""
         hosts = {f"{HOST}:{self._port}", f"localhost:{self._port}"}
         if request.host not in hosts:
             response: web.StreamResponse = _refused(403, f"This page is at {self.url} only.")

@@ -1,4 +1,4 @@
-"""What one person sees, as JSON in parts: a part that has not changed need not be sent again."""
+"""The sight of one person, as JSON in parts: a part that has not changed need not be sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person wants to see go wrong once: Tyk away or slow, Slack limiting, the bot dead, the line silent, time passing."""
+"""Switches for what can go wrong: Tyk away or slow, Slack limiting, the bot dead, the line silent, time passing."""
 
 from __future__ import annotations
 

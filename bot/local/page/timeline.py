@@ -1,4 +1,4 @@
-"""What happens underneath, as lines a person can read, in groups: one for each thing that somebody did.
+"""The timeline of what happens underneath, as lines a person can read, in groups: one for each thing that somebody did.
 
 Made from the journals of the local Slack and the local Tyk, and from what the page is told of the bot's own side.
 """
@@ -16,7 +16,7 @@ from bot.local.tyk import Call, LocalTyk
 Json = dict[str, Any]
 MOST_LINES = 500
 PAUSE = 4.0
-"""After so many seconds without anything, what comes next is nobody's doing."""
+"""Seconds without anything, after which what comes next is nobody's doing."""
 KINDS = {"slash_commands": "command", "interactive": "interaction", "events_api": "event"}
 WORDS = {
     "block_actions": "action",
@@ -211,7 +211,7 @@ class Timeline:
         self._put(Line(f"envelope:{frame['envelope_id']}", group.id, entry.at, "Slack → bot", **state))
 
     def _deed(self, payload: Json) -> str:
-        """What somebody did, from what Slack sends of it."""
+        """Words for what somebody did, from what Slack sends of it."""
         who = self._name(payload["user"]["id"]) if "user" in payload and "type" in payload else ""
         match payload.get("type"):
             case "block_actions":
@@ -276,7 +276,7 @@ class Timeline:
         )
 
     def _aim(self, args: Json) -> str:
-        """Where to, or about whom."""
+        """The channel or person that a call is about, in words."""
         target = args.get("channel") or args.get("user") or args.get("users") or ""
         if target in self._place.channels:
             channel = self._place.channels[target]
@@ -307,7 +307,7 @@ class Timeline:
         self._complain(entry, "warn")
 
     def _complain(self, entry: Entry, state: str) -> None:
-        """What a correct app would not have done, with the pointer to the field where there is one."""
+        """Add a line about what a correct app would not have done, with the pointer to the field where there is one."""
         group = self._group_at(entry.at)
         line = ("Slack objects", entry.data["detail"], state, entry.name)
         self._put(Line(f"slack:{entry.number}", group.id, entry.at, *line, details=entry.data))

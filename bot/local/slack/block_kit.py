@@ -1,4 +1,4 @@
-"""Whether Slack would take these blocks or this view: every complaint names its place by a JSON pointer."""
+"""Validation of blocks and views as Slack does it: every complaint names its place by a JSON pointer."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -190,7 +190,7 @@ class _Check:
             self.say(f"must be less than or equal to {spec['max']}", at)
 
     def _any(self, spec: Json, value: Any, at: str) -> None:
-        """Not looked into."""
+        """Accept any value unseen."""
 
     def _bool(self, spec: Json, value: Any, at: str) -> None:
         if not isinstance(value, bool):
@@ -237,7 +237,7 @@ class _Check:
             self._string({"min": 1, "max": 255}, holder[key], f"{at}/{key}")
 
     def _across(self, kind: str, value: Json, at: str) -> None:
-        """What concerns several fields of one element."""
+        """Check what concerns several fields of one element."""
         if kind in ("static_select", "multi_static_select") and ("options" in value) == ("option_groups" in value):
             self.say("exactly one of options and option_groups is required", at)
         if kind in ("static_select", "multi_static_select", "radio_buttons", "checkboxes"):

@@ -18,7 +18,7 @@ from bot.local.slack.workspace import SLACKBOT, Channel, Message, NotPossible, R
 TROUBLE = "We had some trouble connecting. Try again?"
 INCOMPLETE = "Please complete this required field."
 Target = str | tuple[str, str]
-"""What a person acts on: a block_id, an action_id, a label or a value; or block_id and action_id, which mean one thing alone."""
+"""The target of an act: a block_id, an action_id, a label or a value; or block_id and action_id, which mean one thing alone."""
 _MOST_VIEWS = 3
 
 
@@ -95,7 +95,7 @@ class Person:
 
     @property
     def errors(self) -> dict[str, str]:
-        """What stands in red under the inputs of the open modal."""
+        """The errors in red under the inputs of the open modal, by block_id."""
         return dict(self._view.errors) if self._view else {}
 
     @property
@@ -108,7 +108,7 @@ class Person:
         return [ring for ring in self._parts.workspace.rings if ring.user == self.id]
 
     def messages(self, channel: str | None = None) -> list[Message]:
-        """What this person sees, oldest first; `channel` is a name, an id or "dm"."""
+        """The messages that this person sees, oldest first; `channel` is a name, an id or "dm"."""
         return self._parts.workspace.visible_to(self.id, self._where(channel).id if channel else None)
 
     def dm(self) -> list[Message]:
@@ -141,9 +141,6 @@ class Person:
             return view if view is not None and _view_fits(view, wanted) else None
 
         return await self._parts.changes.until(probe, timeout, f"{self.name}: the view {wanted!r}")
-
-    async def sees_no_view(self, *, timeout: float = 5) -> None:
-        await self._parts.changes.until(lambda: True if self._view is None else None, timeout, f"{self.name}: no view")
 
     async def sees_home(self, wanted: str | Callable[[Json], bool] | None = None, *, timeout: float = 5) -> Json:
         def probe() -> Json | None:
@@ -548,7 +545,7 @@ def _view_fits(view: Json, wanted: str | Callable[[Json], bool] | None) -> bool:
 
 
 def _unfinished(view: View) -> dict[str, str]:
-    """What Slack's own window complains about before anything is sent."""
+    """The complaints of Slack's own window before anything is sent, by block_id."""
     errors: dict[str, str] = {}
     for slot in element_slots(view.blocks):
         if not slot.is_input:

@@ -16,7 +16,7 @@ from bot.local.slack.journal import Journal, Json
 
 @dataclass(frozen=True)
 class Ack:
-    """What came back: `status` is acked, timeout, unreachable (nobody listens) or refused (HTTP error)."""
+    """The app's answer to a delivery: `status` is acked, timeout, unreachable (nobody listens) or refused (HTTP error)."""
 
     status: str
     payload: Any = None

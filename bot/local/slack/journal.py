@@ -1,4 +1,4 @@
-"""What happened: every Web API call, frame, acknowledgement and human act, and what the app did wrong."""
+"""The journal: every Web API call, frame, acknowledgement and human act, and what the app did wrong."""
 
 # ruff: noqa: ASYNC109 - a wait says at its call how long it may take
 

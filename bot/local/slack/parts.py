@@ -1,4 +1,4 @@
-"""What the Web API, the sockets and the people of one sandbox share."""
+"""The parts that the Web API, the sockets and the people of one sandbox share."""
 
 import random
 from collections.abc import Collection

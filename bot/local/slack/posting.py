@@ -13,7 +13,7 @@ _LARGEST_METADATA = 8_000
 
 
 class ApiError(Exception):
-    """What the Web API answers instead of ok."""
+    """An error that the Web API answers instead of ok."""
 
     def __init__(self, error: str, *messages: str, **extra: Any) -> None:
         super().__init__(error, *messages)

@@ -1,4 +1,4 @@
-"""How much Slack lets an app do: calls per method and minute by tier, posts per channel and second."""
+"""Slack's rate limits: calls per method and minute by tier, posts per channel and second."""
 
 import math
 from collections import defaultdict, deque

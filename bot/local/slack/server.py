@@ -106,7 +106,7 @@ class LocalSlack:
 
     @property
     def limits(self) -> RateLimits:
-        """How much the app may do; it may be switched on and off."""
+        """The rate limits of the app, which can be switched on and off."""
         return self._parts.limits
 
     @property
@@ -124,7 +124,7 @@ class LocalSlack:
 
     @property
     def url(self) -> str:
-        """What the app takes as base_url."""
+        """The address for the app's `base_url`."""
         return f"{self._parts.origin}/api/"
 
     @property
@@ -276,8 +276,5 @@ class LocalSlack:
         self.web_api.release_scheduled()
 
     def revoke_bot_token(self) -> None:
-        """From now on the bot token is nobody's."""
+        """Revoke the bot token: from now on it is nobody's."""
         self.web_api.valid_bot_tokens.clear()
-
-    def accept_bot_token(self, token: str) -> None:
-        self.web_api.valid_bot_tokens.add(token)

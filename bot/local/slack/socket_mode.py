@@ -23,7 +23,6 @@ class Connection:
     socket: web.WebSocketResponse
     transport: asyncio.Transport | None
     silent: bool = False
-    closing: bool = False
 
 
 @dataclass
@@ -244,7 +243,7 @@ class SocketHub:
         await self._shut(connection)
 
     async def _shut(self, connection: Connection) -> None:
-        """Does not wait for the other side's close frame: reading is another task's business."""
+        """Close without waiting for the other side's close frame: reading is another task's business."""
         task = asyncio.get_running_loop().create_task(self._close_socket(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,4 +1,4 @@
-"""What an interaction entitles an app to: one modal within 3 seconds, five messages within half an hour."""
+"""The rights that an interaction gives an app: one modal within 3 seconds, five messages within half an hour."""
 
 import random
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class ResponseUrls:
         return f"/{kind}/{self._workspace.team_id}/{token}"
 
     def use(self, token: str, body: Json) -> None:
-        """Does what was asked, or raises."""
+        """Post or update through a response URL. Raises where it is used up, too old or unknown."""
         target = self._issued.get(token)
         if target is None:
             raise ApiError("invalid_url")

@@ -321,7 +321,7 @@ class WebApi:
     # -- conversations ------------------------------------------------------------------------------------------
 
     def _channel(self, args: Json, *, users_too: bool = False) -> Channel:
-        """By id alone; a U id only where Slack opens the direct messages for it."""
+        """The channel of this id; a U id only where Slack opens the direct messages for it."""
         wanted = str(args.get("channel", ""))
         if users_too and wanted in self._place.users:
             user = self._place.users[wanted]

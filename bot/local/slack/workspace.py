@@ -16,7 +16,7 @@ OTHER_TEAM = "T0ELSEWHERE"
 
 
 class NotPossible(Exception):
-    """What a person cannot do in Slack's own windows, so nothing is sent to the app."""
+    """An act that Slack's own windows do not let a person do, so nothing is sent to the app."""
 
 
 @dataclass
@@ -321,7 +321,7 @@ class View:
 
 @dataclass(frozen=True)
 class Ring:
-    """What made somebody's phone ring, with the text its lock screen shows."""
+    """A message that made somebody's phone ring, with the text its lock screen shows."""
 
     user: str
     channel: str
@@ -344,7 +344,7 @@ def texts_in(node: Any) -> Iterator[str]:
 
 
 def _nobody_listens(event: Json) -> None:
-    """Until a server takes the events."""
+    """The listener for events, until a server takes them."""
 
 
 class Workspace:
@@ -623,10 +623,6 @@ class Workspace:
         )
         self._changes.notify()
 
-    def archive(self, channel: str) -> None:
-        self.channel(channel).is_archived = True
-        self._changes.notify()
-
     # -- messages -----------------------------------------------------------------------------------------------
 
     def next_ts(self, channel: str) -> str:
@@ -695,7 +691,7 @@ class Workspace:
         return message
 
     def visible_to(self, user_id: str, channel: str | None = None) -> list[Message]:
-        """What this person sees, oldest first."""
+        """The messages that this person sees, oldest first."""
         seen = [
             message
             for where in self.channels.values()
@@ -708,7 +704,7 @@ class Workspace:
     # -- views --------------------------------------------------------------------------------------------------
 
     def new_view(self, content: Json, user_id: str, *, over: View | None = None) -> View:
-        """Not yet shown. Slack names the blocks and elements that came without a name."""
+        """A view that is not shown yet. Slack names the blocks and elements that came without a name."""
         content = copied(content)
         self.name_blocks(content["blocks"])
         view_id = f"V0{self._rng.getrandbits(44):011X}"
@@ -743,7 +739,7 @@ class Workspace:
                 )
 
     def replace_view(self, view: View, content: Json) -> None:
-        """What was typed stays where block_id, action_id and type stay."""
+        """Show other content in a view. A typed value stays where block_id, action_id and type stay."""
         content = copied(content)
         self.name_blocks(content["blocks"])
         before = view.state

@@ -199,7 +199,7 @@ def _error(status: int, message: str) -> web.Response:
 
 
 def _nothing() -> web.Response:
-    """What a real one answers to an incomplete object."""
+    """The answer of a real one to an incomplete object: nothing."""
     return web.Response()
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong on demand, and the journal of what was called."""
+"""Faults on demand, and the journal of what was called."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Faults:
         self._strikes.append(strike)
 
     def clear(self) -> None:
-        """Whatever was to go wrong does not; what hangs is let go."""
+        """Forget all faults to come, and let go of what hangs."""
         self.away, self.slow = False, 0
         self._strikes.clear()
         self.release()
@@ -138,7 +138,7 @@ class Faults:
 
 
 def _error(strike: _Strike) -> Any:
-    """What Tyk would say beside such a status, where the caller does not say."""
+    """The message of Tyk's beside such a status, where the test gives none."""
     if strike.body is not None:
         return strike.body
     texts = {

@@ -19,7 +19,7 @@ Look = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Shown:
-    """What a caller shows: headers, query parameters and cookies by name."""
+    """The headers, query parameters and cookies that a caller shows, by name."""
 
     header: Look
     query: Look = lambda _: None
@@ -42,7 +42,7 @@ class Gateway:
         return web.json_response(body, status=status)
 
     def answer(self, method: str, path: str, shown: Shown) -> Answer:
-        """What a call of `path` gets: the first no to what the API asks for, in the order in which a Gateway looks."""
+        """The answer to a call of `path`: the first refusal of what the API asks for, in the order in which a Gateway looks."""
         api = self._api_at(path)
         if api is None:
             return 404, {"error": "Not Found"}
@@ -72,7 +72,7 @@ class Gateway:
 
 
 def _token(api: Api, shown: Shown) -> str:
-    """Of several places that hold one, the cookie counts before the query parameter, and that before the header."""
+    """The token that counts: of several, the cookie's before the query parameter's, and that before the header's."""
     looks = ((api.cookie, shown.cookie), (api.query, shown.query), (api.in_header and api.auth_header, shown.header))
     return next((found for name, look in looks if name and (found := look(name))), "")
 

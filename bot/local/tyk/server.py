@@ -148,7 +148,7 @@ class LocalTyk:
         return self._state.usable_keys(self._state.clock() if now is None else now)
 
     def opens(self, token: str, listen_path: str) -> tuple[int, dict[str, Any]]:
-        """What the Gateway would answer a caller with this token, wherever the API looks for one."""
+        """The Gateway's answer to a caller with this token, wherever the API looks for one: status and body."""
         return self._gateway.answer("GET", listen_path, Shown(lambda _: token, lambda _: token, lambda _: token))
 
     def _right(self, api_id: str) -> Mapping[str, Any]:
@@ -204,7 +204,7 @@ class LocalTyk:
 
 
 def _nobody_listens(_call: Call) -> None:
-    """Until somebody wants to hear of calls, when they come and when they have ended."""
+    """The listener for calls, until somebody wants to hear of them."""
 
 
 async def _body(request: web.Request) -> Any:

@@ -1,4 +1,4 @@
-"""What the local Tyk holds, and what it does with a session: no HTTP in here."""
+"""The state of the local Tyk, and what it does with a session: no HTTP in here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DISALLOWED = "Access to this API has been disallowed"
 
 @dataclass
 class Switches:
-    """How this Tyk is set up. The defaults are Tyk's own."""
+    """The settings of this Tyk. The defaults are Tyk's own."""
 
     hash_keys: bool = True
     enable_update_key_by_hash: bool = False
@@ -103,7 +103,7 @@ class KeyEntry:
 
 
 class RefusedError(Exception):
-    """What the Gateway says no to, with the status it says it with."""
+    """A call that the Gateway refuses, with the status and sentence of its answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -256,7 +256,7 @@ class State:
     # --- use ---
 
     def admission(self, entry: KeyEntry, api: Api, now: float) -> tuple[int, str] | None:
-        """Why the Gateway does not let this key through to this API; None where it does."""
+        """The refusal of this key by this API's Gateway, None where it lets it through."""
         if entry.dead is not None and entry.dead <= now:
             return 403, DISALLOWED
         try:

@@ -1,4 +1,4 @@
-"""What goes wrong on other days, and the way out of each: told by five people, over as many months as it takes."""
+"""The story of other days: what goes wrong, and the way out of it, told by five people over as many months as it takes."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def has_block(view: dict[str, Any], block_id: str) -> bool:
 
 
 def token_in(message: Message) -> str | None:
-    """What stands alone in a preformatted block, unless it is the `curl` line."""
+    """The text that stands alone in a preformatted block, unless it is the `curl` line."""
     for block in message.blocks:
         for part in block.get("elements", ()):
             if part["type"] == "rich_text_preformatted":

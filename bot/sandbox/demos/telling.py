@@ -1,4 +1,4 @@
-"""What the stories that play themselves have in common: a turn of the conversation, and what must have been seen."""
+"""Helpers of the stories that play themselves: a turn of the conversation, and a check of what was seen."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def expect(seen: object, otherwise: str) -> None:
 
 
 async def call(url: str, token: str) -> tuple[int, dict[str, Any]]:
-    """What the gateway answers to this token."""
+    """Call the gateway with this token. Returns its status and body."""
     async with aiohttp.ClientSession() as session, session.get(url, headers={"Authorization": token}) as response:
         return response.status, await response.json()
