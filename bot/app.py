@@ -26,7 +26,7 @@ from bot.effects import Place, sweep_leavers
 from bot.effects.ports import Ports
 from bot.health import Health, TokenWatch
 from bot.manifest import scopes
-from bot.operations import Operations
+from bot.operations import Operations, look_again
 from bot.pace import SLOTS, Pace
 from bot.proxies import proxy_for
 from bot.settings import Settings
@@ -55,6 +55,8 @@ LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 COMMAND_IDLES_FOR = 3600
 TICK = 1.0
+_CHANGED_AT = "configured at"
+_NEWS_FOR = 3600.0
 
 
 class SocketLostError(Exception):
@@ -327,16 +329,28 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
 
 
 async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
-    """A configuration that differs from the last one is a line in the audit: who gained what must be seen."""
+    """A configuration that differs from the last one is a line in the audit: who gained what must be seen.
+
+    What waits is shown anew, with those who may decide by now. For an hour every replica that starts does that: one that still
+    has the old configuration may have been the first to show it.
+    """
     now = summary(rulebook)
+
+    def is_news(tx: Transaction) -> bool:
+        changed_at = tx.remembered(_CHANGED_AT) or 0.0
+        return bool(tx.remembered(ledger.CONFIGURED) != now or tx.now.timestamp() - changed_at < _NEWS_FOR)
 
     def work(tx: Transaction) -> None:
         before = tx.remembered(ledger.CONFIGURED)
         if before != now:
             tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
             tx.remember(ledger.CONFIGURED, now)
+            tx.remember(_CHANGED_AT, tx.now.timestamp())
             log.info("config.changed", digest=rulebook.digest)
 
+    if await store.read(is_news):
+        for request_id in await store.read(lambda tx: tx.waiting()):
+            await look_again(store, request_id, new_id)
     await store.write(work)
 
 

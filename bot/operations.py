@@ -28,6 +28,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.store import troubles
 from bot.store.store import Store
 from bot.store.transaction import Transaction
 
@@ -248,6 +249,23 @@ class Operations:
 
         await self.store.write(work)
 
+    async def deciders_changed(self, group: str | None = None, person: Person | None = None) -> None:
+        """Somebody came into a group or left it, or may not use the bot any more: what waits for them is shown anew."""
+
+        def concerns(record: Record) -> bool:
+            audiences = rules.deciding(record, self.rule(record.request.rule.name))
+            if person is not None:
+                return any(rules.counted_by(audience, person) for audience in audiences)
+            return any(group in audience.groups for audience in audiences)
+
+        waiting = await self.store.read(lambda tx: tx.records(tx.waiting()))
+        for record in filter(concerns, waiting):
+            await look_again(self.store, record.request.id, self._new_id)
+
+    async def any_undecidable(self) -> bool:
+        """Whether something waits that too few people may approve."""
+        return await self.store.read(troubles.any_undecidable)
+
     async def has_left(self, who: Identity) -> bool:
         """Whether somebody who holds something was found to have left."""
         return bool(await self.store.read(lambda tx: tx.standing(who, limit=1, left=True)))
@@ -352,6 +370,17 @@ class Operations:
         except Refusal as refusal:
             return Outcome(record, refusal)
         return Outcome(tx.apply(transition))
+
+
+async def look_again(store: Store, request_id: str, new_id: Callable[[], str]) -> None:
+    """Show what waits with those who may decide now."""
+
+    def work(tx: Transaction) -> None:
+        transition = lifecycle.look_again(_known(tx, request_id), tx.now, new_id)
+        if transition is not None:
+            tx.apply(transition)
+
+    await store.write(work)
 
 
 def _known(tx: Transaction, request_id: str) -> Record:

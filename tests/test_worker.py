@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot import worker as workers
+from bot.core.deciders import Deciders
 from bot.core.facts import Issued
 from bot.core.faults import Transient
 from bot.core.model import (
@@ -59,7 +60,9 @@ class SlowSlack(Slack):
         self.alerts: list[str] = []
         self.refuses: Callable[[Message], str | None] = lambda _message: None
 
-    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def post(
+        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+    ) -> tuple[str, str]:
         self.begun.put_nowait(message.kind)
         await self.go_on.wait()
         if (code := self.refuses(message)) is not None:

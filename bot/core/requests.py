@@ -202,8 +202,8 @@ def has_lapsed(record: Record, now: datetime) -> bool:
 
 
 def lapse(draft: Draft) -> None:
-    """Nobody decided in time, and the requester hears of it; that nobody could be asked is said as the reason."""
-    why = messages.UNASKED if messages.is_unasked(draft.record) else ""
+    """Nobody decided in time, and the requester hears of it; that nobody could be asked, or could decide, is the reason then."""
+    why = messages.UNASKED if messages.is_unasked(draft.record) else draft.record.request.undecidable
     _decide(draft, RequestState.LAPSED, None, why)
     draft.say(AuditEvent.LAPSED, None, **({"why": why} if why else {}))
     messages.notify(draft, Topic.LAPSED)
@@ -246,6 +246,12 @@ def decided_sentence(request: Request) -> str:
         RequestState.APPROVED: "was approved",
         RequestState.DENIED: "was denied",
         RequestState.WITHDRAWN: "was withdrawn",
-        RequestState.LAPSED: f"lapsed, because nobody {'could be asked' if request.decision_reason else 'decided in time'}",
+        RequestState.LAPSED: f"lapsed, because nobody {_why_lapsed(request)}",
     }[request.state]
     return f"{request.label} {how}{by}, {when}."
+
+
+def _why_lapsed(request: Request) -> str:
+    if request.decision_reason == messages.UNASKED:
+        return "could be asked"
+    return "could decide any more" if request.decision_reason else "decided in time"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.core.deciders import Deciders
 from bot.core.facts import Issued
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
@@ -17,11 +18,19 @@ from bot.store.transaction import AuditEntry
 class SlackPort(Protocol):
     """Every method raises a `bot.core.faults.Fault`, told by what it means, and nothing else."""
 
-    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def deciders(self, record: Record) -> Deciders:
+        """Those who may decide what waits, as Slack knows them now."""
+        ...
+
+    async def post(
+        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+    ) -> tuple[str, str]:
         """Post what cannot become false; an alert says `why`. Returns the channel and ts."""
         ...
 
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
+    async def show(
+        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+    ) -> None:
         """Edit the message so that it shows the record as it is; `late` is the side for which something is late."""
         ...
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from bot.core.draft import NewId
 from bot.core.facts import Fact, MessageGone, MessageShown
 from bot.core.faults import Gone
+from bot.core.messages import names_deciders
 from bot.core.model import EffectState
 from bot.effects.claim import Claim
 from bot.effects.completion import locked, observed
@@ -17,12 +18,13 @@ DEADLINE = timedelta(seconds=10)
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
-    message = claim.message
+    message, record = claim.message, claim.story
+    deciders = await ports.slack.deciders(record) if names_deciders(record, message) else None
     try:
-        await ports.slack.show(claim.story, message, stuck=claim.stuck, late=claim.late)
+        await ports.slack.show(record, message, stuck=claim.stuck, late=claim.late, deciders=deciders)
     except Gone:
         return MessageGone(message.id)
-    return MessageShown(message.id, claim.story.request.version)
+    return MessageShown(message.id, record.request.version, deciders.undecidable if deciders else None)
 
 
 def complete(tx: Transaction, claim: Claim, fact: Fact, new_id: NewId) -> None:

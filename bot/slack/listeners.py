@@ -232,8 +232,10 @@ class Listeners:
             case "subteam_members_changed":
                 self._directory.forget_groups()
                 await self._tell_of_group(event)
+                await self._operations.deciders_changed(event["subteam_id"])
             case _:
                 self._directory.forget_groups()
+                await self._operations.deciders_changed((event.get("subteam") or {}).get("id"))
 
     async def _tell_of_group(self, event: Body) -> None:
         """Who may edit user groups decides who approves, so each change of one that approves is seen."""
@@ -248,13 +250,15 @@ class Listeners:
     async def _see_off(self, user: Body) -> None:
         """Somebody was deactivated, became a guest, or came back: what they hold is looked at now, not at the next sweep."""
         gone = any(user.get(sign) for sign in ("deleted", "is_restricted", "is_ultra_restricted"))
-        if not gone and not await self._operations.has_left(Identity(user.get("team_id") or "", user["id"])):
+        who = Identity(user.get("team_id") or "", user["id"])
+        if not (gone or await self._operations.has_left(who) or await self._operations.any_undecidable()):
             return
         try:
             person = await self._directory.person(user["id"])
         except Fault:
             return  # the sweep will find them
         await self._operations.membership(person.identity, members.why_left(person, self._workspace))
+        await self._operations.deciders_changed(person=person)
 
     async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()

@@ -72,6 +72,8 @@ requests = Table(
     Column("decision_reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("undecidable", Text, nullable=False, server_default=""),
+    Column("undecidable_since", Moment),
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
 Index("requests_by_state", requests.c.state, requests.c.number)

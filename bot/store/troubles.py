@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
-from bot.core.model import Effect, EffectKind, EffectState, Promise
-from bot.core.outages import MANY, Failing
+from bot.core.model import Effect, EffectKind, EffectState, Promise, RequestState
+from bot.core.outages import MANY, UNDECIDABLE, Failing
 from bot.store import rows, statements, tables
 from bot.store.transaction import Transaction
 
@@ -38,7 +39,7 @@ class Trouble:
 
 
 def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
-    """Open effects that have failed, the longest failing first, without those that tell of outages."""
+    """Open effects that have failed, the longest failing first, without those that tell of outages; and what waits in vain."""
     table, messages = tables.effects, tables.messages
     place = func.coalesce(messages.c.channel, messages.c.target, table.c.lane).label("place")
     known = [kind.value for kind in EffectKind if kind is not EffectKind.TELL_OUTAGE]
@@ -49,10 +50,28 @@ def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
         .order_by(table.c.first_failed_at)
         .limit(limit)
     )
-    return tuple(
+    failed = (
         Failing(EffectKind(row.kind), row.last_error, row.place, row.request_id, row.first_failed_at)
         for row in tx.connection.execute(query).all()
     )
+    return (*failed, *_undecidable(tx, limit))
+
+
+def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
+    """Requests that cannot be approved; what comes of them is that they lapse."""
+    requests = tables.requests
+    query = (
+        select(requests.c.id, requests.c.api, requests.c.undecidable_since)
+        .where(requests.c.state == RequestState.PENDING.value, requests.c.undecidable != "")
+        .order_by(requests.c.number)
+        .limit(limit)
+    )
+    for row in tx.connection.execute(query).all():
+        yield Failing(EffectKind.LAPSE_REQUEST, UNDECIDABLE.name, row.api, row.id, row.undecidable_since)
+
+
+def any_undecidable(tx: Transaction) -> bool:
+    return next(_undecidable(tx, 1), None) is not None
 
 
 def late_or_parked(tx: Transaction, limit: int = MANY) -> tuple[Effect, ...]:
