@@ -389,7 +389,11 @@ async def _look_around(
 async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
     """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
     unhurried = UnhurriedDirectory(
-        slack.client, slack.workspace, clock=time.monotonic, uses_groups=_uses_groups(config)
+        slack.client,
+        slack.workspace,
+        clock=time.monotonic,
+        uses_groups=_uses_groups(config),
+        leftover=slack.directory.leftover,
     )
     try:
         found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)

@@ -18,6 +18,14 @@ class Issued:
 
 
 @dataclass(frozen=True)
+class Unhurried:
+    """How many people Slack's limits let be looked up now for whom nobody waits, and in how many seconds there is room again."""
+
+    room: int
+    wait: float
+
+
+@dataclass(frozen=True)
 class MessagePosted:
     """The message stands in Slack and says what the record was at `version`; 0 where that is not known.
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.deciders import Deciders
-from bot.core.facts import Issued
+from bot.core.facts import Issued, Unhurried
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
@@ -48,6 +48,10 @@ class SlackPort(Protocol):
 
     async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
         """Tell the help channel what fails, or that it is over."""
+        ...
+
+    def unhurried(self) -> Unhurried:
+        """What Slack's limits leave over for looking people up."""
         ...
 
     async def why_left(self, who: Identity) -> str | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bot.core import members
 from bot.core.deciders import Deciders
+from bot.core.facts import Unhurried
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import (
@@ -108,7 +109,11 @@ class Delivery:
         await self._chat.post(self._help_channel, body.text, body.blocks)
 
     async def why_left(self, who: Identity) -> str | None:
-        return members.why_left(await self._directory.person(who.user_id), self._workspace)
+        return members.why_left(await self._directory.account(who.user_id), self._workspace)
+
+    def unhurried(self) -> Unhurried:
+        leftover = self._directory.leftover
+        return Unhurried(leftover.room(), leftover.wait())
 
     async def person(self, record: Record) -> Person:
         """Raises Refusal where they may not use the bot at all, CannotSay where Slack cannot say."""

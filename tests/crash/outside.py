@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.deciders import Deciders
-from bot.core.facts import Issued
+from bot.core.facts import Issued, Unhurried
 from bot.core.faults import Gone, OutcomeUnknown
 from bot.core.model import (
     Approver,
@@ -147,6 +147,9 @@ class Slack:
         self.fates.point("before tell_outage")
         self.outages.append((outage, over_at))
         self.fates.point("after tell_outage", answer=True)
+
+    def unhurried(self) -> Unhurried:
+        return Unhurried(10, 0.0)
 
     async def why_left(self, who: Identity) -> str | None:
         return "Their Slack account is deactivated." if self.people[who.user_id].deleted else None
