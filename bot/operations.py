@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bot.core import lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
@@ -37,6 +38,7 @@ OWN_SHOWN = 50
 WAITING_SHOWN = 50
 _REFUSED = "refused:"
 _REPLACED = "replaced:"
+_GROUPS = "groups"
 UNKNOWN = "This request is not known here any more."
 NOT_REVOKER = "You are not among those who may revoke this."
 
@@ -85,6 +87,15 @@ class GroupChange:
     added: frozenset[str]
     removed: frozenset[str]
     at: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A user group as Slack has it now; one that is switched off has no members."""
+
+    id: str
+    handle: str
+    members: frozenset[str]
 
 
 class Operations:
@@ -229,25 +240,83 @@ class Operations:
         for standing in affected:
             await self._change(standing.request.id, decide)
 
-    async def group_changed(self, change: GroupChange) -> None:
-        """A user group has other members: the audit hears of one that approves. Slack may tell of one change several times."""
-        apis = sorted(name for name, rule in self.rulebook.rules.items() if change.group in rule.approvers.groups)
-        if not apis:
-            return
+    async def group_changed(self, change: GroupChange) -> bool:
+        """A user group has other members, as an event says: the audit hears of one that approves. Slack may tell of one change
+        several times, and of an old one late. Returns whether it was news."""
+
+        def work(tx: Transaction) -> bool:
+            known = tx.remembered(_GROUPS, lock=True) or {}
+            before = known.get(change.group)
+            if before is not None and change.at < before["at"]:
+                return False
+            members = ((set(before["members"]) if before else set()) | change.added) - change.removed
+            if before is None and change.group in self._approving():
+                self._tell_of_group(tx, change)  # who is in it was never seen, so it is taken as it is told
+                return True
+            return self._group_is(tx, known, Group(change.group, change.handle, frozenset(members)), change.at)
+
+        return await self.store.write(work)
+
+    async def group_seen(self, group: Group, at: int) -> bool:
+        """The same of one group, as it was at that time. Returns whether that was news."""
+
+        def work(tx: Transaction) -> bool:
+            known = tx.remembered(_GROUPS, lock=True) or {}
+            before = known.get(group.id)
+            return before is not None and at >= before["at"] and self._group_is(tx, known, group, at)
+
+        return await self.store.write(work)
+
+    async def groups_seen(self, groups: Sequence[Group]) -> tuple[str, ...]:
+        """All groups that approve, as Slack has them now: who came and went since they were seen last, the bot being off perhaps,
+        is in the audit. Returns those that have changed."""
+
+        def work(tx: Transaction) -> tuple[str, ...]:
+            named = {group.id for group in groups}
+            seen = tx.remembered(_GROUPS, lock=True) or {}
+            known = {group_id: one for group_id, one in seen.items() if group_id in named}
+            if known != seen:
+                tx.remember(_GROUPS, known)
+            return tuple(group.id for group in groups if self._group_is(tx, known, group, None))
+
+        return await self.store.write(work)
+
+    def _group_is(self, tx: Transaction, known: dict[str, Any], group: Group, at: int | None) -> bool:
+        """Remember who is in a group that approves, and say how that differs from what was `known`, if anything was."""
+        if group.id not in self._approving():
+            return False
+        before = known.get(group.id)
+        had = frozenset(before["members"]) if before else group.members
+        at = max(at or 0, before["at"] if before else 0)
+        known[group.id] = {"members": sorted(group.members), "at": at}
+        if known[group.id] != before:
+            tx.remember(_GROUPS, known)
+        if had == group.members:
+            return False
+        self._tell_of_group(tx, GroupChange(group.id, group.handle, group.members - had, had - group.members, at))
+        return True
+
+    def _tell_of_group(self, tx: Transaction, change: GroupChange) -> None:
         details = {
+            "group": change.group,
             "handle": change.handle,
             "added": sorted(change.added),
             "removed": sorted(change.removed),
-            "apis": apis,
+            "apis": self._approving()[change.group],
         }
-        told = [change.at, details["added"], details["removed"]]
+        tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, details), None)
 
-        def work(tx: Transaction) -> None:
-            if tx.remembered(f"group {change.group}") != told:
-                tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, {"group": change.group, **details}), None)
-                tx.remember(f"group {change.group}", told)
+    def _approving(self) -> dict[str, list[str]]:
+        """The groups that approve, each with the names of the entries for which it does."""
+        found: dict[str, list[str]] = {}
+        for name, rule in sorted(self.rulebook.rules.items()):
+            for group in rule.approvers.groups:
+                found.setdefault(group, []).append(name)
+        return found
 
-        await self.store.write(work)
+    @property
+    def approving_groups(self) -> tuple[str, ...]:
+        return tuple(sorted(self._approving()))
 
     async def deciders_changed(self, group: str | None = None, person: Person | None = None) -> None:
         """Somebody came into a group or left it, or may not use the bot any more: what waits for them is shown anew."""

@@ -16,7 +16,7 @@ from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
-from bot.operations import GroupChange, Operations, Outcome
+from bot.operations import Group, GroupChange, Operations, Outcome
 from bot.slack import buttons, holdings, modals
 from bot.slack.answering import Answering, Body, Where, errors, fault_id
 from bot.slack.budget import Budget, Spent
@@ -235,7 +235,7 @@ class Listeners:
                 await self._operations.deciders_changed(event["subteam_id"])
             case _:
                 self._directory.forget_groups()
-                await self._operations.deciders_changed((event.get("subteam") or {}).get("id"))
+                await self._look_at_group(event.get("subteam") or {})
 
     async def _tell_of_group(self, event: Body) -> None:
         """Who may edit user groups decides who approves, so each change of one that approves is seen."""
@@ -246,6 +246,16 @@ class Listeners:
             handle = ""  # the line need not wait for its name
         added, removed = frozenset(event.get("added_users") or ()), frozenset(event.get("removed_users") or ())
         await self._operations.group_changed(GroupChange(group, handle, added, removed, event.get("date_update") or 0))
+
+    async def _look_at_group(self, group: Body) -> None:
+        """A group was renamed, switched off or on again; who is in it was told apart from that, unless it got lost."""
+        group_id, users = group.get("id"), group.get("users")
+        if not isinstance(group_id, str) or not isinstance(users, list):
+            return
+        members = frozenset[str]() if group.get("date_delete") else frozenset(users)
+        seen = Group(group_id, group.get("handle") or "", members)
+        if await self._operations.group_seen(seen, group.get("date_update") or 0):
+            await self._operations.deciders_changed(group_id)
 
     async def _see_off(self, user: Body) -> None:
         """Somebody was deactivated, became a guest, or came back: what they hold is looked at now, not at the next sweep."""

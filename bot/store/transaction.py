@@ -547,8 +547,11 @@ class Transaction:
 
     # --- what is remembered between runs ---
 
-    def remembered(self, name: str) -> Any:
+    def remembered(self, name: str, *, lock: bool = False) -> Any:
+        """What was remembered under this name, None if nothing was. `lock`: nobody else changes it meanwhile."""
         query = select(tables.meta.c.value).where(tables.meta.c.name == name)
+        if lock and self._locks:
+            query = query.with_for_update()
         value = self.connection.execute(query).scalar_one_or_none()
         return None if value is None else json.loads(value)
 
