@@ -415,6 +415,7 @@ async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Das
     )
     try:
         found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)
+        found += await online_check.stale_ids(config, unhurried)
     finally:
         await unhurried.close()
     _warn_of(found)

@@ -125,6 +125,7 @@ class Operations:
             if already is not None:
                 tx.rollback()
                 return already
+            tx.met(person.ids)
             rule, offered = self._rule_for(form, person)
             reason = limits.written(form.reason, "reason", limits.MAX_REASON)
             used_by = limits.written(form.used_by, "used_by", limits.MAX_USED_BY)
@@ -157,7 +158,12 @@ class Operations:
             said = limits.written(reason, "reason", limits.MAX_REASON)
             return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id)
 
-        return await self._change(request_id, decide, approvers)
+        def work(tx: Transaction) -> Outcome:
+            outcome = self._decide(tx, _known(tx, request_id), decide, approvers)
+            tx.met(reviewer.ids)
+            return outcome
+
+        return await self.store.write(work)
 
     async def may_review(self, request_id: str, reviewer: Person) -> Record:
         """Asked before a form for a no is shown. Raises Refusal."""

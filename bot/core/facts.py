@@ -18,6 +18,14 @@ class Issued:
 
 
 @dataclass(frozen=True)
+class Account:
+    """Somebody whom nobody waits for: why they may not use the bot any more, None where they may, and all their user ids."""
+
+    why_left: str | None
+    ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Unhurried:
     """How many people Slack's limits let be looked up now for whom nobody waits, and in how many seconds there is room again."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.deciders import Deciders
-from bot.core.facts import Issued, Unhurried
+from bot.core.facts import Account, Issued, Unhurried
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
@@ -54,8 +54,8 @@ class SlackPort(Protocol):
         """What Slack's limits leave over for looking people up."""
         ...
 
-    async def why_left(self, who: Identity) -> str | None:
-        """Why somebody may not use the bot any more, in words for others; None where they may."""
+    async def account(self, who: Identity) -> Account:
+        """Whether somebody may still use the bot, in words for others."""
         ...
 
     async def person(self, record: Record) -> Person:

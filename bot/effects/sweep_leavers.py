@@ -39,12 +39,12 @@ class Next:
 
 @dataclass(frozen=True)
 class Swept:
-    """Why each of them has left, None for who has not. `upto` is the last user id that is done with, empty once all are.
+    """What Slack says of each of them. `upto` is the last user id that is done with, empty once all are.
 
     In `wait` Slack's limits leave room for more. Of so many as are `unknown` Slack could say nothing.
     """
 
-    found: tuple[tuple[Identity, str | None], ...]
+    found: tuple[tuple[Identity, facts.Account], ...]
     upto: str
     wait: timedelta = timedelta()
     unknown: int = 0
@@ -64,7 +64,7 @@ async def perform(claim: Claim, ports: Ports) -> Swept:
     people = these.people[: left_over.room]
     if these.people and not people:
         return Swept((), these.after, timedelta(seconds=left_over.wait))
-    answers = await asyncio.gather(*map(ports.slack.why_left, people), return_exceptions=True)
+    answers = await asyncio.gather(*map(ports.slack.account, people), return_exceptions=True)
     faults = [one for one in answers if isinstance(one, BaseException)]
     for fault in faults:
         is_theirs = isinstance(fault, Fault) and outages.cause_of(claim.effect.kind, fault.code).passes
@@ -92,7 +92,9 @@ def complete(tx: Transaction, claim: Claim, swept: Swept, new_id: NewId) -> None
             "sweep.unknown", people=swept.unknown, what="Slack could not say whether they may still use the bot"
         )
     news: list[tuple[Record, facts.Fact]] = []
-    for who, why in swept.found:
+    for who, account in swept.found:
+        tx.met(account.ids)
+        why = account.why_left
         fact: facts.Fact = facts.Left(why) if why else facts.Returned()
         news += [(record, fact) for record in tx.standing(who, limit=None, left=why is None)]
     for record, fact in news:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bot.core import members
 from bot.core.deciders import Deciders
-from bot.core.facts import Unhurried
+from bot.core.facts import Account, Unhurried
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import (
@@ -108,8 +108,9 @@ class Delivery:
         body = notifications.outage(outage, over_at)
         await self._chat.post(self._help_channel, body.text, body.blocks)
 
-    async def why_left(self, who: Identity) -> str | None:
-        return members.why_left(await self._directory.account(who.user_id), self._workspace)
+    async def account(self, who: Identity) -> Account:
+        person = await self._directory.account(who.user_id)
+        return Account(members.why_left(person, self._workspace), person.ids)
 
     def unhurried(self) -> Unhurried:
         leftover = self._directory.leftover

@@ -205,6 +205,14 @@ audit = Table(
     Column("details", Text, nullable=False),
 )
 
+ids = Table(
+    "ids",
+    metadata,
+    Column("user_id", String(32), primary_key=True),
+    Column("also", String(32), primary_key=True),
+)
+"""User ids of one person, each beside each other one: on Enterprise Grid there may be two."""
+
 counters = Table(
     "counters",
     metadata,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.deciders import Deciders
-from bot.core.facts import Issued, Unhurried
+from bot.core.facts import Account, Issued, Unhurried
 from bot.core.faults import Gone, OutcomeUnknown
 from bot.core.model import (
     Approver,
@@ -151,8 +151,8 @@ class Slack:
     def unhurried(self) -> Unhurried:
         return Unhurried(10, 0.0)
 
-    async def why_left(self, who: Identity) -> str | None:
-        return "Their Slack account is deactivated." if self.people[who.user_id].deleted else None
+    async def account(self, who: Identity) -> Account:
+        return Account("Their Slack account is deactivated." if self.people[who.user_id].deleted else None)
 
     async def person(self, record: Record) -> Person:
         return self.people[record.request.requester.user_id]

@@ -85,6 +85,7 @@ async def _back_to_the_first(url: str) -> None:
         for name in later:
             connection.execute(text(f"DROP INDEX {name}"))
         connection.execute(text("DROP TABLE outages"))
+        connection.execute(text("DROP TABLE ids"))
         connection.execute(text("CREATE INDEX effects_due ON effects (state, due_at)"))
         for table, column in added:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
