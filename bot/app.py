@@ -16,7 +16,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import groups, meanings, metrics, online_check, web
+from bot import groups, meanings, metrics, online_check, replicas, web
 from bot.config import Complaint, Config, changes, summary
 from bot.config.values import Kind
 from bot.core import rules
@@ -218,6 +218,7 @@ async def run(
                 dashboard,
                 partial(meanings.tell, store, chat, config.slack.help_channel, doubts),
                 partial(groups.watch, operations, slack.directory),
+                partial(replicas.tell, store, new_id(), replicas.configuration(rulebook), worker.survey_now),
             )
         )
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
@@ -391,12 +392,13 @@ async def _look_around(
     slack: Slack,
     dashboard: Dashboard,
     tell: Callable[[], Awaitable[None]],
-    watch: Callable[[], Awaitable[None]],
+    *beside: Callable[[], Awaitable[None]],
 ) -> None:
     """Beside people, who come first: what they will need is known before they need it, and then the configuration is checked."""
     await slack.directory.load_channels(rules.named_channels(rulebook.rules))
     await tell()
-    await asyncio.gather(slack.directory.keep_channels(), watch(), _warn(config, rulebook, slack, dashboard))
+    checked = _warn(config, rulebook, slack, dashboard)
+    await asyncio.gather(slack.directory.keep_channels(), checked, *(look() for look in beside))
 
 
 def _warn_of(doubts: Iterable[Complaint]) -> None:

@@ -81,6 +81,12 @@ UNDECIDABLE = Cause(
     passes=False,
     by_place=True,
 )
+REPLICAS_DIFFER = Cause(
+    "replicas_differ",
+    Side.OURS,
+    "My replicas run with different configurations: what one of them allows another one refuses. Start each with the same "
+    "configuration.",
+)
 OUT_OF_TIME = "deadline"
 
 _ALONE = (
@@ -157,7 +163,9 @@ _SAME = {
     ),
     **dict.fromkeys(("token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"), SLACK_TOKEN),
 }
-_CAUSES = {cause.name: cause for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE)} | _SAME
+_CAUSES = {
+    cause.name: cause for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE, REPLICAS_DIFFER)
+} | _SAME
 
 SEAL_LOST = "seal_key_lost"
 SEALED = (

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
 from bot.core.model import Effect, EffectKind, EffectState, Promise, RequestState
-from bot.core.outages import MANY, UNDECIDABLE, Failing
+from bot.core.outages import MANY, REPLICAS_DIFFER, UNDECIDABLE, Failing
 from bot.store import rows, statements, tables
 from bot.store.transaction import Transaction
 
+ALIVE_FOR = timedelta(minutes=2)
+"""A replica that has said nothing for so long runs no more."""
+
+_REPLICA = "replica "
 _FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
 
 
@@ -54,7 +59,7 @@ def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
         Failing(EffectKind(row.kind), row.last_error, row.place, row.request_id, row.first_failed_at)
         for row in tx.connection.execute(query).all()
     )
-    return (*failed, *_undecidable(tx, limit))
+    return (*failed, *_undecidable(tx, limit), *_different_replicas(tx))
 
 
 def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
@@ -68,6 +73,48 @@ def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
     )
     for row in tx.connection.execute(query).all():
         yield Failing(EffectKind.LAPSE_REQUEST, UNDECIDABLE.name, row.api, row.id, row.undecidable_since)
+
+
+# --- replicas ---------------------------------------------------------------------------------------------------------
+
+
+def runs(tx: Transaction, name: str, configuration: str) -> bool:
+    """This replica runs with this configuration. Returns whether another one that lives runs with something else, or did when
+    people were told so: whoever noted that may be gone."""
+    before = tx.remembered(f"{_REPLICA}{name}")
+    since = before["since"] if before and before["runs"] == configuration else tx.now.timestamp()
+    tx.remember(f"{_REPLICA}{name}", {"runs": configuration, "since": since, "at": tx.now.timestamp()})
+    return any(one["runs"] != configuration for one in _living(tx)) or of_cause(tx, REPLICAS_DIFFER.name) is not None
+
+
+def stopped(tx: Transaction, name: str) -> None:
+    """This replica runs no more; neither do those that have said nothing for long."""
+    silent = {one["name"] for one in _replicas(tx) if not _lives(one, tx.now)}
+    tx.connection.execute(delete(tables.meta).where(tables.meta.c.name.in_([f"{_REPLICA}{name}", *silent])))
+    tx.wrote = True
+
+
+def _replicas(tx: Transaction) -> list[dict[str, Any]]:
+    query = select(tables.meta).where(tables.meta.c.name.startswith(_REPLICA))
+    return [json.loads(row.value) | {"name": row.name} for row in tx.connection.execute(query).all()]
+
+
+def _living(tx: Transaction) -> list[dict[str, Any]]:
+    return [one for one in _replicas(tx) if _lives(one, tx.now)]
+
+
+def _lives(replica: dict[str, Any], now: datetime) -> bool:
+    return now.timestamp() - float(replica["at"]) < ALIVE_FOR.total_seconds()
+
+
+def _different_replicas(tx: Transaction) -> Iterator[Failing]:
+    """Replicas that live and run with different configurations, since the last of these began."""
+    since: dict[str, float] = {}
+    for one in _living(tx):
+        since[one["runs"]] = min(since.get(one["runs"], one["since"]), one["since"])
+    if len(since) > 1:
+        began = datetime.fromtimestamp(max(since.values()), UTC)
+        yield Failing(EffectKind.TELL_OUTAGE, REPLICAS_DIFFER.name, None, None, began)
 
 
 def any_undecidable(tx: Transaction) -> bool:
