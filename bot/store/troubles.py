@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from bot.store.transaction import Transaction
 ALIVE_FOR = timedelta(minutes=2)
 """A replica that has said nothing for so long runs no more."""
 
-_REPLICA = "replica "
+_REPLICAS = "replicas"
 _FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
 
 
@@ -81,22 +80,22 @@ def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
 def runs(tx: Transaction, name: str, configuration: str) -> bool:
     """This replica runs with this configuration. Returns whether another one that lives runs with something else, or did when
     people were told so: whoever noted that may be gone."""
-    before = tx.remembered(f"{_REPLICA}{name}")
+    known = tx.remembered(_REPLICAS, lock=True) or {}
+    before = known.get(name)
     since = before["since"] if before and before["runs"] == configuration else tx.now.timestamp()
-    tx.remember(f"{_REPLICA}{name}", {"runs": configuration, "since": since, "at": tx.now.timestamp()})
+    known[name] = {"runs": configuration, "since": since, "at": tx.now.timestamp()}
+    tx.remember(_REPLICAS, known)
     return any(one["runs"] != configuration for one in _living(tx)) or of_cause(tx, REPLICAS_DIFFER.name) is not None
 
 
 def stopped(tx: Transaction, name: str) -> None:
     """This replica runs no more; neither do those that have said nothing for long."""
-    silent = {one["name"] for one in _replicas(tx) if not _lives(one, tx.now)}
-    tx.connection.execute(delete(tables.meta).where(tables.meta.c.name.in_([f"{_REPLICA}{name}", *silent])))
-    tx.wrote = True
+    known = tx.remembered(_REPLICAS, lock=True) or {}
+    tx.remember(_REPLICAS, {one: said for one, said in known.items() if one != name and _lives(said, tx.now)})
 
 
 def _replicas(tx: Transaction) -> list[dict[str, Any]]:
-    query = select(tables.meta).where(tables.meta.c.name.startswith(_REPLICA))
-    return [json.loads(row.value) | {"name": row.name} for row in tx.connection.execute(query).all()]
+    return list((tx.remembered(_REPLICAS) or {}).values())
 
 
 def _living(tx: Transaction) -> list[dict[str, Any]]:
