@@ -6,7 +6,7 @@ import asyncio
 import gc
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +16,8 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import meanings, metrics, online_check, web
-from bot.config import Config, changes, summary
+from bot import groups, meanings, metrics, online_check, replicas, web
+from bot.config import Complaint, Config, changes, summary
 from bot.config.values import Kind
 from bot.core import rules
 from bot.core.in_force import InForce
@@ -26,7 +26,7 @@ from bot.effects import Place, sweep_leavers
 from bot.effects.ports import Ports
 from bot.health import Health, TokenWatch
 from bot.manifest import scopes
-from bot.operations import Operations
+from bot.operations import Operations, look_again
 from bot.pace import SLOTS, Pace
 from bot.proxies import proxy_for
 from bot.settings import Settings
@@ -55,6 +55,8 @@ LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 COMMAND_IDLES_FOR = 3600
 TICK = 1.0
+_CHANGED_AT = "configured at"
+_NEWS_FOR = 3600.0
 
 
 class SocketLostError(Exception):
@@ -172,12 +174,10 @@ async def run(
         )
         store = await enter(opened_store(settings, config.slack.audit_channel))
         await _made_ready(store, restored=restored)
-        keys_by = KeysBy(config.tyk.keys_by)
-        url, at_once = config.tyk.dashboard_url, config.tyk.at_once
-        dashboard = await enter(connected_tyk(url, keys_by, settings, proxies, at_once=at_once))
+        keys_by, at_once = KeysBy(config.tyk.keys_by), config.tyk.at_once
+        dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies, at_once=at_once))
         rulebook, doubts = await meanings.rulebook_of(config, slack.directory, store)
-        for complaint in doubts:
-            log.warning("config.doubt", where=str(complaint))
+        _warn_of(doubts)
         in_force = InForce(rulebook)
         await _remember_place(store, config, settings)
         await _warn_of_lost_tokens(store, Seal(settings.seal_keys))
@@ -190,8 +190,9 @@ async def run(
         ports = Ports(delivery, keys, Seal(settings.seal_keys), in_force)
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
+        operations = Operations(store, in_force, new_id)
         Listeners(
-            Operations(store, in_force, new_id),
+            operations,
             chat,
             slack.directory,
             slack.workspace,
@@ -204,12 +205,22 @@ async def run(
         health = Health(store, connection.is_up, token)
         port = await enter(_pages(health, bolt, settings))
         log.info("web.ready", port=port)
+        await groups.look(operations, slack.directory)  # before anybody is told of a change
         await connection.open()
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         working = {asyncio.create_task(worker.run()), asyncio.create_task(token.watch())}
-        tell = partial(meanings.tell, store, chat, config.slack.help_channel, doubts)
-        checking = asyncio.create_task(_look_around(config, rulebook, slack, dashboard, tell))
+        checking = asyncio.create_task(
+            _look_around(
+                config,
+                rulebook,
+                slack,
+                dashboard,
+                partial(meanings.tell, store, chat, config.slack.help_channel, doubts),
+                partial(groups.watch, operations, slack.directory),
+                partial(replicas.tell, store, new_id(), replicas.configuration(rulebook), worker.survey_now),
+            )
+        )
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
@@ -327,16 +338,28 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
 
 
 async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
-    """A configuration that differs from the last one is a line in the audit: who gained what must be seen."""
+    """A configuration that differs from the last one is a line in the audit: who gained what must be seen.
+
+    What waits is shown anew, with those who may decide by now. For an hour every replica that starts does that: one that still
+    has the old configuration may have been the first to show it.
+    """
     now = summary(rulebook)
+
+    def is_news(tx: Transaction) -> bool:
+        changed_at = tx.remembered(_CHANGED_AT) or 0.0
+        return bool(tx.remembered(ledger.CONFIGURED) != now or tx.now.timestamp() - changed_at < _NEWS_FOR)
 
     def work(tx: Transaction) -> None:
         before = tx.remembered(ledger.CONFIGURED)
         if before != now:
             tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
             tx.remember(ledger.CONFIGURED, now)
+            tx.remember(_CHANGED_AT, tx.now.timestamp())
             log.info("config.changed", digest=rulebook.digest)
 
+    if await store.read(is_news):
+        for request_id in await store.read(lambda tx: tx.waiting()):
+            await look_again(store, request_id, new_id)
     await store.write(work)
 
 
@@ -364,27 +387,41 @@ async def _promise_sweep(store: Store) -> None:
 
 
 async def _look_around(
-    config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard, tell: Callable[[], Awaitable[None]]
+    config: Config,
+    rulebook: Rulebook,
+    slack: Slack,
+    dashboard: Dashboard,
+    tell: Callable[[], Awaitable[None]],
+    *beside: Callable[[], Awaitable[None]],
 ) -> None:
     """Beside people, who come first: what they will need is known before they need it, and then the configuration is checked."""
     await slack.directory.load_channels(rules.named_channels(rulebook.rules))
     await tell()
-    await asyncio.gather(slack.directory.keep_channels(), _warn(config, rulebook, slack, dashboard))
+    checked = _warn(config, rulebook, slack, dashboard)
+    await asyncio.gather(slack.directory.keep_channels(), checked, *(look() for look in beside))
+
+
+def _warn_of(doubts: Iterable[Complaint]) -> None:
+    for complaint in doubts:
+        log.warning("config.doubt", where=str(complaint))
 
 
 async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
     """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
     unhurried = UnhurriedDirectory(
-        slack.client, slack.workspace, clock=time.monotonic, uses_groups=_uses_groups(config)
+        slack.client,
+        slack.workspace,
+        clock=time.monotonic,
+        uses_groups=_uses_groups(config),
+        leftover=slack.directory.leftover,
     )
     try:
         found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)
+        found += await online_check.stale_ids(config, unhurried)
     finally:
         await unhurried.close()
-    for complaint in found:
-        log.warning("config.doubt", where=str(complaint))
-    for complaint in await online_check.tyk_complaints(config, rulebook, dashboard):
-        log.warning("config.doubt", where=str(complaint))
+    _warn_of(found)
+    _warn_of(await online_check.tyk_complaints(config, rulebook, dashboard))
     if config.tyk.keys_by == "id":
         log.warning(
             "tyk.keys_by_id",

@@ -69,6 +69,24 @@ async def slack_notes(config: Config, directory: Directory) -> tuple[Complaint, 
     return tuple(sorted(await _each(look, asking)))
 
 
+async def stale_ids(config: Config, directory: Directory) -> tuple[Complaint, ...]:
+    """The people whom the file names by an id that Slack has replaced: they are found by either."""
+
+    async def look(mention: Mention) -> Complaint | None:
+        try:
+            person = await directory.person(mention.text)
+        except Fault:
+            return None  # the mention itself is complained of
+        now = person.identity.user_id
+        if person.is_stranger or now == mention.text:
+            return None
+        return mention.where.complaint(
+            f"{mention.text}: a stale id. Slack calls {person.name} {now} by now; I take both for the same. Write {now}."
+        )
+
+    return tuple(sorted(await _each(look, [one for one in config.mentions() if one.kind is Kind.USER])))
+
+
 async def _silent_approvers(
     config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
 ) -> AsyncIterator[Complaint]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bot.core import lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
@@ -29,6 +30,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.store import troubles
 from bot.store.store import Store
 from bot.store.transaction import Transaction
 
@@ -37,6 +39,7 @@ OWN_SHOWN = 50
 WAITING_SHOWN = 50
 _REFUSED = "refused:"
 _REPLACED = "replaced:"
+_GROUPS = "groups"
 UNKNOWN = "This request is not known here any more."
 NOT_REVOKER = "You are not among those who may revoke this."
 
@@ -86,6 +89,15 @@ class GroupChange:
     at: int
 
 
+@dataclass(frozen=True)
+class Group:
+    """A user group as Slack has it now; one that is switched off has no members."""
+
+    id: str
+    handle: str
+    members: frozenset[str]
+
+
 class Operations:
     """`in_force` holds the rules; `new_id` makes ids nobody can guess."""
 
@@ -113,6 +125,7 @@ class Operations:
             if already is not None:
                 tx.rollback()
                 return already
+            tx.met(person.ids)
             rule, offered = self._rule_for(form, person)
             answers = limits.tidied(form.answers)
             plan = lifecycle.check_form(offered, form.plan, form.lifetime, answers)
@@ -146,7 +159,12 @@ class Operations:
             said = limits.written(reason, "reason", limits.MAX_REASON)
             return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id)
 
-        return await self._change(request_id, decide, approvers)
+        def work(tx: Transaction) -> Outcome:
+            outcome = self._decide(tx, _known(tx, request_id), decide, approvers)
+            tx.met(reviewer.ids)
+            return outcome
+
+        return await self.store.write(work)
 
     async def may_review(self, request_id: str, reviewer: Person) -> Record:
         """The record, before a form for a no is shown to this person. Raises Refusal where they may not review it."""
@@ -231,25 +249,100 @@ class Operations:
         for standing in affected:
             await self._change(standing.request.id, decide)
 
-    async def group_changed(self, change: GroupChange) -> None:
-        """A user group has other members: the audit hears of one that approves. Slack may tell of one change several times."""
-        apis = sorted(name for name, rule in self.rulebook.rules.items() if change.group in rule.approvers.groups)
-        if not apis:
-            return
+    async def group_changed(self, change: GroupChange) -> bool:
+        """A user group has other members, as an event says: the audit hears of one that approves. Slack may tell of one change
+        several times, and of an old one late. Returns whether it was news."""
+
+        def work(tx: Transaction) -> bool:
+            known = tx.remembered(_GROUPS, lock=True) or {}
+            before = known.get(change.group)
+            if before is not None and change.at < before["at"]:
+                return False
+            members = ((set(before["members"]) if before else set()) | change.added) - change.removed
+            if before is None and change.group in self._approving():
+                self._tell_of_group(tx, change)  # who is in it was never seen, so it is taken as it is told
+                return True
+            return self._group_is(tx, known, Group(change.group, change.handle, frozenset(members)), change.at)
+
+        return await self.store.write(work)
+
+    async def group_seen(self, group: Group, at: int) -> bool:
+        """The same of one group, as it was at that time. Returns whether that was news."""
+
+        def work(tx: Transaction) -> bool:
+            known = tx.remembered(_GROUPS, lock=True) or {}
+            before = known.get(group.id)
+            return before is not None and at >= before["at"] and self._group_is(tx, known, group, at)
+
+        return await self.store.write(work)
+
+    async def groups_seen(self, groups: Sequence[Group]) -> tuple[str, ...]:
+        """All groups that approve, as Slack has them now: who came and went since they were seen last, the bot being off perhaps,
+        is in the audit. Returns those that have changed."""
+
+        def work(tx: Transaction) -> tuple[str, ...]:
+            named = {group.id for group in groups}
+            seen = tx.remembered(_GROUPS, lock=True) or {}
+            known = {group_id: one for group_id, one in seen.items() if group_id in named}
+            if known != seen:
+                tx.remember(_GROUPS, known)
+            return tuple(group.id for group in groups if self._group_is(tx, known, group, None))
+
+        return await self.store.write(work)
+
+    def _group_is(self, tx: Transaction, known: dict[str, Any], group: Group, at: int | None) -> bool:
+        """Remember who is in a group that approves, and say how that differs from what was `known`, if anything was."""
+        if group.id not in self._approving():
+            return False
+        before = known.get(group.id)
+        had = frozenset(before["members"]) if before else group.members
+        at = max(at or 0, before["at"] if before else 0)
+        known[group.id] = {"members": sorted(group.members), "at": at}
+        if known[group.id] != before:
+            tx.remember(_GROUPS, known)
+        if had == group.members:
+            return False
+        self._tell_of_group(tx, GroupChange(group.id, group.handle, group.members - had, had - group.members, at))
+        return True
+
+    def _tell_of_group(self, tx: Transaction, change: GroupChange) -> None:
         details = {
+            "group": change.group,
             "handle": change.handle,
             "added": sorted(change.added),
             "removed": sorted(change.removed),
-            "apis": apis,
+            "apis": self._approving()[change.group],
         }
-        told = [change.at, details["added"], details["removed"]]
+        tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, details), None)
 
-        def work(tx: Transaction) -> None:
-            if tx.remembered(f"group {change.group}") != told:
-                tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, {"group": change.group, **details}), None)
-                tx.remember(f"group {change.group}", told)
+    def _approving(self) -> dict[str, list[str]]:
+        """The groups that approve, each with the names of the entries for which it does."""
+        found: dict[str, list[str]] = {}
+        for name, rule in sorted(self.rulebook.rules.items()):
+            for group in rule.approvers.groups:
+                found.setdefault(group, []).append(name)
+        return found
 
-        await self.store.write(work)
+    @property
+    def approving_groups(self) -> tuple[str, ...]:
+        return tuple(sorted(self._approving()))
+
+    async def deciders_changed(self, group: str | None = None, person: Person | None = None) -> None:
+        """Somebody came into a group or left it, or may not use the bot any more: what waits for them is shown anew."""
+
+        def concerns(record: Record) -> bool:
+            audiences = rules.deciding(record, self.rule(record.request.rule.name))
+            if person is not None:
+                return any(rules.counted_by(audience, person) for audience in audiences)
+            return any(group in audience.groups for audience in audiences)
+
+        waiting = await self.store.read(lambda tx: tx.records(tx.waiting()))
+        for record in filter(concerns, waiting):
+            await look_again(self.store, record.request.id, self._new_id)
+
+    async def any_undecidable(self) -> bool:
+        """Whether something waits that too few people may approve."""
+        return await self.store.read(troubles.any_undecidable)
 
     async def has_left(self, who: Identity) -> bool:
         """True where this person holds something and was found to have left."""
@@ -355,6 +448,17 @@ class Operations:
         except Refusal as refusal:
             return Outcome(record, refusal)
         return Outcome(tx.apply(transition))
+
+
+async def look_again(store: Store, request_id: str, new_id: Callable[[], str]) -> None:
+    """Show what waits with those who may decide now."""
+
+    def work(tx: Transaction) -> None:
+        transition = lifecycle.look_again(_known(tx, request_id), tx.now, new_id)
+        if transition is not None:
+            tx.apply(transition)
+
+    await store.write(work)
 
 
 def _known(tx: Transaction, request_id: str) -> Record:

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from bot.core import outages
-from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Review
+from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, RequestState, Review
 from bot.store.ledger import Holding
 from bot.store.transaction import AuditEntry
 
@@ -83,8 +83,18 @@ def request_row(record: Record | None, failing: Sequence[Effect]) -> Row:
         "stuck": " ".join(parked),
         "late": " ".join(late),
         "failing_since": _moment(since),
-        "why": " ".join(dict.fromkeys(one.why or outages.sentence(one.kind, one.last_error) for one in failing)),
+        "why": " ".join(
+            dict.fromkeys(
+                [*_in_vain(record), *(one.why or outages.sentence(one.kind, one.last_error) for one in failing)]
+            )
+        ),
     }
+
+
+def _in_vain(record: Record | None) -> list[str]:
+    """Why it waits and cannot be approved, where that is so."""
+    waits = record is not None and record.request.state is RequestState.PENDING
+    return [record.request.undecidable] if record is not None and waits and record.request.undecidable else []
 
 
 def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]) -> Iterator[str]:

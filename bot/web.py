@@ -20,6 +20,8 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
+from bot.peers import Peers
+
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,6 +55,7 @@ class Rejection(StrEnum):
     UNSIGNED = "unsigned"
     STALE = "stale"
     SIGNATURE = "signature"
+    FLOOD = "flood"  # of connections, from one address that has sent nothing right so far
 
 
 _STATUS = {
@@ -65,8 +68,10 @@ _STATUS = {
     Rejection.UNSIGNED: 401,
     Rejection.STALE: 401,
     Rejection.SIGNATURE: 401,
+    Rejection.FLOOD: 429,  # which nobody reads: the connection is dropped as it opens
 }
 _FOR_THE_OPERATOR = {
+    Rejection.FLOOD: "one address opens more connections than I take from a stranger: bar it in front of the bot",
     Rejection.STALE: "if this is Slack, the clock of this machine is wrong by more than five minutes",
     Rejection.SIGNATURE: "if this is Slack, SLACK_SIGNING_SECRET is not the Signing Secret under the app's Basic Information",
 }
@@ -204,14 +209,40 @@ _UNFINISHED = web.AppKey("unfinished", _Unfinished)
 _CLIENTS_FAULTS = (HttpProcessingError, web.RequestPayloadError)
 
 
-def _application(routes: Routes, rejections: Rejections, unfinished: _Unfinished) -> web.Application:
+class _Door(asyncio.Protocol):
+    """A connection as it opens: handed to the web server, or dropped before anything of it is read."""
+
+    def __init__(self, peers: Peers, rejections: Rejections, connection: Callable[[], web.RequestHandler]) -> None:
+        self._peers = peers
+        self._rejections = rejections
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "what is listened to is TCP"
+        if not self._peers.admits(_address(transport)):
+            transport.abort()
+            self._rejections.add(Rejection.FLOOD)
+            return
+        protocol = self._connection()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+def _address(transport: asyncio.BaseTransport | None) -> str:
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    return str(peer[0]) if peer else ""
+
+
+def _application(routes: Routes, rejections: Rejections, unfinished: _Unfinished, peers: Peers) -> web.Application:
     @web.middleware
     async def answer_once(request: web.Request, handler: Handler) -> web.StreamResponse:
         unfinished.grow(request.protocol, 0)
         if not request.can_read_body:
             unfinished.finish(request.protocol)
+        address = _address(request.transport)
         try:
             response = await handler(request)
+            peers.trust(address)
         except Rejected as rejected:
             rejections.add(rejected.reason)
             response = web.Response(status=_STATUS[rejected.reason])
@@ -255,8 +286,8 @@ async def serving(
     patience: float = PATIENCE,
 ) -> AsyncIterator[int]:
     """Serve until the block ends; yields the port in use, which port 0 leaves to the system. Raises PortError."""
-    unfinished = _Unfinished(rejections, patience)
-    app = _application(routes, rejections, unfinished)
+    unfinished, peers = _Unfinished(rejections, patience), Peers(time.monotonic)
+    app = _application(routes, rejections, unfinished, peers)
     runner = web.AppRunner(app, access_log=None, logger=_server_log(rejections), auto_decompress=False)
     await runner.setup()
     web_server = runner.server
@@ -268,7 +299,7 @@ async def serving(
         return protocol
 
     try:
-        listening = await _listen(connection, host, port, variable)
+        listening = await _listen(lambda: _Door(peers, rejections, connection), host, port, variable)
         try:
             yield int(listening.sockets[0].getsockname()[1])
         finally:
@@ -278,7 +309,7 @@ async def serving(
 
 
 async def _listen(
-    connection: Callable[[], web.RequestHandler], host: str, port: int, variable: str
+    connection: Callable[[], asyncio.Protocol], host: str, port: int, variable: str
 ) -> asyncio.base_events.Server:
     try:
         return await asyncio.get_running_loop().create_server(connection, host, port, backlog=128)

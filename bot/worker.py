@@ -428,6 +428,14 @@ class Worker:
         else:
             complete = effects.ACTS[claim.effect.kind].complete
             await self.store.write(lambda tx: complete(tx, claim, outcome, self._new_id), User.WORKER)
+            if isinstance(outcome, facts.MessagePosted | facts.MessageShown) and outcome.undecidable:
+                self.survey_now()
+
+    def survey_now(self) -> None:
+        """Something is wrong that no act of this worker met."""
+        self._troubled = True
+        self._survey_at = 0.0
+        self._wake.set()
 
     def _notice(self, kind: EffectKind, failure: Failure) -> None:
         """Survey at once where the failure cannot pass by itself; all else is said when it has lasted."""
@@ -436,8 +444,7 @@ class Worker:
         if cause is outages.SLACK_TOKEN:
             self.token_doubted.set()
         if not cause.passes:
-            self._survey_at = 0.0
-            self._wake.set()
+            self.survey_now()
 
     def _put_back(self, tx: Transaction, *, claim: Claim, failure: Failure) -> timedelta:
         """Try again later, or park: what can never work, at once; what fails by our own fault, after a few tries.

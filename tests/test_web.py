@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+from collections import Counter as Counts
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from aiohttp import web as aiohttp_web
@@ -15,6 +18,7 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from prometheus_client import CollectorRegistry, Counter
 
 from bot import web
+from bot.peers import Peers
 from bot.web import MAX_BODY, PortError, Rejected, Rejection, Rejections
 from tests.log import Log, lines
 from tests.wire import connected, request, rest, send, status
@@ -294,6 +298,79 @@ async def test_many_half_sent_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
         assert status(await send(door.port, request(HOST, length(3), body=b"a=b"))) == 200
         assert door.rejected() == {"unfinished": 1}
         assert not any(reader.at_eof() for reader, _ in crowd[1:])
+
+
+STRANGER = "127.0.0.2"
+
+
+async def _flood(door: Server, *sent: bytes, times: int = 60) -> list[bytes]:
+    """What comes back for as many connections, each with one of these."""
+    parts = itertools.islice(itertools.cycle(sent), times)
+    return await asyncio.gather(*(send(door.port, part, source=STRANGER) for part in parts))
+
+
+async def test_a_flood_from_one_address(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a stranger sends, their first twenty connections are read and the rest are dropped as they open; whoever sends
+    something right from elsewhere is answered, and the log has one line for each reason."""
+    monkeypatch.setattr(web, "Peers", partial(Peers, burst=20, every=3600.0))
+
+    async def handle(asked: aiohttp_web.Request) -> aiohttp_web.Response:
+        if asked.remote == STRANGER:
+            raise Rejected(Rejection.UNSIGNED)
+        return aiohttp_web.Response()
+
+    async with server(handle, patience=SHORT) as door:
+        wrong = (
+            request(HOST, length(3), body=b"a=b"),
+            b"hello\r\n\r\n",
+            request(HOST, line=b"GET / HTTP/1.1"),
+            b"POST /sl",
+        )
+        answers = await _flood(door, *wrong)
+        assert status(await send(door.port, request(HOST, length(3), body=b"a=b"))) == 200
+        assert Counts(map(status, answers))[0] >= 40
+        rejected = door.rejected()
+        assert rejected["flood"] == 40
+        assert sum(rejected.values()) == 60
+    assert len(log) == len(rejected)
+    (flood,) = lines(log, reason="flood")
+    assert (flood["log_level"], "bar it in front of the bot" in flood["what"]) == ("warning", True)
+
+
+async def test_an_address_from_which_something_right_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a proxy's, and everybody's: nobody behind it is dropped for what others send."""
+    monkeypatch.setattr(web, "Peers", partial(Peers, burst=20, every=3600.0))
+    async with server() as door:
+        assert status(await send(door.port, request(HOST, length(3), body=b"a=b"), source=STRANGER)) == 200
+        await _flood(door, b"hello\r\n\r\n")
+        assert status(await send(door.port, request(HOST, length(3), body=b"a=b"), source=STRANGER)) == 200
+        assert door.rejected() == {"malformed": 60}
+
+
+async def test_what_follows_an_answer_is_not_kept() -> None:
+    """A client pipelines a thousand requests behind one that is slow to be answered: one is handled, and the rest is dropped."""
+    one, go = request(HOST, length(3), body=b"a=b"), asyncio.Event()
+    seen: list[bytes] = []
+
+    async def handle(asked: aiohttp_web.Request) -> aiohttp_web.Response:
+        seen.append(await web.read_body(asked))
+        await go.wait()
+        return aiohttp_web.Response()
+
+    async with server(handle) as door, connected(door.port) as (reader, writer):
+        writer.write(one * 1000)
+        await writer.drain()
+        asyncio.get_running_loop().call_later(SHORT, go.set)
+        received = await rest(reader)
+    assert received.count(b"HTTP/1.1 ") <= 1
+    assert seen == [b"a=b"]
+
+
+async def test_a_request_line_that_never_ends() -> None:
+    """What is kept of it is bounded, whatever is sent without a line break."""
+    async with server(patience=SHORT) as door:
+        assert status(await send(door.port, b"POST /" + b"a" * 5_000_000)) in (0, 400)
+        assert sum(door.rejected().values()) == 1
 
 
 @pytest.mark.parametrize("sent", [request(HOST), request(HOST, length(3), body=b"a=b")])

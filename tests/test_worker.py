@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot import worker as workers
+from bot.core.deciders import Deciders
 from bot.core.facts import Issued
 from bot.core.faults import Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import (
@@ -61,7 +62,9 @@ class SlowSlack(Slack):
         self.alerts: list[str] = []
         self.refuses: Callable[[Message], str | None] = lambda _message: None
 
-    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def post(
+        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+    ) -> tuple[str, str]:
         self.begun.put_nowait(message.kind)
         await self.go_on.wait()
         if (code := self.refuses(message)) is not None:
@@ -397,10 +400,12 @@ async def test_a_fault_of_our_own_is_tried_five_times(outside: Outside, monkeypa
     """It might have been the moment's; then a person has to look."""
     post, tried = outside.slack.post, 0
 
-    async def fails_on_the_card(record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def fails_on_the_card(
+        record: Record, message: Message, *, why: str = "", deciders: Deciders | None = None
+    ) -> tuple[str, str]:
         nonlocal tried
         if message.kind is not MessageKind.CARD:
-            return await post(record, message, why=why)
+            return await post(record, message, why=why, deciders=deciders)
         tried += 1
         raise KeyError
 

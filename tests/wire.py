@@ -10,9 +10,11 @@ WITHIN = 20.0
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(
+    port: int, *, source: str = "127.0.0.1"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection on which nothing has been sent."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     try:
         yield reader, writer
     finally:
@@ -31,9 +33,9 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
     return bytes(received)
 
 
-async def send(port: int, *parts: bytes) -> bytes:
-    """What comes back for these bytes until the server closes the connection."""
-    async with connected(port) as (reader, writer):
+async def send(port: int, *parts: bytes, source: str = "127.0.0.1") -> bytes:
+    """What comes back for these bytes, sent from that address, until the server closes the connection."""
+    async with connected(port, source=source) as (reader, writer):
         with suppress(ConnectionError):
             for part in parts:
                 writer.write(part)

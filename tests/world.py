@@ -42,6 +42,7 @@ class World:
         self.later.append(length)
         self.running.store.skew += length
         self.running.worker.pace.ahead += length.total_seconds()
+        self.running.directory.leftover.ahead += length.total_seconds()
         self.running.directory.forget_groups()
         for user_id in self.slack.workspace.users:
             self.running.directory.forget_person(user_id)

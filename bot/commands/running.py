@@ -63,6 +63,7 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[
         rulebook = await online_check.rulebook_of(loaded, slack.directory)
         at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
         notes = await online_check.slack_notes(loaded, slack.directory)
+        notes += await online_check.stale_ids(loaded, slack.directory)
         return notes, [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
 
 

@@ -18,21 +18,42 @@ class Issued:
 
 
 @dataclass(frozen=True)
+class Account:
+    """Somebody whom nobody waits for: why they may not use the bot any more, None where they may, and all their user ids."""
+
+    why_left: str | None
+    ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Unhurried:
+    """How many people Slack's limits let be looked up now for whom nobody waits, and in how many seconds there is room again."""
+
+    room: int
+    wait: float
+
+
+@dataclass(frozen=True)
 class MessagePosted:
-    """The message stands in Slack and says what the record was at `version`; 0 where that is not known."""
+    """The message stands in Slack and says what the record was at `version`; 0 where that is not known.
+
+    `undecidable` says why the request cannot be approved now, empty where it can, None where nobody looked.
+    """
 
     message_id: MessageId
     channel: str
     ts: str
     version: int = 0
+    undecidable: str | None = None
 
 
 @dataclass(frozen=True)
 class MessageShown:
-    """The message shows the record at `version`."""
+    """The message shows the record at `version`; `undecidable` as in MessagePosted."""
 
     message_id: MessageId
     version: int
+    undecidable: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ _LATE: Mapping[Side, Topic] = {
 }
 _WHILE_AWAITED = frozenset({*_LATE.values()})
 _WHILE_PENDING = frozenset({Topic.STILL_WAITING, Topic.LAST_CHANCE})
+_NAMES_DECIDERS = frozenset({MessageKind.CARD, MessageKind.STATUS})
 _WHILE_GRANTED = frozenset({Topic.ENDING, Topic.REVIEWING})
 _ALARMS = frozenset({Topic.STUCK, Topic.STILL_WORKS})
 
@@ -95,6 +96,8 @@ def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0
         return record.request.state is RequestState.PENDING
     if message.topic is Topic.UNASKED:
         return is_unasked(record)
+    if message.topic is Topic.UNDECIDABLE:
+        return record.request.state is RequestState.PENDING and bool(record.request.undecidable)
     if message.topic in _WHILE_AWAITED:
         return record.lives and record.awaits_token
     if message.topic is Topic.REVIEWING:
@@ -110,8 +113,15 @@ def is_unasked(record: Record) -> bool:
     return record.request.state is RequestState.PENDING and bool(cards) and not any(card.is_posted for card in cards)
 
 
+def names_deciders(record: Record, message: Message) -> bool:
+    """The message says who may decide, and somebody still has to."""
+    names = message.kind in _NAMES_DECIDERS or message.topic in _WHILE_PENDING
+    return names and record.request.state is RequestState.PENDING
+
+
 def posted(draft: Draft, fact: facts.MessagePosted) -> None:
     """The message stands in Slack; what moved while it was being posted is shown, and so is what a post leaves out."""
+    _decidable(draft, fact.undecidable)
     message = draft.record.message(fact.message_id)
     if message is None or message.is_posted:
         if message is not None and _message_at(draft.record, fact.channel, fact.ts) is None:
@@ -144,12 +154,33 @@ def show_matters(record: Record, message: Message | None) -> bool:
 
 def shown(draft: Draft, fact: facts.MessageShown) -> None:
     """The edit is done where the version has not moved; else the same promise stays open."""
+    _decidable(draft, fact.undecidable)
     message = draft.record.message(fact.message_id)
     if message is None:
         return
     draft.change_message(message.id, shown_version=max(fact.version, message.shown_version))
     if fact.version < draft.record.request.version:
         draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now)
+
+
+def look_again(record: Record, now: datetime, new_id: NewId) -> Transition | None:
+    """Other people may decide, perhaps: what waits is shown once more, with those who may. None where nothing waits."""
+    if record.request.state is not RequestState.PENDING:
+        return None
+    draft = Draft(record, now, new_id)
+    draft.touched = _NAMES_DECIDERS
+    return draft.done()
+
+
+def _decidable(draft: Draft, why_not: str | None) -> None:
+    """Whether enough people are left who may approve: the requester, who can ask again, hears once that they are not."""
+    request = draft.record.request
+    if why_not is None or why_not == request.undecidable or request.state is not RequestState.PENDING:
+        return
+    since = (request.undecidable_since or draft.now) if why_not else None
+    draft.change_request(undecidable=why_not, undecidable_since=since)
+    if why_not and not request.undecidable:
+        notify(draft, Topic.UNDECIDABLE)
 
 
 def gone(draft: Draft, message_id: str) -> None:

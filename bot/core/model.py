@@ -272,6 +272,7 @@ class Request:
     """One person's wish for a token. `rule` is the rule of that moment: the least that is needed, whatever comes later.
 
     `version` rises where messages would say something else; `revision` is another with everything that is stored of the record.
+    `undecidable` says, while it waits, why it cannot be approved, as far as was looked, and since when; empty where it can.
     """
 
     id: RequestId
@@ -291,6 +292,8 @@ class Request:
     decision_reason: str = ""
     version: int = 1
     revision: int = field(default=0, compare=False)
+    undecidable: str = ""
+    undecidable_since: datetime | None = None
 
     @property
     def label(self) -> str:
@@ -369,6 +372,7 @@ class Topic(StrEnum):
     DELAYED_BY_TYK = "delayed by tyk"
     DELAYED_BY_SLACK = "delayed by slack"
     UNASKED = "unasked"
+    UNDECIDABLE = "undecidable"
     STUCK = "stuck"
     STILL_WORKS = "still works"
     ARRIVED = "arrived"

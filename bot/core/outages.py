@@ -19,6 +19,9 @@ TELL_AFTER = timedelta(minutes=10)
 MANY = 1000
 """The number up to which failing promises are counted."""
 
+LONGEST_PLACE = 48
+"""An entry of the configuration is named so far: an outage's name has room for no more."""
+
 DIRECT = "direct messages"
 """The place of what is sent to people: one outage, whoever they are."""
 
@@ -36,7 +39,7 @@ class Cause:
     """A reason for which promises fail.
 
     `sentence` says to whoever runs the bot what is wrong and what to do. `passes`: it may pass by itself, so it is said after
-    TELL_AFTER, else at once. `by_place`: each channel has it by itself.
+    TELL_AFTER, else at once. `by_place`: each channel, or entry of the configuration, has it by itself.
     """
 
     name: str
@@ -69,6 +72,20 @@ SLACK_AWAY = _slack(
 SLACK_TOKEN = _slack(
     "slack_token",
     "Slack doesn't accept SLACK_BOT_TOKEN any more. Install the app again, set the token that it shows, and restart me.",
+)
+UNDECIDABLE = Cause(
+    "undecidable",
+    Side.OURS,
+    "Too few people are left who may approve what waits. Its requesters can withdraw it and ask again, and `tyk-key-bot deny` "
+    "ends it; or change `approvers` or `approvals` in the configuration and restart me, or change who is in the user group.",
+    passes=False,
+    by_place=True,
+)
+REPLICAS_DIFFER = Cause(
+    "replicas_differ",
+    Side.OURS,
+    "My replicas run with different configurations: what one of them allows another one refuses. Start each with the same "
+    "configuration.",
 )
 OUT_OF_TIME = "deadline"
 
@@ -146,7 +163,9 @@ _SAME = {
     ),
     **dict.fromkeys(("token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"), SLACK_TOKEN),
 }
-_CAUSES = {cause.name: cause for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN)} | _SAME
+_CAUSES = {
+    cause.name: cause for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE, REPLICAS_DIFFER)
+} | _SAME
 
 SEAL_LOST = "seal_key_lost"
 SEALED = (
@@ -182,7 +201,8 @@ def sentence(kind: EffectKind, code: str) -> str:
 
 @dataclass(frozen=True)
 class Failing:
-    """A promise that is open and has failed. `place` is the channel or person that it is for, where it is for one."""
+    """A promise that is open and has failed, or a request that waits in vain. `place` is the channel or person that it is for,
+    where it is for one, or the entry of the configuration."""
 
     kind: EffectKind
     code: str
@@ -218,7 +238,7 @@ def outages(failing: Iterable[Failing]) -> dict[str, Outage]:
     for one in failing:
         cause = cause_of(one.kind, one.code)
         causes[cause.name] = cause
-        grouped.setdefault((cause.name, _place(one.place) if cause.by_place else ""), []).append(one)
+        grouped.setdefault((cause.name, _place(cause, one.place) if cause.by_place else ""), []).append(one)
     found = [
         Outage(
             causes[name],
@@ -241,7 +261,9 @@ def named(key: str, since: datetime) -> Outage:
     return Outage(cause, place, since)
 
 
-def _place(place: str | None) -> str:
+def _place(cause: Cause, place: str | None) -> str:
     if not place:
         return ""
+    if cause is UNDECIDABLE:
+        return place[:LONGEST_PLACE]
     return DIRECT if place[0] in "DUW" else place

@@ -200,8 +200,8 @@ def has_lapsed(record: Record, now: datetime) -> bool:
 
 
 def lapse(draft: Draft) -> None:
-    """End a request that nobody decided in time, and tell the requester; that nobody could be asked is said as the reason."""
-    why = messages.UNASKED if messages.is_unasked(draft.record) else ""
+    """End a request that nobody decided in time, and tell the requester; that nobody could be asked or decide is the reason."""
+    why = messages.UNASKED if messages.is_unasked(draft.record) else draft.record.request.undecidable
     _decide(draft, RequestState.LAPSED, None, why)
     draft.say(AuditEvent.LAPSED, None, **({"why": why} if why else {}))
     messages.notify(draft, Topic.LAPSED)
@@ -244,6 +244,12 @@ def decided_sentence(request: Request) -> str:
         RequestState.APPROVED: "was approved",
         RequestState.DENIED: "was denied",
         RequestState.WITHDRAWN: "was withdrawn",
-        RequestState.LAPSED: f"lapsed, because nobody {'could be asked' if request.decision_reason else 'decided in time'}",
+        RequestState.LAPSED: f"lapsed, because nobody {_why_lapsed(request)}",
     }[request.state]
     return f"{request.label} {how}{by}, {when}."
+
+
+def _why_lapsed(request: Request) -> str:
+    if request.decision_reason == messages.UNASKED:
+        return "could be asked"
+    return "could decide any more" if request.decision_reason else "decided in time"

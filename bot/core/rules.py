@@ -87,22 +87,22 @@ def check_in_force(rule: Rule) -> None:
 # --- whose approval counts --------------------------------------------------------------------------------------------
 
 
-def deciding(frozen: Rule, in_force: Rule | None) -> tuple[Audience, ...]:
+def deciding(record: Record, in_force: Rule | None) -> tuple[Audience, ...]:
     """The audiences that must each name an approver: those of both rules, without that of a rule that needs no approval or is
     out of force.
 
     The person has to be in each, not an id in both: a lead whom the file names by now is still one of the leads.
     """
-    both = [rule for rule in (frozen, in_force) if rule is not None and not rule.out_of_force]
+    plan = in_force.plan(record.request.plan.name) if in_force else None
+    asks = for_plan(in_force, plan) if in_force and plan else in_force
+    both = [rule for rule in (record.request.rule, asks) if rule is not None and not rule.out_of_force]
     rules = [rule for rule in both if rule.approvals] or both[-1:]
     return tuple(replace(rule.approvers, everyone=False, channels=frozenset()) for rule in rules)
 
 
 def _decides_by(record: Record, in_force: Rule | None, person: Person) -> str | None:
     """The group or user id by which this person may decide, of the rule in force where that needs approvals."""
-    plan = in_force.plan(record.request.plan.name) if in_force else None
-    asks = for_plan(in_force, plan) if in_force and plan else in_force
-    ways = [counted_by(audience, person) for audience in deciding(record.request.rule, asks)]
+    ways = [counted_by(audience, person) for audience in deciding(record, in_force)]
     return ways[-1] if all(ways) else None
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bot.core.facts import Issued
+from bot.core.deciders import Deciders
+from bot.core.facts import Account, Issued, Unhurried
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
@@ -17,11 +18,19 @@ from bot.store.transaction import AuditEntry
 class SlackPort(Protocol):
     """Every method raises a `bot.core.faults.Fault`, told by what it means, and nothing else."""
 
-    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def deciders(self, record: Record) -> Deciders:
+        """Those who may decide what waits, as Slack knows them now."""
+        ...
+
+    async def post(
+        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+    ) -> tuple[str, str]:
         """Post what cannot become false; an alert says `why`. Returns the channel and ts."""
         ...
 
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
+    async def show(
+        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+    ) -> None:
         """Edit the message so that it shows the record as it is; `late` is the side for which something is late."""
         ...
 
@@ -41,8 +50,12 @@ class SlackPort(Protocol):
         """Tell the help channel what fails, or that it is over."""
         ...
 
-    async def why_left(self, who: Identity) -> str | None:
-        """The reason that somebody may not use the bot any more, in words for others; None where they may."""
+    def unhurried(self) -> Unhurried:
+        """What Slack's limits leave over for looking people up."""
+        ...
+
+    async def account(self, who: Identity) -> Account:
+        """Whether somebody may still use the bot, in words for others."""
         ...
 
     async def person(self, record: Record) -> Person:

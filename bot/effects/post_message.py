@@ -2,6 +2,7 @@
 
 from bot.core.facts import Fact, MessagePosted, Unreachable
 from bot.core.faults import Undeliverable
+from bot.core.messages import names_deciders
 from bot.core.model import Effect, MessageKind
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
@@ -18,11 +19,13 @@ def find(tx: Transaction, effect: Effect) -> str:
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
-    message = claim.message
+    message, record = claim.message, claim.story
+    deciders = await ports.slack.deciders(record) if names_deciders(record, message) else None
     try:
-        channel, ts = await ports.slack.post(claim.story, message, why=claim.found or "")
+        channel, ts = await ports.slack.post(record, message, deciders=deciders, why=claim.found or "")
     except Undeliverable as fault:
         if message.kind is MessageKind.CARD:
             raise
         return Unreachable(fault.code)
-    return MessagePosted(message.id, channel, ts, claim.story.request.version)
+    undecidable = deciders.undecidable if deciders else None
+    return MessagePosted(message.id, channel, ts, record.request.version, undecidable)

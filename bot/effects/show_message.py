@@ -9,6 +9,7 @@ from bot.core import views
 from bot.core.draft import NewId
 from bot.core.facts import Fact, MessageGone, MessageShown
 from bot.core.faults import Gone
+from bot.core.messages import names_deciders
 from bot.core.model import EffectState, Record
 from bot.effects.claim import Claim
 from bot.effects.completion import locked, observed
@@ -19,12 +20,13 @@ DEADLINE = timedelta(seconds=10)
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
-    message = claim.message
+    message, record = claim.message, claim.story
+    deciders = await ports.slack.deciders(record) if names_deciders(record, message) else None
     try:
-        await ports.slack.show(claim.story, message, stuck=claim.stuck, late=claim.late)
+        await ports.slack.show(record, message, stuck=claim.stuck, late=claim.late, deciders=deciders)
     except Gone:
         return MessageGone(message.id)
-    return MessageShown(message.id, claim.story.request.version)
+    return MessageShown(message.id, record.request.version, deciders.undecidable if deciders else None)
 
 
 def complete(tx: Transaction, claim: Claim, fact: Fact, new_id: NewId) -> None:
@@ -40,11 +42,12 @@ def complete(tx: Transaction, claim: Claim, fact: Fact, new_id: NewId) -> None:
 
 
 def _still_says_it(tx: Transaction, claim: Claim, record: Record) -> bool:
-    """The record has moved during the edit, but not in what this message says of it."""
+    """The record has moved during the edit, but not in what this message says of it; who may decide, no record says."""
     moved = record.request.version > claim.story.request.version
     return (
         moved
         and claim.message.kind in views.STANDING
+        and not names_deciders(record, claim.message)
         and views.same(claim.message.kind, claim.story, record)
         and tx.trouble(record.request.id) == (claim.stuck, claim.late)
     )

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bot.core import members, rules
+from bot.core import members
+from bot.core.deciders import Deciders
+from bot.core.facts import Account, Unhurried
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import (
@@ -18,11 +20,10 @@ from bot.core.model import (
     MessageKind,
     Person,
     Record,
-    Topic,
     Workspace,
 )
 from bot.core.outages import Outage, Side
-from bot.slack import audit_lines, messages, notifications
+from bot.slack import audit_lines, deciders, messages, notifications
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.privacy import Privacy
@@ -61,11 +62,16 @@ class Delivery:
         self._help_channel = help_channel
         self._privacy = Privacy(directory)
 
-    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def deciders(self, record: Record) -> Deciders:
+        """Raises CannotSay where Slack cannot say who they are."""
+        in_force = self._in_force.rule(record.request.rule.name)
+        return await deciders.look_up(record, in_force, self._directory, self._workspace)
+
+    async def post(
+        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+    ) -> tuple[str, str]:
         await self._privacy.check(message.target or self._help_channel)
-        reminds = message.topic in (Topic.STILL_WAITING, Topic.LAST_CHANCE)
-        undecided = await self._undecided(record) if reminds else ()
-        body = messages.post(record, message, help_channel=self._help_channel, undecided=undecided, why=why)
+        body = messages.post(record, message, help_channel=self._help_channel, deciders=deciders, why=why)
         target, thread = message.target or self._help_channel, _thread(record, message)
         try:
             return await self._chat.post(target, body.text, body.blocks, thread_ts=thread)
@@ -74,23 +80,14 @@ class Delivery:
                 raise
         return await self._chat.post(target, body.text, body.blocks)
 
-    async def _undecided(self, record: Record) -> list[str]:
-        """The approvers who could decide and have not, the requester left out. Of very many only the first are looked up."""
-        request = record.request
-        yes = {one.reviewer.user_id for one in rules.approvals(record.reviews, request.requester)}
-        deciding = rules.deciding(request.rule, self._in_force.rule(request.rule.name))
-        named = frozenset.intersection(*[await self._directory.members_of(audience) for audience in deciding])
-        left = sorted(named - yes - {request.requester.user_id})
-        able = [user for user in left[: notifications.MAX_NAMED] if await self._may_decide(user)]
-        return [*able, *left[notifications.MAX_NAMED :]]
-
-    async def _may_decide(self, user_id: str) -> bool:
-        return members.refuse(await self._directory.person(user_id), self._workspace) is None
-
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
+    async def show(
+        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+    ) -> None:
         assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact
         await self._privacy.check(message.channel)
-        body = messages.show(record, message, help_channel=self._help_channel, stuck=stuck, late=late)
+        body = messages.show(
+            record, message, help_channel=self._help_channel, stuck=stuck, late=late, deciders=deciders
+        )
         await self._chat.update(message.channel, message.ts, body.text, body.blocks)
 
     async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
@@ -111,8 +108,13 @@ class Delivery:
         body = notifications.outage(outage, over_at)
         await self._chat.post(self._help_channel, body.text, body.blocks)
 
-    async def why_left(self, who: Identity) -> str | None:
-        return members.why_left(await self._directory.person(who.user_id), self._workspace)
+    async def account(self, who: Identity) -> Account:
+        person = await self._directory.account(who.user_id)
+        return Account(members.why_left(person, self._workspace), person.ids)
+
+    def unhurried(self) -> Unhurried:
+        leftover = self._directory.leftover
+        return Unhurried(leftover.room(), leftover.wait())
 
     async def person(self, record: Record) -> Person:
         """Raises Refusal where they may not use the bot at all, CannotSay where Slack cannot say."""

@@ -16,6 +16,7 @@ from bot.core.model import Approver, Audience, Identity, Person, Review, Verdict
 from bot.slack.cache import ASKINGS, Cache
 from bot.slack.client import TIMEOUT, call
 from bot.slack.errors import CannotSay
+from bot.slack.leftover import Leftover
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -66,7 +67,9 @@ class Directory:
         uses_groups: bool = True,
         within: float = TIMEOUT,
         people: int = 10_000,
+        leftover: Leftover | None = None,
     ) -> None:
+        self.leftover = leftover or Leftover(clock)
         self._client = client
         self._workspace = workspace
         self._uses_groups = uses_groups
@@ -96,6 +99,10 @@ class Directory:
         groups: _Groups | None = found[1] if self._uses_groups else None
         members: list[frozenset[str]] = found[len(found) - len(named) :]
         return _joined(person, groups, dict(zip(named, members, strict=True)))
+
+    async def account(self, user_id: str) -> Person:
+        """Somebody as Slack has them at this moment, without their groups and channels: one call."""
+        return await self._people.get(user_id, 0.0)
 
     def known(self, user_id: str, channels: frozenset[str] = frozenset()) -> Person | None:
         """Somebody, as `person` gives them, where memory alone can say it."""
@@ -220,6 +227,7 @@ class Directory:
     # --- asking
 
     async def _look_up(self, user_id: str) -> Person:
+        self.leftover.note()
         try:
             data = await self._ask("users.info", {"user": user_id})
         except CannotSay as fault:

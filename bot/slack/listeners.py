@@ -16,7 +16,7 @@ from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
-from bot.operations import GroupChange, Operations, Outcome
+from bot.operations import Group, GroupChange, Operations, Outcome
 from bot.slack import buttons, holdings, modals
 from bot.slack.answering import Answering, Body, Where, errors, fault_id
 from bot.slack.budget import Budget, Spent
@@ -232,8 +232,10 @@ class Listeners:
             case "subteam_members_changed":
                 self._directory.forget_groups()
                 await self._tell_of_group(event)
+                await self._operations.deciders_changed(event["subteam_id"])
             case _:
                 self._directory.forget_groups()
+                await self._look_at_group(event.get("subteam") or {})
 
     async def _tell_of_group(self, event: Body) -> None:
         """Tell the audit of a changed group that approves: whoever may edit user groups decides who approves."""
@@ -245,16 +247,28 @@ class Listeners:
         added, removed = frozenset(event.get("added_users") or ()), frozenset(event.get("removed_users") or ())
         await self._operations.group_changed(GroupChange(group, handle, added, removed, event.get("date_update") or 0))
 
+    async def _look_at_group(self, group: Body) -> None:
+        """A group was renamed, switched off or on again; who is in it was told apart from that, unless it got lost."""
+        group_id, users = group.get("id"), group.get("users")
+        if not isinstance(group_id, str) or not isinstance(users, list):
+            return
+        members = frozenset[str]() if group.get("date_delete") else frozenset(users)
+        seen = Group(group_id, group.get("handle") or "", members)
+        if await self._operations.group_seen(seen, group.get("date_update") or 0):
+            await self._operations.deciders_changed(group_id)
+
     async def _see_off(self, user: Body) -> None:
         """Somebody was deactivated, became a guest, or came back: what they hold is looked at now, not at the next sweep."""
         gone = any(user.get(sign) for sign in ("deleted", "is_restricted", "is_ultra_restricted"))
-        if not gone and not await self._operations.has_left(Identity(user.get("team_id") or "", user["id"])):
+        who = Identity(user.get("team_id") or "", user["id"])
+        if not (gone or await self._operations.has_left(who) or await self._operations.any_undecidable()):
             return
         try:
             person = await self._directory.person(user["id"])
         except Fault:
             return  # the sweep will find them
         await self._operations.membership(person.identity, members.why_left(person, self._workspace))
+        await self._operations.deciders_changed(person=person)
 
     async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
+from bot.core.deciders import Deciders
 from bot.core.model import (
     Key,
     Message,
@@ -38,24 +38,24 @@ from bot.slack.wording import inert
 
 
 def post(  # noqa: PLR0911 - one return a kind
-    record: Record, message: Message, *, help_channel: str, undecided: Sequence[str] = (), why: str = ""
+    record: Record, message: Message, *, help_channel: str, deciders: Deciders | None = None, why: str = ""
 ) -> Body:
     """The message as it is posted first.
 
-    `undecided` are the user ids of the approvers whom a note reminds, `why` is the sentence behind what an alert is about.
+    `deciders` are those who may decide what waits, where somebody looked; `why` is the sentence behind what an alert is about.
     """
     match message.kind:
         case MessageKind.CARD:
-            return _standing(record, state.lasting_lines(record, card=True), card=True)
+            return _standing(record, state.lasting_lines(record, deciders, card=True), deciders, card=True)
         case MessageKind.STATUS:
-            return _standing(record, state.lasting_lines(record, card=False), card=False)
+            return _standing(record, state.lasting_lines(record, deciders, card=False), deciders, card=False)
         case MessageKind.TOKEN:
             return said_with(f"{record.request.label} · token for {state.what(record.request)}")
         case MessageKind.NOTICE:
             assert message.topic is not None, "a ring has its topic"
             return notifications.notice(record, message.topic, help_channel)
         case MessageKind.REMINDER:
-            return notifications.reminder(record, message.topic, undecided)
+            return notifications.reminder(record, message.topic, deciders.undecided(record) if deciders else ())
         case MessageKind.QUESTION:
             return notifications.question(record, message.topic)
         case MessageKind.ALERT:
@@ -64,34 +64,41 @@ def post(  # noqa: PLR0911 - one return a kind
             assert_never(message.kind)
 
 
-def show(record: Record, message: Message, *, help_channel: str, stuck: bool, late: Side | None) -> Body:
+def show(
+    record: Record,
+    message: Message,
+    *,
+    help_channel: str,
+    stuck: bool,
+    late: Side | None,
+    deciders: Deciders | None = None,
+) -> Body:
     """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
     if message.kind is MessageKind.QUESTION:
         return notifications.shown_question(record, message)
     if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
         return post(record, message, help_channel=help_channel)
     card = message.kind is MessageKind.CARD
-    lines = state.lines(record, card=card, stuck=stuck)
-    return _standing(
-        record, [*lines, *state.trouble(record, help_channel, card=card, stuck=stuck, late=late)], card=card
-    )
+    lines = state.lines(record, deciders, card=card, stuck=stuck)
+    lines += state.trouble(record, help_channel, card=card, stuck=stuck, late=late)
+    return _standing(record, lines, deciders, card=card)
 
 
-def _standing(record: Record, lines: list[str], *, card: bool) -> Body:
+def _standing(record: Record, lines: list[str], deciders: Deciders | None, *, card: bool) -> Body:
     """A card or a status: what was asked for, these lines below it, and the buttons for what can be done."""
     pending = record.request.state is RequestState.PENDING
-    base = _card(record) if card else said_with(state.headline(record.request))
+    base = _card(record, deciders or state.looked_last(record)) if card else said_with(state.headline(record.request))
     blocks = [*base.blocks, *([section("\n".join(lines))] if lines else [])]
     if why := state.why_ended(record):
         blocks.append(quoted("Why", wording.without_markup(why)))
     said = [base.text, *lines, *([f"Why: {inert(why, 600)}"] if why else [])]
-    if card and pending:
+    if card and pending and (deciders is None or deciders.able):
         said.append("Approve or deny it in this message.")
     body = Body(wording.cut("\n".join(said), MAX_TEXT), blocks)
     return with_buttons(body, buttons.for_approvers(record) if card else buttons.for_holder(record))
 
 
-def _card(record: Record) -> Body:
+def _card(record: Record, deciders: Deciders) -> Body:
     """The facts of a request for its approvers. While it is pending it calls those who may decide, and never the requester.
 
     The post rings whomever it mentions, and until somebody acts the edit says the same: so the requester is named without a
@@ -101,8 +108,8 @@ def _card(record: Record) -> Body:
     pending = request.state is RequestState.PENDING
     asker = inert(request.requester_name, 80) if pending else wording.person(request.requester)
     asked = f"{asker} asked for {inert(request.rule.title, 150)}"
-    if pending:
-        asked = f"{wording.audience(request.rule.approvers, except_=request.requester, last='and')}: {asked}"
+    if pending and (deciders.groups or deciders.people):
+        asked = f"{state.called(deciders, last='and')}: {asked}"
     facts = {
         "Plan": inert(request.plan.name, 150),
         "Limits": wording.begun(wording.plan_limits(request.plan)),

@@ -15,7 +15,7 @@ from bot.core.model import (
     Request,
     Topic,
 )
-from bot.core.outages import MANY, Outage, Side
+from bot.core.outages import MANY, UNDECIDABLE, Outage, Side
 from bot.slack import buttons, state, wording
 from bot.slack.block_kit import MAX_TEXT, Block, Body, mrkdwn, quoted, said_with, section, with_buttons
 from bot.slack.wording import inert
@@ -54,6 +54,9 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
             return said_with(
                 f"{label} ({api}): the approvers could not be asked so far, because I couldn't reach their channel. {_SAFE}"
             )
+        case Topic.UNDECIDABLE:
+            why = inert(request.undecidable, 600)
+            return said_with(f"{label} ({api}) can't be approved now. {why} Withdraw it and ask again.")
         case Topic.STUCK:
             return said_with(f"Your token for {api} got stuck. Please ask in {help_} and say {label}.")
         case Topic.ARRIVED:
@@ -128,15 +131,18 @@ def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
 
 def outage(outage: Outage, over_at: datetime | None) -> Body:
     """A message to those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
-    about = f"{_place(outage.place)}{outage.cause.sentence}"
+    about = f"{_place(outage)}{outage.cause.sentence}"
     if over_at is not None:
         return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {about}")
     return said_with(f"Since {wording.date(outage.since)}: {about} {_waiting(outage)}")
 
 
-def _place(place: str) -> str:
+def _place(outage: Outage) -> str:
+    place = outage.place
     if not place:
         return ""
+    if outage.cause is UNDECIDABLE:
+        return f"{inert(place, 100)}: "
     return f"I can't post in {wording.channel(place) if place[0] in 'CG' else place}. "
 
 
@@ -145,7 +151,8 @@ def _waiting(outage: Outage) -> str:
     many = {0: "No request waits for it", 1: "1 request waits for it"}
     more = "or more " if outage.waiting >= MANY else ""
     waits = many.get(outage.waiting, f"{outage.waiting:,} {more}requests wait for it")
-    return f"{waits}. I'm still trying, and will say when it is over."
+    tries = "I" if outage.cause is UNDECIDABLE else "I'm still trying, and"
+    return f"{waits}. {tries} will say when it is over."
 
 
 def question(record: Record, topic: Topic | None) -> Body:

@@ -27,9 +27,19 @@ from bot.core.model import (
 )
 from bot.operations import Operations, Submission
 from bot.slack import modals, wording
-from bot.slack.answering import CANNOT_SAY, UNCONFIRMED, Answering, Body, TooLateError, errors, fault_id
+from bot.slack.answering import (
+    CANNOT_SAY,
+    CANNOT_SAY_OF_OTHERS,
+    UNCONFIRMED,
+    Answering,
+    Body,
+    TooLateError,
+    errors,
+    fault_id,
+)
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+from bot.slack.errors import CannotSay
 from bot.slack.wording import inert
 
 log = structlog.get_logger(__name__)
@@ -230,18 +240,33 @@ class Requesting:
         return await self._operations.submit(replace(form, terms=terms), person, approvers)
 
     async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
-        """People who could say yes: as many as the rule needs are enough to know."""
+        """People who could say yes: as many as the rule needs are enough to know. Raises Refusal where Slack cannot say."""
+        try:
+            return await self._able(rule, requester)
+        except Fault:
+            raise Refusal(CANNOT_SAY_OF_OTHERS, code="cannot_say", field="api") from None
+
+    async def _able(self, rule: Rule, requester: Identity) -> frozenset[str]:
         able: set[str] = set()
+        unknown: CannotSay | None = None
         if rule.approvals == 0:
             return frozenset()
         for user_id in sorted(await self._directory.members_of(rule.approvers)):
             if user_id == requester.user_id:
                 continue
-            approver = await self._directory.person(user_id)
+            try:
+                approver = await self._directory.person(user_id)
+            except CannotSay as fault:
+                if fault.retry_after is not None:  # of the others it would not say more
+                    raise
+                unknown = fault
+                continue
             if members.refuse(approver, self._workspace) is None and not approver.is_same(requester):
                 able.add(approver.identity.user_id)
             if len(able) >= rule.approvals:
-                break
+                return frozenset(able)
+        if unknown is not None:
+            raise unknown
         return frozenset(able)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from bot.core import messages, rules, timing
+from bot.core.deciders import Deciders
 from bot.core.model import (
     Grant,
     GrantState,
@@ -30,14 +32,15 @@ def typed(request: Request) -> list[tuple[str, str]]:
     return [(name, text) for name, text in named if text.strip()]
 
 
-def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
-    """Sentences that are true of the request now; `card`: for those who decide."""
+def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck: bool = False) -> list[str]:
+    """Sentences that are true of the request now; `card`: for those who decide. Without `deciders`: as was looked last."""
+    deciders = deciders or looked_last(record)
     request = record.request
     at = wording.date(request.decided_at or request.created_at)
     by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
     match request.state:
         case RequestState.PENDING:
-            return [_needed(request, card=card), *_so_far(record), _expires(request)]
+            return [*_needed(request, deciders, card=card), *_so_far(record, deciders.need), _expires(request)]
         case RequestState.APPROVED if card and (grant := record.grant) and grant.state is not GrantState.ENDED:
             return [f"{_approved(record, at)} {_access(record, grant)}"]
         case RequestState.APPROVED:
@@ -57,36 +60,53 @@ def lines(record: Record, *, card: bool, stuck: bool = False) -> list[str]:
             assert_never(request.state)
 
 
-def lasting_lines(record: Record, *, card: bool) -> list[str]:
+def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: bool) -> list[str]:
     """Sentences for a post: no state that can change, no count that can rise. It may come late, when all is decided."""
     request, grant = record.request, record.grant
+    deciders = deciders or looked_last(record)
     if request.state is RequestState.PENDING:
-        return [_needed(request, card=card), _expires(request)]
+        return [*_needed(request, replace(deciders, undecidable=""), card=card), _expires(request)]
     if grant is None or grant.state is GrantState.ENDED:
-        return lines(record, card=card)
+        return lines(record, deciders, card=card)
     approved = _approved(record, wording.date(request.decided_at or request.created_at))
     return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without an end.", approved]
 
 
-def _needed(request: Request, *, card: bool) -> str:
-    """The approvals it takes, and for the requester whose: true for as long as anybody reads it."""
-    rule = request.rule
+def _needed(request: Request, deciders: Deciders, *, card: bool) -> list[str]:
+    """The approvals it takes, and for the requester whose; or why it cannot have them."""
+    if deciders.undecidable:
+        who = wording.inert(request.requester_name, 80)
+        then = f"{who} can withdraw it and ask again." if card else "Withdraw it and ask again."
+        return [f"This can't be approved now. {wording.inert(deciders.undecidable, 600)} {then}"]
+    need = deciders.need
     if card:
-        return f"Needs {'1 approval' if rule.approvals == 1 else f'{rule.approvals} approvals'}."
-    who = wording.audience(rule.approvers, except_=request.requester)
-    return (
-        f"{who} needs to approve this." if rule.approvals == 1 else f"{rule.approvals} approvals from {who} are needed."
-    )
+        return [f"Needs {'1 approval' if need == 1 else f'{need} approvals'}."]
+    who = called(deciders)
+    return [f"{who} needs to approve this." if need == 1 else f"{need} approvals from {who} are needed."]
+
+
+def looked_last(record: Record) -> Deciders:
+    """Those whom the request's own rule names, with what was found of them since."""
+    request, rule = record.request, record.request.rule
+    people = rule.approvers.users - {request.requester.user_id}
+    groups = tuple(sorted(rule.approvers.groups))
+    return Deciders(rule.approvals, people, groups, tuple(sorted(people)), request.undecidable)
+
+
+def called(deciders: Deciders, *, last: str = "or") -> str:
+    """Those who may decide, as mentions."""
+    names = [*map(wording.group, deciders.groups), *map(wording.person, deciders.people)]
+    return wording.as_many(names, last=last)
 
 
 def _expires(request: Request) -> str:
     return f"Expires {wording.date(request.lapses_at)} if nobody decides."
 
 
-def _so_far(record: Record) -> list[str]:
-    """The approvals that count, and those that no longer do. As many as were needed and still waiting: the rule in force asks
-    for more than it did."""
-    yeses, void, need = approvers(record), _void(record), record.request.rule.approvals
+def _so_far(record: Record, need: int) -> list[str]:
+    """The approvals that count, and those that no longer do. As many as are needed and still waiting: the last one came under a
+    rule that asked for more."""
+    yeses, void = approvers(record), _void(record)
     if not (yeses or void):
         return []
     if not yeses:

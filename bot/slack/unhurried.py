@@ -8,9 +8,10 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.model import Workspace
+from bot.core.model import Person, Workspace
 from bot.slack.directory import PATIENCE, Directory
 from bot.slack.errors import CannotSay
+from bot.slack.leftover import Leftover
 
 BURST = 20
 EVERY = 2.0
@@ -24,11 +25,29 @@ class UnhurriedDirectory(Directory):
     """A directory with a memory of its own: nobody who waits for an answer waits for a look-up that is in no hurry."""
 
     def __init__(
-        self, client: AsyncWebClient, workspace: Workspace, *, clock: Callable[[], float], uses_groups: bool
+        self,
+        client: AsyncWebClient,
+        workspace: Workspace,
+        *,
+        clock: Callable[[], float],
+        uses_groups: bool,
+        leftover: Leftover | None = None,
     ) -> None:
-        super().__init__(client, workspace, clock=clock, fresh_for=FRESH_FOR, uses_groups=uses_groups)
+        super().__init__(
+            client, workspace, clock=clock, fresh_for=FRESH_FOR, uses_groups=uses_groups, leftover=leftover
+        )
         self._paid_at = clock()
         self._turns = asyncio.Lock()
+        self._rooms = asyncio.Lock()
+
+    async def _look_up(self, user_id: str) -> Person:
+        """Somebody, once Slack's limit on looking people up leaves room; one after the other."""
+        async with self._rooms:
+            wait = self.leftover.wait()
+            while wait > 0:
+                await asyncio.sleep(wait)
+                wait = self.leftover.wait()  # others look people up meanwhile
+            return await super()._look_up(user_id)
 
     async def _ask(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Asks in its turn. Where Slack says that it is too much, everything here stands still for as long as Slack says."""

@@ -6,6 +6,7 @@ A mrkdwn string is escaped first and cut afterwards. Where a whole block is what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, PolicyTerms, Request, Rule
@@ -81,6 +82,10 @@ def person(who: Identity | str) -> str:
     return f"<@{user}>" if user else "somebody"
 
 
+def group(group_id: str) -> str:
+    return f"<!subteam^{_id(group_id)}>"
+
+
 def channel(channel_id: str) -> str:
     return f"<#{_id(channel_id)}>"
 
@@ -93,9 +98,14 @@ def people(who: list[str], *, last: str = "and") -> str:
 def audience(audience: Audience, except_: Identity | None = None, *, last: str = "or", limit: int = 1500) -> str:
     """Those whom a rule names, as mentions; `except_` is never among them. Past `limit` characters the rest is counted."""
     names = ["everyone here"] if audience.everyone else []
-    names += [f"<!subteam^{_id(group)}>" for group in sorted(audience.groups)]
+    names += [group(one) for one in sorted(audience.groups)]
     names += [person(user) for user in sorted(audience.users) if except_ is None or user != except_.user_id]
     names += [f"the members of {channel(one)}" for one in sorted(audience.channels)]
+    return as_many(names, last=last, limit=limit)
+
+
+def as_many(names: Sequence[str], *, last: str = "or", limit: int = 1500) -> str:
+    """`a, b or c`. Past `limit` characters the rest is counted."""
     shown: list[str] = []
     room = limit - 20
     for name in names:

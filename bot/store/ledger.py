@@ -96,13 +96,10 @@ def _grants(wanted: Filter) -> Select[Any]:
         query = query.where(
             or_(requests.c.api == wanted.api, requests.c.opens.contains(f" {wanted.api} ", autoescape=True))
         )
-    conditions = {
-        requests.c.user_id: wanted.person,
-        requests.c.number: wanted.number,
-    }
-    for column, value in conditions.items():
-        if value is not None:
-            query = query.where(column == value)
+    if wanted.number is not None:
+        query = query.where(requests.c.number == wanted.number)
+    if wanted.person is not None:
+        query = query.where(requests.c.user_id.in_(statements.ids_of(wanted.person)))
     if wanted.since is not None:
         query = query.where(grants.c.since >= wanted.since)
     if wanted.living:
@@ -151,10 +148,11 @@ def waiting(tx: Transaction, wanted: Filter) -> tuple[str, ...]:
     """The ids of the requests that wait for a decision and fit, the oldest first."""
     requests = tables.requests
     query = select(requests.c.id).where(requests.c.state == RequestState.PENDING.value).order_by(requests.c.number)
-    conditions = {requests.c.api: wanted.api, requests.c.user_id: wanted.person, requests.c.number: wanted.number}
-    for column, value in conditions.items():
+    for column, value in {requests.c.api: wanted.api, requests.c.number: wanted.number}.items():
         if value is not None:
             query = query.where(column == value)
+    if wanted.person is not None:
+        query = query.where(requests.c.user_id.in_(statements.ids_of(wanted.person)))
     if wanted.since is not None:
         query = query.where(requests.c.created_at >= wanted.since)
     return tuple(tx.connection.execute(query).scalars().all())
@@ -249,6 +247,7 @@ def has_met(tx: Transaction, user_id: str) -> bool:
     """True where somebody of this id asked, decided or is named in the audit."""
     requests, reviews, audit = tables.requests, tables.reviews, tables.audit
     looks = (
+        exists().where(tables.ids.c.user_id == user_id),
         exists().where(requests.c.user_id == user_id),
         exists().where(reviews.c.user_id == user_id),
         exists().where(or_(audit.c.person_user == user_id, audit.c.actor_user == user_id)),

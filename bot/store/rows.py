@@ -113,6 +113,8 @@ def _request_row(request: Request) -> dict[str, Any]:
         "decision_reason": request.decision_reason,
         "version": request.version,
         "revision": request.revision,
+        "undecidable": request.undecidable,
+        "undecidable_since": request.undecidable_since,
     }
 
 
@@ -144,6 +146,8 @@ def request_of(row: Row[Any]) -> Request:
         decision_reason=row.decision_reason,
         version=row.version,
         revision=row.revision,
+        undecidable=row.undecidable,
+        undecidable_since=row.undecidable_since,
     )
 
 

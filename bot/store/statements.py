@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Table, Update, and_, bindparam, case, exists, or_, select, update
+from sqlalchemy import Select, Table, Update, and_, bindparam, case, exists, literal, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
@@ -23,6 +23,12 @@ _OTHER = tables.effects.alias()
 
 def inserting(table: Table, *, sqlite: bool) -> Any:
     return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
+
+
+def ids_of(user_id: str) -> Any:
+    """All user ids of the person who has this one."""
+    also = select(tables.ids.c.also).where(tables.ids.c.user_id == user_id)
+    return union_all(select(literal(user_id)), also)
 
 
 @cache

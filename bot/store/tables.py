@@ -72,6 +72,8 @@ requests = Table(
     Column("decision_reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("undecidable", Text, nullable=False, server_default=""),
+    Column("undecidable_since", Moment),
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
 Index("requests_by_state", requests.c.state, requests.c.number)
@@ -202,6 +204,14 @@ audit = Table(
     Column("actor_user", String(32)),
     Column("details", Text, nullable=False),
 )
+
+ids = Table(
+    "ids",
+    metadata,
+    Column("user_id", String(32), primary_key=True),
+    Column("also", String(32), primary_key=True),
+)
+"""User ids of one person, each beside each other one: on Enterprise Grid there may be two."""
 
 counters = Table(
     "counters",

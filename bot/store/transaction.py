@@ -195,9 +195,17 @@ class Transaction:
         return (
             select(requests.c.id)
             .outerjoin(grants, grants.c.request_id == requests.c.id)
-            .where(requests.c.user_id == who.user_id)
+            .where(requests.c.user_id.in_(statements.ids_of(who.user_id)))
             .order_by(requests.c.number.desc())
         )
+
+    def met(self, ids: Collection[str]) -> None:
+        """These are ids of one person."""
+        pairs = [{"user_id": one, "also": other} for one in sorted(ids) for other in sorted(ids) if one != other]
+        if pairs:
+            known = statements.inserting(tables.ids, sqlite=self._sqlite).on_conflict_do_nothing()
+            self.connection.execute(known, pairs)
+            self.wrote = True
 
     def people(self, after: str, limit: int) -> tuple[Identity, ...]:
         """Those with requests that wait or grants that run, in the order of their user ids, from behind `after`."""
@@ -528,7 +536,8 @@ class Transaction:
         if api is not None:
             query = query.where(table.c.api == api)
         if person is not None:
-            query = query.where(or_(table.c.person_user == person, table.c.actor_user == person))
+            ids = statements.ids_of(person)
+            query = query.where(or_(table.c.person_user.in_(ids), table.c.actor_user.in_(ids)))
         with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
             yield from map(entry_of, found)
 
@@ -547,8 +556,11 @@ class Transaction:
 
     # --- what is remembered between runs ---
 
-    def remembered(self, name: str) -> Any:
+    def remembered(self, name: str, *, lock: bool = False) -> Any:
+        """What was remembered under this name, None if nothing was. `lock`: nobody else changes it meanwhile."""
         query = select(tables.meta.c.value).where(tables.meta.c.name == name)
+        if lock and self._locks:
+            query = query.with_for_update()
         value = self.connection.execute(query).scalar_one_or_none()
         return None if value is None else json.loads(value)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
-from bot.core.model import Effect, EffectKind, EffectState, Promise
-from bot.core.outages import MANY, Failing
+from bot.core.model import Effect, EffectKind, EffectState, Promise, RequestState
+from bot.core.outages import MANY, REPLICAS_DIFFER, UNDECIDABLE, Failing
 from bot.store import rows, statements, tables
 from bot.store.transaction import Transaction
 
+ALIVE_FOR = timedelta(minutes=2)
+"""A replica that has said nothing for so long runs no more."""
+
+_REPLICAS = "replicas"
 _FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
 
 
@@ -38,7 +43,7 @@ class Trouble:
 
 
 def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
-    """Open effects that have failed, the longest failing first, without those that tell of outages."""
+    """Open effects that have failed, the longest failing first, without those that tell of outages; and what waits in vain."""
     table, messages = tables.effects, tables.messages
     place = func.coalesce(messages.c.channel, messages.c.target, table.c.lane).label("place")
     known = [kind.value for kind in EffectKind if kind is not EffectKind.TELL_OUTAGE]
@@ -49,10 +54,70 @@ def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
         .order_by(table.c.first_failed_at)
         .limit(limit)
     )
-    return tuple(
+    failed = (
         Failing(EffectKind(row.kind), row.last_error, row.place, row.request_id, row.first_failed_at)
         for row in tx.connection.execute(query).all()
     )
+    return (*failed, *_undecidable(tx, limit), *_different_replicas(tx))
+
+
+def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
+    """Requests that cannot be approved; what comes of them is that they lapse."""
+    requests = tables.requests
+    query = (
+        select(requests.c.id, requests.c.api, requests.c.undecidable_since)
+        .where(requests.c.state == RequestState.PENDING.value, requests.c.undecidable != "")
+        .order_by(requests.c.number)
+        .limit(limit)
+    )
+    for row in tx.connection.execute(query).all():
+        yield Failing(EffectKind.LAPSE_REQUEST, UNDECIDABLE.name, row.api, row.id, row.undecidable_since)
+
+
+# --- replicas ---------------------------------------------------------------------------------------------------------
+
+
+def runs(tx: Transaction, name: str, configuration: str) -> bool:
+    """This replica runs with this configuration. Returns whether another one that lives runs with something else, or did when
+    people were told so: whoever noted that may be gone."""
+    known = tx.remembered(_REPLICAS, lock=True) or {}
+    before = known.get(name)
+    since = before["since"] if before and before["runs"] == configuration else tx.now.timestamp()
+    known[name] = {"runs": configuration, "since": since, "at": tx.now.timestamp()}
+    tx.remember(_REPLICAS, known)
+    return any(one["runs"] != configuration for one in _living(tx)) or of_cause(tx, REPLICAS_DIFFER.name) is not None
+
+
+def stopped(tx: Transaction, name: str) -> None:
+    """This replica runs no more; neither do those that have said nothing for long."""
+    known = tx.remembered(_REPLICAS, lock=True) or {}
+    tx.remember(_REPLICAS, {one: said for one, said in known.items() if one != name and _lives(said, tx.now)})
+
+
+def _replicas(tx: Transaction) -> list[dict[str, Any]]:
+    return list((tx.remembered(_REPLICAS) or {}).values())
+
+
+def _living(tx: Transaction) -> list[dict[str, Any]]:
+    return [one for one in _replicas(tx) if _lives(one, tx.now)]
+
+
+def _lives(replica: dict[str, Any], now: datetime) -> bool:
+    return now.timestamp() - float(replica["at"]) < ALIVE_FOR.total_seconds()
+
+
+def _different_replicas(tx: Transaction) -> Iterator[Failing]:
+    """Replicas that live and run with different configurations, since the last of these began."""
+    since: dict[str, float] = {}
+    for one in _living(tx):
+        since[one["runs"]] = min(since.get(one["runs"], one["since"]), one["since"])
+    if len(since) > 1:
+        began = datetime.fromtimestamp(max(since.values()), UTC)
+        yield Failing(EffectKind.TELL_OUTAGE, REPLICAS_DIFFER.name, None, None, began)
+
+
+def any_undecidable(tx: Transaction) -> bool:
+    return next(_undecidable(tx, 1), None) is not None
 
 
 def late_or_parked(tx: Transaction, limit: int = MANY) -> tuple[Effect, ...]:

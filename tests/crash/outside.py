@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.core.facts import Issued
+from bot.core.deciders import Deciders
+from bot.core.facts import Account, Issued, Unhurried
 from bot.core.faults import Gone, OutcomeUnknown
 from bot.core.model import (
     Approver,
@@ -101,7 +102,12 @@ class Slack:
         self.most_tokens_shown = 0
         self._ts = itertools.count(1)
 
-    async def post(self, record: Record, message: Message, *, why: str = "") -> tuple[str, str]:
+    async def deciders(self, record: Record) -> Deciders:
+        return Deciders(record.request.rule.approvals)
+
+    async def post(
+        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+    ) -> tuple[str, str]:
         self.fates.point(f"before post {message.kind}")
         shown = Shown(
             f"D-{message.target}", str(next(self._ts)), message.kind, record.request.label, topic=message.topic
@@ -110,7 +116,9 @@ class Slack:
         self.fates.point(f"after post {message.kind}", answer=True)
         return shown.channel, shown.ts
 
-    async def show(self, record: Record, message: Message, *, stuck: bool, late: Side | None) -> None:
+    async def show(
+        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+    ) -> None:
         self.fates.point(f"before show {message.kind}")
         shown = self.find(message.channel, message.ts)
         shown.state = (record.request.state, record.grant.state if record.grant else None)
@@ -140,8 +148,11 @@ class Slack:
         self.outages.append((outage, over_at))
         self.fates.point("after tell_outage", answer=True)
 
-    async def why_left(self, who: Identity) -> str | None:
-        return "Their Slack account is deactivated." if self.people[who.user_id].deleted else None
+    def unhurried(self) -> Unhurried:
+        return Unhurried(10, 0.0)
+
+    async def account(self, who: Identity) -> Account:
+        return Account("Their Slack account is deactivated." if self.people[who.user_id].deleted else None)
 
     async def person(self, record: Record) -> Person:
         return self.people[record.request.requester.user_id]

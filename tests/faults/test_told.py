@@ -1,5 +1,8 @@
 """What goes wrong is told: a table of faults, and for each who hears of it, when, and in which words.
 
+What has its story elsewhere: a wrong signing secret in `tests/running/test_http_mode.py`, an entry that a stale name puts out of
+force in `tests/running/test_names.py`, an old id in `tests/story/test_two_ids.py`.
+
 The operator hears in the help channel, in the log at warning and in a metric, and reads in `/readyz` what the bot cannot do; the
 requester reads in the status what they wait for. Each is said once, and once when it is over.
 """
@@ -18,14 +21,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot import health, worker
+from bot import health, replicas, worker
 from bot.core import outages
 from bot.core.outages import TELL_AFTER
 from bot.health import TokenRefusedError
-from bot.local.slack import Message
+from bot.local.slack import LocalSlack, Message
+from bot.local.tyk import LocalTyk
+from bot.slack.wording import inert
 from bot.store import troubles
+from bot.store.seal import new_key
 from tests.log import Log, lines
-from tests.running import bot_in, empty_place, quiet
+from tests.running import bot_in, empty_place, quiet, stored
 from tests.running.test_start import get
 from tests.running.test_tyk import by_id
 from tests.story import card, status
@@ -66,10 +72,12 @@ def tyk_away(world: World) -> Callable[[], object]:
     return world.tyk.faults.clear
 
 
-def tyk_says(code: int) -> Begin:
+def tyk_says(code: int, body: str | None = None) -> Begin:
+    kind = {"Content-Type": "text/html"} if body else None
+
     def begin(world: World) -> Callable[[], object]:
         for call in ("GET /api", "POST /api", "PUT /api", "DELETE /api"):
-            world.tyk.faults.next(call, status=code, times=1000)
+            world.tyk.faults.next(call, status=code, times=1000, body=body, headers=kind)
         return world.tyk.faults.clear
 
     return begin
@@ -90,6 +98,19 @@ def nobody_can_be_looked_up(world: World) -> Callable[[], object]:
     return world.slack.faults.clear
 
 
+def shared(channel: str) -> Begin:
+    def begin(world: World) -> Callable[[], object]:
+        world.slack.workspace.share(channel)
+        return partial(world.slack.workspace.share, channel, shared=False)
+
+    return begin
+
+
+def approvers_leave(world: World) -> Callable[[], object]:
+    world.slack.workspace.set_group_members("payments-leads", [])
+    return partial(world.slack.workspace.set_group_members, "payments-leads", ["bob", "carol", "dave"])
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -105,6 +126,7 @@ class Told:
     cannot: bool = False
     approved: bool = False
     swept: bool = False
+    waits: bool = False
 
 
 TABLE = {
@@ -163,6 +185,41 @@ TABLE = {
     "the approvals channel fails": Told(
         posts(None, APPROVALS, status=503), "slack_away", "Slack isn't answering as it should.", UNASKED, at_once=False
     ),
+    "another company reads the approvals channel": Told(
+        shared(APPROVALS),
+        "shared_outside",
+        f"I can't post in <#{APPROVALS}>. Another company can read it. Keep it to yours",
+        UNASKED,
+    ),
+    "the approvals channel is read-only": Told(
+        posts("restricted_action_read_only_channel", APPROVALS),
+        "restricted_action_read_only_channel",
+        f"I can't post in <#{APPROVALS}>. It is read-only. Let my app post",
+        UNASKED,
+    ),
+    "writing is suspended": Told(
+        posts("ekm_access_denied"),
+        "ekm_access_denied",
+        "Your Slack administrators have suspended writing (EKM). Ask them to allow it again.",
+    ),
+    "Tyk has too many calls": Told(
+        tyk_says(429), "tyk_429", "Tyk asks to be called less often.", NO_TYK, at_once=False, approved=True
+    ),
+    "something else answers in Tyk's place": Told(
+        tyk_says(404, "<!doctype html><html><body>No such host.</body></html>"),
+        "tyk_not_tyk",
+        "Something other than Tyk answers at the Dashboard's address.",
+        NO_TYK,
+        at_once=False,
+        approved=True,
+    ),
+    "nobody is left who may approve": Told(
+        approvers_leave,
+        "undecidable",
+        "payments: Too few people are left who may approve what waits.",
+        "This can't be approved now. Nobody is left who may decide about Payments. Withdraw it and ask again.",
+        waits=True,
+    ),
     "the app is not approved": Told(
         posts("team_access_not_granted"),
         "team_access_not_granted",
@@ -186,7 +243,7 @@ TABLE = {
 async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
     """Everybody whom the table names, once, in its words, and the operator again when it is over."""
     async with living(tmp_path) as world:
-        if fault.approved or fault.swept:
+        if fault.approved or fault.swept or fault.waits:
             await world.asks("alice", "payments", plan="standard")
             shown = await card(world)
             await status(world, "alice", "")
@@ -195,7 +252,7 @@ async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
             await world.person("bob").clicks("Approve", shown)
         elif fault.swept:
             await world.pass_time(timedelta(hours=12, minutes=1))
-        else:
+        elif not fault.waits:
             await world.asks("alice", "payments", plan="standard")
         if not fault.at_once:
             await failed(world)
@@ -205,7 +262,7 @@ async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
         assert fault.operator in told
         ready, text = await get(world, "/readyz")
         said = json.loads(text)
-        assert (ready, said["late"] > 0) == (200, True)
+        assert (ready, said["late"] > 0) == (200, not fault.waits)
         assert any(fault.operator in one for one in said["cannot"]) is fault.cannot
         assert f'tyk_key_bot_outages{{cause="{fault.cause}"}} 1.0' in (await get(world, "/metrics"))[1]
         (began,) = lines(log, event="outage.began")
@@ -336,6 +393,97 @@ async def test_a_token_that_no_seal_key_opens(tmp_path: Path) -> None:
             assert json.loads((await get(world, "/readyz"))[1])["cannot"] == [outages.SEALED]
             parked = f'tyk_key_bot_effects_parked{{error="{outages.SEAL_LOST}",kind="revoke_key"}} 1.0'
             assert parked in (await get(world, "/metrics"))[1]
+
+
+# --- what is found at the start ---------------------------------------------------------------------------------------
+
+
+def _renamed(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    slack.workspace.group("payments-leads").handle = "leads"
+
+
+def _moved(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    _renamed(slack, _tyk)
+    slack.workspace.add_group("payments-leads", id="S0OTHERS", members=["dave"])
+
+
+def _deactivated(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    slack.workspace.user("bob").deleted = True
+
+
+def _by_address(text: str) -> str:
+    return text.replace('["@payments-leads"]', '[bob@example.com, "@payments-leads"]')
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+STALE = {
+    "a group was renamed": (_renamed, _as_it_is, "@payments-leads is not known to Slack any more; it meant S0LEADS"),
+    "a handle means another group": (_moved, _as_it_is, "@payments-leads meant S0LEADS and now means S0OTHERS."),
+    "somebody named by their address left": (
+        _deactivated,
+        _by_address,
+        "`approvers` names bob@example.com, which is not the e-mail address of a member in this workspace: left out",
+    ),
+}
+
+
+@pytest.mark.parametrize(("happens", "change", "said"), STALE.values(), ids=STALE.keys())
+async def test_a_name_in_the_file_that_fits_no_more(
+    tmp_path: Path, log: Log, happens: Callable[..., None], change: Callable[[str], str], said: str
+) -> None:
+    """The bot starts all the same; the log has the place in the file at warning and the help channel the sentence, once."""
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+    async with empty_place() as place:
+        async with bot_in(place, change, **environ) as world:
+            await quiet(world)
+        happens(place.slack, place.tyk)
+        async with bot_in(place, change, **environ) as world:
+            told = await hears(world, "Some names in the configuration no longer fit this workspace.")
+            assert inert(said, 300) in told
+            (doubt, *_) = [one for one in lines(log, event="config.doubt") if said in str(one["where"])]
+            assert doubt["log_level"] == "warning"
+            assert str(doubt["where"]).startswith("config.yaml:")
+            assert (await get(world, "/readyz"))[0] == 200
+            assert len(help_channel(world)) == 1
+
+
+async def test_tokens_that_no_seal_key_opens_at_the_start(tmp_path: Path, log: Log) -> None:
+    """The start says how many, whose, and what to put back."""
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+    async with empty_place() as place:
+        async with bot_in(place, by_id, **environ) as world:
+            await world.asks("alice", "test-api")
+            await world.told("sent")
+            await quiet(world)
+        async with bot_in(place, by_id, **environ):
+            (lost,) = lines(log, event="seal.lost")
+    assert lost["log_level"] == "warning"
+    assert "opens 1 of the tokens in the database (R-1001): put the key that sealed them back" in lost["what"]
+
+
+async def test_replicas_with_different_configurations(log: Log, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bots on one database, and one has another file: after ten minutes, which no restart takes, the operator hears of it,
+    and again when the one that was forgotten is gone."""
+    monkeypatch.setattr(replicas, "EVERY", 0.2)
+    environ = {"DATABASE_URL": postgres, "SEAL_KEYS": new_key()}
+    sentence = "My replicas run with different configurations: what one of them allows another one refuses."
+
+    def stricter(text: str) -> str:
+        return text.replace("approvals: 2", "approvals: 3")
+
+    async with empty_place() as place, bot_in(place, **environ) as old:
+        async with bot_in(place, stricter, **environ) as new:
+            await stored(new, lambda tx: len(troubles._replicas(tx)) == 2)
+            for world in (old, new):  # both at once: there is one clock, the database's
+                world.running.store.skew = TELL_AFTER + timedelta(minutes=1)
+            assert sentence in await hears(old, "Since ")
+            assert 'tyk_key_bot_outages{cause="replicas_differ"} 1.0' in (await get(new, "/metrics"))[1]
+        assert sentence in await hears(old, "Over since ")
+        assert len(help_channel(old)) == 2
+    assert {one["cause"] for one in lines(log, event="outage.began")} == {"replicas_differ"}
 
 
 async def test_a_metric_of_what_is_over_is_gone(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.world import WITHIN, World
 T = TypeVar("T")
 
 
-async def stored(world: World, look: Callable[[Transaction], T]) -> T:
+async def stored(world: World, look: Callable[[Transaction], T | None]) -> T:
     """What `look` finds in the database, once it finds something; asked again after every commit of the bot's."""
     store, moved = world.running.store, asyncio.Event()
     store.on_commit(lambda _: moved.set())

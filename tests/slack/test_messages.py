@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 
 from bot.core import facts, lifecycle, timing
+from bot.core.deciders import Deciders
 from bot.core.messages import UNASKED
 from bot.core.model import (
     Answers,
@@ -110,7 +111,8 @@ def check(body: Body) -> Body:
 
 
 def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> Body:
-    return check(messages.post(record, message, help_channel="C0HELP", undecided=undecided))
+    deciders = Deciders(2, frozenset(undecided)) if message.kind is MessageKind.REMINDER else None
+    return check(messages.post(record, message, help_channel="C0HELP", deciders=deciders))
 
 
 def show(record: Record, message: Message, *, stuck: bool = False, late: Side | None = None) -> Body:

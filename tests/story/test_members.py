@@ -120,12 +120,12 @@ async def test_who_became_a_guest_while_the_form_was_open_is_refused(tmp_path: P
 
 
 async def test_who_was_deactivated_before_the_yes_gets_no_key(tmp_path: Path) -> None:
-    """Alice leaves, Bob says yes to what she asked before: no key is made, and the grant ends with the reason."""
+    """Alice leaves, and before Slack tells of it Bob says yes: no key is made, and the grant ends with the reason."""
     async with living(tmp_path) as world:
         await world.asks("alice", "payments", plan="standard")
         shown = await card(world)
-        world.slack.workspace.deactivate("alice")
-        await heard(world)
+        world.slack.workspace.user("alice").deleted = True
+        world.running.directory.forget_person(world.person("alice").id)
         bob = world.person("bob")
         await bob.clicks("Approve", shown)
         ended = await becomes(bob, shown, "This Slack account is deactivated")

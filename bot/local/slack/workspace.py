@@ -39,6 +39,7 @@ class User:
     updated: int = 0
     tz: str = "Europe/Amsterdam"
     status_text: str = ""
+    everywhere: str | None = None  # the organisation's id for them, where it is another than the workspace's
 
     def as_json(self, *, with_email: bool) -> Json:
         """The user object of users.info; a deactivated account's lacks what Slack leaves out of it."""
@@ -72,7 +73,7 @@ class User:
             user |= self._living()
         if self.enterprise_id:
             user["enterprise_user"] = {
-                "id": self.id,
+                "id": self.everywhere or self.id,
                 "enterprise_id": self.enterprise_id,
                 "enterprise_name": "Enterprise",
                 "is_admin": False,
@@ -513,6 +514,7 @@ class Workspace:
 
     def dm(self, user_id: str) -> Channel:
         """The app's direct messages with one person, opened when there are none yet."""
+        user_id = self.users[user_id].id if user_id in self.users else user_id
         if (found := self.dms.get(user_id)) is not None:
             return found
         channel = self.dms[user_id] = Channel(
@@ -525,6 +527,15 @@ class Workspace:
         self.channels[channel.id] = channel
         self.posts[channel.id] = []
         return channel
+
+    def join_organisation(self, enterprise_id: str) -> None:
+        """The workspace becomes one of an organisation's, which has an id of its own for each member: W0ALICE for U0ALICE."""
+        self.enterprise_id = enterprise_id
+        for user in list(self.users.values()):
+            if user.team_id == self.team_id and not user.is_bot and user.id.startswith("U0"):
+                user.enterprise_id, user.everywhere = enterprise_id, f"W{user.id[1:]}"
+                self.users[user.everywhere] = user
+        self._changes.notify()
 
     def deactivate(self, name_or_id: str, *, leaves_groups: bool = True) -> None:
         """An administrator deactivates the account: it leaves channels and user groups, and user_change goes out."""

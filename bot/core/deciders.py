@@ -1,0 +1,94 @@
+"""Those who may decide about a request now: whom its messages name, and whether enough of them are left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bot.core import rules
+from bot.core.model import Audience, Record, Refusal, Rule
+
+_ASK_AGAIN = " Please ask again"
+
+
+@dataclass(frozen=True)
+class Deciders:
+    """`able` are their user ids, one a person. `groups` are user groups of whose members each may decide, `people` the others.
+
+    `need` is how many approvals it takes. `undecidable` says why it cannot be approved now; it is empty where it can.
+    """
+
+    need: int
+    able: frozenset[str] = frozenset()
+    groups: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    undecidable: str = ""
+
+    def undecided(self, record: Record) -> tuple[str, ...]:
+        """Those of them who have not said yes."""
+        said = {one.reviewer.user_id for one in rules.approvals(record.reviews, record.request.requester)}
+        return tuple(sorted(self.able - said))
+
+
+@dataclass(frozen=True)
+class Named:
+    """What Slack says of those whom rules name: the members of each group, all ids of a person who has several, and the ids of
+    those who may not use the bot."""
+
+    members: Mapping[str, frozenset[str]]
+    ids: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    barred: frozenset[str] = frozenset()
+
+    def same(self, user_id: str) -> frozenset[str]:
+        return self.ids.get(user_id, frozenset()) | {user_id}
+
+    def by(self, audience: Audience) -> frozenset[str]:
+        """The ids of everybody whom it names."""
+        return audience.users.union(*(self.members.get(group, frozenset()) for group in audience.groups))
+
+
+def deciders(record: Record, in_force: Rule | None, named: Named) -> Deciders:
+    """Whom both rules count now, without the requester."""
+    try:
+        need = rules.stricter(record, in_force).approvals
+    except Refusal as refusal:
+        return Deciders(record.request.rule.approvals, undecidable=refusal.text.partition(_ASK_AGAIN)[0])
+    audiences = rules.deciding(record, in_force)
+    each = [named.by(audience) for audience in audiences]
+    barred = named.barred | named.same(record.request.requester.user_id)
+
+    def may(user_id: str) -> bool:
+        ids = named.same(user_id)
+        return not ids & barred and all(ids & theirs for theirs in each)
+
+    able = frozenset(min(named.same(one) & each[-1]) for one in each[-1] if may(one))
+    groups = sorted(group for audience in audiences for group in audience.groups if _all_may(named, group, may))
+    covered = frozenset[str]().union(*(named.members[group] for group in groups))
+    found = Deciders(
+        need,
+        able,
+        tuple(dict.fromkeys(groups)),
+        tuple(sorted(one for one in able if not named.same(one) & covered)),
+    )
+    return _judged(found, record, is_changed=len({*audiences}) > 1)
+
+
+def _all_may(named: Named, group: str, may: Callable[[str], bool]) -> bool:
+    members = named.members.get(group, frozenset())
+    return bool(members) and all(map(may, members))
+
+
+def _judged(found: Deciders, record: Record, *, is_changed: bool) -> Deciders:
+    """With the reason, where the approvals that are there and those that can still come are too few."""
+    title = record.request.rule.title
+    have = len(rules.approvals(record.reviews, record.request.requester))
+    possible = have + len(found.undecided(record))
+    if possible >= found.need:
+        return found
+    if found.able:
+        why = f"{title} needs {found.need} approvals, and no more than {possible} can be given."
+    elif is_changed:
+        why = f"The approvers of {title} have changed, and nobody is named both by the rule of then and by the one of now."
+    else:
+        why = f"Nobody is left who may decide about {title}."
+    return replace(found, undecidable=why)

@@ -1,0 +1,43 @@
+"""The user groups that approve, watched: who came and who went, whether or not anybody listened when Slack told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+import structlog
+
+from bot.core.faults import Fault
+from bot.operations import Group, Operations
+from bot.slack.directory import Directory
+
+log = structlog.get_logger(__name__)
+
+EVERY = 3600.0
+AGAIN = 60.0
+"""Seconds until the next look, and after one that Slack did not answer."""
+
+
+async def watch(operations: Operations, directory: Directory) -> NoReturn:
+    """Look now and then: Slack tells of a change once, and that may get lost."""
+    known = False
+    while True:
+        await asyncio.sleep(EVERY if known else min(AGAIN, EVERY))
+        known = await look(operations, directory)
+
+
+async def look(operations: Operations, directory: Directory) -> bool:
+    """Compare who is in each group with who was, the bot being off perhaps. Returns whether Slack could say."""
+    try:
+        groups = [
+            Group(one, await directory.group_handle(one), await directory.group_members(one))
+            for one in operations.approving_groups
+        ]
+    except Fault as fault:
+        what = "who approves is compared with who did as soon as Slack can say"
+        log.warning("groups.unknown", error=fault.code, what=what)
+        return False
+    for group in await operations.groups_seen(groups):
+        log.info("group.changed", group=group)
+        await operations.deciders_changed(group)
+    return True

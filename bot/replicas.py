@@ -1,0 +1,46 @@
+"""Replicas on one database say now and then which configuration they run with, so that a difference is told."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from bot.config import summary
+from bot.core.model import Rulebook
+from bot.store import troubles
+from bot.store.store import Store, User
+
+log = structlog.get_logger(__name__)
+
+EVERY = 30.0
+
+
+def configuration(rulebook: Rulebook) -> str:
+    """A few hex digits for the rules in force, with the ids that names stand for."""
+    return hashlib.sha256(json.dumps(summary(rulebook), sort_keys=True).encode()).hexdigest()[:12]
+
+
+async def tell(store: Store, name: str, configuration: str, differs: Callable[[], None]) -> None:
+    """Say so until cancelled; `differs` is called where another replica runs with something else. SQLite has one worker."""
+    if store.is_sqlite:
+        return
+    saying: asyncio.Task[bool] | None = None
+    try:
+        while True:
+            saying = asyncio.create_task(store.write(lambda tx: troubles.runs(tx, name, configuration), User.WORKER))
+            try:
+                if await asyncio.shield(saying):
+                    differs()
+            except Exception:  # a database that is away for a moment: there is another time
+                log.exception("replica.untold")
+            await asyncio.sleep(EVERY)
+    finally:
+        with suppress(Exception):  # what is silent for long runs no more
+            if saying is not None:
+                await asyncio.wait({saying})
+            await asyncio.shield(store.write(lambda tx: troubles.stopped(tx, name), User.WORKER))
