@@ -18,9 +18,10 @@ def _of_card(record: Record) -> object:
 
 
 def _of_status(record: Record) -> object:
-    """Also whether the token is on its way, and whether it takes the place of another; not whether it is still on show."""
+    """Also whether the token is on its way, whether it takes the place of another, and whether its key is gone at Tyk; not
+    whether it is still on show."""
     grant = record.grant and replace(record.grant, reminded_at=None)
-    return record.request, record.reviews, grant, record.awaits_token, len(record.keys)
+    return record.request, record.reviews, grant, record.awaits_token, len(record.keys), record.gone_at
 
 
 def _of_question(record: Record) -> object:

@@ -11,6 +11,7 @@ from bot.core.facts import Issued
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
+from bot.core.reconciliation import MarkedPage, Told
 from bot.store.transaction import AuditEntry
 
 
@@ -41,6 +42,10 @@ class SlackPort(Protocol):
         """Tell the help channel what fails, or that it is over."""
         ...
 
+    async def tell_findings(self, told: Sequence[Told], more: int) -> None:
+        """Tell the help channel what was found of keys beside what Tyk has; `more` findings are not named."""
+        ...
+
     async def why_left(self, who: Identity) -> str | None:
         """Why somebody may not use the bot any more, in words for others; None where they may."""
         ...
@@ -69,6 +74,10 @@ class TykPort(Protocol):
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
         """What Tyk holds compared with what was granted: None where they agree. Raises Gone."""
+        ...
+
+    async def marked(self, page: int) -> MarkedPage | None:
+        """The keys that bear our mark on a page of Tyk's list, the first is 1; None where it gives no list."""
         ...
 
     async def revoke(self, name: str) -> None:

@@ -31,7 +31,11 @@ class AuditRow:
     delayed       effect, error
     recovered     effect
     revoked       why
-    key deleted   key_hash
+    key deleted   key_hash, bears (the number that a key bore which was not known)
+    key gone      key_hash
+    key changed   key_hash, why
+    key as granted  key_hash
+    key unknown   key_hash, bears, why
     expired       why, where it was not simply its time
     reminded      of (what)
     replaced      why (lost, leaked)
@@ -182,8 +186,10 @@ class _Teller:
                 return self.by("person", "")
             case AuditEvent.RENEWED:
                 return self.all(self.by("reviewer"), self.word("counted_by", "counted by "))
-            case AuditEvent.KEY_DELETED:
-                return self.word("key_hash")
+            case AuditEvent.KEY_DELETED | AuditEvent.KEY_GONE | AuditEvent.KEY_AS_GRANTED:
+                return self.all(self.word("key_hash"), self.word("bears", "which bears "))
+            case AuditEvent.KEY_CHANGED | AuditEvent.KEY_UNKNOWN:
+                return self.because(self.all(self.word("key_hash"), self.word("bears", "which bears ")), "why")
             case AuditEvent.CONFIGURED:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:

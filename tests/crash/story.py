@@ -67,7 +67,19 @@ RULE = Rule(
 )
 RULEBOOK = Rulebook("digest", {RULE.name: RULE})
 PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": person("CAROL", "S0LEADS")}
-TABLES = ("audit", "reviews", "grants", "keys", "messages", "effects", "requests", "counters", "meta", "outages")
+TABLES = (
+    "findings",
+    "audit",
+    "reviews",
+    "grants",
+    "keys",
+    "messages",
+    "effects",
+    "requests",
+    "counters",
+    "meta",
+    "outages",
+)
 _OF_THE_DYING = {Topic.ARRIVED, Topic.DELAYED, Topic.DELAYED_BY_TYK, Topic.DELAYED_BY_SLACK, Topic.UNASKED}
 
 
