@@ -11,7 +11,8 @@ from itertools import chain, islice
 from typing import Any
 
 from bot.core import outages
-from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Review
+from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Request, Review
+from bot.core.reconciliation import Finding
 from bot.store.ledger import Holding
 from bot.store.transaction import AuditEntry
 
@@ -119,6 +120,12 @@ def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]
     yield from _part("Messages", map(_message_line, record.messages))
     yield from _part("Effects", map(_effect_line, effects))
     yield from _part("Audit", map(_audit_line, trail))
+
+
+def finding_line(finding: Finding, request: Request | None) -> str:
+    """What was found of a key beside what Tyk has, whose it is where it is ours, and what to do."""
+    whose = f"{request.requester_name} ({request.requester.user_id}), {request.rule.title}, " if request else ""
+    return _flat(f"{finding.label}, {whose}key {finding.key_hash}: {finding.sentence}")
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -20,7 +20,10 @@ from bot.core.model import EffectKind, Key, KeyState, Record, Request
 GONE = "Tyk no longer has it: somebody deleted it there"
 CLOCKS_DIFFER = timedelta(minutes=1)
 
-_LIST = "Tyk's list of keys"
+NO_LIST = (
+    "Tyk gives me no list of its keys: where it hashes them, that needs `enable_hashed_keys_listing` in the Gateway and in the "
+    "Dashboard"
+)
 
 
 class FindingKind(StrEnum):
@@ -60,10 +63,7 @@ class Finding:
             case FindingKind.STRANGER:
                 return "`tyk-key-bot reconcile --end` ends such keys."
             case FindingKind.UNLISTED:
-                return (
-                    "Without it, keys that nobody knows can't be found. Where Tyk hashes keys it needs "
-                    "`enable_hashed_keys_listing` in the Gateway and in the Dashboard."
-                )
+                return "Without it, keys that nobody knows can't be found."
             case _:
                 return ""
 
@@ -92,7 +92,7 @@ def unseen(record: Record, key: Key, code: str) -> Finding:
 
 def unlisted(code: str = "") -> Finding:
     """Tyk gives none, or could not for the reason that has this code."""
-    what = f"{_LIST} could not be had. {_why(code)}" if code else f"{_LIST} is not given to me."
+    what = f"Tyk's list of keys could not be had. {_why(code)}" if code else NO_LIST
     return Finding(FindingKind.UNLISTED, what)
 
 

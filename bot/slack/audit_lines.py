@@ -30,8 +30,8 @@ class AuditRow:
     stuck         effect, error, effect_id
     delayed       effect, error
     recovered     effect
-    revoked       why
-    key deleted   key_hash, bears (the number that a key bore which was not known)
+    revoked       why; key_hash and bears where it is a key at Tyk that was not known
+    key deleted   key_hash, bears (the request's number, of a key that was not known)
     key gone      key_hash
     key changed   key_hash, why
     key as granted  key_hash
@@ -173,7 +173,8 @@ class _Teller:
                 told = self.because(self.all(self.word("effect"), effect_id), "error")
                 return self.because(told, "why")
             case AuditEvent.REVOKED:
-                return self.because(self.by(), "why")
+                key = self.all(self.word("key_hash"), self.word("bears", "which bears "))
+                return self.because(self.all(self.by(), key), "why")
             case AuditEvent.EXPIRED:
                 return self.word("why", limit=600) or "its time was over"
             case AuditEvent.REMINDED:
