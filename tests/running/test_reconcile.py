@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.core.model import AuditEvent
+from bot.commands import reaching
+from bot.commands.operator import Operator
+from bot.commands.reaching import Reached
+from bot.commands.reconciling import Look, look_at_list, look_at_ours
+from bot.core.model import AuditEvent, Key, Record
+from bot.core.reconciliation import Marked, MarkedPage
 from bot.local.tyk import KeyEntry
+from bot.store import findings
 from bot.store.seal import new_key
+from bot.tyk.keys import Keys
 from tests.running import quiet, verb
 from tests.running.test_emergency import Aftermath, by_id, gone
 from tests.story import granted
@@ -197,30 +208,83 @@ async def test_after_a_restore(tmp_path: Path, capsys: Said, keys_by: str) -> No
 # --- beside a running bot ---------------------------------------------------------------------------------------------
 
 
-async def test_beside_a_bot_at_work(tmp_path: Path, capsys: Said) -> None:
-    """Tokens are asked for and revoked while it looks, again and again: it finds nothing, and ends nothing."""
+async def test_a_key_that_is_being_made(tmp_path: Path, capsys: Said) -> None:
+    """Tyk has made it and the bot has not heard so yet: it is no stranger, and `--end` leaves it alone."""
     async with living(tmp_path) as world:
-        environ = {"TYK_DASHBOARD_KEY": world.tyk.credential}
-        world.tyk.faults.slow = 0.02
-        at_work = asyncio.create_task(_at_work(world))
-        codes = []
-        while not at_work.done():
-            codes.append(await verb(tmp_path, "reconcile", "--end", "--yes", **environ))
-        await at_work
-        assert codes == [0] * len(codes), capsys.readouterr()
-        assert len(codes) > 3
-
-
-async def _at_work(world: World) -> None:
-    for _ in range(4):
+        world.tyk.faults.next("POST /api/keys", do_then_hang=True)
         await world.asks("alice", "test-api")
-        await world.token_of("alice")
-        await world.person("alice").clicks("I Have Saved It", channel="dm")
-        number = (await world.events()).count("sent")
-        await world.person("alice").clicks(
-            "Revoke", await world.person("alice").sees(lambda one: "Revoke" in one.labels, channel="dm")
-        )
-        await world.told("key deleted", times=number)
+        await world.tyk.called("POST /api/keys")
+        environ = {"TYK_DASHBOARD_KEY": world.tyk.credential}
+        assert await verb(tmp_path, "reconcile", "--end", "--yes", **environ) == 0
+        assert capsys.readouterr().out.startswith("Looked at: 0 of our keys, 1 with our mark at Tyk. All is")
+        world.tyk.faults.release()
+        await world.told("sent")
+        assert await verb(tmp_path, "reconcile", "--end", "--yes", **environ) == 0, "nor is the one that went unheard"
+        assert len(world.tyk.usable_keys()) == 2
+
+
+@dataclass
+class Meanwhile:
+    """Tyk, and what happens after it has answered and before its answer is read."""
+
+    keys: Keys
+    happens: Callable[[], Awaitable[object]]
+    names_by_token: bool = False
+
+    async def marked(self, page: int) -> MarkedPage | None:
+        found = await self.keys.marked(page)
+        await self.happens()
+        return found
+
+    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+        await self.happens()
+        return await self.keys.differs(record, key, name)
+
+    async def end(self, marked: Marked) -> None:
+        await self.keys.end(marked)
+
+
+async def test_a_key_that_ends_meanwhile(tmp_path: Path) -> None:
+    """Its holder revokes it after Tyk has listed it, or just before Tyk is asked for it: it is neither a stranger nor gone."""
+    async with living(tmp_path) as world, tyk_of(world) as reached:
+        for look in ("list", "ours"):
+            await holds(world)
+            assert await findings_of(world, reached, _nothing) == (0, 0)
+            found = await findings_of(world, reached, partial(_revokes, world), look)
+            assert found == (0, 0), look
+        assert world.tyk.usable_keys() == []
+
+
+async def findings_of(
+    world: World, reached: Reached, happens: Callable[[], Awaitable[object]], look: str = "list ours"
+) -> tuple[int, int]:
+    """How many strangers there are, and how many keys of ours are not as they should be, where this happens meanwhile."""
+    seen, busy = Look(), Meanwhile(reached.keys, happens)
+    if "list" in look:
+        await look_at_list(world.running.store, busy, seen)
+    if "ours" in look:
+        tyk: Any = busy
+        await look_at_ours(world.running.store, replace(reached.ports, tyk=tyk), seen)
+    return len(seen.strangers), len(seen.found)
+
+
+async def _nothing() -> None: ...
+
+
+async def _revokes(world: World) -> None:
+    """An operator, who does not wait: the bot deletes the key."""
+    times = (await world.events()).count("key deleted") + 1
+    with world.running.store.transaction() as tx:
+        for held in findings.held(tx, "", 10):
+            Operator("Olga").end(tx, held.record.request.id, "")
+    world.running.worker.wake()
+    await world.told("key deleted", times=times)
+
+
+@asynccontextmanager
+async def tyk_of(world: World) -> AsyncIterator[Reached]:
+    async with reaching.tyk(world.running.store, {"TYK_DASHBOARD_KEY": world.tyk.credential}) as reached:
+        yield reached
 
 
 async def test_the_help_channel_hears_that_it_is_over(tmp_path: Path) -> None:
