@@ -153,9 +153,13 @@ def standing(tx: Transaction, subjects: Sequence[str]) -> dict[str, Standing]:
 
 def of_requests(tx: Transaction, request_ids: Collection[str]) -> dict[str, list[Standing]]:
     """What stands about keys of these requests."""
-    table = tables.findings
-    query = select(table).where(table.c.request_id.in_(list(request_ids)), table.c.what != "").order_by(table.c.since)
-    return {of: [_standing(row) for row in some] for of, some in rows.by_request(tx.connection.execute(query)).items()}
+    table, wanted, found = tables.findings, list(request_ids), dict[str, list[Standing]]()
+    for start in range(0, len(wanted), statements.AT_ONCE):
+        mine = table.c.request_id.in_(wanted[start : start + statements.AT_ONCE])
+        query = select(table).where(mine, table.c.what != "").order_by(table.c.since)
+        grouped = rows.by_request(tx.connection.execute(query))
+        found |= {of: list(map(_standing, some)) for of, some in grouped.items()}
+    return found
 
 
 def requests(tx: Transaction, limit: int = MANY) -> tuple[str, ...]:

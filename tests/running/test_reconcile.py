@@ -297,3 +297,19 @@ async def test_the_help_channel_hears_that_it_is_over(tmp_path: Path) -> None:
         assert await verb(tmp_path, "reconcile", "--end", "--yes", TYK_DASHBOARD_KEY=world.tyk.credential) == 0
         world.running.worker.wake()
         await world.person("carol").sees("This is so no more", channel="help")
+
+
+async def test_it_is_seen_where_an_operator_looks(tmp_path: Path, capsys: Said) -> None:
+    """`keys`, `requests` and `show` say what the daily look found, for as long as it is so."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.delete_by_hand(key.hash)
+        await looks(world)
+        for words in (["keys"], ["requests"], ["show", "R-1001"]):
+            assert await verb(tmp_path, *words) == 0
+            assert "Tyk no longer has it: somebody deleted it there" in capsys.readouterr().out
+        key.dead = None
+        await looks(world)
+        for words in (["keys"], ["requests"], ["show", "R-1001"]):
+            assert await verb(tmp_path, *words) == 0
+            assert "no longer has" not in capsys.readouterr().out
