@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bot.core.model import EffectKind, Promise
-from bot.effects.reconcile import EVERYTHING
+from bot.effects import reconcile
+from bot.effects.reconcile import AFTER_START, EVERYTHING, GIVES_UP
 from bot.local.slack import LocalSlack
 from bot.local.tyk import KeyEntry, LocalTyk
-from tests.running import quiet
+from tests.running import failed, quiet
 from tests.story import another_token, everything, granted, of_event, opens, replaces, status
 from tests.world import World, living
 
@@ -197,3 +198,124 @@ def by_id(text: str) -> str:
 def copied(key: KeyEntry, **mark: str) -> dict[str, Any]:
     """The session of a key, with other words of our mark."""
     return key.session | {"meta_data": key.session["meta_data"] | mark}
+
+
+async def test_a_tyk_whose_user_may_not_list(tmp_path: Path) -> None:
+    """The Dashboard's own word is taken: the permission is named, and our own keys are looked at all the same."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.faults.next("GET /api/keys/detailed", status=403, times=2)
+        world.tyk.delete_by_hand(key.hash)
+        await looks(world)
+        (said,) = helped(world)
+        assert (
+            "Tyk's list of keys could not be had. Tyk's Dashboard user behind TYK_DASHBOARD_KEY lacks a permission."
+            in said
+        )
+        assert "Tyk no longer has it" in said
+
+
+async def test_a_tyk_that_is_away_has_lost_no_key(tmp_path: Path) -> None:
+    """Nothing is called gone by who cannot be asked; the look goes on where it was when Tyk is back, and finds what is gone."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.faults.away = True
+        with world.running.store.transaction() as tx:
+            tx.promise(Promise(EffectKind.RECONCILE, EVERYTHING, tx.now))
+        await failed(world, EffectKind.RECONCILE)
+        assert await of_event(world, "key gone") == []
+        world.tyk.faults.clear()
+        world.tyk.delete_by_hand(key.hash)
+        await world.pass_time(timedelta(minutes=2))
+        await world.told("key gone")
+
+
+async def test_a_list_that_cannot_be_had_keeps_nothing_else_from_being_looked_at(tmp_path: Path) -> None:
+    """After some tries the look goes on without it, and says so."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.faults.next("GET /api/keys/detailed", status=503, times=GIVES_UP + 1)
+        world.tyk.delete_by_hand(key.hash)
+        with world.running.store.transaction() as tx:
+            tx.promise(Promise(EffectKind.RECONCILE, EVERYTHING, tx.now))
+        for attempts in range(1, GIVES_UP + 1):
+            await failed(world, EffectKind.RECONCILE, attempts)
+            await world.pass_time(timedelta(minutes=2))
+        await world.told("key gone")
+        await quiet(world)
+        assert "Tyk's list of keys could not be had. Tyk isn't answering." in helped(world)[-1]
+
+
+async def test_a_fault_of_one_key_alone(tmp_path: Path) -> None:
+    """Tyk answers of every key but one: that one could not be looked at, which is said, and the others were."""
+    async with living(tmp_path, change=many_at_once) as world:
+        keys = [(await holds(world))[1] for _ in range(3)]
+        for key in keys[:2]:
+            world.tyk.delete_by_hand(key.hash)
+        world.tyk.faults.next(f"GET /api/keys/{keys[2].hash}", status=500, times=100)
+        await looks(world)
+        (said,) = helped(world)
+        assert said.count("Tyk no longer has it") == 2
+        assert f"R-1003 {WHOSE}, key `{keys[2].hash}`: it could not be looked at." in said
+
+
+async def test_many_keys_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice of one page or one key after the other: each is met with once, and a token that somebody asks for does not wait."""
+    monkeypatch.setattr(reconcile, "SLICE", 0.0)
+    monkeypatch.setattr(reconcile, "REST", 0.0)
+    async with living(tmp_path, change=lambda text: many_at_once(one_call_at_a_time(text))) as world:
+        world.tyk.switches.page_size = 1
+        for _ in range(6):
+            await holds(world)
+        lost = world.tyk.keys[3]
+        world.tyk.delete_by_hand(lost.hash)
+        stranger = world.tyk.make_by_hand(copied(world.tyk.keys[0], request="R-77", key_id="k77"))
+        with world.running.store.transaction() as tx:
+            tx.promise(Promise(EffectKind.RECONCILE, EVERYTHING, tx.now))
+        world.running.worker.wake()
+        await world.tyk.called("GET /api/keys/detailed", times=2)
+        await world.asks("dave", "test-api")
+        await world.token_of("dave")
+        assert "key gone" not in await world.events(), "the token came while the look was under way"
+        await world.told("key gone")
+        await quiet(world)
+        (said,) = helped(world)
+        assert (lost.hash in said, stranger.hash in said) == (True, True)
+        assert said.count("•") == 2
+
+
+async def test_a_hundred_findings_are_one_message(tmp_path: Path) -> None:
+    """The first are named, the others counted, and the command that names them all."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        for number in range(100):
+            world.tyk.make_by_hand(copied(key, request=f"R-{number}", key_id=f"k{number}"))
+        await looks(world)
+        (said,) = helped(world)
+        assert said.count("•") == 8
+        assert said.endswith("And 92 more: `tyk-key-bot reconcile` names them all.")
+        await looks(world)
+        assert helped(world) == [said]
+        assert world.slack.app_errors == []
+
+
+async def test_it_looks_every_day_by_itself(tmp_path: Path) -> None:
+    """An hour after the start, and from then on once a day."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.delete_by_hand(key.hash)
+        await world.pass_time(AFTER_START)
+        await world.told("key gone")
+        await quiet(world)
+        key.dead = None
+        await world.pass_time(DAY)
+        await world.told("key as granted")
+
+
+def many_at_once(text: str) -> str:
+    """Alice may hold more than one person may by default."""
+    return text.replace("    api_id:", "    max_active: 50\n    api_id:")
+
+
+def one_call_at_a_time(text: str) -> str:
+    return text.replace("tyk:\n", "tyk:\n  at_once: 1\n", 1)
