@@ -35,7 +35,6 @@ class FindingKind(StrEnum):
 
 
 OF_OURS = frozenset({FindingKind.GONE, FindingKind.ALTERED, FindingKind.UNSEEN})
-OF_THE_LIST = frozenset({FindingKind.STRANGER, FindingKind.UNLISTED})
 
 
 @dataclass(frozen=True)

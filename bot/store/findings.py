@@ -132,10 +132,10 @@ def over(tx: Transaction, subjects: Iterable[str]) -> None:
         tx.wrote = True
 
 
-def unmet(tx: Transaction, kinds: Collection[FindingKind], look: int) -> tuple[str, ...]:
-    """The subjects of what stands and was not met with in this look."""
+def unmet(tx: Transaction, kinds: Collection[FindingKind], since: int) -> tuple[str, ...]:
+    """The subjects of what stands and was not met with since the look of this number."""
     table = tables.findings
-    query = select(table.c.subject).where(table.c.kind.in_([one.value for one in kinds]), table.c.look != look)
+    query = select(table.c.subject).where(table.c.kind.in_([one.value for one in kinds]), table.c.look < since)
     return tuple(tx.connection.execute(query.where(table.c.what != "")).scalars().all())
 
 

@@ -217,7 +217,7 @@ class Dashboard:
         """A page of the organisation's keys, the first is 1; None where this Dashboard lists none, as with hashed keys and their
         listing off."""
         answer = await self._call("GET", "/api/keys/detailed", params={"p": str(number)})
-        if answer.status in (400, 404) and not answer.is_html:
+        if number == 1 and answer.status in (400, 404) and not answer.is_html:
             return None
         body = answer.success()
         return KeyPage(tuple(_keys_in(body)), is_last=number >= _pages(body) or not _listed(body, "keys"))

@@ -467,7 +467,7 @@ class ByHand(Story):
         assert list(dict.fromkeys(told)) == self.found, "each finding was told, and then that it is over"
         with self.store.reading() as tx:
             assert findings.unsaid(tx) == ()
-            assert findings.unmet(tx, list(FindingKind), 0) == (), "nothing stands any more"
+            assert findings.unmet(tx, list(FindingKind), 1000) == (), "nothing stands any more"
 
     async def _deletes(self) -> None:
         for key in self.tyk.keys:

@@ -155,7 +155,22 @@ async def test_a_key_that_nobody_knows(tmp_path: Path, hashes: bool) -> None:
             assert stranger.token not in everything(message)
         world.tyk.delete_by_hand(stranger.token)
         await looks(world)
+        await looks(world)
         assert "This is so no more" in helped(world)[-1]
+
+
+async def test_a_list_that_skips_a_key(tmp_path: Path) -> None:
+    """Pages move while they are read: one look that does not meet with a stranger does not say that it is gone."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.make_by_hand(copied(key, request="R-77", key_id="k77"))
+        await looks(world)
+        (said,) = helped(world)
+        world.tyk.faults.next("GET /api/keys/detailed", body={"keys": None, "pages": 1})
+        await looks(world)
+        await looks(world)
+        assert helped(world) == [said]
+        assert len(await of_event(world, "key unknown")) == 1
 
 
 async def test_a_key_that_was_ended_here_and_lives_there(tmp_path: Path) -> None:

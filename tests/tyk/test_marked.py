@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.faults import Permanent, Transient
+from bot.core.faults import Fault, Permanent, Transient
 from bot.core.model import ApiRef, Grant, GrantState, Key, KeyId, KeyState, Record
 from bot.core.reconciliation import Marked
 from bot.local.tyk import LocalTyk
@@ -98,6 +98,14 @@ async def test_a_tyk_that_lists_no_keys(world: World, status: int) -> None:
     else:
         world.tyk.faults.next("GET /api/keys/detailed", status=400)
     assert await world.keys.marked(1) is None
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_list_that_breaks_off(world: World, status: int) -> None:
+    """A page behind the first that Tyk does not give is no Tyk without a list."""
+    world.tyk.faults.next("GET /api/keys/detailed", status=status)
+    with pytest.raises(Fault):
+        await world.keys.marked(2)
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "tyk_503"), (403, "tyk_403"), (401, "tyk_401")])
