@@ -62,7 +62,7 @@ class Look:
     that Tyk could not be asked about, for the reason that has the code `away`."""
 
     ours: int = 0
-    listed: int = 0
+    listed: set[str] = field(default_factory=set)
     found: list[tuple[Finding, Request]] = field(default_factory=list)
     strangers: dict[str, Stranger] = field(default_factory=dict)
     unlisted: Finding | None = None
@@ -102,7 +102,16 @@ async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
 
 
 async def look_at_list(store: Store, tyk: ListsAndEnds, seen: Look) -> None:
-    """Every page of Tyk's list, each beside the database as it stands afterwards."""
+    """Every page of Tyk's list, each beside the database as it stands afterwards.
+
+    Several are read twice: a key that is deleted meanwhile moves those behind it forward, and one of them may be missed.
+    """
+    if await _read_list(store, tyk, seen) > 1:
+        await _read_list(store, tyk, seen)
+
+
+async def _read_list(store: Store, tyk: ListsAndEnds, seen: Look) -> int:
+    """Returns how many pages there are, 0 where they are not to be had."""
     number, is_last = 1, False
     while not is_last:
         with store.reading() as tx:
@@ -111,15 +120,16 @@ async def look_at_list(store: Store, tyk: ListsAndEnds, seen: Look) -> None:
             page = await tyk.marked(number)
         except Fault as fault:
             seen.unlisted = reconciliation.unlisted(fault.code)
-            return
+            return 0
         if page is None:
             seen.unlisted = reconciliation.unlisted()
-            return
+            return 0
         with store.reading() as tx:
             found = _strangers(tx, page.keys, asked_at)
-        seen.listed += len(page.keys)
+        seen.listed |= {one.key_hash for one in page.keys}
         seen.strangers |= {one.marked.key_hash: one for one in found}
         number, is_last = number + 1, page.is_last
+    return number - 1
 
 
 def _strangers(tx: Transaction, marked: Sequence[Marked], asked_at: datetime) -> list[Stranger]:
@@ -181,7 +191,7 @@ def _print(seen: Look) -> None:
         print(reports.finding_line(finding, request))
     for one in seen.strangers.values():
         print(reports.finding_line(one.finding, None))
-    looked = f"Looked at: {seen.ours} of our keys, {seen.listed} with our mark at Tyk."
+    looked = f"Looked at: {seen.ours} of our keys, {len(seen.listed)} with our mark at Tyk."
     print(f"{looked} All is as it should be." if seen.is_good else looked)
     if seen.unlisted is not None:
         complain(seen.unlisted.sentence)

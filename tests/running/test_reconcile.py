@@ -86,6 +86,18 @@ async def test_many_pages_and_many_keys(tmp_path: Path, capsys: Said) -> None:
         assert "Looked at: 1 of our keys, 8 with our mark at Tyk." in said
 
 
+async def test_a_list_that_skips_a_key(tmp_path: Path, capsys: Said) -> None:
+    """Its pages move while they are read, so several are read twice before anything is called good."""
+    async with gone(tmp_path) as after:
+        after.tyk.switches.page_size = 1
+        stranger = stranger_of(after)
+        after.tyk.faults.next(
+            "GET /api/keys/detailed", body={"keys": [{"key_hash": "x", "data": {}}], "pages": 2}, times=2
+        )
+        assert await after.verb("reconcile") == 1
+        assert stranger.hash in capsys.readouterr().out
+
+
 async def test_a_tyk_that_gives_no_list(tmp_path: Path, capsys: Said) -> None:
     """Key by key it goes on, and what could not be looked for is said: that is not called good."""
     async with gone(tmp_path) as after:
