@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -22,7 +23,7 @@ from bot.config.values import Kind
 from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
-from bot.effects import Place, sweep_leavers
+from bot.effects import Place, reconcile, sweep_leavers
 from bot.effects.ports import Ports
 from bot.health import Health, TokenWatch
 from bot.manifest import scopes
@@ -242,6 +243,7 @@ async def _made_ready(store: Store, *, restored: bool) -> None:
         await store.write(lambda tx: tx.void_leases())
     if restored:
         await _park_restored(store)
+    await _promise_look(store, restored=restored)
     log.info("database.ready", engine=store.engine.dialect.name)
 
 
@@ -384,6 +386,12 @@ async def _promise_sweep(store: Store) -> None:
     """Promise a sweep now, for those who left while the bot was away; others are found within a day."""
     sweep, everybody = EffectKind.SWEEP_LEAVERS, sweep_leavers.EVERYBODY
     await store.write(lambda tx: tx.promise(Promise(sweep, everybody, tx.now)))
+
+
+async def _promise_look(store: Store, *, restored: bool) -> None:
+    """What was done at Tyk without the bot is found soon after a start, and after a restore at once."""
+    kind, wait = EffectKind.RECONCILE, timedelta() if restored else reconcile.AFTER_START
+    await store.write(lambda tx: tx.promise(Promise(kind, reconcile.EVERYTHING, tx.now + wait)))
 
 
 async def _look_around(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import app, web
-from bot.commands import looking, mending, revoking, running, setting_up
+from bot.commands import looking, mending, reconciling, revoking, running, setting_up
 from bot.commands.words import FAILED, WRONG_INPUT, UsageError, complain, port
 from bot.config import ConfigError
 from bot.core.faults import Fault
@@ -150,8 +150,15 @@ def _add_mending(add: Adding) -> None:
     _takes_filters(ending)
     ending.add_argument("--reason", default="revoked by an operator", metavar="TEXT", help="the holder reads it")
     ending.add_argument("--yes", action="store_true", help="do not ask")
+    comparing = add(
+        "reconcile",
+        reconciling.reconcile,
+        "Compare our keys with those that Tyk has: what is gone or changed there, and what bears our mark and is not ours.",
+    )
+    comparing.add_argument("--end", action="store_true", help="delete at Tyk what bears our mark and is not ours")
+    comparing.add_argument("--yes", action="store_true", help="do not ask")
     resealing = add("reseal", mending.reseal, "Seal the tokens that are held with the newest of SEAL_KEYS.")
-    for one in (retrying, accepting, denying, ending, resealing):
+    for one in (retrying, accepting, denying, ending, comparing, resealing):
         one.add_argument("--as", dest="by", metavar="NAME", help="who you are, for the audit; else your user and host")
 
 

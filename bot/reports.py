@@ -10,7 +10,9 @@ from itertools import chain, islice
 from typing import Any
 
 from bot.core import outages
-from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, RequestState, Review
+from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Request, RequestState, Review
+from bot.core.reconciliation import Finding
+from bot.store.findings import Standing
 from bot.store.ledger import Holding
 from bot.store.transaction import AuditEntry
 
@@ -28,6 +30,7 @@ KEYS = (
     "keys",
     "approved_by",
     "rule",
+    "at_tyk",
 )
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
 MEASURED = 500
@@ -52,6 +55,7 @@ def key_row(held: Holding) -> Row:
         "keys": " ".join(held.key_hashes),
         "approved_by": " ".join(f"{who}({by})" for who, by in held.approvals) or "rule",
         "rule": f"{held.api}@{held.digest}",
+        "at_tyk": "; ".join(held.found),
     }
 
 
@@ -68,8 +72,9 @@ def audit_row(entry: AuditEntry) -> Row:
     }
 
 
-def request_row(record: Record | None, failing: Sequence[Effect]) -> Row:
-    """A request, or None for what belongs to none, with its effects that are parked or have failed so far."""
+def request_row(record: Record | None, failing: Sequence[Effect], found: Sequence[Standing] = ()) -> Row:
+    """A request, or None for what belongs to none, with its effects that are parked or have failed so far, and what was found of
+    its keys at Tyk."""
     request, grant = (record.request, record.grant) if record else (None, None)
     parked = [f"{one.id}:{one.kind}({one.last_error})" for one in failing if one.state is EffectState.PARKED]
     late = [f"{one.kind}({one.last_error})" for one in failing if one.state is EffectState.OPEN]
@@ -84,9 +89,7 @@ def request_row(record: Record | None, failing: Sequence[Effect]) -> Row:
         "late": " ".join(late),
         "failing_since": _moment(since),
         "why": " ".join(
-            dict.fromkeys(
-                [*_in_vain(record), *(one.why or outages.sentence(one.kind, one.last_error) for one in failing)]
-            )
+            dict.fromkeys([*_in_vain(record), *map(_why, failing), *(one.finding.sentence for one in found)])
         ),
     }
 
@@ -97,7 +100,13 @@ def _in_vain(record: Record | None) -> list[str]:
     return [record.request.undecidable] if record is not None and waits and record.request.undecidable else []
 
 
-def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]) -> Iterator[str]:
+def _why(effect: Effect) -> str:
+    return effect.why or outages.sentence(effect.kind, effect.last_error)
+
+
+def story(
+    record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry], found: Sequence[Standing] = ()
+) -> Iterator[str]:
     """All of one request in lines for a person, without what is sealed."""
     request, grant = record.request, record.grant
     asked = _named(
@@ -124,9 +133,16 @@ def story(record: Record, effects: Sequence[Effect], trail: Sequence[AuditEntry]
         ended = _named(ended=_moment(grant.ended_at), by=_person(grant.ended_by), because=grant.end_reason)
         yield from _part(f"Grant  {grant.state.value}", [held, ended])
     yield from _part("Keys", map(_key_line, record.keys))
+    yield from _part("At Tyk", (f"{one.finding.key_hash}  {one.finding.sentence}" for one in found))
     yield from _part("Messages", map(_message_line, record.messages))
     yield from _part("Effects", map(_effect_line, effects))
     yield from _part("Audit", map(_audit_line, trail))
+
+
+def finding_line(finding: Finding, request: Request | None) -> str:
+    """What was found of a key beside what Tyk has, whose it is where it is ours, and what to do."""
+    whose = f"{request.requester_name} ({request.requester.user_id}), {request.rule.title}, " if request else ""
+    return _flat(f"{finding.label}, {whose}key {finding.key_hash}: {finding.sentence}")
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -153,10 +169,15 @@ def _review_line(review: Review) -> str:
 
 
 def _key_line(key: Key) -> str:
-    times = _named(made=_moment(key.made_at), expires=_moment(key.expires_at), shown=_moment(key.shown_at))
-    return (
-        f"{key.key_hash or 'no hash yet'}  {key.state.value}  {times}  {_named(hidden=_moment(key.hidden_at))}".rstrip()
+    times = _named(
+        made=_moment(key.made_at),
+        expires=_moment(key.expires_at),
+        shown=_moment(key.shown_at),
+        hidden=_moment(key.hidden_at),
+        gone=_moment(key.gone_at),
+        deleted=_moment(key.dead_at),
     )
+    return f"{key.key_hash or 'no hash yet'}  {key.state.value}  {times}".rstrip()
 
 
 def _message_line(message: Message) -> str:

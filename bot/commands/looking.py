@@ -12,7 +12,7 @@ from bot import app, reports, settings
 from bot.commands import words
 from bot.core.model import Effect
 from bot.settings import Need, Settings
-from bot.store import ledger, troubles
+from bot.store import findings, ledger, troubles
 from bot.store.transaction import Transaction
 
 
@@ -32,13 +32,18 @@ def audit(arguments: argparse.Namespace, environ: Any) -> int:
 
 
 def requests(arguments: argparse.Namespace, environ: Any) -> int:
-    """Print what is stuck or late, the longest failing first, and then what waits, the oldest first."""
+    """Print what is stuck or late, the longest failing first, then what is other at Tyk than it was granted, and then what
+    waits, the oldest first."""
     with reading(environ) as tx:
         failing: dict[str | None, list[Effect]] = {}
         for effect in troubles.late_or_parked(tx):
             failing.setdefault(effect.request_id, []).append(effect)
-        ids = dict.fromkeys([*(one for one in failing if one), *tx.waiting()])
-        rows = [reports.request_row(record, failing.get(record.request.id, ())) for record in tx.records(ids)]
+        ids = dict.fromkeys([*(one for one in failing if one), *findings.requests(tx), *tx.waiting()])
+        found = findings.of_requests(tx, ids)
+        rows = [
+            reports.request_row(record, failing.get(record.request.id, ()), found.get(record.request.id, ()))
+            for record in tx.records(ids)
+        ]
         rows += [reports.request_row(None, failing[None])] if None in failing else []
     print_rows(rows, reports.REQUESTS, arguments.format)
     return 0
@@ -48,8 +53,10 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
     """Everything of one request but its token."""
     with reading(environ) as tx:
         record = words.numbered(tx, arguments.number)
-        effects, trail = ledger.effects_of(tx, record.request.id), ledger.trail_of(tx, record.request.id)
-    for line in reports.story(record, effects, trail):
+        request_id = record.request.id
+        effects, trail = ledger.effects_of(tx, request_id), ledger.trail_of(tx, request_id)
+        found = findings.of_requests(tx, [request_id]).get(request_id, ())
+    for line in reports.story(record, effects, trail, found):
         print(line)
     return 0
 

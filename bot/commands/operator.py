@@ -22,6 +22,7 @@ from bot.core.model import (
     RequestState,
     Transition,
 )
+from bot.core.reconciliation import Finding, Marked
 from bot.store.transaction import Transaction
 
 LONGEST_NAME = 100
@@ -65,6 +66,13 @@ class Operator:
 
     def resealed(self, tx: Transaction, tokens: int) -> None:
         tx.audit(self._line(AuditEvent.RESEALED, tokens=tokens), None)
+
+    def ends(self, tx: Transaction, marked: Marked, found: Finding) -> None:
+        """A key at Tyk that is not ours is to be deleted there."""
+        tx.audit(self._line(AuditEvent.REVOKED, key_hash=marked.key_hash, bears=marked.label, why=found.what), None)
+
+    def deleted(self, tx: Transaction, marked: Marked) -> None:
+        tx.audit(self._line(AuditEvent.KEY_DELETED, key_hash=marked.key_hash, bears=marked.label), None)
 
     def accepted(self, tx: Transaction, name: str, meant: str) -> None:
         tx.audit(self._line(AuditEvent.NAME_ACCEPTED, name=name, meant=meant), None)

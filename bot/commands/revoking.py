@@ -16,34 +16,27 @@ from typing import Any
 
 import structlog
 
-from bot import app, logs, reports, settings
+from bot import app, logs, reports
 from bot.app import new_id
-from bot.commands import words
+from bot.commands import reaching, words
 from bot.commands.looking import database, print_rows, reading
 from bot.commands.operator import Operator
 from bot.commands.words import FAILED, UsageError, complain
-from bot.core.in_force import InForce
-from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState, Rulebook
+from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState
 from bot.effects import Place
 from bot.effects.claim import Claim
-from bot.effects.ports import Ports
 from bot.pace import SLOTS
-from bot.settings import Need, SettingsError
+from bot.settings import SettingsError
 from bot.store import ledger
 from bot.store.engine import has_worker
 from bot.store.ledger import Holding
-from bot.store.seal import Seal
 from bot.store.store import Store
-from bot.tyk.dashboard import KeysBy
-from bot.tyk.keys import Keys
 from bot.worker import Worker
 
 BOT_HAS = 10.0
 """Seconds in which a bot that runs deletes what this command could not."""
 
 LOOKS_EVERY = 0.25
-
-_ABSENT: Any = None  # deleting a key does not speak to Slack and, where keys go by their hash, opens no token
 
 NOTHING = "Nothing that lives matches."
 
@@ -57,7 +50,7 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
         complain(found.nothing)
         return FAILED
     found.print()
-    if not arguments.yes and not _says_yes(found.question):
+    if not arguments.yes and not says_yes(found.question):
         print("Nothing was done.")
         return 0
     if not structlog.is_configured():
@@ -119,7 +112,8 @@ def _why_not(record: Record) -> str:
     return NOTHING if record.lives else f"{label} has ended already."
 
 
-def _says_yes(question: str) -> bool:
+def says_yes(question: str) -> bool:
+    """A person's yes. Raises UsageError where nobody is there."""
     try:
         return input(question).strip().lower() == "y"
     except EOFError:
@@ -167,19 +161,8 @@ async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequ
 @asynccontextmanager
 async def _tyk(store: Store, environ: Any) -> AsyncIterator[Worker]:
     """A worker that deletes keys at the Dashboard of the bot, and does nothing else. Raises SettingsError."""
-    with store.reading() as tx:
-        place = tx.remembered(ledger.PLACE)
-    if place is None:
-        raise SettingsError(
-            ["the bot has not started on this database since it was upgraded, so its Dashboard is not known"]
-        )
-    keys_by = KeysBy(place["keys_by"])
-    needs = {Need.TYK, Need.SEAL} if keys_by is KeysBy.ID else {Need.TYK}
-    found = settings.load(environ, needs=frozenset(needs))
-    async with app.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
-        seal = Seal(found.seal_keys) if found.seal_keys else _ABSENT
-        ports = Ports(_ABSENT, Keys(dashboard, keys_by), seal, InForce(Rulebook("", {})))
-        yield Worker(store, ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
+    async with reaching.tyk(store, environ) as reached:
+        yield Worker(store, reached.ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
 
 
 async def _delete(worker: Worker) -> None:
@@ -276,11 +259,11 @@ def _sentence(fate: _Fate, label: str, others: _Others) -> str:
     if fate.is_deleted:
         return "deleted at Tyk."
     if fate.promise is not None and fate.promise.state is EffectState.PARKED:
-        return f"not deleted: {_why(fate.promise.last_error)}. When that is mended: `tyk-key-bot retry {label}`."
+        return f"not deleted: {why_not(fate.promise.last_error)}. When that is mended: `tyk-key-bot retry {label}`."
     if others.missing:
         return f"not deleted yet: it cannot be done from here ({others.missing})."
     if fate.promise is not None and fate.promise.last_error:
-        return f"not deleted yet: {_why(fate.promise.last_error)}."
+        return f"not deleted yet: {why_not(fate.promise.last_error)}."
     return "not deleted yet: the bot is at it."
 
 
@@ -295,5 +278,6 @@ _WHY = {
 }
 
 
-def _why(error: str) -> str:
+def why_not(error: str) -> str:
+    """Why a key was not deleted, by the code of what went wrong."""
     return _WHY.get(error, f"Tyk answered with an error ({error})")

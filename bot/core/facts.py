@@ -122,6 +122,28 @@ class KeyDead:
 
 
 @dataclass(frozen=True)
+class KeyGone:
+    """Tyk no longer has a key whose grant lives: somebody deleted it there."""
+
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
+class KeyChanged:
+    """Tyk holds something else than was granted by now: somebody changed it there."""
+
+    key_id: KeyId
+    why: str
+
+
+@dataclass(frozen=True)
+class KeyAsGranted:
+    """Tyk holds the key as it was granted again."""
+
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
 class Barred:
     """A refusal before an act: the person or the rule no longer allowed it."""
 
@@ -181,6 +203,7 @@ class Recovered:
 
 OfMessage = MessagePosted | MessageShown | MessageGone
 OfKey = KeyIssued | KeyConfirmed | KeyMissing | KeyVerified | KeyWrong | KeyDead | TokenShown | TokenHidden
+OfLook = KeyGone | KeyChanged | KeyAsGranted
 OfRequester = Barred | Unreachable | Left | Returned
 OfPromise = Due | Stuck | Delayed | Recovered
-Fact = OfMessage | OfKey | OfRequester | OfPromise
+Fact = OfMessage | OfKey | OfLook | OfRequester | OfPromise

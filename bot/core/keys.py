@@ -229,6 +229,42 @@ def check_replaceable(record: Record, in_force: Rule | None, person: Person) -> 
         raise Refusal(said, code=refusal.code) from None
 
 
+# --- beside what Tyk has ----------------------------------------------------------------------------------------------
+
+
+def gone(draft: Draft, key_id: str) -> None:
+    """Somebody deleted the key at Tyk: its holder hears so and can have another. One that nobody has seen is looked at again."""
+    key = _looked_at(draft, key_id)
+    if key is None or key.is_unseen or key.gone_at is not None or not is_newest(draft.record, key_id):
+        return
+    draft.change_key(key.id, gone_at=draft.now)
+    draft.say(AuditEvent.KEY_GONE, None, key_hash=key.key_hash)
+    messages.notify(draft, Topic.GONE)
+
+
+def changed(draft: Draft, fact: facts.KeyChanged) -> None:
+    """Somebody changed the key at Tyk: that is for those who run it to put right."""
+    if (key := _looked_at(draft, fact.key_id)) is not None:
+        draft.change_key(key.id, gone_at=None)
+        draft.say(AuditEvent.KEY_CHANGED, None, key_hash=key.key_hash, why=fact.why)
+
+
+def as_granted(draft: Draft, key_id: str) -> None:
+    """The key is at Tyk as it was granted again; who heard that it was gone hears of it."""
+    if (key := _looked_at(draft, key_id)) is None:
+        return
+    draft.change_key(key.id, gone_at=None)
+    draft.say(AuditEvent.KEY_AS_GRANTED, None, key_hash=key.key_hash)
+    if key.gone_at is not None and is_newest(draft.record, key.id):
+        messages.notify(draft, Topic.BACK)
+
+
+def _looked_at(draft: Draft, key_id: str) -> Key | None:
+    """The key, where it still ought to be at Tyk."""
+    key = draft.record.key(key_id)
+    return key if key is not None and key.state is KeyState.LIVE and draft.record.lives else None
+
+
 # --- its end ----------------------------------------------------------------------------------------------------------
 
 
@@ -251,7 +287,7 @@ def dead(draft: Draft, key_id: str) -> None:
     key = draft.record.key(key_id)
     if key is None or key.state is KeyState.DEAD:
         return
-    draft.change_key(key_id, state=KeyState.DEAD, sealed=None)
+    draft.change_key(key_id, state=KeyState.DEAD, sealed=None, dead_at=draft.now)
     draft.say(AuditEvent.KEY_DELETED, None, key_hash=key.key_hash)
 
 

@@ -73,6 +73,8 @@ def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one retu
             return bool(timing.reminders(record))
         case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS | EffectKind.TELL_OUTAGE:
             return True
+        case EffectKind.RECONCILE | EffectKind.TELL_FINDINGS:
+            return True
         case (
             EffectKind.ISSUE_KEY
             | EffectKind.CONFIRM_KEY
@@ -104,6 +106,8 @@ def observe(record: Record, fact: facts.Fact, now: datetime, new_id: NewId) -> T
             | facts.TokenHidden()
         ):
             _of_key(draft, fact)
+        case facts.KeyGone() | facts.KeyChanged() | facts.KeyAsGranted():
+            _of_look(draft, fact)
         case facts.Barred() | facts.Unreachable() | facts.Left() | facts.Returned():
             _of_requester(draft, fact)
         case facts.Stuck():
@@ -152,6 +156,18 @@ def _of_key(draft: Draft, fact: facts.OfKey) -> None:
             keys.token_shown(draft, fact.key_id)
         case facts.TokenHidden():
             keys.token_hidden(draft, fact)
+        case _:
+            assert_never(fact)
+
+
+def _of_look(draft: Draft, fact: facts.OfLook) -> None:
+    match fact:
+        case facts.KeyGone():
+            keys.gone(draft, fact.key_id)
+        case facts.KeyChanged():
+            keys.changed(draft, fact)
+        case facts.KeyAsGranted():
+            keys.as_granted(draft, fact.key_id)
         case _:
             assert_never(fact)
 

@@ -100,6 +100,8 @@ def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0
         return record.request.state is RequestState.PENDING and bool(record.request.undecidable)
     if message.topic in _WHILE_AWAITED:
         return record.lives and record.awaits_token
+    if message.topic is Topic.GONE:
+        return record.gone_at is not None
     if message.topic is Topic.REVIEWING:
         return record.lives and record.grant is not None and record.grant.asked_at is not None
     if message.kind in (MessageKind.TOKEN, MessageKind.QUESTION) or message.topic in _WHILE_GRANTED:

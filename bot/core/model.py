@@ -328,7 +328,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Key:
-    """The thing at Tyk. `sealed` is the encrypted token while we must hold it; it is in no repr."""
+    """The thing at Tyk. `sealed` is the encrypted token while we must hold it; it is in no repr.
+
+    `gone_at` is when Tyk was found not to have it any more although its grant lives, `dead_at` when it was seen to be deleted.
+    """
 
     id: KeyId
     state: KeyState
@@ -339,6 +342,8 @@ class Key:
     shown_at: datetime | None = None
     hidden_at: datetime | None = None
     verified_at: datetime | None = None
+    gone_at: datetime | None = None
+    dead_at: datetime | None = None
 
     @property
     def is_unseen(self) -> bool:
@@ -387,6 +392,8 @@ class Topic(StrEnum):
     UNSEEN = "unseen"
     LEFT = "left"
     RENEWAL = "renewal"
+    GONE = "gone"
+    BACK = "back"
 
 
 @dataclass(frozen=True)
@@ -443,6 +450,11 @@ class Record:
         """A token is on its way to the holder."""
         return any(key.is_unseen for key in self.keys)
 
+    @property
+    def gone_at(self) -> datetime | None:
+        """The time when the key whose token the holder has was found to be gone at Tyk; None while it is there."""
+        return self.keys[-1].gone_at if self.keys and self.lives else None
+
     def told(self, topic: Topic) -> bool:
         """Somebody was, or is about to be, told of this."""
         return any(message.topic is topic for message in self.messages)
@@ -468,6 +480,8 @@ class EffectKind(StrEnum):
     REMIND = "remind"
     SWEEP_LEAVERS = "sweep_leavers"
     TELL_OUTAGE = "tell_outage"
+    RECONCILE = "reconcile"
+    TELL_FINDINGS = "tell_findings"
 
 
 class EffectState(StrEnum):
@@ -544,6 +558,10 @@ class AuditEvent(StrEnum):
     RESEALED = "resealed"
     GROUP_CHANGED = "group changed"
     NAME_ACCEPTED = "name accepted"
+    KEY_GONE = "key gone"
+    KEY_CHANGED = "key changed"
+    KEY_AS_GRANTED = "key as granted"
+    KEY_UNKNOWN = "key unknown"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ _BY_KIND = {
     EffectKind.POST_AUDIT: Urgency.RECORD,
     EffectKind.SWEEP_LEAVERS: Urgency.RECORD,
     EffectKind.TELL_OUTAGE: Urgency.LATER,
+    EffectKind.RECONCILE: Urgency.RECORD,
+    EffectKind.TELL_FINDINGS: Urgency.LATER,
 }
 
 

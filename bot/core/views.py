@@ -18,9 +18,10 @@ def _of_card(record: Record) -> object:
 
 
 def _of_status(record: Record) -> object:
-    """The view of a status: also whether a token is on its way or takes the place of another; not whether it is on show."""
+    """The view of a status: also whether a token is on its way or takes the place of another, and whether its key is gone at Tyk;
+    not whether it is on show."""
     grant = record.grant and replace(record.grant, reminded_at=None)
-    return record.request, record.reviews, grant, record.awaits_token, len(record.keys)
+    return record.request, record.reviews, grant, record.awaits_token, len(record.keys), record.gone_at
 
 
 def _of_question(record: Record) -> object:

@@ -20,6 +20,11 @@ def locked(tx: Transaction, claim: Claim, new_id: NewId) -> Record:
     """The record, after what time alone has decided."""
     record = tx.record(claim.story.request.id)
     assert record is not None, "records are never deleted"
+    return settled(tx, record, new_id)
+
+
+def settled(tx: Transaction, record: Record, new_id: NewId) -> Record:
+    """The record, which is locked, after what time alone has decided."""
     transition = lifecycle.settle(record, tx.now, new_id)
     return record if transition is None else tx.apply(transition)
 

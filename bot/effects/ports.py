@@ -12,6 +12,7 @@ from bot.core.facts import Account, Issued, Unhurried
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
+from bot.core.reconciliation import MarkedPage, Told
 from bot.store.transaction import AuditEntry
 
 
@@ -54,6 +55,10 @@ class SlackPort(Protocol):
         """What Slack's limits leave over for looking people up."""
         ...
 
+    async def tell_findings(self, told: Sequence[Told], more: int) -> None:
+        """Tell the help channel what was found of keys beside what Tyk has; `more` findings are not named."""
+        ...
+
     async def account(self, who: Identity) -> Account:
         """Whether somebody may still use the bot, in words for others."""
         ...
@@ -82,6 +87,10 @@ class TykPort(Protocol):
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
         """The difference between what Tyk holds and what was granted, in words; None where they agree. Raises Gone."""
+        ...
+
+    async def marked(self, page: int) -> MarkedPage | None:
+        """The keys that bear our mark on a page of Tyk's list, the first is 1; None where it gives no list."""
         ...
 
     async def revoke(self, name: str) -> None:

@@ -156,7 +156,8 @@ async def world(
     slack = LocalSlack(
         seed=seed, bot_token=BOT_TOKEN, app_token=APP_TOKEN, scopes=list(scopes), rate_limits=rate_limits, clock=clock
     )
-    tyk = LocalTyk(clock=clock, switches=Switches(enable_update_key_by_hash=True, enable_delete_key_by_hash=True))
+    by_hash = Switches(enable_update_key_by_hash=True, enable_delete_key_by_hash=True, enable_hashed_keys_listing=True)
+    tyk = LocalTyk(clock=clock, switches=by_hash)
     _settle(slack, cast)
     _stock(tyk, catalogue)
     await slack.start()

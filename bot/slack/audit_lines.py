@@ -30,8 +30,12 @@ class AuditRow:
     stuck         effect, error, effect_id
     delayed       effect, error
     recovered     effect
-    revoked       why
-    key deleted   key_hash
+    revoked       why; key_hash and bears where it is a key at Tyk that was not known
+    key deleted   key_hash, bears (the request's number, of a key that was not known)
+    key gone      key_hash
+    key changed   key_hash, why
+    key as granted  key_hash
+    key unknown   key_hash, bears, why
     expired       why, where it was not simply its time
     reminded      of (what)
     replaced      why (lost, leaked)
@@ -169,7 +173,8 @@ class _Teller:
                 told = self.because(self.all(self.word("effect"), effect_id), "error")
                 return self.because(told, "why")
             case AuditEvent.REVOKED:
-                return self.because(self.by(), "why")
+                key = self.all(self.word("key_hash"), self.word("bears", "which bears "))
+                return self.because(self.all(self.by(), key), "why")
             case AuditEvent.EXPIRED:
                 return self.word("why", limit=600) or "its time was over"
             case AuditEvent.REMINDED:
@@ -182,8 +187,10 @@ class _Teller:
                 return self.by("person", "")
             case AuditEvent.RENEWED:
                 return self.all(self.by("reviewer"), self.word("counted_by", "counted by "))
-            case AuditEvent.KEY_DELETED:
-                return self.word("key_hash")
+            case AuditEvent.KEY_DELETED | AuditEvent.KEY_GONE | AuditEvent.KEY_AS_GRANTED:
+                return self.all(self.word("key_hash"), self.word("bears", "which bears "))
+            case AuditEvent.KEY_CHANGED | AuditEvent.KEY_UNKNOWN:
+                return self.because(self.all(self.word("key_hash"), self.word("bears", "which bears ")), "why")
             case AuditEvent.CONFIGURED:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:

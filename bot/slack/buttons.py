@@ -39,7 +39,7 @@ def for_holder(record: Record) -> list[Block]:
         return [_withdraw(request)]
     if grant is None or grant.state is GrantState.ENDED:
         return [ask_again(request)]
-    return [*([_replace(request)] if _can_be_replaced(record) else []), _revoke(request)]
+    return [*([replace(request)] if _can_be_replaced(record) else []), _revoke(request)]
 
 
 def _can_be_replaced(record: Record) -> bool:
@@ -57,7 +57,7 @@ def revoke_for_others(request: Request) -> Block:
     return button("Revoke", REVOKE_ASK, request.id, f"Revoke {request.label}", style="danger")
 
 
-def _replace(request: Request) -> Block:
+def replace(request: Request) -> Block:
     return button("Replace Token", REPLACE, request.id, f"Replace the token of {request.label}")
 
 

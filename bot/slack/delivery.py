@@ -23,6 +23,7 @@ from bot.core.model import (
     Workspace,
 )
 from bot.core.outages import Outage, Side
+from bot.core.reconciliation import Told
 from bot.slack import audit_lines, deciders, messages, notifications
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -106,6 +107,11 @@ class Delivery:
 
     async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
         body = notifications.outage(outage, over_at)
+        await self._chat.post(self._help_channel, body.text, body.blocks)
+
+    async def tell_findings(self, told: Sequence[Told], more: int) -> None:
+        await self._privacy.check(self._help_channel)
+        body = notifications.found(told, more)
         await self._chat.post(self._help_channel, body.text, body.blocks)
 
     async def account(self, who: Identity) -> Account:

@@ -16,6 +16,7 @@ from bot.core.model import (
     Topic,
 )
 from bot.core.outages import MANY, UNDECIDABLE, Outage, Side
+from bot.core.reconciliation import Told
 from bot.slack import buttons, state, wording
 from bot.slack.block_kit import MAX_TEXT, Block, Body, mrkdwn, quoted, said_with, section, with_buttons
 from bot.slack.wording import inert
@@ -91,6 +92,15 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
                 f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
                 f"yes{by} it ends."
             )
+        case Topic.GONE:
+            until = f" until {wording.date(grant.until)}" if grant and grant.until else ""
+            said = said_with(
+                f"Your token for {api} ({label}) no longer works: somebody deleted its key at Tyk. You still have access{until}: "
+                "press Replace Token, and a new one comes."
+            )
+            return with_buttons(said, [buttons.replace(request)])
+        case Topic.BACK:
+            return said_with(f"Your token for {api} ({label}) works again: its key is back at Tyk.")
         case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL | Topic.STILL_WORKS:
             raise ValueError(f"{topic} is no topic of a notice")
         case _:
@@ -135,6 +145,32 @@ def outage(outage: Outage, over_at: datetime | None) -> Body:
     if over_at is not None:
         return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {about}")
     return said_with(f"Since {wording.date(outage.since)}: {about} {_waiting(outage)}")
+
+
+def found(told: Sequence[Told], more: int) -> Body:
+    """For those who run the bot: what is other at Tyk than it should be, what to do, and what is so no more."""
+    new = [f"• {_about(one)}{_finding(one.finding.sentence)}" for one in told if not one.is_over]
+    over = [f"• {_about(one)}{_finding(one.finding.what)}" for one in told if one.is_over]
+    lines = [
+        *(["I compared my keys with those that Tyk has:", *new] if new else []),
+        *(["This is so no more:", *over] if over else []),
+        *([f"And {more:,} more: `tyk-key-bot reconcile` names them all."] if more else []),
+    ]
+    return Body(wording.cut("\n".join(lines), MAX_TEXT), [section(line) for line in lines])
+
+
+def _finding(said: str) -> str:
+    """A sentence of ours, with commands in it."""
+    return wording.escape(wording.one_line(said, 400))
+
+
+def _about(told: Told) -> str:
+    """The request and the key, and whose it is where it is ours."""
+    finding, request = told.finding, told.request
+    whose = f" ({state.what(request)}, for {inert(request.requester_name, 80)})" if request else ""
+    key = f", key `{inert(finding.key_hash, 64)}`" if finding.key_hash else ""
+    label = inert(finding.label, 32)
+    return f"{label}{whose}{key}: " if label else ""
 
 
 def _place(outage: Outage) -> str:

@@ -144,6 +144,9 @@ def granted(record: Record, *, stuck: bool) -> list[str]:
         case GrantState.ACTIVE:
             replaced = len(record.keys) > 1 and record.awaits_token
             anew = ["A new token is on its way."] if replaced and not stuck else []
+            if record.gone_at is not None:
+                lost = f"Its token does not work: {wording.date(record.gone_at)} I found its key deleted at Tyk."
+                return [_access(record, grant), f"{lost} Press Replace Token for a new one."]
             return [_active(record, grant), *anew]
         case GrantState.ENDED:
             return [wording.begun(ended(grant))]

@@ -40,7 +40,8 @@ class Filter:
 class Holding:
     """A grant: who holds what until when, by whose approval, under which rule of which configuration, and what else it opens.
 
-    `approvals` are the approvers' user ids, each with the id by which it counted.
+    `approvals` are the approvers' user ids, each with the id by which it counted; `found` is what is other at Tyk than it was
+    granted.
     """
 
     request_id: str
@@ -57,6 +58,7 @@ class Holding:
     approvals: tuple[tuple[str, str], ...]
     digest: str
     opens: tuple[str, ...]
+    found: tuple[str, ...] = ()
 
 
 def holdings(tx: Transaction, wanted: Filter) -> Iterator[Holding]:
@@ -110,10 +112,11 @@ def _grants(wanted: Filter) -> Select[Any]:
 
 
 def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
-    keys, reviews = tables.keys, tables.reviews
+    keys, reviews, findings = tables.keys, tables.reviews, tables.findings
     ids = [row.id for row in some]
     hashes = (
-        select(keys.c.request_id, keys.c.key_hash)
+        select(keys.c.request_id, keys.c.key_hash, findings.c.what)
+        .outerjoin(findings, findings.c.subject == keys.c.id)
         .where(keys.c.request_id.in_(ids), keys.c.key_hash.is_not(None), keys.c.state != KeyState.DEAD.value)
         .order_by(keys.c.position)
     )
@@ -141,6 +144,7 @@ def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
             approvals=tuple((one.user_id, one.counted_by) for one in approvals_of.get(row.id, ())),
             digest=row.digest,
             opens=tuple(row.opens.split()),
+            found=tuple(one.what for one in hashes_of.get(row.id, ()) if one.what),
         )
 
 

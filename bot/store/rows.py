@@ -215,6 +215,8 @@ def key_row(request_id: str, position: int, key: Key) -> dict[str, Any]:
         "shown_at": key.shown_at,
         "hidden_at": key.hidden_at,
         "verified_at": key.verified_at,
+        "gone_at": key.gone_at,
+        "dead_at": key.dead_at,
     }
 
 
@@ -229,6 +231,8 @@ def key_of(row: Row[Any]) -> Key:
         shown_at=row.shown_at,
         hidden_at=row.hidden_at,
         verified_at=row.verified_at,
+        gone_at=row.gone_at,
+        dead_at=row.dead_at,
     )
 
 

@@ -123,6 +123,8 @@ keys = Table(
     Column("shown_at", Moment),
     Column("hidden_at", Moment),
     Column("verified_at", Moment),
+    Column("gone_at", Moment),
+    Column("dead_at", Moment),
 )
 
 messages = Table(
@@ -187,6 +189,20 @@ outages = Table(
     Column("since", Moment, nullable=False),
     Column("over_at", Moment),
     Column("said", Boolean, nullable=False),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("subject", String(140), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("request_id", ForeignKey("requests.id"), index=True),
+    Column("label", String(32), nullable=False),
+    Column("key_hash", String(128), nullable=False),
+    Column("what", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("look", Integer, nullable=False),
+    Column("said", Text, nullable=False),
 )
 
 audit = Table(

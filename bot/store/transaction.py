@@ -126,19 +126,26 @@ class Transaction:
 
     def records(self, ids: Collection[str]) -> tuple[Record, ...]:
         """The records with these ids, in the order of the ids, and as few statements for many as for one."""
+        found = self._some(list(ids), locks=self._locks)
+        self._loaded |= found
+        return tuple(found[one] for one in ids if one in found)
+
+    def glance(self, ids: Collection[str]) -> dict[str, Record]:
+        """The records with these ids as they stand, not locked: to look at, not to decide on."""
+        return self._some(list(ids), locks=False)
+
+    def _some(self, wanted: Sequence[str], *, locks: bool) -> dict[str, Record]:
         found: dict[str, Record] = {}
-        wanted = list(ids)
         for start in range(0, len(wanted), statements.AT_ONCE):
             some = wanted[start : start + statements.AT_ONCE]
-            requests = self.connection.execute(statements.some_requests(locks=self._locks), {"of": some}).all()
+            requests = self.connection.execute(statements.some_requests(locks=locks), {"of": some}).all()
             parts = [
                 rows.by_request(self.connection.execute(statements.belonging(table), {"of": some}).all())
                 for table in statements.PARTS
             ]
             for row in requests:
                 found[row.id] = rows.record_of(row, *(part.get(row.id, ()) for part in parts))
-        self._loaded |= found
-        return tuple(found[one] for one in wanted if one in found)
+        return found
 
     @property
     def loaded(self) -> Mapping[str, Record]:

@@ -44,6 +44,7 @@ __all__ = [
     "DashboardError",
     "Forbidden",
     "KeyMissing",
+    "KeyPage",
     "KeysBy",
     "ListedKey",
     "NotTyk",
@@ -129,6 +130,14 @@ class ListedKey:
     token: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class KeyPage:
+    """A page of Tyk's list of keys. `is_last`: there is no page behind it."""
+
+    keys: tuple[ListedKey, ...]
+    is_last: bool
+
+
 class Dashboard:
     """`timeout` bounds each call as a whole, in seconds; `at_once` is how many calls have a connection at the same time.
 
@@ -175,12 +184,12 @@ class Dashboard:
             raise KeyMissing("tyk_key_unknown", "Tyk knows no such key.")
         answer.success()
 
-    async def read_key(self, name: str, *, hashed: bool = False) -> dict[str, Any] | None:
+    async def read_key(self, name: str, *, hashed: bool | None = None) -> dict[str, Any] | None:
         """The session that Tyk holds for a key; None only where Tyk itself says that it knows no such key.
 
-        `hashed`: the name is a hash, whatever keys are named by otherwise.
+        `hashed`: the name is a hash, or is none, whatever keys are named by otherwise.
         """
-        answer = await self._call("GET", _key_path(name), name=name, params=_HASHED if hashed else self._hashed)
+        answer = await self._call("GET", _key_path(name), name=name, params=self._named_by(hashed))
         if answer.says(404, _UNKNOWN_KEY):
             return None
         body = answer.success()
@@ -189,21 +198,24 @@ class Dashboard:
                 return cast("dict[str, Any]", session)
         raise NotTyk("tyk_odd_answer", "The answer holds no session of a key.")
 
-    async def delete_key(self, name: str, *, hashed: bool = False) -> None:
+    async def delete_key(self, name: str, *, hashed: bool | None = None) -> None:
         """Delete a key. Returns where it is gone already, too; whether it is gone, `read_key` says."""
-        answer = await self._call("DELETE", _key_path(name), name=name, params=_HASHED if hashed else self._hashed)
+        answer = await self._call("DELETE", _key_path(name), name=name, params=self._named_by(hashed))
         if answer.says(404, _UNKNOWN_KEY) or answer.says(400, _NOT_DELETED) or answer.says(500, _NOT_DELETED):
             return
         answer.success()
 
-    async def keys(self) -> tuple[ListedKey, ...] | None:
-        """Every key of the organisation; None where this Dashboard lists none, as with hashed keys and their listing off."""
-        first = await self._call("GET", "/api/keys/detailed", params={"p": "1"})
-        if first.status in (400, 403, 404) and not first.is_html:
+    def _named_by(self, hashed: bool | None) -> Mapping[str, str]:
+        return self._hashed if hashed is None else _HASHED if hashed else {}
+
+    async def keys_page(self, number: int) -> KeyPage | None:
+        """A page of the organisation's keys, the first is 1; None where this Dashboard lists none, as with hashed keys and their
+        listing off."""
+        answer = await self._call("GET", "/api/keys/detailed", params={"p": str(number)})
+        if number == 1 and answer.status in (400, 404) and not answer.is_html:
             return None
-        bodies = await self._paged("/api/keys/detailed", first.success())
-        found = [key for body in bodies for key in _keys_in(body)]
-        return tuple({key.key_hash or key.token: key for key in found}.values())
+        body = answer.success()
+        return KeyPage(tuple(_keys_in(body)), is_last=number >= _pages(body) or not _listed(body, "keys"))
 
     async def apis(self) -> tuple[ApiDefinition, ...]:
         """Every API that the Dashboard user may see; MCP proxies have a list of their own."""
@@ -557,7 +569,7 @@ def _listed_key(one: Mapping[str, Any]) -> ListedKey | None:
     session, key_hash, token = one.get("data"), one.get("key_hash"), one.get("key_id")
     if not isinstance(session, dict):
         return None
-    if isinstance(key_hash, str) and key_hash:
+    if isinstance(key_hash, str) and key_hash.isprintable() and key_hash:
         return ListedKey(session, key_hash=key_hash)
     return ListedKey(session, token=token) if isinstance(token, str) and token else None
 

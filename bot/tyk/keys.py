@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from bot.core.facts import Issued
 from bot.core.faults import Gone, Permanent, Transient
 from bot.core.faults import OutcomeUnknown as LostOutcome
 from bot.core.model import Key, Plan, PolicyTerms, Record, Refusal
+from bot.core.reconciliation import Marked, MarkedPage
 from bot.tyk import session
 from bot.tyk.dashboard import (
     Dashboard,
@@ -24,6 +26,7 @@ from bot.tyk.dashboard import (
     Unavailable,
 )
 from bot.tyk.definitions import Unfit, unfit
+from bot.tyk.names import one_line
 from bot.tyk.once import Once
 from bot.tyk.policies import TykPolicy, changed_terms, policy_complaints, terms_of
 from bot.tyk.session import Alias
@@ -32,6 +35,7 @@ __all__ = ["FRESH_FOR", "Catalogue", "Keys", "fingerprint", "policy_complaints",
 
 FRESH_FOR = 60.0
 _OURS = "ours-"
+_OUR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Keys:
@@ -91,16 +95,28 @@ class Keys:
             raise Gone("tyk_key_unknown")
         return session.difference(record, held)
 
-    async def listed(self) -> tuple[ListedKey, ...] | None:
-        """Every key that Tyk has; None where it gives no list."""
+    async def marked(self, page: int) -> MarkedPage | None:
+        """The keys that bear our mark on a page of Tyk's list, the first is 1; None where it gives no list."""
         async with told_by_meaning():
-            return await self._dashboard.keys()
+            found = await self._dashboard.keys_page(page)
+        if found is None:
+            return None
+        keys = tuple(marked for one in found.keys if (marked := _marked(one)) is not None)
+        return MarkedPage(keys, found.is_last)
 
     async def revoke(self, name: str) -> None:
         """A key is dead when Tyk is asked for it and does not know it."""
         async with told_by_meaning():
             await self._dashboard.delete_key(name)
             if await self._dashboard.read_key(name) is not None:
+                raise Transient("tyk_key_still_there")
+
+    async def end(self, marked: Marked) -> None:
+        """The same for a key of Tyk's list. Raises Permanent where Tyk does not let it be deleted by its hash."""
+        name, hashed = (marked.key_hash, True) if marked.token is None else (marked.token, False)
+        async with told_by_meaning():
+            await self._dashboard.delete_key(name, hashed=hashed)
+            if await self._dashboard.read_key(name, hashed=hashed) is not None:
                 raise Transient("tyk_key_still_there")
 
     async def revoke_by_hash(self, key_hash: str) -> None:
@@ -171,6 +187,22 @@ class Catalogue:
 def fingerprint(token: str) -> str:
     """A name for the audit where Tyk gives no hash; it leads nowhere, and looks like none of Tyk's."""
     return _OURS + hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+def _marked(listed: ListedKey) -> Marked | None:
+    """A key of Tyk's list, where it bears our mark. What it bears besides may have been changed by anybody."""
+    mark = session.mark(listed.session)
+    if mark is None:
+        return None
+    token = None if listed.key_hash else listed.token
+    key_id = str(mark.get("key_id", ""))
+    return Marked(
+        label=one_line(str(mark.get("request", "-")), 20),
+        key_id=key_id if _OUR_ID.fullmatch(key_id) else "",
+        key_hash=listed.key_hash or fingerprint(token or ""),
+        expires_at=session.end_of(listed.session),
+        token=token,
+    )
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -60,6 +60,23 @@ def confirmed_session(record: Record, key: Key, now: datetime, alias: Alias = Al
     if record.request.plan.tyk_policies:
         final["apply_policies"] = list(record.request.plan.tyk_policies)
     return final
+
+
+def mark(held: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What we wrote into the key; None where it is somebody else's."""
+    told = held.get("meta_data")
+    return told if isinstance(told, Mapping) and told.get("issued_by") == MARK else None
+
+
+def end_of(held: Mapping[str, Any]) -> datetime | None:
+    """When Tyk's session ends by itself; None for never, or for further than dates go."""
+    expires = held.get("expires") or 0
+    if not isinstance(expires, int | float) or expires < 1:
+        return None
+    try:
+        return datetime.fromtimestamp(expires, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def opened(record: Record) -> tuple[ApiRef, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -499,3 +500,92 @@ def test_which_acts_on_a_key_matter(state: KeyState, grant_state: GrantState, hi
         expected -= {EffectKind.HIDE_TOKEN, EffectKind.DELIVER_TOKEN}
     effects = [Effect(1, kind, key.id, RequestId("r"), NOW, EffectState.OPEN, 1, 0) for kind in sorted(ABOUT_KEYS)]
     assert {effect.kind for effect in effects if lifecycle.matters(record, effect)} == expected
+
+
+# --- beside what Tyk has ----------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_gone_is_told_once() -> None:
+    """However often it is looked at: one notice, one line, and the status says so."""
+    life = held()
+    life.works()
+    edits = life.edits(MessageKind.STATUS)
+    key = life.record.keys[0]
+    for _ in range(3):
+        life.sees(facts.KeyGone(key.id))
+        life.works()
+    assert life.topics(MessageKind.NOTICE) == [Topic.GONE]
+    assert [line.details for line in life.events(AuditEvent.KEY_GONE)] == [{"key_hash": key.key_hash}]
+    assert life.record.gone_at == life.now
+    assert life.edits(MessageKind.STATUS) == edits + 1
+
+
+def test_a_key_that_is_back_is_told_once() -> None:
+    """Whoever heard that it was gone hears that it works again."""
+    life = held()
+    key = life.record.keys[0]
+    life.sees(facts.KeyGone(key.id))
+    life.works()
+    life.sees(facts.KeyAsGranted(key.id))
+    life.works()
+    assert life.topics(MessageKind.NOTICE) == [Topic.GONE, Topic.BACK]
+    assert life.record.gone_at is None
+    assert len(life.events(AuditEvent.KEY_AS_GRANTED)) == 1
+
+
+def test_a_notice_that_became_false_is_not_posted() -> None:
+    """Slack was away when the key was found gone; by the time it is back, so is the key."""
+    life = held()
+    key = life.record.keys[0]
+    life.sees(facts.KeyGone(key.id))
+    life.sees(facts.KeyAsGranted(key.id))
+    message = next(one for one in life.record.messages if one.topic is Topic.GONE)
+    life.works()
+    assert not life.record.message(message.id).is_posted  # type: ignore[union-attr]  # it is there
+
+
+def test_a_gone_key_can_be_replaced() -> None:
+    """The grant stands: the new token has its end, and the status no longer speaks of the old one."""
+    life = held()
+    life.sees(facts.KeyGone(life.record.keys[0].id))
+    life.replaces(Loss.LOST)
+    assert life.record.gone_at is None
+    life.works()
+    assert [key.state for key in life.record.keys] == [KeyState.DEAD, KeyState.LIVE]
+    assert life.grant.state is GrantState.ACTIVE
+
+
+@pytest.mark.parametrize("fact", [facts.KeyGone, facts.KeyAsGranted, partial(facts.KeyChanged, why="another rate")])
+@pytest.mark.parametrize("life_of", [ended, issuing])
+def test_what_ought_not_to_be_there_is_nothing_to_tell_of(
+    life_of: Callable[[], Life], fact: Callable[[KeyId], facts.Fact]
+) -> None:
+    """The grant ended, or the key was being made, while Tyk was asked."""
+    life = life_of()
+    record, audit = life.record, list(life.audit)
+    life.sees(fact(life.record.keys[0].id))
+    assert (life.record, life.audit) == (record, audit)
+
+
+def test_a_key_whose_token_nobody_has_seen_is_not_told_of() -> None:
+    """And one that is being replaced may be deleted by the bot itself at any moment."""
+    life = Life()
+    for approver in (BOB, CAROL):
+        life.says(approver)
+    life.works(but=frozenset({EffectKind.DELIVER_TOKEN}))
+    life.sees(facts.KeyGone(life.record.keys[0].id))
+    assert life.topics(MessageKind.NOTICE) == []
+    life = under_way()
+    life.sees(facts.KeyGone(life.record.keys[0].id))
+    assert Topic.GONE not in life.topics(MessageKind.NOTICE)
+
+
+def test_a_changed_key_is_for_the_audit() -> None:
+    """Its holder, whose token works, hears nothing."""
+    life = held()
+    key = life.record.keys[0]
+    life.sees(facts.KeyChanged(key.id, "Tyk holds another rate"))
+    assert life.topics(MessageKind.NOTICE) == []
+    assert [line.details for line in life.events(AuditEvent.KEY_CHANGED)] == [
+        {"key_hash": key.key_hash, "why": "Tyk holds another rate"}
+    ]

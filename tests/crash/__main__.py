@@ -20,7 +20,7 @@ import structlog
 
 from tests.crash import interleavings, proofs, real
 from tests.crash.proofs import Tally
-from tests.crash.story import BadDay
+from tests.crash.story import BadDay, ByHand
 
 ROUNDS = 100
 SHARES = 12
@@ -79,6 +79,13 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         ],
     )
     yield (
+        "keys changed by hand: a death, an answer lost, at each point",
+        [
+            partial(proofs.every_death, proofs.IN_MEMORY, ByHand),
+            partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=ByHand),
+        ],
+    )
+    yield (
         "the bad day: a death at each fifth point, PostgreSQL",
         [partial(proofs.every_death, new_database(), BadDay, 5)],
     )
@@ -112,7 +119,7 @@ def _report(name: str, futures: list[Future[Tally]]) -> bool:
     total = Tally()
     for part in parts:
         total.add(part)
-    print(f"{name:50} tried {total.tried:6}  survived {total.survived:6}", flush=True)
+    print(f"{name:60} tried {total.tried:6}  survived {total.survived:6}", flush=True)
     if name.startswith("CONTROL"):
         return all(part.survived < part.tried for part in parts)
     for failure in total.failures[:5]:

@@ -29,6 +29,7 @@ from bot.core.model import (
     Topic,
 )
 from bot.core.outages import Outage, Side
+from bot.core.reconciliation import Marked, MarkedPage, Told
 from bot.pace import Pace
 from bot.store.transaction import AuditEntry
 
@@ -99,6 +100,7 @@ class Slack:
         self.messages: list[Shown] = []
         self.audit: list[int] = []
         self.outages: list[tuple[Outage, datetime | None]] = []
+        self.found: list[tuple[Told, ...]] = []
         self.most_tokens_shown = 0
         self._ts = itertools.count(1)
 
@@ -148,6 +150,11 @@ class Slack:
         self.outages.append((outage, over_at))
         self.fates.point("after tell_outage", answer=True)
 
+    async def tell_findings(self, told: Sequence[Told], more: int) -> None:
+        self.fates.point("before tell_findings")
+        self.found.append(tuple(told))
+        self.fates.point("after tell_findings", answer=True)
+
     def unhurried(self) -> Unhurried:
         return Unhurried(10, 0.0)
 
@@ -176,6 +183,8 @@ class TykKey:
     key_hash: str
     expires_at: datetime | None
     deleted: bool = False
+    bears: tuple[str, str] = ("", "")
+    altered: str = ""
 
 
 class Tyk:
@@ -190,7 +199,7 @@ class Tyk:
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
         self.fates.point("before issue")
         number = len(self.keys)
-        made = TykKey(f"token-{number}", f"hash-{number}", expires_at)
+        made = TykKey(f"token-{number}", f"hash-{number}", expires_at, bears=(record.request.label, key.id))
         self.keys.append(made)
         self.fates.point("after issue", answer=True)
         return Issued(made.token, made.key_hash, expires_at)
@@ -206,7 +215,18 @@ class Tyk:
         assert record.grant is not None
         held = self._find(name)
         self.fates.point("after verify", answer=True)
-        return None if held.expires_at == record.grant.until else "another end"
+        return held.altered or (None if held.expires_at == record.grant.until else "another end")
+
+    async def marked(self, page: int) -> MarkedPage:
+        """One key a page, so that the list takes as many calls as it has keys."""
+        self.fates.point("before list")
+        listed = [key for key in self.keys if not key.deleted]
+        some = [Marked(*key.bears, key.key_hash, key.expires_at) for key in listed[page - 1 : page]]
+        self.fates.point("after list", answer=True)
+        return MarkedPage(tuple(some), is_last=page >= len(listed))
+
+    async def end(self, marked: Marked) -> None:
+        await self.revoke(marked.key_hash)
 
     async def revoke(self, name: str) -> None:
         self.fates.point("before revoke")

@@ -6,6 +6,8 @@ A death takes the process: what it held in memory is gone, its leases run out, a
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -15,29 +17,37 @@ from typing import ClassVar
 
 from sqlalchemy import Connection, Engine, text
 
+from bot.commands.operator import Operator
+from bot.commands.reconciling import Look, end, look_at_list
+from bot.core.faults import OutcomeUnknown
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Loss
 from bot.core.model import (
     Answers,
     Audience,
     AuditEvent,
+    EffectKind,
     EffectState,
     KeyState,
     MessageKind,
+    Promise,
     Record,
     RequestId,
     Rulebook,
     Topic,
     Verdict,
 )
+from bot.core.reconciliation import FindingKind
 from bot.effects import TYK_DEADLINE
 from bot.effects.ports import Ports
+from bot.effects.reconcile import EVERYTHING
 from bot.operations import Operations, Submission
+from bot.store import findings
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from bot.worker import Worker
 from tests.core.life import PAYMENTS
-from tests.crash.outside import Died, Fates, Slack, Tyk, person
+from tests.crash.outside import Died, Fates, Slack, Tyk, TykKey, person
 
 AUDIT = "C0AUDIT"
 BEGINNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -53,7 +63,19 @@ RULE = replace(
 )
 RULEBOOK = Rulebook("digest", {RULE.name: RULE})
 PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": person("CAROL", "S0LEADS")}
-TABLES = ("audit", "reviews", "grants", "keys", "messages", "effects", "requests", "counters", "meta", "outages")
+TABLES = (
+    "findings",
+    "audit",
+    "reviews",
+    "grants",
+    "keys",
+    "messages",
+    "effects",
+    "requests",
+    "counters",
+    "meta",
+    "outages",
+)
 _OF_THE_DYING = {Topic.ARRIVED, Topic.DELAYED, Topic.DELAYED_BY_TYK, Topic.DELAYED_BY_SLACK, Topic.UNASKED}
 
 
@@ -250,7 +272,8 @@ class Story:
         self._check_messages(record)
         await self._check_audit()
         with self.store.reading() as tx:
-            assert not tx.effects(EffectState.OPEN), "nothing is left to do"
+            left = [one for one in tx.effects(EffectState.OPEN) if one.kind is not EffectKind.RECONCILE]
+            assert not left, "nothing is left to do but tomorrow's look"
             assert not tx.effects(EffectState.PARKED), "nothing is stuck"
 
     def _check_messages(self, record: Record) -> None:
@@ -346,6 +369,119 @@ class BadDay(Story):
     async def _revoke(self) -> None:
         outcome = await self.operations.revoke(REQUEST, PEOPLE["BOB"], "they left")
         assert outcome.refusal is None or outcome.refusal.code == "ended", outcome.refusal
+
+
+class ByHand(Story):
+    """Somebody with the Dashboard deletes the key, changes the one in its place and makes one that nobody knows; the daily look
+    finds each, and an operator ends what is not ours."""
+
+    rings: ClassVar = {Topic.GONE, Topic.ENDING}
+    audit: ClassVar = [
+        AuditEvent.ASKED,
+        AuditEvent.REVIEWED,
+        AuditEvent.REVIEWED,
+        AuditEvent.APPROVED,
+        AuditEvent.SENT,
+        AuditEvent.HIDDEN,
+        AuditEvent.KEY_GONE,
+        AuditEvent.REPLACED,
+        AuditEvent.SENT,
+        AuditEvent.KEY_DELETED,
+        AuditEvent.HIDDEN,
+        AuditEvent.KEY_UNKNOWN,
+        AuditEvent.KEY_CHANGED,
+        AuditEvent.REVOKED,
+        AuditEvent.REMINDED,
+        AuditEvent.EXPIRED,
+        AuditEvent.KEY_DELETED,
+    ]
+    found: ClassVar = [
+        (FindingKind.GONE, False),
+        (FindingKind.GONE, True),
+        (FindingKind.STRANGER, False),
+        (FindingKind.ALTERED, False),
+        (FindingKind.STRANGER, True),
+        (FindingKind.ALTERED, True),
+    ]
+
+    def chapters(self) -> list[Chapter]:
+        day = self._passes(timedelta(days=1))
+        return [
+            self._does(self._ask),
+            self._settle,
+            self._does(lambda: self._approve("BOB")),
+            self._does(lambda: self._approve("CAROL")),
+            self._settle,
+            self._does(self._save),
+            self._settle,
+            self._deletes,
+            self._does(self._promise_look),
+            self._settle,
+            day,
+            self._settle,
+            self._does(self._replace),
+            self._settle,
+            self._check_held,
+            self._does(self._save),
+            day,
+            self._settle,
+            self._changes,
+            day,
+            self._settle,
+            day,
+            self._settle,
+            self._does(self._end_strangers),
+            self._settle,
+            self._passes(timedelta(days=2, hours=1)),
+            self._settle,
+            day,
+            self._settle,
+            day,
+            self._settle,
+        ]
+
+    @staticmethod
+    def in_order(events: Sequence[AuditEvent]) -> Sequence[AuditEvent]:
+        """A decision at the command line is made again after a death, which may have come before the line that it is done."""
+        first = events.index(AuditEvent.REVOKED) if AuditEvent.REVOKED in events else len(events)
+        rest = list(itertools.dropwhile({AuditEvent.REVOKED, AuditEvent.KEY_DELETED}.__contains__, events[first:]))
+        return [*events[:first], *events[first : first + 1], *rest]
+
+    async def check_after_the_end(self) -> None:
+        await super().check_after_the_end()
+        told = [(one.finding.kind, one.is_over) for some in self.slack.found for one in some]
+        assert list(dict.fromkeys(told)) == self.found, "each finding was told, and then that it is over"
+        with self.store.reading() as tx:
+            assert findings.unsaid(tx) == ()
+            assert findings.unmet(tx, list(FindingKind), 1000) == (), "nothing stands any more"
+
+    async def _deletes(self) -> None:
+        for key in self.tyk.keys:
+            key.deleted = True
+
+    async def _changes(self) -> None:
+        """The key that is held, and one of whoever's own making."""
+        self.tyk.open_keys()[-1].altered = "Tyk holds another rate than was granted"
+        expires_at = self.now() + timedelta(days=30)
+        self.tyk.keys.append(TykKey("token-x", "hash-x", expires_at, bears=("R-77", "k77")))
+
+    async def _promise_look(self) -> None:
+        await self.store.write(lambda tx: tx.promise(Promise(EffectKind.RECONCILE, EVERYTHING, tx.now)))
+
+    async def _replace(self) -> None:
+        outcome = await self.operations.replace_token(REQUEST, PEOPLE["ALICE"], Loss.LOST, "form")
+        assert outcome.refusal is None, outcome.refusal
+
+    async def _end_strangers(self) -> None:
+        """The operator runs the command until it finds none."""
+        while True:
+            seen = Look()
+            with contextlib.suppress(OutcomeUnknown), contextlib.redirect_stdout(io.StringIO()):
+                await look_at_list(self.store, self.tyk, seen)
+                with contextlib.redirect_stderr(io.StringIO()):
+                    await end(self.store, self.tyk, tuple(seen.strangers.values()), Operator("Olga"))
+            if not seen.unlisted and not seen.strangers:
+                return
 
 
 def wipe(engine: Engine) -> None:

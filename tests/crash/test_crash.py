@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Engine
 
+from bot.core.model import Topic
 from tests.crash.outside import Fates
 from tests.crash.proofs import IN_MEMORY, fresh, told
-from tests.crash.story import BadDay
+from tests.crash.story import BadDay, ByHand
 
 QUICK = 5
 
@@ -61,3 +62,19 @@ async def test_the_bad_day_with_a_death_or_a_lost_answer_here_and_there(engine: 
     for number in range(0, len(points), 6 * QUICK):
         await told(engine, Fates(deaths=frozenset({number})), kind=BadDay)
         await told(engine, Fates(lost=frozenset({number})), names_by_token=True, kind=BadDay)
+
+
+async def test_by_hand_without_a_fault(engine: Engine) -> None:
+    """Somebody deletes, changes and makes keys at Tyk: each is told once, and once when it is over, however often it is met."""
+    story = await told(engine, Fates(), kind=ByHand)
+    assert [(one.finding.kind, one.is_over) for some in story.slack.found for one in some] == ByHand.found
+    gone = [shown for shown in story.slack.messages if shown.topic is Topic.GONE]
+    assert len(gone) == 1
+
+
+async def test_by_hand_with_a_death_or_a_lost_answer_here_and_there(engine: Engine) -> None:
+    """Whatever dies or goes unheard while the bot looks, tells or ends, the same is found, told and ended."""
+    points = (await told(engine, Fates(), kind=ByHand)).fates.passed
+    for number in range(3, len(points), 14 * QUICK):
+        await told(engine, Fates(deaths=frozenset({number})), kind=ByHand)
+        await told(engine, Fates(lost=frozenset({number})), names_by_token=True, kind=ByHand)

@@ -382,7 +382,7 @@ async def test_without_hashing_there_is_no_hash(world: World) -> None:
     """Where keys are not hashed, no answer has a hash, and none can be named by one."""
     world.tyk.switches.hash_keys = False
     assert "key_hash" not in await world.create()
-    assert (await world.call("GET", "/api/keys/00?hashed=true")).status_code == 404
+    assert (await world.call("GET", "/api/keys/00?hashed=true")).status_code == 400
     assert (await world.call("DELETE", "/api/keys/00?hashed=true")).status_code == 400
 
 
@@ -515,3 +515,59 @@ async def test_answers_may_be_slow(world: World) -> None:
     began = asyncio.get_running_loop().time()
     await world.create()
     assert asyncio.get_running_loop().time() - began >= 0.05
+
+
+async def test_a_list_is_of_hashes_or_of_tokens(world: World) -> None:
+    """Where keys are hashed each is told by its hash, else by its token; pages begin at 1, and 0 is all of them."""
+    world.tyk.switches.enable_hashed_keys_listing = True
+    world.tyk.switches.page_size = 2
+    made = [await world.create() for _ in range(3)]
+    first = (await world.call("GET", "/api/keys/detailed?p=1")).json()
+    second = (await world.call("GET", "/api/keys/detailed?p=2")).json()
+    assert (len(first["keys"]), len(second["keys"]), first["pages"]) == (2, 1, 2)
+    assert {one["key_hash"] for one in first["keys"] + second["keys"]} == {one["key_hash"] for one in made}
+    assert not any("key_id" in one for one in first["keys"])
+    assert len((await world.call("GET", "/api/keys/detailed?p=0")).json()["keys"]) == 3
+    world.tyk.switches.hash_keys = False
+    listed = (await world.call("GET", "/api/keys/detailed?p=0")).json()["keys"]
+    assert {one["key_id"] for one in listed} == {one["key_id"] for one in made}
+    assert not any("key_hash" in one for one in listed)
+    refused = await world.call("GET", f"/api/keys/{made[0]['key_hash']}?hashed=true")
+    assert (refused.status_code, refused.json()["Message"]) == (
+        400,
+        "Key requested by hash but key hashing is not enabled",
+    )
+
+
+@pytest.mark.parametrize(
+    ("may", "statuses"), [("write", (200, 200, 200)), ("read", (403, 200, 200)), ("deny", (403, 403, 403))]
+)
+async def test_what_the_dashboard_user_may_do(
+    world: World, may: Literal["write", "read", "deny"], statuses: tuple[int, ...]
+) -> None:
+    """Who may read keys may list them and not make any; who may neither is refused by Tyk's own sentence."""
+    world.tyk.switches.enable_hashed_keys_listing = True
+    token = (await world.create())["key_id"]
+    world.tyk.switches.keys = may
+    answers = [
+        await world.call("POST", "/api/keys", world.session()),
+        await world.call("GET", f"/api/keys/{token}"),
+        await world.call("GET", "/api/keys/detailed"),
+    ]
+    assert tuple(one.status_code for one in answers) == statuses
+    refused = [one.json()["Message"] for one in answers if one.status_code == 403]
+    assert all(one.startswith("access denied: You do not have permission to access  /api/keys") for one in refused)
+    assert (await world.call("GET", "/api/apis")).status_code == 200
+
+
+async def test_somebody_with_the_dashboard(world: World) -> None:
+    """Deletes a key, changes another and makes a third, and the Gateway goes by it."""
+    gone, changed = (await world.create())["key_id"], (await world.create())["key_id"]
+    world.tyk.delete_by_hand(gone)
+    assert (await world.use("/billing/x", gone))[0] == 403
+    world.tyk.change_by_hand(changed, rate=5)
+    assert (await world.read(changed))["rate"] == 5
+    made = world.tyk.make_by_hand(world.session())
+    assert (await world.use("/billing/x", made.token))[0] == 200
+    with pytest.raises(KeyError):
+        world.tyk.delete_by_hand(gone)

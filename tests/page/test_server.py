@@ -94,6 +94,8 @@ async def test_no_file_but_the_page_s_own(path: str) -> None:
         ("/switch/pass", {"seconds": -1}, 400),
         ("/try", {"hash": "none", "api_id": "none"}, 404),
         ("/try", [], 400),
+        ("/hand/delete", {"hash": "none"}, 404),
+        ("/hand/polish", {"hash": "none"}, 404),
     ],
 )
 async def test_nonsense_gets_a_sentence(path: str, told: object, status: int) -> None:

@@ -87,6 +87,21 @@ async def test_a_key_is_tried_without_its_token_leaving_the_server(tmp_path: Pat
         assert scene.tyk.keys[0].token not in as_json(await (await answered.value).json())
 
 
+async def test_somebody_is_at_the_keys_in_the_dashboard(tmp_path: Path) -> None:
+    """A key is changed and then deleted at Tyk, and the bot hears of neither."""
+    async with staged(tmp_path) as scene:
+        window = await _whole_story(scene)
+        keys = await window.underneath("Keys")
+        await keys.get_by_role("button", name="Change its rate in the Dashboard").click()
+        await expect(keys.locator("section")).to_contain_text("1,000,000 calls per second")
+        await keys.get_by_role("button", name="Delete it in the Dashboard").click()
+        await expect(keys.locator(".state")).to_have_text("deleted")
+        await expect(keys.get_by_role("button", name="Delete it")).to_have_count(0)
+        assert scene.tyk.usable_keys() == []
+        timeline = await window.underneath("Timeline")
+        await expect(timeline).to_contain_text("somebody deletes the key")
+
+
 async def test_what_slack_objects_to_is_shown_with_the_pointer_to_the_field(tmp_path: Path) -> None:
     """A block that Slack would refuse: the count beside the panel, and the line that says where."""
     async with staged(tmp_path) as scene:

@@ -79,6 +79,7 @@ async def _back_to_the_first(url: str) -> None:
     added += [("messages", "key_id"), ("requests", "revision"), ("requests", "opens")]
     added += [("effects", "urgency"), ("effects", "why")]
     added += [("reviews", "void"), ("requests", "undecidable"), ("requests", "undecidable_since")]
+    added += [("keys", "gone_at"), ("keys", "dead_at")]
     indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
     later = [name for name in indexes if name and name.startswith(("effects_", "requests_by_state", "grants_"))]
     engine = open_engine(url)
@@ -87,6 +88,7 @@ async def _back_to_the_first(url: str) -> None:
             connection.execute(text(f"DROP INDEX {name}"))
         connection.execute(text("DROP TABLE outages"))
         connection.execute(text("DROP TABLE ids"))
+        connection.execute(text("DROP TABLE findings"))
         connection.execute(text("CREATE INDEX effects_due ON effects (state, due_at)"))
         for table, column in added:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -107,6 +107,24 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
             "restored · put aside after a restore: issue_key",
         ),
         (AuditLine(AuditEvent.RESEALED, None, {"tokens": 3}), "resealed · tokens: 3"),
+        (AuditLine(AuditEvent.KEY_GONE, None, {"key_hash": "ab12"}), "key gone · ab12"),
+        (
+            AuditLine(AuditEvent.KEY_CHANGED, None, {"key_hash": "ab12", "why": "Tyk holds another rate"}),
+            "key changed · ab12: Tyk holds another rate",
+        ),
+        (AuditLine(AuditEvent.KEY_AS_GRANTED, None, {"key_hash": "ab12"}), "key as granted · ab12"),
+        (
+            AuditLine(
+                AuditEvent.KEY_UNKNOWN, None, {"key_hash": "ab12", "bears": "R-7", "why": "I don't know this key"}
+            ),
+            "key unknown · ab12, which bears R-7: I don't know this key",
+        ),
+        (
+            AuditLine(
+                AuditEvent.REVOKED, None, {"key_hash": "ab12", "bears": "R-7", "why": "unknown", "operator": "olga"}
+            ),
+            "revoked · ab12, which bears R-7: unknown · at the command line by olga",
+        ),
         (AuditLine(AuditEvent.WITHDRAWN, ANN), "withdrawn · by @U0ANN"),
         (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
         (AuditLine(AuditEvent.LAPSED, None, {"why": "Nobody could be asked."}), "lapsed · Nobody could be asked."),

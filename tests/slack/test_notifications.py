@@ -18,6 +18,7 @@ from bot.core.model import (
     Topic,
 )
 from bot.core.outages import Outage, cause_of
+from bot.core.reconciliation import Finding, FindingKind, Told
 from bot.slack import buttons, notifications, wording
 from tests.slack.test_messages import (
     CASES,
@@ -140,6 +141,19 @@ def _barred(story: Story) -> Record:
             ),
         ),
         (Topic.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
+        (
+            Topic.GONE,
+            lambda: ends()["delivered"],
+            (
+                "Your token for Payments (R-1042) no longer works: somebody deleted its key at Tyk. You still have access until "
+                f"{wording.date(NOW + timedelta(days=7))}: press Replace Token, and a new one comes."
+            ),
+        ),
+        (
+            Topic.BACK,
+            lambda: ends()["delivered"],
+            "Your token for Payments (R-1042) works again: its key is back at Tyk.",
+        ),
         (
             Topic.BARRED,
             lambda: _barred(Story()),
@@ -353,3 +367,44 @@ def test_the_help_channel_hears_of_an_outage(outage: Outage, said: str) -> None:
         f"Over since {wording.date(NOW + timedelta(hours=1))}, nothing waits for it any more: "
     )
     assert outage.cause.sentence in over.text
+
+
+# --- keys beside what Tyk has -----------------------------------------------------------------------------------------
+
+
+def told(kind: FindingKind, what: str, *, record: Record | None = None, is_over: bool = False) -> Told:
+    return Told(Finding(kind, what, "R-1042", "ab12"), record.request if record else None, is_over)
+
+
+def test_the_help_channel_hears_what_was_found() -> None:
+    """Whose key it is, what is true and what to do; apart from it what is so no more; and how many are not named."""
+    record, whose = ends()["delivered"], "• R-1042 (Payments (standard), for Somebody), key `ab12`"
+    body = check(
+        notifications.found(
+            [
+                told(FindingKind.GONE, "Tyk no longer has it", record=record),
+                told(FindingKind.STRANGER, "I don't know this key"),
+                told(FindingKind.ALTERED, "Tyk holds another rate", record=record, is_over=True),
+            ],
+            1200,
+        )
+    )
+    assert body.text.splitlines() == [
+        "I compared my keys with those that Tyk has:",
+        f"{whose}: Tyk no longer has it. Replace Token gives its holder another, `tyk-key-bot revoke R-1042` ends the grant.",
+        "• R-1042, key `ab12`: I don't know this key. `tyk-key-bot reconcile --end` ends such keys.",
+        "This is so no more:",
+        f"{whose}: Tyk holds another rate",
+        "And 1,200 more: `tyk-key-bot reconcile` names them all.",
+    ]
+
+
+def test_what_was_found_calls_nobody() -> None:
+    """Neither a name nor what somebody wrote into a key at Tyk is more than words, and however long, Slack takes it."""
+    record = ends()["delivered"]
+    bold = "<!here> *bold* <@U0BOB> " * 50
+    record = replace(record, request=replace(record.request, requester_name=bold))
+    one = replace(told(FindingKind.STRANGER, bold), finding=Finding(FindingKind.STRANGER, bold, bold, bold))
+    body = check(notifications.found([one, told(FindingKind.ALTERED, bold * 9, record=record)] * 4, 0))
+    assert "<!here>" not in body.text
+    assert "<@" not in body.text

@@ -242,6 +242,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
             "keys": created.details["key_hash"],
             "approved_by": "U0BOB(S0LEADS)",
             "rule": f"payments@{configured.details['digest']}",
+            "at_tyk": "",
         }
         until = datetime.fromisoformat(first["until"]) - datetime.now(UTC)
         assert timedelta(days=6, hours=23) < until < timedelta(days=7)
@@ -250,7 +251,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
         table = await command("keys")
         assert table[0].split() == [
             *("REQUEST", "API", "PLAN", "OPENS", "PERSON", "NAME", "USED", "BY", "STATE", "SINCE", "UNTIL", "KEYS"),
-            *("APPROVED", "BY", "RULE"),
+            *("APPROVED", "BY", "RULE", "AT", "TYK"),
         ]
         assert len(table) == 3
         header, *lines = list(csv.reader(await command("keys", "--format", "csv", "--person", "U0ALICE")))

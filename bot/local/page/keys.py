@@ -11,6 +11,7 @@ from bot.local.page.mask import Mask
 from bot.local.tyk import KeyEntry, LocalTyk
 
 Json = dict[str, Any]
+CHANGED_RATE = 1_000_000
 
 
 class Keys:
@@ -59,6 +60,16 @@ class Keys:
             body = await answer.json()
         ms = (time.perf_counter() - started) * 1000
         return {"path": api.listen_path, "status": answer.status, "body": self._mask.json(body), "ms": ms}
+
+    def by_hand(self, act: str, key_hash: str) -> str:
+        """Do it, and return a sentence about it. KeyError for a key that does not live and for an act that there is not."""
+        if act == "delete":
+            self._tyk.delete_by_hand(key_hash)
+            return f"somebody deletes the key {key_hash} in the Dashboard"
+        if act == "change":
+            self._tyk.change_by_hand(key_hash, rate=CHANGED_RATE, per=1)
+            return f"somebody gives the key {key_hash} another rate in the Dashboard"
+        raise KeyError(act)
 
 
 def _state(key: KeyEntry, now: float, *, is_usable: bool) -> str:

@@ -80,6 +80,7 @@ class Page:
                 web.post("/do/{act}", self._do),
                 web.post("/switch/{name}", self._switch),
                 web.post("/try", self._try),
+                web.post("/hand/{act}", self._hand),
             ]
         )
         self._slack.commands = set(self._commands)
@@ -249,6 +250,16 @@ class Page:
             return _refused(404, "Tyk has no such key, or no such API.")
         except aiohttp.ClientError as error:
             return _refused(502, f"The gateway did not answer: {type(error).__name__}.")
+
+    async def _hand(self, request: web.Request) -> web.Response:
+        """Somebody with the Dashboard is at a key, and the bot does not hear of it."""
+        act, told = request.match_info["act"], await _told(request)
+        try:
+            self._timeline.note(self._keys.by_hand(act, told["hash"]))
+        except KeyError:
+            return _refused(404, "Tyk has no such key, or nobody does such a thing by hand.")
+        self._slack.changes.notify()
+        return web.json_response({"ok": True})
 
 
 async def _told(request: web.Request) -> Json:

@@ -55,6 +55,7 @@ class Dashboard:
         return self._made(self._state.create_chosen(request.match_info["name"], session))
 
     async def read(self, request: web.Request) -> web.Response:
+        self._check_naming(request, allowed=True)
         entry = self._named(request)
         return _error(404, _NO_KEY) if entry is None else web.json_response(self._key_data(entry, request))
 
@@ -133,6 +134,8 @@ class Dashboard:
         async def guarded(request: web.Request) -> web.Response:
             if request.headers.get("authorization") != self.credential:
                 return _error(401, "Not authorised")
+            if not self._permits(request):
+                return _error(403, f"access denied: You do not have permission to access  {request.path}")
             try:
                 return await handler(request)
             except _AnsweredError as answered:
@@ -141,6 +144,10 @@ class Dashboard:
                 return _error(refused.status, f"Failed to save new session object to Tyk: {refused.message}")
 
         return guarded
+
+    def _permits(self, request: web.Request) -> bool:
+        may = self._state.switches.keys
+        return not request.path.startswith("/api/keys") or may == "write" or (may == "read" and request.method == "GET")
 
     async def _session(self, request: web.Request, when_incomplete: web.Response) -> Session:
         """The session that was sent, as far as the Dashboard looks at it before it asks the Gateway."""

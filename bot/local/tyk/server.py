@@ -143,6 +143,24 @@ class LocalTyk:
         """The living key of this token or hash."""
         return self._state.find(name, hashed=False) or self._state.find(name, hashed=True)
 
+    def delete_by_hand(self, name: str) -> None:
+        """Somebody with the Dashboard deletes the key of this token or hash. KeyError for one that does not live."""
+        self._state.delete(self._living(name))
+
+    def change_by_hand(self, name: str, **fields: Any) -> None:
+        """Somebody with the Dashboard gives these fields of its session other values."""
+        self._living(name).session |= fields
+
+    def make_by_hand(self, session: Mapping[str, Any]) -> KeyEntry:
+        """Somebody with the Dashboard makes a key."""
+        return self._state.create(dict(session))
+
+    def _living(self, name: str) -> KeyEntry:
+        found = self.find(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
     def usable_keys(self, now: float | None = None) -> list[KeyEntry]:
         """The keys that would open something now, or at `now`."""
         return self._state.usable_keys(self._state.clock() if now is None else now)

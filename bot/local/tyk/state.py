@@ -33,6 +33,7 @@ class Switches:
     refuse_unknown_apis: bool = False
     refuse_all_pages: bool = False  # p=-1 is an error
     page_size: int = 10
+    keys: Literal["write", "read", "deny"] = "write"  # what the Dashboard user may do with keys
     mcps: Literal["listed", "unknown", "forbidden"] = "listed"  # unknown: a Dashboard before 5.13
     policies_by: Literal["either", "id", "_id"] = (
         "either"  # "id" with the Gateway's allow_explicit_policy_id, else "_id"

@@ -34,7 +34,15 @@ export class Keys {
     return h("section", { class: `key ${row.state}`, "aria-label": `Key ${row.hash}` },
       h("header", {}, h("code", {}, row.hash), h("span", { class: "state" }, row.state)),
       h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-      h("div", { class: "tries" }, row.opens.map((api) => this.attempt(row, api))));
+      h("div", { class: "tries" }, row.opens.map((api) => this.attempt(row, api))),
+      row.dead ? null : h("div", { class: "tries" }, this.byHand(row, "delete", "Delete it in the Dashboard"),
+        this.byHand(row, "change", "Change its rate in the Dashboard")));
+  }
+
+  byHand(row, act, label) {
+    const button = h("button", { type: "button", class: "plain", data: { key: `${row.hash} ${act}` } }, label);
+    button.addEventListener("click", () => this.post(`/hand/${act}`, { hash: row.hash }));
+    return button;
   }
 
   attempt(row, api) {
