@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,8 +24,10 @@ from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, reconcile, sweep_leavers
 from bot.effects.ports import Ports
+from bot.errors import CommandError
 from bot.health import Health, TokenWatch
 from bot.manifest import scopes
+from bot.opening import connected_tyk, new_id, opened_store
 from bot.operations import Operations, look_again
 from bot.pace import SLOTS, Pace
 from bot.proxies import proxy_for
@@ -39,10 +40,9 @@ from bot.slack.listeners import Listeners
 from bot.slack.unhurried import UnhurriedDirectory
 from bot.slack.verification import verified
 from bot.store import ledger
-from bot.store.engine import check_ready, migrate, open_engine, sole_worker, told_in_a_sentence
+from bot.store.engine import sole_worker
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction
-from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
 from bot.tyk.session import Alias
@@ -54,19 +54,13 @@ SOCKETS = 2  # while one is replaced, Slack sends to the other
 GRACE = 10.0
 LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
-COMMAND_IDLES_FOR = 3600
 TICK = 1.0
 _CHANGED_AT = "configured at"
 _NEWS_FOR = 3600.0
 
 
-class SocketLostError(Exception):
+class SocketLostError(CommandError):
     """A Slack connection that was not healthy for a minute: the supervisor is to start the bot afresh."""
-
-
-def new_id() -> str:
-    """An id that nobody can guess."""
-    return secrets.token_urlsafe(16)
 
 
 @dataclass(frozen=True)
@@ -97,48 +91,6 @@ async def connected_slack(config: Config, settings: Settings, environ: Mapping[s
 
 def _uses_groups(config: Config) -> bool:
     return any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
-
-
-@asynccontextmanager
-async def connected_tyk(
-    url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str], *, at_once: int = SLOTS[Place.TYK]
-) -> AsyncIterator[Dashboard]:
-    """The Dashboard at `url`, or where the environment says it is."""
-    url = settings.tyk_dashboard_url or url
-    proxy = proxy_for(url, environ)
-    dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy, at_once=at_once)
-    try:
-        yield dashboard
-    finally:
-        await dashboard.aclose()
-
-
-@asynccontextmanager
-async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[Store]:
-    """The database, brought to this version; transactions run in threads. Raises DatabaseError."""
-    engine = open_engine(settings.database_url, connections=CONNECTIONS)
-    store = Store(engine, audit_channel, threads=Threads(one_writer=engine.dialect.name == "sqlite"))
-    try:
-        await asyncio.to_thread(migrate, engine)
-        yield store
-    finally:
-        await store.close()
-
-
-@contextmanager
-def command_store(settings: Settings) -> Iterator[Store]:
-    """The database for one command, which neither makes nor migrates it, and may stand still while a person reads its output.
-    Raises DatabaseError."""
-    store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR))
-    try:
-        check_ready(store.engine)
-        with store.reading() as tx:
-            place = tx.remembered(ledger.PLACE)
-        store.audit_channel = place["audit_channel"] if place else None
-        with told_in_a_sentence():
-            yield store
-    finally:
-        store.engine.dispose()
 
 
 @dataclass(frozen=True)

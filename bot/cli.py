@@ -9,18 +9,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bot import app, web
-from bot.commands import looking, mending, reconciling, revoking, running, setting_up
-from bot.commands.words import FAILED, WRONG_INPUT, UsageError, complain, port
-from bot.config import ConfigError
 from bot.core.faults import Fault
-from bot.settings import SettingsError
-from bot.slack.client import PreflightError
-from bot.store.engine import DatabaseError
-from bot.tyk.dashboard import DashboardError
+from bot.errors import FAILED, CommandError, complain
 
 STORIES = ("main", "bad-day")
 
@@ -29,20 +23,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(execute(sys.argv[1:] if argv is None else argv, os.environ))
 
 
-def execute(argv: Sequence[str], environ: Any) -> int:  # noqa: PLR0911 - one return a way to end
+def execute(argv: Sequence[str], environ: Any) -> int:
     """Run one command. Returns its exit code; every complaint is on standard error."""
     arguments = _parser(argv).parse_args(argv)
     try:
-        return int(arguments.verb(arguments, environ) or 0)
-    except (ConfigError, SettingsError, UsageError, PreflightError) as error:
-        complain(str(error))
-        return WRONG_INPUT
-    except (DatabaseError, app.SocketLostError, web.PortError) as error:
-        complain(str(error))
-        return FAILED
-    except DashboardError as error:
-        complain(f"Tyk did not answer as it should ({error.code}). {error}")
-        return FAILED
+        return int(_loaded(arguments.verb)(arguments, environ) or 0)
+    except CommandError as error:
+        complain(error.sentence)
+        return error.exit_code
     except Fault as fault:
         complain(f"Slack did not answer as it should ({fault.code}).")
         return FAILED
@@ -54,14 +42,21 @@ def execute(argv: Sequence[str], environ: Any) -> int:  # noqa: PLR0911 - one re
 
 
 Verb = Callable[[argparse.Namespace, Any], int]
-Adding = Callable[[str, Verb, str], argparse.ArgumentParser]
+Adding = Callable[[str, str, str], argparse.ArgumentParser]
+
+
+def _loaded(verb: str) -> Verb:
+    """The function of `bot.commands`, by its module and name. What other verbs need, such as all of Slack, is not loaded."""
+    module, name = verb.split(".")
+    found: Verb = getattr(import_module(f"bot.commands.{module}"), name)
+    return found
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def add(name: str, verb: Verb, about: str) -> argparse.ArgumentParser:
+    def add(name: str, verb: str, about: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=about, description=about)
         added.set_defaults(verb=verb)
         return added
@@ -74,17 +69,17 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _add_running(add: Adding, argv: Sequence[str]) -> None:
-    starting = add("run", running.run, "Start the bot.")
+    starting = add("run", "running.run", "Start the bot.")
     _takes_config(starting)
     starting.add_argument(
         "--restored",
         action="store_true",
         help="the database is a restored backup: put open keys aside for a person to decide",
     )
-    checking = add("check", running.check, "Check config.yaml; with --online, against the real Slack and Tyk.")
+    checking = add("check", "running.check", "Check config.yaml; with --online, against the real Slack and Tyk.")
     _takes_config(checking)
     checking.add_argument("--online", action="store_true")
-    playing = add("sandbox", running.sandbox, "Start a local Slack, a local Tyk and the bot between them.")
+    playing = add("sandbox", "running.sandbox", "Start a local Slack, a local Tyk and the bot between them.")
     playing.add_argument(
         "--play",
         nargs="?",
@@ -95,7 +90,7 @@ def _add_running(add: Adding, argv: Sequence[str]) -> None:
     playing.add_argument("--config", type=Path, metavar="FILE", help="try this configuration")
     playing.add_argument("--people", type=Path, metavar="FILE", help="who is there; see below")
     playing.add_argument(
-        "--port", type=port, metavar="N", help="where the page is, 0 for any; 8888 or the next unless given"
+        "--port", type=_port, metavar="N", help="where the page is, 0 for any; 8888 or the next unless given"
     )
     playing.add_argument("--no-browser", action="store_true", help="only print the page's address")
     if "sandbox" in argv:
@@ -106,43 +101,43 @@ def _add_running(add: Adding, argv: Sequence[str]) -> None:
 
 
 def _add_setting_up(add: Adding) -> None:
-    listing = add("apis", setting_up.apis, "Print ready entries for config.yaml from the Dashboard.")
+    listing = add("apis", "setting_up.apis", "Print ready entries for config.yaml from the Dashboard.")
     _takes_config(listing)
     listing.add_argument("--match", metavar="TEXT", help="only those whose name or path contains it")
-    printing = add("manifest", setting_up.print_manifest, "Print the Slack app manifest that fits config.yaml.")
+    printing = add("manifest", "setting_up.print_manifest", "Print the Slack app manifest that fits config.yaml.")
     _takes_config(printing)
     printing.add_argument("--request-url", metavar="URL", help="for HTTP mode: the https address that Slack sends to")
-    add("seal-key", setting_up.seal_key, "Print a new key for SEAL_KEYS.")
-    add("schema", setting_up.schema, "Print the JSON Schema of config.yaml, for editors.")
+    add("seal-key", "setting_up.seal_key", "Print a new key for SEAL_KEYS.")
+    add("schema", "setting_up.schema", "Print the JSON Schema of config.yaml, for editors.")
 
 
 def _add_looking(add: Adding) -> None:
     for name, verb, about in (
-        ("keys", looking.keys, "Who holds what until when, approved by whom under which rule."),
-        ("audit", looking.audit, "What happened, in order."),
+        ("keys", "looking.keys", "Who holds what until when, approved by whom under which rule."),
+        ("audit", "looking.audit", "What happened, in order."),
     ):
         one = add(name, verb, about)
         _takes_filters(one)
         _takes_format(one)
-    _takes_format(add("requests", looking.requests, "What waits, and what is stuck."))
-    showing = add("show", looking.show, "Everything of one request: who, reviews, keys, messages, effects, audit.")
+    _takes_format(add("requests", "looking.requests", "What waits, and what is stuck."))
+    showing = add("show", "looking.show", "Everything of one request: who, reviews, keys, messages, effects, audit.")
     showing.add_argument("number", metavar="R-NUMBER")
 
 
 def _add_mending(add: Adding) -> None:
-    retrying = add("retry", mending.retry, "Take up again what was parked.")
+    retrying = add("retry", "mending.retry", "Take up again what was parked.")
     retrying.add_argument("ids", nargs="*", metavar="R-NUMBER|ID", help="all of a request, or one by its id")
     retrying.add_argument("--all", action="store_true", help="whatever is parked")
     accepting = add(
-        "accept", mending.accept, "Take a handle or an address of config.yaml for what it means in Slack now."
+        "accept", "mending.accept", "Take a handle or an address of config.yaml for what it means in Slack now."
     )
     accepting.add_argument("name", metavar="@HANDLE|E-MAIL")
-    denying = add("deny", mending.deny, "Deny a request that waits for a decision.")
+    denying = add("deny", "mending.deny", "Deny a request that waits for a decision.")
     denying.add_argument("number", metavar="R-NUMBER")
     denying.add_argument("--reason", required=True, metavar="TEXT", help="the requester reads it")
     ending = add(
         "revoke",
-        revoking.revoke,
+        "revoking.revoke",
         "End grants and delete their keys at Tyk; of a person, deny what waits as well. Lists first what it will end.",
     )
     ending.add_argument("number", nargs="?", metavar="R-NUMBER")
@@ -152,12 +147,12 @@ def _add_mending(add: Adding) -> None:
     ending.add_argument("--yes", action="store_true", help="do not ask")
     comparing = add(
         "reconcile",
-        reconciling.reconcile,
+        "reconciling.reconcile",
         "Compare our keys with those that Tyk has: what is gone or changed there, and what bears our mark and is not ours.",
     )
     comparing.add_argument("--end", action="store_true", help="delete at Tyk what bears our mark and is not ours")
     comparing.add_argument("--yes", action="store_true", help="do not ask")
-    resealing = add("reseal", mending.reseal, "Seal the tokens that are held with the newest of SEAL_KEYS.")
+    resealing = add("reseal", "mending.reseal", "Seal the tokens that are held with the newest of SEAL_KEYS.")
     for one in (retrying, accepting, denying, ending, comparing, resealing):
         one.add_argument("--as", dest="by", metavar="NAME", help="who you are, for the audit; else your user and host")
 
@@ -176,3 +171,9 @@ def _takes_filters(one: argparse.ArgumentParser) -> None:
 
 def _takes_format(one: argparse.ArgumentParser) -> None:
     one.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"a port is a number up to 65535, not {text!r}")
+    return int(text)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 
 from bot.addresses import base_address
+from bot.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ class Need(StrEnum):
 EVERYTHING = frozenset(Need)
 
 
-class SettingsError(Exception):
+class SettingsError(InputError):
     """The environment cannot be used; `complaints` holds everything that is wrong with it, one sentence each."""
 
     def __init__(self, complaints: list[str]) -> None:

@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
+from bot.errors import CommandError
 from bot.peers import Peers
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ MAX_HELD = 16 << 20  # bytes of all bodies that are not whole yet
 LOG_EVERY = 60.0
 
 
-class PortError(Exception):
+class PortError(CommandError):
     """A port or address at which the bot cannot listen. Its text is a sentence for the operator."""
 
 

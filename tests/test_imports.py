@@ -35,6 +35,16 @@ def test_no_fake_servers(statement: str) -> None:
     assert not [name for name in found if name.startswith(("bot.local", "bot.sandbox"))]
 
 
+@pytest.mark.parametrize(
+    "argv", [["keys"], ["audit"], ["requests"], ["show", "R-1"], ["revoke", "R-1"], ["reconcile"]], ids=" ".join
+)
+def test_what_does_without_slack_does_not_load_it(argv: list[str]) -> None:
+    """Somebody may wait for it in an emergency: neither Slack's libraries nor what reads config.yaml are loaded."""
+    found = loaded_by(f"from bot import cli; cli.execute({argv}, {{'DATABASE_URL': 'sqlite:///nowhere.db'}})")
+    assert "bot.opening" in found
+    assert not found & {"bot.app", "bot.slack.client", "bot.config.sections"}
+
+
 def test_sandbox_loads_them() -> None:
     """The sandbox is found by this way of looking."""
     assert "bot.local.world" in loaded_by("import bot.sandbox.run")

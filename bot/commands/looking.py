@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from bot import app, reports, settings
+from bot import opening, reports, settings
 from bot.commands import words
 from bot.core.model import Effect
 from bot.settings import Need, Settings
@@ -63,7 +63,7 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
 
 @contextmanager
 def reading(environ: Any) -> Iterator[Transaction]:
-    with app.command_store(database(environ)) as store, store.reading() as tx:
+    with opening.command_store(database(environ)) as store, store.reading() as tx:
         yield tx
 
 

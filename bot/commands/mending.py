@@ -6,12 +6,13 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from bot import app, meanings, settings
+from bot import meanings, opening, settings
 from bot.commands import words
 from bot.commands.looking import database
 from bot.commands.operator import Operator
-from bot.commands.words import FAILED, UsageError, complain
+from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectState, Key, Refusal, Transition
+from bot.errors import FAILED, complain
 from bot.settings import Need
 from bot.store import ledger
 from bot.store.seal import Seal, SealLost
@@ -23,7 +24,7 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
     """Take up again what was parked: one promise by its id, those of a request by its number, or all."""
     if not arguments.all and not arguments.ids:
         raise UsageError("Say which: `tyk-key-bot retry R-1042`, `tyk-key-bot retry ID ...`, or --all.")
-    with app.command_store(database(environ)) as store, store.transaction() as tx:
+    with opening.command_store(database(environ)) as store, store.transaction() as tx:
         parked = tx.effects(EffectState.PARKED)
         chosen = parked if arguments.all else [one for word in arguments.ids for one in _named(tx, word, parked)]
         number = Operator.named(arguments.by).retry(tx, {effect.id: effect for effect in chosen})
@@ -46,7 +47,7 @@ def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effec
 def accept(arguments: argparse.Namespace, environ: Any) -> int:
     """Forget what a name of the file meant first, so that the next start takes it for what Slack says then."""
     name, operator = arguments.name, Operator.named(arguments.by)
-    with app.command_store(database(environ)) as store, store.transaction() as tx:
+    with opening.command_store(database(environ)) as store, store.transaction() as tx:
         old = meanings.accept(tx, name)
         if old is not None:
             operator.accepted(tx, name, old)
@@ -59,7 +60,7 @@ def accept(arguments: argparse.Namespace, environ: Any) -> int:
 def deny(arguments: argparse.Namespace, environ: Any) -> int:
     """End a request that waits."""
     operator, denied = Operator.named(arguments.by), True
-    with app.command_store(database(environ)) as store, store.transaction() as tx:
+    with opening.command_store(database(environ)) as store, store.transaction() as tx:
         record = words.numbered(tx, arguments.number)
         try:
             record = operator.deny(tx, record.request.id, arguments.reason)
@@ -81,7 +82,7 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
     """Seal every token that is held with the newest key, and say when the older ones can go."""
     found = settings.load(environ, needs=frozenset({Need.DATABASE, Need.SEAL}))
     seal = Seal(found.seal_keys)
-    with app.command_store(found) as store:
+    with opening.command_store(found) as store:
         with store.reading() as tx:
             old = dict.fromkeys(one.request_id for one in ledger.sealed_tokens(tx) if not seal.is_newest(one.sealed))
         tokens = sum(_reseal(store, request_id, seal) for request_id in old)

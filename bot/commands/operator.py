@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.app import new_id
 from bot.core import lifecycle
 from bot.core.model import (
     AuditEvent,
@@ -23,6 +22,7 @@ from bot.core.model import (
     Transition,
 )
 from bot.core.reconciliation import Finding, Marked
+from bot.opening import new_id
 from bot.store.transaction import Transaction
 
 LONGEST_NAME = 100

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bot import app, settings
+from bot import opening, settings
 from bot.core.in_force import InForce
 from bot.core.model import Rulebook
 from bot.effects.ports import Ports
@@ -41,7 +41,7 @@ async def tyk(store: Store, environ: Any) -> AsyncIterator[Reached]:
     keys_by = KeysBy(place["keys_by"])
     needs = {Need.TYK, Need.SEAL} if keys_by is KeysBy.ID else {Need.TYK}
     found = settings.load(environ, needs=frozenset(needs))
-    async with app.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
+    async with opening.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
         seal = Seal(found.seal_keys) if found.seal_keys else _ABSENT
         keys = Keys(dashboard, keys_by)
         yield Reached(keys, Ports(_ABSENT, keys, seal, InForce(Rulebook("", {}))))

@@ -15,19 +15,19 @@ from typing import Any, Protocol
 
 import structlog
 
-from bot import app, logs, reports
-from bot.app import new_id
+from bot import logs, opening, reports
 from bot.commands import reaching
 from bot.commands.looking import database
 from bot.commands.operator import Operator
 from bot.commands.revoking import CACHED, says_yes, why_not
-from bot.commands.words import FAILED, complain
 from bot.core import lifecycle, outages, reconciliation
 from bot.core.faults import Fault, Transient
 from bot.core.model import EffectKind, Record, Request
 from bot.core.reconciliation import Finding, Marked, MarkedPage
 from bot.effects.ports import Ports
 from bot.effects.reconcile import look
+from bot.errors import FAILED, complain
+from bot.opening import new_id
 from bot.store import findings
 from bot.store.findings import Held
 from bot.store.store import Store
@@ -82,7 +82,7 @@ def reconcile(arguments: argparse.Namespace, environ: Any) -> int:
 
 
 async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
-    with app.command_store(database(environ)) as store:
+    with opening.command_store(database(environ)) as store:
         async with reaching.tyk(store, environ) as reached:
             seen = Look()
             await look_at_list(store, reached.keys, seen)

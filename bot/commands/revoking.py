@@ -16,15 +16,16 @@ from typing import Any
 
 import structlog
 
-from bot import app, logs, reports
-from bot.app import new_id
+from bot import logs, opening, reports
 from bot.commands import reaching, words
 from bot.commands.looking import database, print_rows, reading
 from bot.commands.operator import Operator
-from bot.commands.words import FAILED, UsageError, complain
+from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState
 from bot.effects import Place
 from bot.effects.claim import Claim
+from bot.errors import FAILED, complain
+from bot.opening import new_id
 from bot.pace import SLOTS
 from bot.settings import SettingsError
 from bot.store import ledger
@@ -143,7 +144,7 @@ async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str
 
 async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequence[str]) -> int:
     operator, found = Operator.named(arguments.by), database(environ)
-    with app.command_store(found) as store:
+    with opening.command_store(found) as store:
         missing = ""
         try:
             async with _tyk(store, environ) as worker:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from bot import app, config, logs, online_check, settings
-from bot.commands.words import WRONG_INPUT, UsageError, complain
+from bot import app, config, logs, online_check, opening, settings
+from bot.commands.words import UsageError
 from bot.config import Config, ConfigError
+from bot.errors import WRONG_INPUT, complain
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import pin_proxy
 from bot.tyk.dashboard import KeysBy
@@ -58,7 +59,7 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[
         slack = await stack.enter_async_context(app.connected_slack(loaded, found, proxies))
         keys_by = KeysBy(loaded.tyk.keys_by)
         dashboard = await stack.enter_async_context(
-            app.connected_tyk(loaded.tyk.dashboard_url, keys_by, found, proxies)
+            opening.connected_tyk(loaded.tyk.dashboard_url, keys_by, found, proxies)
         )
         rulebook = await online_check.rulebook_of(loaded, slack.directory)
         at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)

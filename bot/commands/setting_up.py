@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bot import app, config, manifest, settings
+from bot import config, manifest, opening, settings
 from bot.addresses import web_address
-from bot.commands.words import FAILED, UsageError, complain
+from bot.commands.words import UsageError
+from bot.errors import FAILED, complain
 from bot.settings import Need, Settings
 from bot.store.seal import new_key
 from bot.tyk.dashboard import ApiDefinition, Forbidden, KeysBy, TykPolicy
@@ -41,7 +42,7 @@ async def _catalogue(
     url: str, found: Settings, environ: Mapping[str, str]
 ) -> tuple[list[ApiDefinition], tuple[TykPolicy, ...]]:
     """APIs and policies; of policies that this user may not list, none and a word of it."""
-    async with app.connected_tyk(url, KeysBy.ID, found, environ) as dashboard:
+    async with opening.connected_tyk(url, KeysBy.ID, found, environ) as dashboard:
         apis = [*await dashboard.apis(), *await dashboard.mcps()]
         try:
             return apis, await dashboard.policies()

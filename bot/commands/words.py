@@ -5,27 +5,20 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from bot import durations
 from bot.core.model import Record
+from bot.errors import InputError
 from bot.store import ledger
 from bot.store.ledger import Filter
 from bot.store.transaction import Transaction
 
-WRONG_INPUT = 2
-FAILED = 1
 
-
-class UsageError(Exception):
+class UsageError(InputError):
     """The command's own words are off."""
-
-
-def complain(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def request_number(text: str) -> int:
@@ -33,12 +26,6 @@ def request_number(text: str) -> int:
     if found is None:
         raise UsageError(f"{text!r} is no request's number; they look like R-1042.")
     return int(found[1])
-
-
-def port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"a port is a number up to 65535, not {text!r}")
-    return int(text)
 
 
 def since(text: str | None) -> datetime | None:

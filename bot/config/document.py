@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bot.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -81,7 +83,7 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class ConfigError(Exception):
+class ConfigError(InputError):
     """The file cannot be used; `complaints` holds everything that is wrong with it, in the order of the file."""
 
     def __init__(self, complaints: Iterable[Complaint]) -> None:

@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Transient, Undeliverable
 from bot.core.model import Workspace
+from bot.errors import InputError
 from bot.slack.errors import refused
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _view(answer: dict[str, Any]) -> dict[str, Any]:
 # --- before anything else -------------------------------------------------------------------------------------------
 
 
-class PreflightError(Exception):
+class PreflightError(InputError):
     """The operator must mend something before the bot can start: a sentence that names the variable."""
 
 

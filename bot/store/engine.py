@@ -16,6 +16,8 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from bot.errors import CommandError
+
 WAITS_FOR = 5
 """Seconds that a transaction waits for a lock or a connection that others hold."""
 ANSWERS_WITHIN = 15
@@ -28,7 +30,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x74796B6B  # "tykk": any fixed number will do
 
 
-class DatabaseError(Exception):
+class DatabaseError(CommandError):
     """The database cannot be opened. Its text is a sentence for the operator, without the URL's password."""
 
 

@@ -32,6 +32,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from bot.errors import CommandError
 from bot.tyk import definitions, policies
 from bot.tyk.definitions import ApiDefinition
 from bot.tyk.policies import TykPolicy
@@ -64,12 +65,16 @@ _TEXT_LENGTH = 200
 _HASHED: Final[Mapping[str, str]] = {"hashed": "true"}
 
 
-class DashboardError(Exception):
+class DashboardError(CommandError):
     """`code` is short and stable; `str()` is a sentence that is safe to log and to show."""
 
     def __init__(self, code: str, text: str = "") -> None:
         super().__init__(text)
         self.code = code
+
+    @property
+    def sentence(self) -> str:
+        return f"Tyk did not answer as it should ({self.code}). {self}"
 
 
 class OutcomeUnknown(DashboardError):

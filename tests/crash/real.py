@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot import app, config, manifest, pace, settings
+from bot import app, config, manifest, opening, pace, settings
 from bot.app import Running
 from bot.core.model import EffectState, GrantState, KeyState, RequestState
 from bot.local.slack import Message, NotPossible
@@ -248,7 +248,7 @@ async def gentle(database_url: str, folder: Path) -> Tally:
                 one.cancel()
             await asyncio.gather(*people, return_exceptions=True)
         tally.tried += 1
-        with app.command_store(settings.load(stage.environ)) as store, store.reading() as tx:
+        with opening.command_store(settings.load(stage.environ)) as store, store.reading() as tx:
             leased = [one for one in tx.effects(EffectState.OPEN) if one.lease_until and one.lease_until > tx.now]
         if code == 0 and not leased:
             tally.survived += 1

@@ -1,0 +1,28 @@
+"""Errors that end a command, told in a sentence to whoever gave it."""
+
+from __future__ import annotations
+
+import sys
+
+WRONG_INPUT = 2
+FAILED = 1
+
+
+class CommandError(Exception):
+    """The world is at fault: a database, a network, somebody else's answer."""
+
+    exit_code = FAILED
+
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
+
+class InputError(CommandError):
+    """What was typed, a file or the environment is at fault."""
+
+    exit_code = WRONG_INPUT
+
+
+def complain(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,67 @@
+"""What the bot and its commands open alike: the database, and the way to Tyk. Nothing of Slack's is loaded for it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+from bot.effects import Place
+from bot.pace import SLOTS
+from bot.proxies import proxy_for
+from bot.settings import Settings
+from bot.store import ledger
+from bot.store.engine import check_ready, migrate, open_engine, told_in_a_sentence
+from bot.store.store import Store
+from bot.store.threads import CONNECTIONS, Threads
+from bot.tyk.dashboard import Dashboard, KeysBy
+
+COMMAND_IDLES_FOR = 3600
+
+
+def new_id() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+@asynccontextmanager
+async def connected_tyk(
+    url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str], *, at_once: int = SLOTS[Place.TYK]
+) -> AsyncIterator[Dashboard]:
+    """The Dashboard at `url`, or where the environment says it is."""
+    url = settings.tyk_dashboard_url or url
+    proxy = proxy_for(url, environ)
+    dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy, at_once=at_once)
+    try:
+        yield dashboard
+    finally:
+        await dashboard.aclose()
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[Store]:
+    """The database, brought to this version; transactions run in threads. Raises DatabaseError."""
+    engine = open_engine(settings.database_url, connections=CONNECTIONS)
+    store = Store(engine, audit_channel, threads=Threads(one_writer=engine.dialect.name == "sqlite"))
+    try:
+        await asyncio.to_thread(migrate, engine)
+        yield store
+    finally:
+        await store.close()
+
+
+@contextmanager
+def command_store(settings: Settings) -> Iterator[Store]:
+    """The database for one command, which neither makes nor migrates it, and may stand still while a person reads its output.
+    Raises DatabaseError."""
+    store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR))
+    try:
+        check_ready(store.engine)
+        with store.reading() as tx:
+            place = tx.remembered(ledger.PLACE)
+        store.audit_channel = place["audit_channel"] if place else None
+        with told_in_a_sentence():
+            yield store
+    finally:
+        store.engine.dispose()
