@@ -133,7 +133,13 @@ def posted(draft: Draft, fact: facts.MessagePosted) -> None:
     shown = fact.version if says_all else message.shown_version
     draft.change_message(message.id, channel=fact.channel, ts=fact.ts, posted_at=draft.now, shown_version=shown)
     if message.kind in views.STANDING and shown < draft.record.request.version:
-        draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now)
+        _show_again(draft, message)
+
+
+def _show_again(draft: Draft, message: Message) -> None:
+    awaits_first = draft.record.lives and draft.record.awaits_token and len(draft.record.keys) == 1
+    settles = message.kind is MessageKind.STATUS and awaits_first
+    draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now + (STATUS_SETTLES_IN if settles else timedelta()))
 
 
 def _leaves_out(record: Record) -> bool:
@@ -162,7 +168,7 @@ def shown(draft: Draft, fact: facts.MessageShown) -> None:
         return
     draft.change_message(message.id, shown_version=max(fact.version, message.shown_version))
     if fact.version < draft.record.request.version:
-        draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now)
+        _show_again(draft, message)
 
 
 def look_again(record: Record, now: datetime, new_id: NewId) -> Transition | None:

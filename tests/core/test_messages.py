@@ -60,6 +60,16 @@ def test_a_card_that_is_posted_after_a_yes_shows_it() -> None:
     assert {one.shown_version for one in cards} == {life.record.request.version}
 
 
+def test_a_status_whose_post_is_stored_after_the_approval_waits_for_the_token() -> None:
+    """Shown at once it would say that the token is being made, and be stale as soon as it is there."""
+    life = Life()
+    (status,) = [one for one in life.record.messages if one.kind is STATUS]
+    life.says(BOB)
+    life.says(CAROL)
+    life.sees(facts.MessagePosted(status.id, "D0ALICE", "1.1", 1))
+    assert life.open[SHOW, status.id] == life.now + STATUS_SETTLES_IN
+
+
 def test_a_status_that_is_posted_while_something_is_under_way_shows_it() -> None:
     """A review, a new token, a fault that a person has to mend: a post says none of them."""
     asked_about, replaced = held(REVIEWED, None), on_show(AT_ONCE)
