@@ -7,12 +7,12 @@ Where only one can write at a time, as on SQLite, one thread writes for all, and
 from __future__ import annotations
 
 import asyncio
-import heapq
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
-from itertools import count
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,27 +27,39 @@ class User(Enum):
 
 
 CONNECTIONS = sum(user.value for user in User)
+CROWDED = 0.5
 
 
 class _Writer:
-    """One thread, which takes the most urgent of what waits for it."""
+    """One thread, which serves people first and its other users as they came.
+
+    People are served as they came, too, until the first of them has waited for `CROWDED` seconds: from then on the last one is.
+    In a crowd the first has given up by the time it is served, and so has everybody behind it who waits as long.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._people: deque[tuple[float, Callable[[], None]]] = deque()
+        self._others: deque[Callable[[], None]] = deque()
         self._guard = threading.Lock()
-        self._numbers = count()
-        self._rank = {user: rank for rank, user in enumerate(User)}
 
     def submit(self, user: User, job: Callable[[], None]) -> None:
         with self._guard:
-            heapq.heappush(self._waiting, (self._rank[user], next(self._numbers), job))
+            if user is User.PEOPLE:
+                self._people.append((time.monotonic(), job))
+            else:
+                self._others.append(job)
         self._pool.submit(self._run_next)
 
     def _run_next(self) -> None:
+        self._next()()
+
+    def _next(self) -> Callable[[], None]:
         with self._guard:
-            _, _, job = heapq.heappop(self._waiting)
-        job()
+            if not self._people:
+                return self._others.popleft()
+            is_crowded = time.monotonic() - self._people[0][0] > CROWDED
+            return (self._people.pop() if is_crowded else self._people.popleft())[1]
 
     def shutdown(self) -> None:
         self._pool.shutdown()

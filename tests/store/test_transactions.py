@@ -105,8 +105,15 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(tmp_path: Path) -> No
     await store.close()
 
 
-async def test_people_write_before_the_worker(tmp_path: Path) -> None:
-    """On SQLite one writes at a time: what people wait for comes first, in the order in which they came."""
+@pytest.mark.parametrize(
+    ("crowded_after", "people"), [(60.0, ["Alice", "Bob", "Carol"]), (0.0, ["Carol", "Bob", "Alice"])]
+)
+async def test_people_write_before_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowded_after: float, people: list[str]
+) -> None:
+    """On SQLite one writes at a time: what people wait for comes first, as they came; in a crowd, where the first of them would
+    wait in vain, the last one does not."""
+    monkeypatch.setattr("bot.store.threads.CROWDED", crowded_after)
     store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads(one_writer=True))
     migrate(store.engine)
     may_go_on, order = threading.Event(), list[str]()
@@ -117,12 +124,13 @@ async def test_people_write_before_the_worker(tmp_path: Path) -> None:
         order.append(who)
         return True
 
-    for who, user in (("worker", User.WORKER), ("Alice", User.PEOPLE), ("worker", User.WORKER), ("Bob", User.PEOPLE)):
+    for who in ("1", "Alice", "Bob", "2", "Carol"):
+        user = User.WORKER if who.isdigit() else User.PEOPLE
         tasks.append(asyncio.create_task(store.write(partial(writes, who), user)))
     await asyncio.sleep(0)
     may_go_on.set()
     await asyncio.gather(*tasks)
-    assert order == ["Alice", "Bob", "worker", "worker"]
+    assert order == [*people, "1", "2"]
     await store.close()
 
 
