@@ -221,6 +221,22 @@ async def test_an_edit_whose_claimer_vanished_is_made_once_more(outside: Outside
     assert edits() == before + 2
 
 
+async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) -> None:
+    """Bob's screen shows the card as it was: his click comes while Slack is told, and the card is edited once more for him."""
+    request_id = await outside.asks(1)
+    await outside._settle()
+    await outside.operations.review(request_id, PEOPLE["CAROL"], Verdict.NO, "not this week", ())
+    edits = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
+    (edit,) = [one for one in edits if one.message.kind is MessageKind.CARD]
+    outcome = await outside.worker.act(edit)
+    await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
+    await outside.worker.complete(edit, outcome)
+    (again,) = [one async for one in claims_of(outside)]
+    assert again.message.id == edit.message.id
+    await outside.worker.keep(again)
+    assert [one async for one in claims_of(outside)] == []
+
+
 async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outside: Outside) -> None:
     """While the card is being edited its request gets a key, of which the card says nothing; then it ends, of which it does."""
     request_id = await outside.asks(1)

@@ -36,9 +36,18 @@ def complete(tx: Transaction, claim: Claim, fact: Fact, new_id: NewId) -> None:
         tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now + 2 * DEADLINE)
     else:
         tx.finish(claim.effect, EffectState.DONE)
-    if isinstance(fact, MessageShown) and _still_says_it(tx, claim, record):
-        fact = replace(fact, version=record.request.version)
+    if isinstance(fact, MessageShown):
+        if _is_asked_for_afresh(claim, record):
+            fact = replace(fact, version=0)
+        elif _still_says_it(tx, claim, record):
+            fact = replace(fact, version=record.request.version)
     observed(tx, claim, record, fact, new_id)
+
+
+def _is_asked_for_afresh(claim: Claim, record: Record) -> bool:
+    """Somebody clicked on what the message said before this edit, while it was being made: one more shows them what is true."""
+    message = record.message(claim.effect.subject_id)
+    return message is not None and message.shown_version < claim.message.shown_version
 
 
 def _still_says_it(tx: Transaction, claim: Claim, record: Record) -> bool:
