@@ -231,10 +231,15 @@ async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) 
     outcome = await outside.worker.act(edit)
     await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
     await outside.worker.complete(edit, outcome)
-    (again,) = [one async for one in claims_of(outside)]
-    assert again.message.id == edit.message.id
-    await outside.worker.keep(again)
-    assert [one async for one in claims_of(outside)] == []
+    for _ in range(2):
+        (again,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
+        assert again.message.id == edit.message.id
+        outcome = await outside.worker.act(again)
+        await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
+        await outside.worker.complete(again, outcome)
+    (last,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
+    await outside.worker.keep(last)
+    assert [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE] == []
 
 
 async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outside: Outside) -> None:

@@ -224,7 +224,8 @@ def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId)
             return draft.done()
         draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
     if message.kind in views.STANDING:
-        draft.change_message(message.id, shown_version=0)
+        # lower with each click: an edit that is under way is known by it not to be the one that was asked for
+        draft.change_message(message.id, shown_version=min(message.shown_version, 0) - 1)
         draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)
     return draft.done()
 
