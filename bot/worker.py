@@ -272,7 +272,7 @@ class Worker:
                 if claim is not None:
                     del tx.promised[effect.id]
                     taken.append(claim)
-        except BaseException:
+        except BaseException:  # whatever it was, what it took is given back, and it goes on its way
             self.give_back(taken)
             raise
         return taken
@@ -312,7 +312,7 @@ class Worker:
                 claims.append(claim)
                 if len(claims) == most:
                     break
-        except BaseException:
+        except BaseException:  # whatever it was, what it took is given back, and it goes on its way
             self.give_back(claims)
             raise
         return Look(tuple(claims), held_back, cut_off=len(claims) == most)

@@ -217,8 +217,8 @@ class Answering:
                 await self.notice(where, "Not confirmed", UNCONFIRMED)
                 metrics.INTERACTIONS.labels(kind, "late").inc()
                 return
-            except Exception:
-                await ack()  # else Slack marks the button as failed, beside our own sentence
+            except Exception:  # told elsewhere; unacked, Slack would mark the button as failed beside our own sentence
+                await ack()
                 raise
             await ack()
         metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
@@ -252,8 +252,8 @@ class Answering:
         except TooLateError:
             await ack()
             await self.notice(where, "Not confirmed", UNCONFIRMED)
-        except Exception:
-            await ack()  # as in `click`
+        except Exception:  # as in `click`
+            await ack()
             raise
         else:
             await ack()

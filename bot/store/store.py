@@ -146,7 +146,7 @@ class Store:
             try:
                 taken = self.keeper.take(tx) if self.keeper is not None and tx.wrote else ()
                 self._end(tx)
-            except BaseException:
+            except BaseException:  # whatever it was, what it took is given back, and it goes on its way
                 if self.keeper is not None:
                     self.keeper.give_back(taken)
                 raise

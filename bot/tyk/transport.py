@@ -63,6 +63,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
-            # aiohttp asks again by itself where a kept connection ends under a GET, PUT or DELETE: no public switch ends that
-            self._session._retry_connection = False  # noqa: SLF001
+            # aiohttp asks again by itself where a kept connection ends under a GET, PUT or DELETE
+            self._session._retry_connection = False  # noqa: SLF001 - no public switch ends that
         return self._session
