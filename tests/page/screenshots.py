@@ -1,4 +1,4 @@
-"""`python -m tests.page.screenshots DIR` plays the main story on the page and keeps four pictures of it there."""
+"""`python -m tests.page.screenshots DIR` plays the main story on the page and keeps five pictures of it there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 120_000  # bytes: they stand in a README
 
 
 async def take(folder: Path) -> list[Path]:
-    """modal.png, card.png, dm.png, timeline.png."""
+    """modal.png, card.png, dm.png, timeline.png, and consent.png: the card of a plan that opens a further API."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="screenshots-") as place:
         async with staged(Path(place)) as scene:
@@ -33,7 +33,7 @@ async def take(folder: Path) -> list[Path]:
             await expect(window.button("Approve R-1001")).to_be_visible()
             card = await _keep(window, folder / "card.png")
             await window.button("Approve R-1001").click()
-            await expect(window.message("R-1001")).to_contain_text("Active until")
+            await expect(window.message("R-1001")).to_contain_text("Access until")
             await window.be("alice")
             await window.go("Key Bot")
             await expect(window.message("your token for Payments")).to_be_visible()
@@ -46,13 +46,23 @@ async def take(folder: Path) -> list[Path]:
             await expect(approving.locator(".line", has_text="deliver token")).to_contain_text("kept")
             await approving.evaluate("(group) => group.scrollIntoView()")
             timeline = await _keep(window, folder / "timeline.png", "#under")
-    return [modal, card, dm, timeline]
+            await window.button("Underneath").click()
+            await window.be("dave")
+            await _ask(window, plan="gold")
+            await window.button("Ask for Token").click()
+            await expect(window.modal.get_by_role("heading", name="R-1002")).to_be_visible()
+            await window.modal.get_by_role("button", name="Close").last.click()
+            await window.be("bob")
+            await window.go("approvals")
+            await expect(window.button("Approve R-1002")).to_be_visible()
+            consent = await _keep(window, folder / "consent.png")
+    return [modal, card, dm, timeline, consent]
 
 
-async def _ask(window: Window) -> None:
+async def _ask(window: Window, plan: str = "standard") -> None:
     await window.types("/tyk-key")
     await window.picks("API", "Payments")
-    await window.modal.get_by_role("radio", name="standard").check()
+    await window.modal.get_by_role("radio", name=plan).check()
     await window.modal.get_by_role("textbox", name="Used by").fill("checkout")
     await window.modal.get_by_role("textbox", name="Reason").fill("to test the new checkout")
     await window.modal.locator(".body").evaluate("(body) => (body.scrollTop = 0)")
