@@ -299,9 +299,10 @@ async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
     """
     now = summary(rulebook)
 
-    def is_news(tx: Transaction) -> bool:
+    def concerned(tx: Transaction) -> tuple[str, ...]:
         changed_at = tx.remembered(_CHANGED_AT) or 0.0
-        return bool(tx.remembered(ledger.CONFIGURED) != now or tx.now.timestamp() - changed_at < _NEWS_FOR)
+        is_news = tx.remembered(ledger.CONFIGURED) != now or tx.now.timestamp() - changed_at < _NEWS_FOR
+        return tx.waiting() if is_news else ()
 
     def work(tx: Transaction) -> None:
         before = tx.remembered(ledger.CONFIGURED)
@@ -311,9 +312,8 @@ async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
             tx.remember(_CHANGED_AT, tx.now.timestamp())
             log.info("config.changed", digest=rulebook.digest)
 
-    if await store.read(is_news):
-        for request_id in await store.read(lambda tx: tx.waiting()):
-            await look_again(store, request_id, new_id)
+    for request_id in await store.read(concerned):
+        await look_again(store, request_id, new_id)
     await store.write(work)
 
 
