@@ -348,13 +348,14 @@ class Operations:
         """True where this person holds something and was found to have left."""
         return bool(await self.store.read(lambda tx: tx.standing(who, limit=1, left=True)))
 
-    async def repaint(self, request_id: str, channel: str, ts: str) -> None:
-        """Show the record once more on the message that was clicked, even on a copy that nobody remembers."""
+    async def clicked(self, request_id: str, channel: str, ts: str, *, outdated: bool) -> None:
+        """Take in the message that was clicked where nobody remembers it, and show the record once more on an `outdated` one."""
+        follow = lifecycle.repaint if outdated else lifecycle.adopt
 
         def work(tx: Transaction) -> None:
             record = tx.record(request_id)
             if record is not None:
-                tx.apply(lifecycle.repaint(record, channel, ts, tx.now, self._new_id))
+                tx.apply(follow(record, channel, ts, tx.now, self._new_id))
 
         await self.store.write(work)
 

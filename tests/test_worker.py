@@ -229,13 +229,13 @@ async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) 
     edits = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
     (edit,) = [one for one in edits if one.message.kind is MessageKind.CARD]
     outcome = await outside.worker.act(edit)
-    await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
+    await outside.operations.clicked(request_id, edit.message.channel or "", edit.message.ts or "", outdated=True)
     await outside.worker.complete(edit, outcome)
     for _ in range(2):
         (again,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
         assert again.message.id == edit.message.id
         outcome = await outside.worker.act(again)
-        await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
+        await outside.operations.clicked(request_id, edit.message.channel or "", edit.message.ts or "", outdated=True)
         await outside.worker.complete(again, outcome)
     (last,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
     await outside.worker.keep(last)
@@ -266,7 +266,7 @@ async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outs
     await outside.worker.complete(edit, outcome)
     assert [is_card(claim) async for claim in claims_of(outside)] == []
 
-    await outside.operations.repaint(request_id, edit.message.channel or "", edit.message.ts or "")
+    await outside.operations.clicked(request_id, edit.message.channel or "", edit.message.ts or "", outdated=True)
     (edit,) = [claim async for claim in claims_of(outside)]
     outcome = await outside.worker.act(edit)
     await outside.operations.revoke(request_id, None, "")
@@ -306,6 +306,27 @@ async def test_who_was_slower_keeps_no_room(outside: Outside) -> None:
     with outside.store.transaction() as tx:
         assert slower._claim(tx, replace(status, epoch=0), tx.record("request-1")) is None
     assert pace.kinds({EffectKind.POST_MESSAGE}) == {EffectKind.POST_MESSAGE}
+
+
+async def test_what_could_not_be_stored_keeps_no_room(outside: Outside) -> None:
+    """The disk is full when a claim is stored, of what is due or of what was promised just now: the slot is free again."""
+    Worker(outside.store, outside.worker.ports, outside._new_id, kinds=frozenset())  # keeps nothing at once
+    await outside.asks(1)
+    pace = Pace(time.monotonic, dict.fromkeys(Place, 1))
+    worker = Worker(outside.store, outside.worker.ports, outside._new_id, pace=pace)
+
+    def is_full(point: str) -> None:
+        if point == "before commit":
+            raise OSError("the disk is full")
+
+    outside.fates.watch = is_full
+    for attempt in (worker.claim(), outside.asks(2)):
+        with pytest.raises(OSError, match="disk is full"):
+            await attempt
+        assert pace.kinds({EffectKind.POST_MESSAGE}) == {EffectKind.POST_MESSAGE}
+    outside.fates.watch = None
+    assert await worker.claim() is not None
+    assert pace.kinds({EffectKind.POST_MESSAGE}) == set()
 
 
 @pytest.mark.usefixtures("no_polls")

@@ -22,7 +22,7 @@ from bot.core import facts, grants, keys, messages, requests, timing
 from bot.core.draft import Draft, NewId
 from bot.core.grants import may_revoke, renew, revoke
 from bot.core.keys import PROBATION, Loss, check_replaceable, hide, replace_token
-from bot.core.messages import adopts, look_again, repaint
+from bot.core.messages import adopt, look_again, repaint
 from bot.core.model import Effect, EffectKind, Record, RequestState, Topic, Transition
 from bot.core.requests import Asked, check_form, decided_sentence, deny, recount, review, submit, withdraw
 from bot.core.rules import check_still_allowed
@@ -191,7 +191,7 @@ __all__ = [
     "PROBATION",
     "Asked",
     "Loss",
-    "adopts",
+    "adopt",
     "check_form",
     "check_replaceable",
     "check_still_allowed",

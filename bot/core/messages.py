@@ -203,26 +203,32 @@ def gone(draft: Draft, message_id: str) -> None:
         draft.change_message(message_id, shown_version=draft.record.request.version)
 
 
-def adopts(record: Record, channel: str, ts: str) -> bool:
-    """The record does not know this message, and `repaint` would take it in."""
-    return _message_at(record, channel, ts) is None
+def adopt(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
+    """A copy that a lost answer made, and that somebody clicked, is one more card or status from now on; what is known stays.
 
-
-def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
-    """The message that was clicked is shown afresh; a copy that a lost answer made is taken in as one more card or status.
-
-    Where its post is not stored yet, it is no copy: somebody was faster than Slack's answer. What does not follow the record
-    stays as it is: the message that holds a token above all.
+    Where the post of such a message is not stored yet, it is no copy: somebody was faster than Slack's answer.
     """
     draft = Draft(record, now, new_id)
-    message = _message_at(record, channel, ts)
-    if message is None:
+    if _message_at(record, channel, ts) is None:
         kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
         message = next((one for one in record.messages if one.kind is kind and not one.is_posted), None)
         if message is None:
             _take_in(draft, kind, channel, ts)
-            return draft.done()
-        draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
+        else:
+            draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
+            draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)
+    return draft.done()
+
+
+def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
+    """The message that was clicked is shown afresh, or taken in where it is not known.
+
+    What does not follow the record stays as it is: the message that holds a token above all.
+    """
+    message = _message_at(record, channel, ts)
+    if message is None:
+        return adopt(record, channel, ts, now, new_id)
+    draft = Draft(record, now, new_id)
     if message.kind in views.STANDING:
         # lower with each click: an edit that is under way is known by it not to be the one that was asked for
         draft.change_message(message.id, shown_version=min(message.shown_version, 0) - 1)

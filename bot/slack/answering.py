@@ -318,7 +318,7 @@ class Answering:
             (one.channel, one.ts) == (where.channel, where.ts) for one in record.messages
         )
         if is_copy or outdated:
-            await self._operations.repaint(request_id, where.channel, where.ts)
+            await self._operations.clicked(request_id, where.channel, where.ts, outdated=outdated)
 
     async def tell_audit(
         self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None

@@ -50,7 +50,7 @@ def test_what_moved_during_the_post_is_shown() -> None:
 def test_a_card_that_is_posted_after_a_yes_shows_it() -> None:
     """The answer to the first post was lost, and Bob said yes on what stands there: the second has no count until its edit."""
     life = Life()
-    life.keep(lifecycle.repaint(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.keep(lifecycle.adopt(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
     life.says(BOB)
     (card,) = [one for one in life.record.messages if one.kind is CARD]
     life.sees(facts.MessagePosted(card.id, "C0APPROVE", "9.10", life.record.request.version))
@@ -318,12 +318,10 @@ def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageK
     """A post whose answer was lost was made twice; in a direct message it is a status, elsewhere a card."""
     life = Life()
     life.works()
-    assert lifecycle.adopts(life.record, channel, "9.9")
     for _ in range(2):
-        life.keep(lifecycle.repaint(life.record, channel, "9.9", life.now, life.new_id))
+        life.keep(lifecycle.adopt(life.record, channel, "9.9", life.now, life.new_id))
     copies = [message for message in life.record.messages if message.ts == "9.9"]
     assert [copy.kind for copy in copies] == [kind], "adopted twice, it is one message"
-    assert not lifecycle.adopts(life.record, channel, "9.9")
     life.works()
     life.says(BOB, Verdict.NO)
     life.works()
@@ -334,11 +332,23 @@ def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageK
 def test_a_click_can_be_faster_than_the_answer_to_the_post(channel: str, kind: MessageKind) -> None:
     """Bob presses the button before Slack's answer is stored: the message is the one that was posted, and no copy of it."""
     life = Life()
-    life.keep(lifecycle.repaint(life.record, channel, "1.1", life.now, life.new_id))
+    life.keep(lifecycle.adopt(life.record, channel, "1.1", life.now, life.new_id))
     assert life.shows(kind) == life.now
     life.sees(facts.MessagePosted(life.of(kind).id, channel, "1.1", life.record.request.version))
     of_kind = [message for message in life.record.messages if message.kind is kind]
     assert [(message.channel, message.ts) for message in of_kind] == [(channel, "1.1")]
+
+
+def test_a_click_that_finds_its_message_known_asks_for_no_edit() -> None:
+    """Slack's answer to the post was stored between Bob's yes and the look for a copy: the card is edited once, for the yes."""
+    life = Life()
+    life.works()
+    life.says(BOB)
+    card = life.of(CARD)
+    assert card.channel is not None
+    assert card.ts is not None
+    adopted = lifecycle.adopt(life.record, card.channel, card.ts, life.now, life.new_id)
+    assert (adopted.record, adopted.promises) == (life.record, ())
 
 
 def test_a_click_never_repaints_the_token() -> None:
@@ -397,7 +407,7 @@ def test_who_has_a_copy_of_the_card_can_be_asked() -> None:
     """The answer to the post was lost, and Bob clicked what stands there: Alice does not hear that nobody could be asked."""
     life = Life()
     card = life.of(CARD)
-    life.keep(lifecycle.repaint(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.keep(lifecycle.adopt(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
     life.sees(facts.Delayed(POST, "connection_lost", card.id))
     assert life.topics(MessageKind.NOTICE) == []
 
