@@ -101,11 +101,6 @@ class Pace:
                 del self._lanes[name]
             return busy
 
-    def free(self) -> int:
-        """Slots that nobody has."""
-        with self._guard:
-            return sum(max(0, free) for free in self._free.values())
-
     def until_open(self) -> float | None:
         """The seconds until something that is held back now may be done; None where only a free slot can help."""
         with self._guard:

@@ -12,7 +12,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -263,23 +263,15 @@ class Worker:
     def take(self, tx: Transaction) -> Sequence[Claim]:
         """Claim what this transaction promised, as far as it is due and there is room."""
         taken: list[Claim] = []
-        try:
-            for effect in tx.left():
-                if effect.due_at > tx.now or effect.kind not in self._kinds or self._stopping:
-                    continue
-                record = tx.loaded[effect.request_id] if effect.request_id is not None else None
-                claim = self._claim(tx, effect, record)
-                if claim is not None:
-                    del tx.promised[effect.id]
-                    taken.append(claim)
-        except BaseException:  # whatever it was, what it took is given back, and it goes on its way
-            self.give_back(taken)
-            raise
+        for effect in tx.left():
+            if effect.due_at > tx.now or effect.kind not in self._kinds or self._stopping:
+                continue
+            record = tx.loaded[effect.request_id] if effect.request_id is not None else None
+            claim = self._claim(tx, effect, record)
+            if claim is not None:
+                del tx.promised[effect.id]
+                taken.append(claim)
         return taken
-
-    def give_back(self, taken: Sequence[Claim]) -> None:
-        for claim in taken:
-            self.pace.give_back(claim.effect)
 
     def begin(self, taken: Sequence[Claim]) -> None:
         """Act on them; while the worker is not running, keep them in hand."""
@@ -303,18 +295,14 @@ class Worker:
         claims: list[Claim] = []
         kinds, lanes = self.pace.kinds(self._kinds), self.pace.busy_lanes()
         held_back = kinds != self._kinds or bool(lanes)
-        try:
-            for candidate in tx.due(found.due, kinds, lanes, CANDIDATES):
-                claim = self._claim_found(tx, candidate)
-                if claim is None:
-                    held_back = True
-                    continue
-                claims.append(claim)
-                if len(claims) == most:
-                    break
-        except BaseException:  # whatever it was, what it took is given back, and it goes on its way
-            self.give_back(claims)
-            raise
+        for candidate in tx.due(found.due, kinds, lanes, CANDIDATES):
+            claim = self._claim_found(tx, candidate)
+            if claim is None:
+                held_back = True
+                continue
+            claims.append(claim)
+            if len(claims) == most:
+                break
         return Look(tuple(claims), held_back, cut_off=len(claims) == most)
 
     def _claim_found(self, tx: Transaction, candidate: Effect) -> Claim | None:
@@ -337,17 +325,19 @@ class Worker:
             return None
         if not self.pace.take(effect):
             return None
-        shows = effect.kind is EffectKind.SHOW_MESSAGE
-        abandoned = shows and effect.lease_until is not None
-        epoch = tx.lease(effect, 2 * act.deadline, again=abandoned)
-        if epoch is None:
-            self.pace.give_back(effect)
-            return None
-        if record is not None and (with_it := lifecycle.claim(record, effect, tx.now, self._new_id)) is not None:
-            record = tx.apply(with_it)
-        stuck, late = tx.trouble(record.request.id) if shows and record is not None else (False, None)
-        found = act.find(tx, effect) if act.find is not None else None
-        claimed = replace(effect, epoch=epoch, again=abandoned)
+        with ExitStack() as undo:
+            undo.callback(self.pace.give_back, effect)
+            shows = effect.kind is EffectKind.SHOW_MESSAGE
+            abandoned = shows and effect.lease_until is not None
+            epoch = tx.lease(effect, 2 * act.deadline, again=abandoned)
+            if epoch is None:
+                return None
+            if record is not None and (with_it := lifecycle.claim(record, effect, tx.now, self._new_id)) is not None:
+                record = tx.apply(with_it)
+            stuck, late = tx.trouble(record.request.id) if shows and record is not None else (False, None)
+            found = act.find(tx, effect) if act.find is not None else None
+            claimed = replace(effect, epoch=epoch, again=abandoned)
+            tx.unless_stored.push(undo.pop_all())
         return Claim(claimed, record, tx.now, stuck=stuck, late=late, found=found)
 
     def _tell_late(self, tx: Transaction) -> None:

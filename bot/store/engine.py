@@ -27,6 +27,8 @@ IDLES_FOR = 5
 CONNECTS_WITHIN = 5
 OWNER_ONLY = 0o600
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_SESSION_ENDED = frozenset({"57P01", "57P02", "57P05", "25P03"})
+"""SQLSTATEs: ended by an administrator or a restart, by a crash of the server, as idle, as idle in a transaction."""
 _MIGRATION_LOCK = 0x74796B6B  # "tykk": any fixed number will do
 
 
@@ -47,12 +49,12 @@ def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR) -
         pool_size=connections,
         max_overflow=0,
         pool_timeout=WAITS_FOR,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECTS_WITHIN, "tcp_user_timeout": ANSWERS_WITHIN * 1000},
     )
     event.listen(engine, "connect", partial(_bound_postgresql, idles_for))
     event.listen(engine, "handle_error", _keep_the_first_line)
+    event.listen(engine, "handle_error", _tell_a_session_that_ended)
     return engine
 
 
@@ -97,6 +99,12 @@ def _keep_the_first_line(context: ExceptionContext) -> None:
     for error in (context.original_exception, context.sqlalchemy_exception):
         if error is not None and error.args:
             error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
+
+
+def _tell_a_session_that_ended(context: ExceptionContext) -> None:
+    """The server's last words come before the end of the connection, so that the connection may still look whole."""
+    if getattr(context.original_exception, "sqlstate", None) in _SESSION_ENDED:
+        context.is_disconnect = True
 
 
 def _bound_postgresql(idles_for: int, connection: Any, _record: object) -> None:

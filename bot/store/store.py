@@ -1,7 +1,7 @@
 """The store: runs one transaction at a time over records, promises and the audit, whole or not at all.
 
-A transaction is a plain function of a `Transaction`. What it promised is handed to whoever keeps promises inside the same
-transaction, so that a promise need not be looked for to be kept at once.
+A transaction is a plain function of a `Transaction`, which may be called a second time. What it promised is handed to whoever
+keeps promises inside the same transaction, so that a promise need not be looked for to be kept at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from bot.core.model import Record
 from bot.store import tables
@@ -26,6 +27,10 @@ _CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGIN
 
 class BusyError(Exception):
     """A transaction did not get its turn in time."""
+
+
+class UnconfirmedError(Exception):
+    """A commit was not answered: the transaction may have been stored or not."""
 
 
 class Known(Mapping[str, Record]):
@@ -61,11 +66,9 @@ class Keeper(Protocol):
     """The worker, as the store knows it: it keeps what transactions promise."""
 
     def take(self, tx: Transaction) -> Sequence[Any]:
-        """Claim what this transaction promised, as far as there is room to keep it now. Runs in the store's thread."""
-        ...
+        """Claim what this transaction promised, as far as there is room to keep it now. Runs in the store's thread.
 
-    def give_back(self, taken: Sequence[Any]) -> None:
-        """Give back what was taken: nothing of it was stored after all."""
+        What it holds for that is given back by `Transaction.unless_stored`."""
         ...
 
     def begin(self, taken: Sequence[Any]) -> None:
@@ -119,9 +122,12 @@ class Store:
     async def read(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
         """Return what `work` finds. Nothing that it reads is locked, and nothing is stored."""
 
-        def run() -> T:
+        def attempt() -> T:
             with self.reading() as tx:
                 return work(tx)
+
+        def run() -> T:
+            return _again_where_cut_off(attempt)
 
         return run() if self._threads is None else await self._threads.run(user, run)
 
@@ -140,24 +146,24 @@ class Store:
             yield Transaction(connection, now, sqlite=self.is_sqlite, locks=False, known=self.known)
 
     def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, Transaction, Sequence[Any]]:
-        with self._opened() as tx:
-            result = work(tx)
-            taken: Sequence[Any] = ()
-            try:
+        def attempt() -> tuple[T, Transaction, Sequence[Any]]:
+            with self._opened() as tx:
+                result = work(tx)
                 taken = self.keeper.take(tx) if self.keeper is not None and tx.wrote else ()
                 self._end(tx)
-            except BaseException:  # whatever it was, what it took is given back, and it goes on its way
-                if self.keeper is not None:
-                    self.keeper.give_back(taken)
-                raise
-            return result, tx, taken
+                return result, tx, taken
+
+        return _again_where_cut_off(attempt)
 
     @contextmanager
     def _opened(self) -> Iterator[Transaction]:
         with self._only_writer(), self.engine.connect() as connection:
             connection.begin()  # on SQLite the lock is waited for here, before it is asked what time it is
             now, audit_channel = self._now(connection), self.audit_channel
-            yield Transaction(connection, now, sqlite=self.is_sqlite, audit_channel=audit_channel, known=self.known)
+            tx = Transaction(connection, now, sqlite=self.is_sqlite, audit_channel=audit_channel, known=self.known)
+            with tx.unless_stored:
+                yield tx
+                tx.unless_stored.pop_all()
 
     @contextmanager
     def _only_writer(self) -> Iterator[None]:
@@ -173,9 +179,15 @@ class Store:
             self._writer.release()
 
     def _end(self, tx: Transaction) -> None:
-        if not tx.undone:
+        if tx.undone:
+            return
+        try:
             self._commit(tx.connection)
-            self.known.keep(tx.loaded)
+        except DBAPIError as error:
+            if tx.wrote and error.connection_invalidated:
+                raise UnconfirmedError("the database did not answer the commit") from error
+            raise
+        self.known.keep(tx.loaded)
 
     def _commit(self, connection: Connection) -> None:
         connection.commit()
@@ -199,6 +211,19 @@ class Store:
         if self._threads is not None:
             await self._threads.close()
         self.engine.dispose()
+
+
+def _again_where_cut_off(attempt: Callable[[], T]) -> T:
+    """Try once more where the connection turned out to be cut, on a new one: whether it still holds is only told by its use.
+
+    Nothing was stored then: a commit that is not answered raises UnconfirmedError.
+    """
+    try:
+        return attempt()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return attempt()
 
 
 __all__ = ["Keeper", "LeaseLost", "Store", "Transaction", "User"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,7 +69,10 @@ class Found:
 
 
 class Transaction:
-    """`now` is the database's time when the transaction began. `promised` are the effects that it opened, by id."""
+    """`now` is the database's time when the transaction began. `promised` are the effects that it opened, by id.
+
+    `unless_stored` is called where it is not stored after all: to give back what is held for it outside the database.
+    """
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class Transaction:
         self.connection = connection
         self.now = now
         self.promised: dict[int, Effect] = {}
+        self.unless_stored = ExitStack()
         self.wrote = False
         self.undone = False
         self._sqlite = sqlite

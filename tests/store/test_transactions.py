@@ -23,7 +23,7 @@ from bot.core.urgency import Urgency
 from bot.store import engine as engines
 from bot.store import tables, troubles
 from bot.store.engine import migrate, open_engine
-from bot.store.store import BusyError, Store
+from bot.store.store import BusyError, Store, UnconfirmedError
 from bot.store.threads import CONNECTIONS, Threads, User
 from bot.store.transaction import Transaction
 from tests.core.life import ALICE, DAY, PAYMENTS, Ids
@@ -205,6 +205,58 @@ async def test_a_writer_waits_for_another_so_long_and_no_longer(
         await store.write(asks)
     await store.write(asks)
     await store.close()
+
+
+@pytest.fixture
+async def shared(postgres: str) -> AsyncIterator[Store]:
+    """A store on PostgreSQL."""
+    store = Store(open_engine(postgres, connections=CONNECTIONS), threads=Threads(one_writer=False))
+    migrate(store.engine)
+    yield store
+    await store.close()
+
+
+def cut_off(store: Store) -> None:
+    """The server ends all sessions but one of its own."""
+    with psycopg.connect(store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as psql:
+        psql.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_connection_that_is_cut_before_anything_was_stored(shared: Store, times: int) -> None:
+    """The transaction is made again, once, on a new connection; a server that cuts that one, too, is an error."""
+    cut = list[int]()
+
+    def work(tx: Transaction) -> None:
+        asks(tx)
+        if len(cut) < times:
+            cut.append(len(cut))
+            cut_off(shared)
+        asks(tx, "request-2")
+
+    if times == 1:
+        await shared.write(work)
+    else:
+        with pytest.raises(OperationalError):
+            await shared.write(work)
+    cut_off(shared)
+    found = await shared.read(lambda tx: (tx.numbered(1001), tx.numbered(1002)))
+    assert [record is not None for record in found] == [times == 1] * 2
+
+
+async def test_a_commit_that_is_not_answered(shared: Store) -> None:
+    """Whether it was stored is not known: it is not made again, and whoever waits is told that it is not confirmed."""
+
+    def work(tx: Transaction) -> None:
+        asks(tx)
+        cut_off(shared)
+
+    with pytest.raises(UnconfirmedError):
+        await shared.write(work)
+    assert await shared.read(lambda tx: tx.numbered(1001)) is None
 
 
 async def test_a_session_that_holds_a_row_stops_nobody_else(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
