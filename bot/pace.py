@@ -31,11 +31,14 @@ Slack's clock."""
 
 @dataclass
 class _Lane:
-    """A token bucket: `left` posts at the time `at`."""
+    """A channel: at `rested_at` it takes a whole burst again, and none of its posts is later than `paused_until` says."""
 
-    left: float
-    at: float
+    rested_at: float
     paused_until: float = 0.0
+
+    @property
+    def opens_at(self) -> float:
+        return max(self.paused_until, self.rested_at - (LANE_BURST - 1) / LANE_PACE)
 
 
 class Pace:
@@ -46,7 +49,8 @@ class Pace:
     def __init__(self, clock: Callable[[], float], slots: Mapping[Place, int] = SLOTS) -> None:
         self._clock = clock
         self._free = dict(slots)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _Lane] = {}  # the ones that were posted to last are the last
+        self._busy: set[str] = set()  # those that took nothing when they were looked at last
         self._paused: dict[str, float] = {}
         self._edits: deque[tuple[float, bool]] = deque()  # when, and whether it was a token's
         self._being_made: dict[str, float] = {}  # requests whose token is to be shown, and since when
@@ -61,11 +65,12 @@ class Pace:
         """Take its slot and its turn in the channel, if it may be done now; False where it may not."""
         with self._guard:
             now = self._now()
-            if not self._is_open(effect.kind, now) or (effect.lane and not self._lane_open(effect.lane, now)):
+            lane = self._lanes.get(effect.lane) if effect.lane else None
+            if not self._is_open(effect.kind, now) or (lane is not None and lane.opens_at > now):
                 return False
             self._free[effects.ACTS[effect.kind].place] -= 1
             if effect.lane:
-                self._lanes[effect.lane].left -= 1
+                self._post(effect.lane, now)
             if effects.ACTS[effect.kind].method == "chat.update":
                 self._edits.append((now, effect.kind is EffectKind.DELIVER_TOKEN))
             if effect.kind in (EffectKind.ISSUE_KEY, EffectKind.DELIVER_TOKEN):
@@ -79,7 +84,7 @@ class Pace:
         with self._guard:
             self._free[effects.ACTS[effect.kind].place] += 1
             if effect.lane in self._lanes:
-                self._lanes[effect.lane].left += 1
+                self._lanes[effect.lane].rested_at -= 1 / LANE_PACE
             if effects.ACTS[effect.kind].method == "chat.update" and self._edits:
                 self._edits.pop()
 
@@ -90,22 +95,17 @@ class Pace:
             return frozenset(kind for kind in wanted if self._is_open(kind, now))
 
     def busy_lanes(self) -> tuple[str, ...]:
-        """Channels that take nothing now. Those that are as rested as can be are forgotten."""
+        """Channels that take nothing now."""
         with self._guard:
-            now = self._now()
-            busy = tuple(lane for lane in self._lanes if not self._lane_open(lane, now))
-            rested = [
-                name for name, lane in self._lanes.items() if lane.left >= LANE_BURST and lane.paused_until <= now
-            ]
-            for name in rested:
-                del self._lanes[name]
-            return busy
+            self._look_at_busy(self._now())
+            return tuple(self._busy)
 
     def until_open(self) -> float | None:
         """The seconds until something that is held back now may be done; None where only a free slot can help."""
         with self._guard:
             now = self._now()
-            opens = [self._lane_opens(lane) for name, lane in self._lanes.items() if not self._lane_open(name, now)]
+            self._look_at_busy(now)
+            opens = [self._lanes[name].opens_at for name in self._busy]
             opens += [at for at in self._paused.values() if at > now]
             if self._edits and not self._may_repaint(now):
                 opens.append(self._edits[0][0] + MINUTE)
@@ -129,7 +129,8 @@ class Pace:
         with self._guard:
             until = self._now() + seconds
             if method == "chat.postMessage" and effect.lane:
-                self._lane(effect.lane, self._now()).paused_until = until
+                self._lanes.setdefault(effect.lane, _Lane(self._now())).paused_until = until
+                self._busy.add(effect.lane)
             else:
                 self._paused[method] = until
 
@@ -152,19 +153,19 @@ class Pace:
         to_come = max(recent * (MINUTE / RECENT - 1), 2 * len(self._being_made))
         return len(self._edits) + to_come + EDITS_SPARE < EDITS_A_MINUTE
 
-    def _lane(self, name: str, now: float) -> _Lane:
-        lane = self._lanes.setdefault(name, _Lane(LANE_BURST, now))
-        lane.left = min(LANE_BURST, lane.left + (now - lane.at) * LANE_PACE)
-        lane.at = now
-        return lane
+    def _post(self, name: str, now: float) -> None:
+        """One more post goes to this channel. Channels that are as rested as can be are forgotten."""
+        lane = self._lanes.pop(name, None) or _Lane(now)
+        lane.rested_at = max(lane.rested_at, now) + 1 / LANE_PACE
+        self._lanes[name] = lane
+        if lane.opens_at > now:
+            self._busy.add(name)
+        while (oldest := self._lanes[first := next(iter(self._lanes))]).rested_at <= now and oldest.opens_at <= now:
+            del self._lanes[first]
+            self._busy.discard(first)
 
-    def _lane_open(self, name: str, now: float) -> bool:
-        lane = self._lane(name, now)
-        return lane.left >= 1 and lane.paused_until <= now
-
-    @staticmethod
-    def _lane_opens(lane: _Lane) -> float:
-        return max(lane.paused_until, lane.at + (1 - lane.left) / LANE_PACE)
+    def _look_at_busy(self, now: float) -> None:
+        self._busy = {name for name in self._busy if self._lanes[name].opens_at > now}
 
 
 def _of(effect: Effect) -> str:
