@@ -5,15 +5,31 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Table, Update, and_, bindparam, case, exists, literal, or_, select, union_all, update
+from sqlalchemy import (
+    Insert,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from bot.core.model import EffectState
+from bot.core.model import EffectState, GrantState, RequestState
 from bot.core.urgency import Urgency
 from bot.store import tables
 
 AT_ONCE = 500
+LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 PARTS = (tables.reviews, tables.grants, tables.keys, tables.messages)
 """The tables whose rows belong to a request, in the order that `rows.record_of` takes them."""
 
@@ -25,10 +41,10 @@ def inserting(table: Table, *, sqlite: bool) -> Any:
     return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
 
 
-def ids_of(user_id: str) -> Any:
+def ids_of(user_id: Any) -> Any:
     """All user ids of the person who has this one."""
-    also = select(tables.ids.c.also).where(tables.ids.c.user_id == user_id)
-    return union_all(select(literal(user_id)), also)
+    one = literal(user_id) if isinstance(user_id, str) else user_id
+    return union_all(select(one), select(tables.ids.c.also).where(tables.ids.c.user_id == one))
 
 
 @cache
@@ -51,6 +67,37 @@ def belonging(table: Table) -> Select[Any]:
     """The rows of a table that belong to the requests `of`."""
     query = select(table).where(table.c.request_id.in_(bindparam("of", expanding=True)))
     return query.order_by(table.c[_ORDER[table]]) if table in _ORDER else query
+
+
+@cache
+def held() -> Select[Any]:
+    """The numbers of the requests of an `api` that wait or whose grants run, of whoever has the id `user`; the oldest first."""
+    requests, grants = tables.requests, tables.grants
+    return (
+        select(requests.c.number)
+        .outerjoin(grants, grants.c.request_id == requests.c.id)
+        .where(requests.c.user_id.in_(ids_of(bindparam("user", type_=requests.c.user_id.type))))
+        .where(requests.c.api == bindparam("api"))
+        .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(LIVES)))
+        .order_by(requests.c.number)
+    )
+
+
+@cache
+def trouble() -> Select[Any]:
+    """What is parked, or late and told of, of the request `of`; what failed first comes first."""
+    table = tables.effects
+    return (
+        select(table.c.state, table.c.kind, table.c.last_error)
+        .where(table.c.request_id == bindparam("of"))
+        .where(or_(table.c.state == tables.PARKED, and_(table.c.state == tables.OPEN, table.c.told)))
+        .order_by(table.c.first_failed_at)
+    )
+
+
+@cache
+def adding(table: Table) -> Insert:
+    return insert(table)
 
 
 @cache

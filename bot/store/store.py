@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.core.model import Record
 from bot.store import tables
 from bot.store.engine import WAITS_FOR
-from bot.store.threads import Threads, User
+from bot.store.threads import KeptConnections, Threads, User
 from bot.store.transaction import LeaseLost, Transaction
 
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.keeper: Keeper | None = None
         self._threads = threads
+        self._kept = KeptConnections(engine) if threads is not None else None
         # In one process writers wait for each other here, not for SQLite's lock, which wakes nobody.
         self._writer = threading.Lock()
         self.known = Known()
@@ -123,7 +124,7 @@ class Store:
         """Return what `work` finds. Nothing that it reads is locked, and nothing is stored."""
 
         def attempt() -> T:
-            with self.reading() as tx:
+            with self._looking(self._kept) as tx:
                 return work(tx)
 
         def run() -> T:
@@ -134,20 +135,23 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """The same as a block, for commands: runs at once, and whatever it promises is left to be found."""
-        with self._opened() as tx:
+        with self._opened(None) as tx:
             yield tx
             self._end(tx)
         self._committed(tx, ())
 
+    def reading(self) -> AbstractContextManager[Transaction]:
+        return self._looking(None)
+
     @contextmanager
-    def reading(self) -> Iterator[Transaction]:
-        with self.engine.connect().execution_options(writes=False) as connection, connection.begin():
+    def _looking(self, kept: KeptConnections | None) -> Iterator[Transaction]:
+        with self._connected(kept, writes=False) as connection, connection.begin():
             now = self._now(connection)
             yield Transaction(connection, now, sqlite=self.is_sqlite, locks=False, known=self.known)
 
     def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, Transaction, Sequence[Any]]:
         def attempt() -> tuple[T, Transaction, Sequence[Any]]:
-            with self._opened() as tx:
+            with self._opened(self._kept) as tx:
                 result = work(tx)
                 taken = self.keeper.take(tx) if self.keeper is not None and tx.wrote else ()
                 self._end(tx)
@@ -156,14 +160,18 @@ class Store:
         return _again_where_cut_off(attempt)
 
     @contextmanager
-    def _opened(self) -> Iterator[Transaction]:
-        with self._only_writer(), self.engine.connect() as connection:
+    def _opened(self, kept: KeptConnections | None) -> Iterator[Transaction]:
+        with self._only_writer(), self._connected(kept, writes=True) as connection:
             connection.begin()  # on SQLite the lock is waited for here, before it is asked what time it is
             now, audit_channel = self._now(connection), self.audit_channel
             tx = Transaction(connection, now, sqlite=self.is_sqlite, audit_channel=audit_channel, known=self.known)
             with tx.unless_stored:
                 yield tx
                 tx.unless_stored.pop_all()
+
+    def _connected(self, kept: KeptConnections | None, *, writes: bool) -> AbstractContextManager[Connection]:
+        """The thread's connection, or one for this once."""
+        return self.engine.connect().execution_options(writes=writes) if kept is None else kept.one(writes=writes)
 
     @contextmanager
     def _only_writer(self) -> Iterator[None]:
@@ -210,6 +218,8 @@ class Store:
     async def close(self) -> None:
         if self._threads is not None:
             await self._threads.close()
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, delete, func, or_, select, update
 
 from bot.core.model import (
     AuditEvent,
@@ -38,7 +38,6 @@ FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
 """An audit line waits so long for others, to stand in the channel in one message with them."""
 
-_LIVES = (GrantState.ISSUING.value, GrantState.ACTIVE.value)
 _COUNTED = 1000
 
 
@@ -172,7 +171,7 @@ class Transaction:
         """
         requests, grants = tables.requests, tables.grants
         query = self._of_person(who).where(
-            or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES))
+            or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(statements.LIVES))
         )
         if api is not None:
             query = query.where(requests.c.api == api)
@@ -182,14 +181,8 @@ class Transaction:
 
     def held(self, who: Identity, api: str) -> tuple[int, ...]:
         """The numbers of this person's requests of one API that wait and whose grants run, the oldest first."""
-        requests, grants = tables.requests, tables.grants
-        query = (
-            self._of_person(who)
-            .with_only_columns(requests.c.number, maintain_column_froms=True)
-            .where(requests.c.api == api)
-            .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES)))
-        )
-        return tuple(reversed(self.connection.execute(query).scalars().all()))
+        found = self.connection.execute(statements.held(), {"user": who.user_id, "api": api})
+        return tuple(found.scalars().all())
 
     def past(self, who: Identity, limit: int) -> tuple[Record, ...]:
         """This person's last requests that came to nothing and grants that ended, the newest first."""
@@ -226,7 +219,7 @@ class Transaction:
             select(requests.c.user_id, func.max(requests.c.team_id).label("team_id"))
             .group_by(requests.c.user_id)
             .outerjoin(grants, grants.c.request_id == requests.c.id)
-            .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(_LIVES)))
+            .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(statements.LIVES)))
             .where(requests.c.user_id > after)
             .order_by(requests.c.user_id)
             .limit(limit)
@@ -278,7 +271,7 @@ class Transaction:
             return record
         record = replace(record, request=replace(record.request, revision=_revision()))
         if before is None:
-            self.connection.execute(insert(tables.requests), rows.request_row(record.request))
+            self.connection.execute(statements.adding(tables.requests), rows.request_row(record.request))
         else:
             self.connection.execute(statements.updating_request(), rows.request_row(record.request, again=True))
         reviews = set(record.reviews) - set(before.reviews if before else ())
@@ -467,14 +460,7 @@ class Transaction:
 
     def trouble(self, request_id: RequestId) -> tuple[bool, Side | None]:
         """Tell whether some effect of this request is parked, and for which side one is late, once people were told."""
-        table = tables.effects
-        query = (
-            select(table.c.state, table.c.kind, table.c.last_error)
-            .where(table.c.request_id == request_id)
-            .where(or_(table.c.state == tables.PARKED, and_(table.c.state == tables.OPEN, table.c.told)))
-            .order_by(table.c.first_failed_at)
-        )
-        found = self.connection.execute(query).all()
+        found = self.connection.execute(statements.trouble(), {"of": request_id}).all()
         late = [cause_of(EffectKind(row.kind), row.last_error).side for row in found if row.state != "parked"]
         return len(late) < len(found), late[0] if late else None
 
@@ -513,7 +499,7 @@ class Transaction:
         request = record.request if record else None
         first = self._count("audit", 1, len(lines)) - len(lines) + 1
         self.connection.execute(
-            insert(tables.audit),
+            statements.adding(tables.audit),
             [
                 {
                     "number": number,
