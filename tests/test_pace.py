@@ -82,6 +82,20 @@ def test_a_channel_takes_a_short_burst_and_then_one_post_a_second(pace: Pace, cl
     assert taken(pace, EffectKind.POST_MESSAGE, 5, "C1") == 2
 
 
+def test_a_thousand_channels_are_not_looked_at_one_by_one(pace: Pace, clock: Clock) -> None:
+    """One post each leaves none of them busy; two each do, for a second; rested, they are forgotten with the next post."""
+    for number in range(1000):
+        assert taken(pace, EffectKind.POST_MESSAGE, 1, f"D{number}") == 1
+    assert (pace.busy_lanes(), pace.until_open()) == ((), None)
+    assert taken(pace, EffectKind.POST_MESSAGE, 2, "D7") == 1
+    assert pace.busy_lanes() == ("D7",)
+    assert pace.until_open() == pytest.approx(1.0)
+    clock.now += 3
+    assert (pace.busy_lanes(), pace.until_open()) == ((), None)
+    assert taken(pace, EffectKind.POST_MESSAGE, 1, "C1") == 1
+    assert list(pace._lanes) == ["C1"]
+
+
 def test_a_limit_on_posts_pauses_their_channel_alone(pace: Pace, clock: Clock) -> None:
     """Slack asks for ten seconds in one channel: others go on."""
     pace.pause(promised(EffectKind.POST_MESSAGE, "C1"), "chat.postMessage", 10)
