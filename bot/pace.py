@@ -88,6 +88,10 @@ class Pace:
             if effects.ACTS[effect.kind].method == "chat.update" and self._edits:
                 self._edits.pop()
 
+    def has_room(self, place: Place) -> bool:
+        """A slot is free there now."""
+        return self._free[place] > 0
+
     def kinds(self, wanted: Collection[EffectKind]) -> frozenset[EffectKind]:
         """Those that may be done now."""
         with self._guard:

@@ -26,6 +26,7 @@ from bot.core.faults import Fault, Gone, Permanent, Transient, Undeliverable
 from bot.core.model import Effect, EffectKind, EffectState, Record
 from bot.core.outages import TELL_AFTER, Outage
 from bot.core.urgency import Urgency
+from bot.effects import Place
 from bot.effects.claim import Claim
 from bot.effects.completion import locked
 from bot.effects.ports import Ports
@@ -295,7 +296,15 @@ class Worker:
         claims: list[Claim] = []
         kinds, lanes = self.pace.kinds(self._kinds), self.pace.busy_lanes()
         held_back = kinds != self._kinds or bool(lanes)
+        full = set[Place]()
         for candidate in tx.due(found.due, kinds, lanes, CANDIDATES):
+            place = effects.ACTS[candidate.kind].place
+            if place in full or not self.pace.has_room(place):
+                full.add(
+                    place
+                )  # a slot that is free by now is for the next look, which begins with the most urgent again
+                held_back = True
+                continue
             claim = self._claim_found(tx, candidate)
             if claim is None:
                 held_back = True

@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bot import effects
 from bot import worker as workers
 from bot.core.deciders import Deciders
 from bot.core.facts import Issued
 from bot.core.faults import Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
+from bot.core.keys import VERIFY_AFTER
 from bot.core.model import (
     Answers,
     AuditEvent,
@@ -40,7 +43,7 @@ from bot.store.engine import migrate, open_engine
 from bot.store.seal import SealLost
 from bot.store.transaction import AuditEntry
 from bot.store.troubles import Standing
-from bot.worker import BUGS_ALLOWED, Failure, Worker
+from bot.worker import BUGS_ALLOWED, EVERYTHING, Failure, Worker
 from tests.crash.outside import Fates, Slack, Tyk
 from tests.crash.story import LIFETIME, PEOPLE, RULE, Story, wipe
 from tests.log import Log, lines
@@ -306,6 +309,32 @@ async def test_who_was_slower_keeps_no_room(outside: Outside) -> None:
     with outside.store.transaction() as tx:
         assert slower._claim(tx, replace(status, epoch=0), tx.record("request-1")) is None
     assert pace.kinds({EffectKind.POST_MESSAGE}) == {EffectKind.POST_MESSAGE}
+
+
+class Freeing(Pace):
+    """An act is over, and its slot free, as soon as somebody was told that there is none."""
+
+    def has_room(self, place: Place) -> bool:
+        has_room = super().has_room(place)
+        self._free[place] += 0 if has_room else 1
+        return has_room
+
+
+async def test_a_slot_that_is_free_during_a_look_is_for_the_most_urgent(outside: Outside) -> None:
+    """Two tokens are to be made and one key to be looked after, with one slot: the second token has the slot after the first."""
+    outside.slack.go_on.set()
+    await outside.asks(1, approved=True)
+    await outside.worker.drain()
+    Worker(outside.store, outside.worker.ports, outside._new_id, kinds=frozenset())  # keeps nothing at once
+    await outside.asks(2, approved=True)
+    await outside.asks(3, approved=True)
+    outside.pass_time(VERIFY_AFTER + MOMENT)
+    at_tyk = frozenset(kind for kind, act in effects.ACTS.items() if act.place is Place.TYK)
+    pace = Freeing(time.monotonic, dict.fromkeys(Place, 1))
+    worker = Worker(outside.store, outside.worker.ports, outside._new_id, kinds=at_tyk, pace=pace)
+    for expected in ("request-2", "request-3", "request-1"):
+        look = await outside.store.write(partial(worker._claim_due, found=EVERYTHING, most=9))
+        assert [claim.effect.request_id for claim in look.claims] == [expected]
 
 
 async def test_what_could_not_be_stored_keeps_no_room(outside: Outside) -> None:
