@@ -70,7 +70,7 @@ class _Writer:
 
 
 class KeptConnections:
-    """A connection for each thread and purpose, kept open: to take one from a pool each time costs as much as four statements."""
+    """A connection for each thread, kept open: to take one from a pool each time costs as much as four statements."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -80,16 +80,16 @@ class KeptConnections:
     @contextmanager
     def one(self, *, writes: bool) -> Iterator[Connection]:
         """Yields this thread's own. Where anything is raised it goes back to the pool, which sees to what is wrong with it."""
-        purpose = "writes" if writes else "reads"
-        mine: dict[str, Connection] = self._of_thread.__dict__
-        connection = mine.get(purpose)
+        connection: Connection | None = getattr(self._of_thread, "connection", None)
         if connection is None:
-            connection = mine[purpose] = self._engine.connect().execution_options(writes=writes)
+            connection = self._of_thread.connection = self._engine.connect()
             self._all.add(connection)
+        if connection.get_execution_options().get("writes") is not writes:
+            connection.execution_options(writes=writes)
         try:
             yield connection
         except BaseException:
-            del mine[purpose]
+            self._of_thread.connection = None
             self._all.discard(connection)
             connection.close()
             raise

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import QueuePool, event, text
 from sqlalchemy.exc import OperationalError
 
 from bot.core import lifecycle
@@ -67,6 +67,20 @@ async def test_what_raises_stores_nothing(store: Store) -> None:
     record = await store.read(lambda tx: tx.numbered(1001))
     assert record is not None
     assert await store.read(lambda tx: [entry.number for entry in tx.audit_trail()]) == [1]
+
+
+async def test_all_threads_at_once(store: Store) -> None:
+    """Each thread of each user reads at the same time, then writes: there is a connection for every one, and no more are open."""
+
+    def meets(barrier: threading.Barrier, _: Transaction) -> int:
+        return barrier.wait(10)
+
+    for do, at_once in ((store.read, True), (store.write, not store.is_sqlite), (store.read, True)):
+        barriers = {user: threading.Barrier(user.value if at_once else 1) for user in User}
+        jobs = [do(partial(meets, barriers[user]), user) for user in User for _ in range(user.value)]
+        assert len(await asyncio.gather(*jobs)) == sum(user.value for user in User)
+    assert isinstance(store.engine.pool, QueuePool)
+    assert store.engine.pool.checkedout() <= CONNECTIONS
 
 
 async def test_who_stops_waiting_does_not_undo_it(store: Store) -> None:
