@@ -388,4 +388,5 @@ async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Das
             what="tokens stay sealed in the database until their keys end, and stand in the paths of Tyk's access logs; "
             "tyk.keys_by: hash avoids both (the Dashboard needs enable_update_key_by_hash and enable_delete_key_by_hash)",
         )
+    gc.collect()  # Tyk's list of ten thousand APIs, in a ring with the response that brought it, would stay for hours: 10 MB
     log.info("config.checked")
