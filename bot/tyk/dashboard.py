@@ -161,6 +161,8 @@ class Dashboard:
         client: httpx.AsyncClient | None = None,
         proxy: str | None = None,
     ) -> None:
+        self.deletes_at_end = False
+        """Known once the list of MCP proxies was given: no Dashboard before 5.13 has it, nor `post_expiry_action`."""
         self._url = _checked_url(url)
         self._credential = _checked_credential(credential)
         self._hashed = _HASHED if keys_by is KeysBy.HASH else {}
@@ -238,6 +240,7 @@ class Dashboard:
         if first.status in (403, 404) or first.is_html:
             return ()
         bodies = [first.success()]
+        self.deletes_at_end = True
         if (pages := _pages(bodies[0])) > 1:
             # Tyk's specification counts these pages from 0, its other lists from 1: asked for both, none is left out
             for number in range(min(pages, MOST_PAGES) + 1):

@@ -61,7 +61,8 @@ class Keys:
         async with told_by_meaning():
             await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
             await self._check_terms(record)
-            made = session.session(record, key, expires_at, self._now(), self._alias)
+            deletes = self._dashboard.deletes_at_end
+            made = session.session(record, key, expires_at, self._now(), self._alias, deletes=deletes)
             created = await self._dashboard.create_key(made)
         if created.key_hash is None and not self.names_by_token:
             raise Permanent("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
@@ -86,7 +87,9 @@ class Keys:
 
     async def confirm(self, record: Record, key: Key, name: str) -> None:
         async with told_by_meaning():
-            await self._dashboard.update_key(name, session.confirmed_session(record, key, self._now(), self._alias))
+            deletes = self._dashboard.deletes_at_end
+            final = session.confirmed_session(record, key, self._now(), self._alias, deletes=deletes)
+            await self._dashboard.update_key(name, final)
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
         async with told_by_meaning():

@@ -26,12 +26,23 @@ class Alias(StrEnum):
 
 
 def session(
-    record: Record, key: Key, expires_at: datetime | None, now: datetime, alias: Alias = Alias.NUMBER
+    record: Record,
+    key: Key,
+    expires_at: datetime | None,
+    now: datetime,
+    alias: Alias = Alias.NUMBER,
+    *,
+    deletes: bool = False,
 ) -> dict[str, Any]:
-    """The whole object, without Tyk policies: those would override the expiry of a key that does not exist yet."""
+    """The whole object, without Tyk policies: those would override the expiry of a key that does not exist yet.
+
+    `deletes`: Tyk can delete the key at its end by itself (`post_expiry_action`, since 5.13), and is told to. An older one is not
+    sent what it does not know.
+    """
     request = record.request
     limits = request.plan.limits
-    return {
+    at_its_end = {"post_expiry_action": "delete"} if deletes else {}
+    return at_its_end | {
         "allowance": limits.rate,
         "rate": limits.rate,
         "per": limits.per,
@@ -53,10 +64,12 @@ def session(
     }
 
 
-def confirmed_session(record: Record, key: Key, now: datetime, alias: Alias = Alias.NUMBER) -> dict[str, Any]:
+def confirmed_session(
+    record: Record, key: Key, now: datetime, alias: Alias = Alias.NUMBER, *, deletes: bool = False
+) -> dict[str, Any]:
     """The final object: the grant's own end, and the plan's Tyk policies where it names any."""
     assert record.grant is not None, "a key belongs to a grant"
-    final = session(record, key, record.grant.until, now, alias)
+    final = session(record, key, record.grant.until, now, alias, deletes=deletes)
     if record.request.plan.tyk_policies:
         final["apply_policies"] = list(record.request.plan.tyk_policies)
     return final

@@ -213,6 +213,48 @@ async def test_the_gateway_tells_callers_why_not(world: World) -> None:
     assert await world.use("/billing/", inactive) == (403, {"error": "Key is inactive, please renew"})
 
 
+async def test_a_key_that_tyk_deletes_at_its_end(world: World) -> None:
+    """Told to delete it, Tyk 5.13 knows the key no more after its end; else it is kept, expired, and so it is by an older Tyk."""
+    end = {"expires": int(world.clock.now) + 5}
+    kept, deleted = [(await world.create(**end, **told))["key_id"] for told in ({}, {"post_expiry_action": "delete"})]
+    world.tyk.switches.mcps = "unknown"
+    old = (await world.create(**end, post_expiry_action="delete"))["key_id"]
+    assert "post_expiry_action" not in await world.read(old)
+    world.clock.now += 6
+    assert [(await world.call("GET", f"/api/keys/{one}")).status_code for one in (kept, deleted, old)] == [
+        200,
+        404,
+        200,
+    ]
+    assert [(await world.use("/billing/", one))[0] for one in (kept, deleted, old)] == [401, 403, 401]
+
+
+async def test_the_gateway_remembers_for_ten_seconds(world: World) -> None:
+    """A token that was used just now opens the API for ten seconds after its key was deleted, one that was not does not."""
+    used, unused = [(await world.create())["key_id"] for _ in range(2)]
+    assert (await world.use("/billing/", used))[0] == 200
+    world.clock.now += 1
+    for token in (used, unused):
+        assert (await world.call("DELETE", f"/api/keys/{token}")).status_code == 200
+    assert (await world.use("/billing/", unused))[0] == 403
+    world.clock.now += 8.9
+    assert (await world.use("/billing/", used))[0] == 200
+    world.clock.now += 0.1
+    assert (await world.use("/billing/", used))[0] == 403
+
+
+async def test_what_was_changed_the_gateway_knows_at_once(world: World) -> None:
+    """A key that was switched off, or has ended by its own time, is let through by no cache."""
+    made = await world.create(expires=int(world.clock.now) + 5)
+    assert (await world.use("/billing/", made["key_id"]))[0] == 200
+    world.clock.now += 6
+    assert (await world.use("/billing/", made["key_id"]))[0] == 401
+    switched = (await world.create())["key_id"]
+    assert (await world.use("/billing/", switched))[0] == 200
+    await world.call("PUT", f"/api/keys/{switched}", world.session(is_inactive=True))
+    assert (await world.use("/billing/", switched))[0] == 403
+
+
 async def test_an_api_may_want_another_header(world: World) -> None:
     """The token is looked for in the header that the API names."""
     world.tyk.add_api("billing", "Billing", "/billing/", auth_header="X-Api-Key")

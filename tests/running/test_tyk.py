@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -63,9 +63,13 @@ async def asks_for_gold(world: World, *, needs: int = 2) -> None:
 # --- what is sent -----------------------------------------------------------------------------------------------------
 
 
+def before_5_13(_slack: LocalSlack, tyk: LocalTyk) -> None:
+    tyk.switches.mcps = "unknown"
+
+
 async def test_the_tutorials_path(tmp_path: Path) -> None:
     """POST with the tutorial's body and a short end, then PUT of the same with suppress_reset and the grant's own end."""
-    async with living(tmp_path) as world:
+    async with living(tmp_path, prepare=before_5_13) as world:
         await world.asks("alice", "test-api")
         token = await world.token_of("alice")
         (post,), (put,) = world.tyk.calls(POST), world.tyk.calls(PUT)
@@ -104,6 +108,24 @@ async def test_a_plan_with_a_tyk_policy(tmp_path: Path) -> None:
         assert set(post["access_rights"]) == {PAYMENTS, LEDGER}
         assert near(world.tyk.keys[0].session["expires"], time.time() + WEEK)
         assert [world.tyk.opens(token, path)[0] for path in ("/payments/", "/ledger/", "/test-api/")] == [200, 200, 403]
+
+
+@pytest.mark.parametrize(("mcps", "told"), [("listed", "delete"), ("unknown", None), ("forbidden", None)])
+async def test_tyk_itself_deletes_a_key_at_its_end(
+    tmp_path: Path, log: Log, mcps: Literal["listed", "unknown", "forbidden"], told: str | None
+) -> None:
+    """Since 5.13 Tyk can, and is told to; where the version cannot be known, nothing is sent that it might refuse."""
+
+    def prepare(_slack: LocalSlack, tyk: LocalTyk) -> None:
+        tyk.switches.mcps = mcps
+
+    async with living(tmp_path, prepare=prepare) as world:
+        await world.slack.changes.until(lambda: True if lines(log, event="config.checked") else None, WITHIN)
+        await world.asks("alice", "test-api")
+        await world.told("sent")
+        assert [body.get("post_expiry_action") for call in (POST, PUT) for body in bodies(world, call)] == [told, told]
+        await stored(world, is_verified)
+        assert not lines(log, log_level="error")
 
 
 # --- what is understood -----------------------------------------------------------------------------------------------

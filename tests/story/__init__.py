@@ -170,11 +170,13 @@ def rung_by(world: World, message: Message) -> set[str]:
 
 
 async def dies(world: World, token: str) -> None:
-    """Wait until the token opens nothing, and is on nobody's screen any more."""
+    """Wait until the token opens nothing, ten seconds after its key was deleted, and is on nobody's screen any more."""
     times = (await world.events()).count("key deleted")
+    world.tyk.forget_sessions()
     while opens(world, token):
         times += 1
         await world.told("key deleted", times=times)
+        world.tyk.forget_sessions()
     for name in ("alice", "bob", "carol", "dave"):
         person = world.person(name)
         for message in person.messages():

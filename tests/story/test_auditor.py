@@ -112,6 +112,7 @@ async def test_at_the_end_the_key_is_deleted_and_the_audit_says_so(tmp_path: Pat
         await world.told("key deleted")
         (made,), (deleted,) = await of_event(world, "key created"), await of_event(world, "key deleted")
         assert deleted.details["key_hash"] == made.details["key_hash"]
+        world.tyk.forget_sessions()
         assert world.tyk.opens(token, "/test-api/")[0] == 403
         assert world.tyk.usable_keys() == []
         (key,) = world.tyk.keys
@@ -188,6 +189,8 @@ async def test_the_holder_revokes_by_the_button(tmp_path: Path) -> None:
         assert world.tyk.opens(token, "/payments/")[0] == 200
         await alice.clicks("Revoke", active)
         await world.told("key deleted")
+        assert world.tyk.opens(token, "/payments/")[0] == 200, "from the Gateway's cache, for ten seconds"
+        world.tyk.forget_sessions()
         assert world.tyk.opens(token, "/payments/")[0] == 403
         await alice.sees_gone(with_token)
         assert (await becomes(alice, active, "Ended by <@U0ALICE>")).labels == ["Ask Again"]

@@ -132,6 +132,7 @@ async def test_a_keys_whole_life(tyk: LocalTyk, keys_by: KeysBy, base64_tokens: 
         assert (held["expires"], held["meta_data"]) == (4_000_000_000, {"key_id": "k-1"})
         await dashboard.delete_key(name)
         assert await dashboard.read_key(name) is None
+        tyk.forget_sessions()
         assert tyk.opens(created.token, "/billing/")[0] == 403
 
 

@@ -51,6 +51,16 @@ def test_the_body_is_the_tutorials() -> None:
     assert body["expires"] == int(NOW.timestamp()) + 900
 
 
+def test_tyk_deletes_the_key_at_its_end_where_it_can() -> None:
+    """Since 5.13 a key may be told to be deleted once it has expired, also if nobody is left to do it."""
+    record = granted()
+    made = session.session(record, record.keys[0], NOW, NOW, deletes=True)
+    final = session.confirmed_session(record, record.keys[0], NOW, deletes=True)
+    assert [body["post_expiry_action"] for body in (made, final)] == ["delete", "delete"]
+    assert session.difference(record, final) is None
+    assert session.difference(record, {**final, "post_expiry_action": "retain"}) is None, "we delete it all the same"
+
+
 @pytest.mark.parametrize(
     ("asked_for", "alias"),
     [

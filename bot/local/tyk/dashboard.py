@@ -82,8 +82,7 @@ class Dashboard:
         switches = self._state.switches
         if switches.hash_keys and not switches.enable_hashed_keys_listing:
             return _error(404, "Could not retrieve keys.")
-        living = [entry for entry in self._state.keys if entry.dead is None]
-        listed, pages = page_of(living, _page(request), switches.page_size)
+        listed, pages = page_of(self._state.living(), _page(request), switches.page_size)
         return web.json_response({"keys": [self._listed_key(entry) for entry in listed], "pages": pages})
 
     # --- APIs and policies ---

@@ -1,15 +1,20 @@
-"""The Gateway's port: an API opens to a key, or says in Tyk's own words why not."""
+"""The Gateway's port: an API opens to a key, or says in Tyk's own words why not.
+
+It is a node that the Dashboard did not ask: what it has let through is remembered for ten seconds (`local_session_cache`), and so
+is let through for as long after it was deleted. A changed session it knows at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
 
-from bot.local.tyk.state import DISALLOWED, Api, State
+from bot.local.tyk.state import DISALLOWED, Api, KeyEntry, State
 
+CACHED_FOR = 10.0
 _MISSING = "Authorization field missing"
 _NO_BASIC = "Attempted access with malformed header, header not in basic auth format"
 
@@ -29,6 +34,9 @@ class Shown:
 class Gateway:
     def __init__(self, state: State) -> None:
         self._state = state
+        self._cached: dict[
+            str, tuple[KeyEntry, float]
+        ] = {}  # by what was shown: its key, and until when it is taken for alive
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/hello", self.hello), web.route("*", "/{path:.*}", self.serve)]
@@ -59,10 +67,21 @@ class Gateway:
     def _token_refused(self, api: Api, token: str) -> tuple[int, str] | None:
         if not token:
             return 401, _MISSING
-        entry = self._state.find_presented(token)
-        if entry is None:
-            return 403, DISALLOWED
-        return self._state.admission(entry, api, self._state.clock())
+        entry, now = self._cached_or_found(token), self._state.clock()
+        return (403, DISALLOWED) if entry is None else self._state.admission(entry, api, now)
+
+    def _cached_or_found(self, token: str) -> KeyEntry | None:
+        cached, until = self._cached.get(token, (None, 0.0))
+        if cached is not None and self._state.clock() < until:
+            return replace(cached, dead=None)
+        found = self._state.find_presented(token)
+        if found is not None and self._state.switches.local_session_cache:
+            self._cached[token] = (found, self._state.clock() + CACHED_FOR)
+        return found
+
+    def forget(self) -> None:
+        """Ten seconds are over."""
+        self._cached.clear()
 
     def _api_at(self, path: str) -> Api | None:
         """The API with the longest listen path that this path begins with."""

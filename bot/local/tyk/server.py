@@ -169,6 +169,10 @@ class LocalTyk:
         """The Gateway's answer to a caller with this token, wherever the API looks for one: status and body."""
         return self._gateway.answer("GET", listen_path, Shown(lambda _: token, lambda _: token, lambda _: token))
 
+    def forget_sessions(self) -> None:
+        """The ten seconds are over for which the Gateway lets through what was deleted."""
+        self._gateway.forget()
+
     def _right(self, api_id: str) -> Mapping[str, Any]:
         api = self._state.apis.get(api_id)
         return {

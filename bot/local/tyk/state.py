@@ -29,6 +29,7 @@ class Switches:
     gateway_answers: bool = (
         False  # {"action", "key", "status"}, as Tyk's first tutorial shows, instead of {"key_id", "data"}
     )
+    local_session_cache: bool = True  # the Gateway lets a token through for ten seconds more
     omit_zero: bool = False  # a Gateway of 5.12 or later leaves out of a session what is zero or empty
     refuse_unknown_apis: bool = False
     refuse_all_pages: bool = False  # p=-1 is an error
@@ -133,9 +134,16 @@ class State:
         packed = json.dumps({"org": self.org_id, "id": key_id, "h": "murmur64"}, separators=(",", ":"))
         return base64.b64encode(packed.encode()).decode()
 
+    def living(self) -> list[KeyEntry]:
+        """The keys that are stored. One that is to be deleted after its end (`post_expiry_action`) is deleted by Tyk itself."""
+        now = self.clock()
+        for entry in self.keys:
+            if entry.dead is None and 1 < entry.session["expires"] < now and _is_deleted_at_end(entry.session):
+                entry.dead = entry.session["expires"]
+        return [entry for entry in self.keys if entry.dead is None]
+
     def find(self, name: str, *, hashed: bool) -> KeyEntry | None:
-        living = (entry for entry in self.keys if entry.dead is None)
-        return next((entry for entry in living if name == (entry.hash if hashed else entry.token)), None)
+        return next((entry for entry in self.living() if name == (entry.hash if hashed else entry.token)), None)
 
     def find_presented(self, token: str) -> KeyEntry | None:
         """The key that a caller of an API shows: the token, or a chosen id as it was chosen."""
@@ -193,7 +201,9 @@ class State:
 
     def _accepted(self, session: Session, *, is_new: bool) -> Session:
         now = self.clock()
-        accepted = self.applied(_EMPTY_SESSION | session)
+        is_old = self.switches.mcps == "unknown"
+        known = {name: value for name, value in session.items() if not (is_old and name in _SINCE_5_13)}
+        accepted = self.applied(_EMPTY_SESSION | known)
         if not accepted["access_rights"]:
             raise RefusedError(400, "Failed to create key, keys must have at least one Access Rights record set.")
         accepted["access_rights"] = {name: _EMPTY_RIGHT | right for name, right in accepted["access_rights"].items()}
@@ -280,6 +290,10 @@ class State:
         return [entry for entry in self.keys if any(self.admission(entry, api, now) is None for api in active)]
 
 
+def _is_deleted_at_end(session: Session) -> bool:
+    return bool(session.get("post_expiry_action") == "delete")
+
+
 def _object_id(text: str) -> str:
     """An id as the database would give one."""
     return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -292,6 +306,7 @@ def _most(session: Session, name: str, values: Iterable[float | None]) -> None:
         session[name] = -1 if -1 in found else max(found)
 
 
+_SINCE_5_13 = ("post_expiry_action", "post_expiry_grace_period")
 _EMPTY_RIGHT: Mapping[str, Any] = {"allowed_urls": None, "restricted_types": None, "limit": None, "allowance_scope": ""}
 _EMPTY_SESSION: Session = {
     "last_check": 0,
