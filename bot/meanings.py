@@ -51,10 +51,19 @@ async def rulebook_of(config: Config, directory: Directory, store: Store) -> tup
 
 
 async def look_up(mentions: Iterable[Mention], directory: Directory, before: Mapping[str, str]) -> Meanings:
-    """Look up what the names of the file mean now, and compare it with what they meant `before`."""
+    """Look up what the names of the file mean now, and compare it with what they meant `before`.
+
+    Where Slack cannot say, what they meant before stays in force; raises a Fault of Slack's where one of them is new.
+    """
     names = {mention.text: mention.kind for mention in mentions if mention.kind in _NAMES}
     handles = {name for name, kind in names.items() if kind is Kind.GROUP_HANDLE}
-    now = await directory.resolve(handles, names.keys() - handles)
+    try:
+        now = await directory.resolve(handles, names.keys() - handles)
+    except Fault as fault:
+        if not names.keys() <= before.keys():
+            raise
+        kept = {name: before[name] for name in names}
+        return Meanings(kept, kept, {name: _unsaid(before[name], fault) for name in names})
     ids, doubts = dict(now), dict[str, str]()
     for name, old in before.items():
         new = now.get(name)
@@ -77,6 +86,10 @@ def _changed(name: str, old: str, new: str) -> str:
         f"meant {old} and now means {new}. {old} stays in force. If {new} is right, run `tyk-key-bot accept {name}` and "
         "start the bot again."
     )
+
+
+def _unsaid(old: str, fault: Fault) -> str:
+    return f"could not be looked up at this start ({fault.code}). It meant {old}, which stays in force until the next start."
 
 
 async def _is_there(old: str, kind: Kind, directory: Directory) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from bot.core.faults import Fault
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from tests.log import Log
@@ -92,6 +95,25 @@ async def test_an_entry_that_nobody_is_left_to_decide_is_out_of_force(tmp_path: 
         await world.token_of("carol")
     async with living(tmp_path) as world:
         assert "payments" in options(await opens_form(world.person("alice")), "api")
+
+
+def _without_groups(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    slack.faults.next("usergroups.list", status=503, times=None)
+
+
+async def test_slack_cannot_say_what_the_names_mean(tmp_path: Path, log: Log) -> None:
+    """The bot starts with what they meant before, and says so; it cannot, the first time that it meets one of them."""
+    with pytest.raises(Fault):
+        async with living(tmp_path, prepare=_without_groups):
+            pass
+    async with living(tmp_path) as world:
+        await world.told("configured")
+    async with living(tmp_path, prepare=_without_groups) as world:
+        await _said_in_help(world, "@payments-leads could not be looked up at this start")
+        assert any("It meant S0LEADS, which stays in force until the next start." in one for one in doubts(log))
+        world.slack.faults.clear()
+        await denies(world, "bob", await asked(world), "not this week")
+        await world.told("denied")
 
 
 async def test_a_handle_that_means_another_group_is_not_followed(tmp_path: Path, log: Log) -> None:
