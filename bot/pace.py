@@ -52,7 +52,8 @@ class Pace:
         self._lanes: dict[str, _Lane] = {}  # the ones that were posted to last are the last
         self._busy: set[str] = set()  # those that took nothing when they were looked at last
         self._paused: dict[str, float] = {}
-        self._edits: deque[tuple[float, bool]] = deque()  # when, and whether it was a token's
+        self._edits: deque[float] = deque()  # of this last minute
+        self._shown: deque[float] = deque()  # those of these last seconds that showed a token
         self._being_made: dict[str, float] = {}  # requests whose token is to be shown, and since when
         self._guard = threading.Lock()
 
@@ -72,7 +73,9 @@ class Pace:
             if effect.lane:
                 self._post(effect.lane, now)
             if effects.ACTS[effect.kind].method == "chat.update":
-                self._edits.append((now, effect.kind is EffectKind.DELIVER_TOKEN))
+                self._edits.append(now)
+                if effect.kind is EffectKind.DELIVER_TOKEN:
+                    self._shown.append(now)
             if effect.kind in (EffectKind.ISSUE_KEY, EffectKind.DELIVER_TOKEN):
                 self._being_made.pop(_of(effect), None)
             if effect.kind is EffectKind.ISSUE_KEY:
@@ -87,6 +90,8 @@ class Pace:
                 self._lanes[effect.lane].rested_at -= 1 / LANE_PACE
             if effects.ACTS[effect.kind].method == "chat.update" and self._edits:
                 self._edits.pop()
+                if effect.kind is EffectKind.DELIVER_TOKEN and self._shown:
+                    self._shown.pop()
 
     def has_room(self, place: Place) -> bool:
         """A slot is free there now."""
@@ -112,8 +117,8 @@ class Pace:
             opens = [self._lanes[name].opens_at for name in self._busy]
             opens += [at for at in self._paused.values() if at > now]
             if self._edits and not self._may_repaint(now):
-                opens.append(self._edits[0][0] + MINUTE)
-                opens += [at + RECENT for at, is_token in self._edits if is_token and at > now - RECENT][:1]
+                opens.append(self._edits[0] + MINUTE)
+                opens += [self._shown[0] + RECENT] if self._shown else []
             return max(0.0, min(opens) - now) if opens else None
 
     # --- after it ---
@@ -147,14 +152,13 @@ class Pace:
         return kind is not EffectKind.SHOW_MESSAGE or self._may_repaint(now)
 
     def _may_repaint(self, now: float) -> bool:
-        while self._edits and self._edits[0][0] <= now - MINUTE:
-            self._edits.popleft()
+        _forget(self._edits, now - MINUTE)
+        _forget(self._shown, now - RECENT)
         if len(self._edits) + EDITS_SPARE >= EDITS_A_MINUTE:
             return False
         while self._being_made and self._being_made[oldest := next(iter(self._being_made))] <= now - MINUTE:
             del self._being_made[oldest]
-        recent = sum(is_token for at, is_token in reversed(self._edits) if at > now - RECENT)
-        to_come = max(recent * (MINUTE / RECENT - 1), 2 * len(self._being_made))
+        to_come = max(len(self._shown) * (MINUTE / RECENT - 1), 2 * len(self._being_made))
         return len(self._edits) + to_come + EDITS_SPARE < EDITS_A_MINUTE
 
     def _post(self, name: str, now: float) -> None:
@@ -170,6 +174,11 @@ class Pace:
 
     def _look_at_busy(self, now: float) -> None:
         self._busy = {name for name in self._busy if self._lanes[name].opens_at > now}
+
+
+def _forget(times: deque[float], before: float) -> None:
+    while times and times[0] <= before:
+        times.popleft()
 
 
 def _of(effect: Effect) -> str:
