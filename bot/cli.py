@@ -78,7 +78,7 @@ def _add_running(add: Adding, argv: Sequence[str]) -> None:
     )
     checking = add("check", "running.check", "Check config.yaml; with --online, against the real Slack and Tyk.")
     _takes_config(checking)
-    checking.add_argument("--online", action="store_true")
+    checking.add_argument("--online", action="store_true", help="look up in Slack and Tyk all that the file names")
     playing = add("sandbox", "running.sandbox", "Start a local Slack, a local Tyk and the bot between them.")
     playing.add_argument(
         "--play",

@@ -11,6 +11,7 @@ from contextlib import suppress
 import structlog
 
 from bot.config import summary
+from bot.core.faults import UnconfirmedError
 from bot.core.model import Rulebook
 from bot.store import troubles
 from bot.store.store import Store, User
@@ -36,7 +37,9 @@ async def tell(store: Store, name: str, configuration: str, differs: Callable[[]
             try:
                 if await asyncio.shield(saying):
                     differs()
-            except Exception:  # a database that is away for a moment: there is another time
+            except UnconfirmedError as error:  # there is another time, and nothing that anybody could mend
+                log.warning("replica.untold", error=str(error))
+            except Exception:  # a database that is away for a moment
                 log.exception("replica.untold")
             await asyncio.sleep(EVERY)
     finally:

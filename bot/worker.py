@@ -11,8 +11,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -22,7 +22,7 @@ import structlog
 
 from bot import effects, metrics
 from bot.core import backoff, facts, lifecycle, outages
-from bot.core.faults import Fault, Gone, Permanent, Transient, Undeliverable
+from bot.core.faults import Fault, Gone, Permanent, Transient, UnconfirmedError, Undeliverable
 from bot.core.model import Effect, EffectKind, EffectState, Record
 from bot.core.outages import TELL_AFTER, Outage
 from bot.core.urgency import Urgency
@@ -73,6 +73,17 @@ class Look:
     claims: tuple[Claim, ...]
     held_back: bool
     cut_off: bool
+
+
+@contextmanager
+def _another_time(event: str) -> Iterator[None]:
+    """A database that is away for a moment must not end the worker: what failed is done again before long."""
+    try:
+        yield
+    except UnconfirmedError as error:  # nothing that anybody could mend
+        log.warning(event, error=str(error))
+    except Exception:  # whatever it was
+        log.exception(event)
 
 
 class Worker:
@@ -176,7 +187,7 @@ class Worker:
     async def _look_safely(self) -> None:
         """Claim what is due, if anything is."""
         self._look_at = self._clock() + POLL
-        try:
+        with _another_time("worker.claim_failed"):
             found = await self._what_is_due()
             if found.due or found.late:
                 claiming = partial(self._claim_due, found=found, most=CANDIDATES)
@@ -187,8 +198,6 @@ class Worker:
                     self._look_in(0)
             else:
                 self._held_back = False
-        except Exception:  # a database that is away for a moment must not end the worker
-            log.exception("worker.claim_failed")
         self._look_when_open()
 
     async def _what_is_due(self) -> Found:
@@ -203,10 +212,8 @@ class Worker:
         return tx.anything(self._kinds, tx.now - TELL_AFTER)
 
     async def _prune_safely(self) -> None:
-        try:
+        with _another_time("worker.prune_failed"):
             await self.store.write(lambda tx: tx.prune(tx.now - PRUNE_AFTER, PRUNED_AT_ONCE), User.WORKER)
-        except Exception:  # as above: there is another time
-            log.exception("worker.prune_failed")
 
     async def survey(self) -> None:
         """Note which outages have begun and which are over; the help channel is promised to hear of each, and the log does."""
@@ -229,10 +236,8 @@ class Worker:
         self._survey_at = self._clock() + SURVEY_EVERY
         if not self._troubled:
             return
-        try:
+        with _another_time("worker.survey_failed"):
             await self.survey()
-        except Exception:  # as above: there is another time
-            log.exception("worker.survey_failed")
 
     async def _sleep(self) -> None:
         with suppress(TimeoutError):
@@ -384,6 +389,8 @@ class Worker:
         except asyncio.CancelledError:
             await asyncio.shield(self._return(claim))
             raise
+        except UnconfirmedError:  # stored, or else the lease runs out, and the promise is claimed again
+            log.warning("effect.unconfirmed", kind=claim.effect.kind.value, effect=claim.effect.id)
         except Exception:  # the store itself failed: the lease runs out, and the promise is claimed again
             log.exception("effect.not_stored", kind=claim.effect.kind.value, effect=claim.effect.id)
 

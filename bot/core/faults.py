@@ -45,3 +45,7 @@ class Undeliverable(Fault):
 
 class Gone(Fault):
     """The thing acted upon does not exist."""
+
+
+class UnconfirmedError(Exception):
+    """The database did not answer a commit: what was to be stored may be stored or not. Nothing of ours is done twice."""

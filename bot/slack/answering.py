@@ -18,7 +18,7 @@ from slack_bolt.async_app import AsyncAck
 
 from bot import metrics
 from bot.core import members
-from bot.core.faults import Fault, Gone
+from bot.core.faults import Fault, Gone, UnconfirmedError
 from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
 from bot.slack import block_kit, holdings, modals, wording
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class TooLateError(Exception):
-    """The answer was not there within the budget."""
+    """The answer was not there within the budget, or the database did not say whether it is stored."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,11 @@ class Answering:
             log.warning("listener.late", seconds=BUDGET)
             task.add_done_callback(_tell_of_failure)
             raise TooLateError
-        return task.result()
+        try:
+            return task.result()
+        except UnconfirmedError as error:
+            log.warning("listener.unconfirmed", error=str(error))
+            raise TooLateError from error
 
     def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Kept until it is done: asyncio itself forgets a task that nobody holds."""

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from bot.core.faults import UnconfirmedError
 from bot.errors import CommandError
 
 WAITS_FOR = 5
@@ -182,6 +183,10 @@ def told_in_a_sentence() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise DatabaseError(f"The database does not answer: {_first_line(error)}") from None
+    except UnconfirmedError:
+        raise DatabaseError(
+            "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
+        ) from None
     except SQLAlchemyError as error:
         raise DatabaseError(f"The database cannot be used: {type(error).__name__}") from None
 

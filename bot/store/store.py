@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from bot.core.faults import UnconfirmedError
 from bot.core.model import Record
 from bot.store import tables
 from bot.store.engine import WAITS_FOR
@@ -27,10 +28,6 @@ _CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGIN
 
 class BusyError(Exception):
     """A transaction did not get its turn in time."""
-
-
-class UnconfirmedError(Exception):
-    """A commit was not answered: the transaction may have been stored or not."""
 
 
 class Known(Mapping[str, Record]):

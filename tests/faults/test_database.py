@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select
 
 from bot.store import tables
 from bot.store.engine import open_engine
@@ -96,6 +97,30 @@ async def test_connections_are_cut_while_tyk_works(tmp_path: Path, postgres: str
         world.tyk.faults.release()
         token = await world.token_of("alice")
         assert [entry.token for entry in world.tyk.keys] == [token]
+
+
+async def test_a_yes_whose_commit_is_not_answered(tmp_path: Path, log: Log, postgres: str) -> None:
+    """The server goes away at that moment: Bob reads that his yes is not confirmed, says it again, and Alice has one token."""
+    async with living(tmp_path, database_url=postgres) as world:
+        bob = world.person("bob")
+        await world.asks("alice", "payments", plan="standard")
+        shown, cut = await card(world), list[int]()
+        await quiet(world)
+
+        def goes_away(connection: Connection) -> None:
+            is_people = threading.current_thread().name.startswith("store-people")
+            if is_people and connection.get_execution_options()["writes"] and not cut:
+                cut.append(cut_off(postgres))
+
+        event.listen(world.running.store.engine, "commit", goes_away)
+        assert (await bob.clicks("Approve", shown)).error is None
+        await bob.sees_view("I could not confirm this in time.")
+        assert len(lines(log, event="listener.unconfirmed")) == 1
+        await bob.clicks("Approve", shown)
+        token = await world.token_of("alice")
+        assert [entry.token for entry in world.tyk.keys] == [token]
+        await saves_token(world)
+        await ends_as_ever(world, token)
 
 
 async def test_now_is_the_databases(postgres: str) -> None:

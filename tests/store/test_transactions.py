@@ -17,13 +17,14 @@ from sqlalchemy import QueuePool, event, text
 from sqlalchemy.exc import OperationalError
 
 from bot.core import lifecycle
+from bot.core.faults import UnconfirmedError
 from bot.core.model import Answers, EffectKind, EffectState, Promise, RequestId, Transition
 from bot.core.requests import Asked
 from bot.core.urgency import Urgency
 from bot.store import engine as engines
 from bot.store import tables, troubles
 from bot.store.engine import migrate, open_engine
-from bot.store.store import BusyError, Store, UnconfirmedError
+from bot.store.store import BusyError, Store
 from bot.store.threads import CONNECTIONS, Threads, User
 from bot.store.transaction import Transaction
 from tests.core.life import ALICE, DAY, PAYMENTS, Ids
