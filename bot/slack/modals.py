@@ -373,7 +373,8 @@ def deny_form(record: Record) -> Block:
 def revoke_form(record: Record) -> Block:
     """A form for somebody other than the holder, who is told who ended it and why."""
     request = record.request
-    said = f"The token of {wording.person(request.requester)} for {wording.asked_for(request)} stops working at once."
+    whose = f"The token of {wording.person(request.requester)} for {wording.asked_for(request)}"
+    said = f"{whose} stops working within about ten seconds."
     return modal(
         f"Revoke {request.label}?",
         [
@@ -405,7 +406,7 @@ def replace_form(record: Record, form_id: str) -> Block:
         option("I lost it", Loss.LOST.value)
         | {"description": plain("The old token works until the new one has reached you.", 75)},
         option("Others may have seen it", Loss.LEAKED.value)
-        | {"description": plain("The old token stops at once, and the approvers are told.", 75)},
+        | {"description": plain("The old token stops within seconds, and the approvers are told.", 75)},
     ]
     said = f"A new token for {wording.asked_for(request)} ({request.label}) comes in our DM, with the same end."
     return modal(

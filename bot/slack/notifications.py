@@ -113,7 +113,7 @@ def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> B
     subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
     if topic is Topic.LEAKED:
         to = _addressed(request)
-        said = f"{to}the token of {subject} leaked, says its holder, who asked for a new one. The old key is ended at once."
+        said = f"{to}the token of {subject} leaked, says its holder, who asked for a new one. The old key is being deleted."
         return said_with(wording.begun(said))
     names = [wording.person(user) for user in undecided[:MAX_NAMED]]
     names += [f"{len(undecided) - MAX_NAMED} more"] if len(undecided) > MAX_NAMED else []

@@ -463,7 +463,7 @@ def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
     """And comes back with the reason, which the holder is told."""
     view = check_view(modals.revoke_form(asked()))
     assert [one["text"]["text"] for one in view["blocks"] if one["type"] == "section"] == [
-        "The token of <@U0ANN> for Payments stops working at once. This cannot be undone.",
+        "The token of <@U0ANN> for Payments stops working within about ten seconds. This cannot be undone.",
         "*Used by:* nightly",
     ]
     assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (
@@ -486,7 +486,7 @@ def test_a_replacement_asks_what_happened() -> None:
     assert (element["type"], element["initial_option"]["value"]) == ("radio_buttons", "lost")
     assert {one["value"]: one["description"]["text"] for one in element["options"]} == {
         "lost": "The old token works until the new one has reached you.",
-        "leaked": "The old token stops at once, and the approvers are told.",
+        "leaked": "The old token stops within seconds, and the approvers are told.",
     }
     assert modals.read_replace(fill(view)) == ("req1", Loss.LOST, "form1")
     assert modals.read_replace(fill(view, loss="leaked")) == ("req1", Loss.LEAKED, "form1")

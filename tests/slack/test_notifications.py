@@ -218,7 +218,7 @@ def test_approvers_are_told_of_a_leak() -> None:
     said = post(ends()["replacing"], note(Topic.LEAKED)).text
     assert said == (
         "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
-        "who asked for a new one. The old key is ended at once."
+        "who asked for a new one. The old key is being deleted."
     )
     alone = Story(rule(approvals=0, approvers=Audience())).record
     assert post(alone, note(Topic.LEAKED)).text.startswith("The token of R-1042")

@@ -101,7 +101,10 @@ async def test_an_approver_revokes_from_the_decided_card(tmp_path: Path) -> None
         assert shown.labels == ["Revoke"]
         await carol.clicks("Revoke", shown)
         view = await carol.sees_view("Revoke R-1001?")
-        assert "The token of <@U0ALICE> for Payments stops working at once. This cannot be undone." in reads(view)
+        assert (
+            "The token of <@U0ALICE> for Payments stops working within about ten seconds. This cannot be undone."
+            in reads(view)
+        )
         assert "Used by: checkout" in reads(view).replace("*", "")
         assert "The holder is told, with your name." in str(view["blocks"])
         assert (await carol.submits()).errors.keys() == {"reason"}

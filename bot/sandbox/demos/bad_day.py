@@ -61,7 +61,7 @@ class BadDay:
         await self._carol.sees(lambda one: "*key deleted*" in one.text, channel="audit", timeout=SEEN_WITHIN)
         say("The bot, to Alice", "a new token, with the same end; nobody had to approve it again")
         await self._opens(new, "payments", 200)
-        await self._opens(old, "payments", 403)
+        await self._gone(old, "payments")
         return new
 
     async def _leaked_token(self, old: str) -> None:
@@ -70,7 +70,7 @@ class BadDay:
         note = await self._sees(self._bob, "approvals", "leaked")
         say("#approvals, in the card's thread", reading(note.shown))
         new = await self._token(self._alice, "R-1002", besides=old)
-        await self._opens(old, "payments", 403)
+        await self._gone(old, "payments")
         await self._opens(new, "payments", 200)
 
     async def _about_to_end(self) -> None:
