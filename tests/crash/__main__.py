@@ -19,6 +19,7 @@ import psycopg
 import structlog
 
 from tests.crash import interleavings, proofs, real
+from tests.crash.emergency import Emergency
 from tests.crash.proofs import Tally
 from tests.crash.story import BadDay, ByHand
 
@@ -83,6 +84,13 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         [
             partial(proofs.every_death, proofs.IN_MEMORY, ByHand),
             partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=ByHand),
+        ],
+    )
+    yield (
+        "revoked at the command line: a death, an answer lost, at each point",
+        [
+            partial(proofs.every_death, proofs.IN_MEMORY, Emergency),
+            partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=Emergency),
         ],
     )
     yield (

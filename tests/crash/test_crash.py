@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Engine
 
-from bot.core.model import Topic
+from bot.core.model import AuditEvent, Topic
+from tests.crash.emergency import Emergency
 from tests.crash.outside import Fates
 from tests.crash.proofs import IN_MEMORY, fresh, told
 from tests.crash.story import BadDay, ByHand
@@ -78,3 +79,14 @@ async def test_by_hand_with_a_death_or_a_lost_answer_here_and_there(engine: Engi
     for number in range(3, len(points), 14 * QUICK):
         await told(engine, Fates(deaths=frozenset({number})), kind=ByHand)
         await told(engine, Fates(lost=frozenset({number})), names_by_token=True, kind=ByHand)
+
+
+async def test_revoked_at_the_command_line_with_a_death_or_a_lost_answer(engine: Engine) -> None:
+    """The operator runs the command until no key is left: the grant has ended once, in Olga's name, whatever died meanwhile."""
+    story = await told(engine, Fates(), kind=Emergency)
+    with story.store.reading() as tx:
+        (revoked,) = [one for one in tx.audit_trail() if one.event is AuditEvent.REVOKED]
+    assert revoked.details["operator"] == "Olga"
+    for number in range(3, len(story.fates.passed), 3 * QUICK):
+        await told(engine, Fates(deaths=frozenset({number})), kind=Emergency)
+        await told(engine, Fates(lost=frozenset({number})), names_by_token=True, kind=Emergency)
