@@ -83,13 +83,9 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
     found = settings.load(environ, needs=frozenset({Need.DATABASE, Need.SEAL}))
     seal = Seal(found.seal_keys)
     with opening.command_store(found) as store:
+        tokens = seal_anew(store, seal, Operator.named(arguments.by))
         with store.reading() as tx:
-            old = dict.fromkeys(one.request_id for one in ledger.sealed_tokens(tx) if not seal.is_newest(one.sealed))
-        tokens = sum(_reseal(store, request_id, seal) for request_id in old)
-        with store.transaction() as tx:
             lost = ledger.lost_tokens(tx, seal)
-            if tokens:
-                Operator.named(arguments.by).resealed(tx, tokens)
     print(f"Sealed anew with the newest key: {tokens}.")
     if lost:
         complain(f"{lost.sentence} Keep every key until then.")
@@ -97,6 +93,23 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
     if len(found.seal_keys) > 1:
         print(_SEAL_AGAIN if tokens else _OLD_KEYS_CAN_GO)
     return 0
+
+
+def seal_anew(store: Store, seal: Seal, operator: Operator) -> int:
+    """Seal every token that can be opened with the newest key. Returns how many there were.
+
+    The audit hears of it first: a command that dies half-way has said what it was about.
+    """
+    with store.reading() as tx:
+        old = [
+            (one.request_id, seal.opens(one.sealed))
+            for one in ledger.sealed_tokens(tx)
+            if not seal.is_newest(one.sealed)
+        ]
+    if tokens := sum(is_opened for _, is_opened in old):
+        with store.transaction() as tx:
+            operator.resealed(tx, tokens)
+    return sum(_reseal(store, request_id, seal) for request_id in dict.fromkeys(request_id for request_id, _ in old))
 
 
 def _reseal(store: Store, request_id: str, seal: Seal) -> int:

@@ -105,6 +105,7 @@ class Story:
     """
 
     ticks: ClassVar = False
+    seal_keys: tuple[str, ...] = (SEAL_KEY,)
     rings: ClassVar = {Topic.ENDING}
     audit: ClassVar = [
         AuditEvent.ASKED,
@@ -139,7 +140,7 @@ class Story:
         self.store.fates, self.store.ticks = self.fates, self.ticks
         in_force = InForce(RULEBOOK)
         self.operations = Operations(self.store, in_force, self._new_id)
-        ports = Ports(self.slack, self.tyk, Seal([SEAL_KEY]), in_force)
+        ports = Ports(self.slack, self.tyk, Seal(self.seal_keys), in_force)
         self.worker = Worker(self.store, ports, self._new_id, clock=self._seconds, spread=lambda: 0.0)
 
     def now(self) -> datetime:
