@@ -119,6 +119,7 @@ async def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFix
         assert after.tyk.opens(after.token, "/test-api/")[0] == 200
         assert await after.verb("revoke", "R-1001", "--yes") == 0
         assert "deleted at Tyk." in capsys.readouterr().out
+        after.tyk.forget_sessions()
         assert after.tyk.opens(after.token, "/test-api/")[0] == 403
 
 
