@@ -87,7 +87,7 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         ],
     )
     yield (
-        "an emergency at the command line: a death, an answer lost, at each point",
+        "an emergency: a death, an answer lost, at each point",
         [
             partial(proofs.every_death, proofs.IN_MEMORY, Emergency),
             partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=Emergency),
