@@ -97,6 +97,7 @@ def trouble() -> Select[Any]:
 
 @cache
 def adding(table: Table) -> Insert:
+    """New rows of a table."""
     return insert(table)
 
 

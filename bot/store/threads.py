@@ -88,7 +88,7 @@ class KeptConnections:
             connection.execution_options(writes=writes)
         try:
             yield connection
-        except BaseException:
+        except BaseException:  # whatever it was: the pool sees to the connection, and the error goes on its way
             self._of_thread.connection = None
             self._all.discard(connection)
             connection.close()

@@ -34,9 +34,8 @@ class Shown:
 class Gateway:
     def __init__(self, state: State) -> None:
         self._state = state
-        self._cached: dict[
-            str, tuple[KeyEntry, float]
-        ] = {}  # by what was shown: its key, and until when it is taken for alive
+        # By what was shown: its key, and until when it is taken for alive.
+        self._cached: dict[str, tuple[KeyEntry, float]] = {}
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/hello", self.hello), web.route("*", "/{path:.*}", self.serve)]
