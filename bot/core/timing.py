@@ -11,6 +11,8 @@ from bot.core.model import EffectKind, Grant, GrantState, Promise, Record, Reque
 DAY = timedelta(days=1)
 REMIND_BEFORE = DAY
 REMIND_FROM = 2 * DAY  # shorter grants end unannounced: their holder knows
+REMIND_FIRST = 3 * DAY
+SATURDAY = 5
 REVIEW_WITHIN = 14 * DAY
 LEAVER_GRACE = DAY
 UNREVIEWED = "Nobody confirmed within 14 days that it is still needed."
@@ -55,12 +57,31 @@ def reminders(record: Record) -> tuple[Reminder, ...]:
 def _of_grant(grant: Grant) -> Iterator[Reminder]:
     if grant.review_at is not None and grant.asked_at is None:
         yield Reminder(grant.review_at, Topic.RENEWAL)
-    elif grant.reminded_at is not None or grant.left_at is not None:
+    elif grant.left_at is not None:
         return
     elif grant.asked_at is not None:
-        yield Reminder(grant.asked_at + REVIEW_WITHIN - REMIND_BEFORE, Topic.REVIEWING)
-    elif grant.until is not None and grant.until - grant.since >= REMIND_FROM:
-        yield Reminder(grant.until - REMIND_BEFORE, Topic.ENDING)
+        if grant.reminded_at is None:
+            yield Reminder(grant.asked_at + REVIEW_WITHIN - REMIND_BEFORE, Topic.REVIEWING)
+    elif grant.until is not None:
+        told = grant.reminded_at or grant.since
+        yield from (Reminder(at, Topic.ENDING) for at in _before_end(grant.since, grant.until) if at > told)
+
+
+def _before_end(since: datetime, until: datetime) -> list[datetime]:
+    """The holder's reminders: a quarter of the time before its end, one day at least and three at most; and once more a day
+    before it, where the first came two days before or earlier."""
+    length = until - since
+    if length < REMIND_FROM:
+        return []
+    first = min(max(length / 4, REMIND_BEFORE), REMIND_FIRST)
+    ahead = {first, REMIND_BEFORE} if first >= 2 * REMIND_BEFORE else {first}
+    return sorted({_on_a_workday(until - before, not_before=since + length / 2) for before in ahead})
+
+
+def _on_a_workday(at: datetime, not_before: datetime) -> datetime:
+    """The Friday before, where the time lies on a weekend, by UTC, and that is not too early."""
+    earlier = at - max(at.weekday() - SATURDAY + 1, 0) * DAY
+    return earlier if earlier >= not_before else at
 
 
 def _for_silent_approvers(record: Record) -> tuple[Reminder, ...]:

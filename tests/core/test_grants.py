@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -60,19 +61,26 @@ def test_never_promises_no_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "topics"),
-    [(2 * DAY - SECOND, []), (2 * DAY, [Topic.ENDING]), (7 * DAY, [Topic.ENDING]), (DAY, []), (None, [])],
+    ("lifetime", "before", "times"),
+    [
+        (2 * DAY - SECOND, DAY, 0),
+        (2 * DAY, DAY, 1),
+        (4 * DAY, DAY, 1),
+        (32 * DAY, 3 * DAY, 2),
+        (DAY, HOUR, 0),
+        (None, DAY, 0),
+    ],
 )
-def test_the_holder_hears_a_day_before_the_end(lifetime: Lifetime, topics: list[Topic]) -> None:
-    """Of a grant of two days or more, once; who asked for less knows."""
+def test_the_holder_hears_before_the_end(lifetime: Lifetime, before: timedelta, times: int) -> None:
+    """Of a grant of two days or more once, of a long one twice; who asked for less knows."""
     life = held(lifetime=lifetime)
     if lifetime is not None:
-        life.passes(lifetime - DAY - SECOND)
+        life.passes(lifetime - before - SECOND)
         assert life.topics(MessageKind.NOTICE) == []
         life.passes(SECOND)
-    assert life.topics(MessageKind.NOTICE) == topics
-    life.passes(DAY)
-    assert life.topics(MessageKind.NOTICE) == topics
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDING] * min(times, 1)
+    life.passes(before)
+    assert life.topics(MessageKind.NOTICE) == [Topic.ENDING] * times
     assert life.ended() == (lifetime is not None)
 
 
@@ -160,7 +168,7 @@ def test_a_grant_is_active_once_its_key_is_confirmed() -> None:
         life.act((kind, life.record.keys[0].id))
         states.append(life.grant.state)
     assert states == [GrantState.ISSUING, GrantState.ISSUING, GrantState.ACTIVE]
-    assert life.open[EffectKind.REMIND, "r"] == NOW + 6 * DAY
+    assert life.open[EffectKind.REMIND, "r"] == NOW + 4.25 * DAY  # a Friday
 
 
 def test_an_end_that_has_come_matters_no_more() -> None:

@@ -404,5 +404,5 @@ def test_what_woke_too_early_is_promised_again() -> None:
     early = lifecycle.observe(held().record, facts.Due(), NOW + DAY, Ids())
     assert {(one.kind, one.due_at) for one in early.promises} == {
         (EffectKind.END_GRANT, NOW + 7 * DAY),
-        (EffectKind.REMIND, NOW + 6 * DAY),
+        (EffectKind.REMIND, NOW + 4.25 * DAY),
     }

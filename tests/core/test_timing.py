@@ -61,12 +61,12 @@ def test_the_end_that_comes_first(grant: Grant, used_by: str, end: End | None) -
 @pytest.mark.parametrize(
     ("grant", "reminder"),
     [
-        (ACTIVE, Reminder(NOW + 6 * DAY, Topic.ENDING)),
+        (ACTIVE, Reminder(NOW + 4.25 * DAY, Topic.ENDING)),
         (replace(ACTIVE, state=GrantState.ISSUING), None),
         (replace(ACTIVE, state=GrantState.ENDED), None),
         (replace(ACTIVE, until=NOW + 2 * DAY - SECOND), None),
         (replace(ACTIVE, until=NOW + 2 * DAY), Reminder(NOW + DAY, Topic.ENDING)),
-        (replace(ACTIVE, reminded_at=NOW), None),
+        (replace(ACTIVE, reminded_at=NOW + 4.25 * DAY), None),
         (replace(ACTIVE, left_at=NOW), None),
         (ENDLESS, Reminder(NOW + 90 * DAY, Topic.RENEWAL)),
         (replace(ENDLESS, left_at=NOW), Reminder(NOW + 90 * DAY, Topic.RENEWAL)),
@@ -78,6 +78,56 @@ def test_the_end_that_comes_first(grant: Grant, used_by: str, end: End | None) -
 def test_what_a_holder_or_their_approvers_hear_next(grant: Grant, reminder: Reminder | None) -> None:
     """Nothing of a short grant, nothing twice, nothing to somebody who has left."""
     assert timing.reminders(granted(grant)) == ((reminder,) if reminder else ())
+
+
+@pytest.mark.parametrize(
+    ("days", "ahead"),
+    [
+        (1.99, []),
+        (2, [1]),
+        (3, [1]),
+        (4, [1]),
+        (8, [2, 1]),
+        (10, [2.5, 1]),
+        (30, [3, 1]),
+        (90, [3, 1]),
+    ],
+)
+def test_a_longer_grant_is_reminded_of_earlier(days: float, ahead: list[float]) -> None:
+    """A quarter of its time ahead, one day at least and three at most, and once more a day ahead. Here it ends on a Friday."""
+    friday = NOW + 4 * DAY
+    reminders = timing.reminders(granted(replace(ACTIVE, since=friday - days * DAY, until=friday)))
+    assert reminders == tuple(Reminder(friday - before * DAY, Topic.ENDING) for before in ahead)
+
+
+def test_who_was_reminded_hears_what_is_left() -> None:
+    """The reminder of the last day follows the first, and one that was told late takes the place of both."""
+    month = replace(ACTIVE, since=NOW - 26 * DAY, until=NOW + 4 * DAY)
+    last = Reminder(NOW + 3 * DAY, Topic.ENDING)
+    assert timing.reminders(granted(replace(month, reminded_at=NOW + DAY))) == (last,)
+    assert timing.reminders(granted(replace(month, reminded_at=NOW + 3 * DAY))) == ()
+
+
+@pytest.mark.parametrize(
+    ("until", "ahead"),
+    [
+        (NOW + 5 * DAY, [3, 1]),  # Saturday: Wednesday and Friday
+        (NOW + 6 * DAY, [3, 2]),  # Sunday: Thursday, and Friday for Saturday
+        (NOW + 7 * DAY, [3]),  # Monday: Friday, which stands for Sunday, too
+        (NOW + 8 * DAY, [4, 1]),  # Tuesday: Friday for Saturday, and Monday
+    ],
+)
+def test_nobody_is_reminded_on_a_weekend(until: datetime, ahead: list[float]) -> None:
+    """What would fall on a Saturday or Sunday comes on the Friday before."""
+    reminders = timing.reminders(granted(replace(ACTIVE, since=until - 30 * DAY, until=until)))
+    assert reminders == tuple(Reminder(until - before * DAY, Topic.ENDING) for before in ahead)
+
+
+def test_a_short_grant_is_reminded_of_on_a_weekend() -> None:
+    """Where the Friday before would be in the first half of its time: then the reminder would say nothing new."""
+    saturday = NOW + 5 * DAY
+    grant = replace(ACTIVE, since=saturday - DAY, until=saturday + DAY)
+    assert timing.reminders(granted(grant)) == (Reminder(saturday, Topic.ENDING),)
 
 
 FIRST = Reminder(NOW + 7 * DAY / 3, Topic.STILL_WAITING)
@@ -116,7 +166,7 @@ def test_a_waiting_request_wakes_the_bot_twice() -> None:
 
 @pytest.mark.parametrize(
     ("grant", "end", "remind"),
-    [(ACTIVE, 7 * DAY, 6 * DAY), (replace(ACTIVE, until=NOW + DAY), DAY, None), (ENDLESS, 104 * DAY, 90 * DAY)],
+    [(ACTIVE, 7 * DAY, 4.25 * DAY), (replace(ACTIVE, until=NOW + DAY), DAY, None), (ENDLESS, 104 * DAY, 90 * DAY)],
 )
 def test_a_grant_wakes_the_bot_for_its_end(grant: Grant, end: timedelta, remind: timedelta | None) -> None:
     """And for the reminder before it, where there is one."""
