@@ -113,6 +113,7 @@ async def living(
     async with sandbox_world(sorted(manifest.SCOPES), clock=clock, rate_limits=rate_limits) as place:
         prepare(place.slack, place.tyk)
         loaded = config.parse(change(place.config()))
+        place.slack.install(manifest.manifest(loaded, socket_mode=True))
         given = place.environ() | {
             "DATABASE_URL": database_url or f"sqlite:///{folder / 'bot.db'}",
             "SEAL_KEYS": new_key(),

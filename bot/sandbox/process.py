@@ -118,7 +118,8 @@ async def sandbox(
         clock = Clock()
         async with world(sorted(manifest.SCOPES), clock=clock, cast=cast, catalogue=catalogue) as servers:
             text = servers.config(own_config.read_text() if own_config else None)
-            config.parse(text, str(own_config or "sandbox/config.yaml"))
+            loaded = config.parse(text, str(own_config or "sandbox/config.yaml"))
+            servers.slack.install(manifest.manifest(loaded, socket_mode=True))
             bot = BotProcess(servers, clock, text, Path(folder))
             try:
                 await bot.start()

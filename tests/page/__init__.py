@@ -23,6 +23,7 @@ from bot.sandbox.feed import following
 from bot.sandbox.run import WORDS
 from tests.world import World, living
 
+APP = "Tyk Keys"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WITHIN = 20_000  # milliseconds in which something must be seen
 NO_BROWSER = (
@@ -73,7 +74,7 @@ class Window:
 
     async def go(self, room: str) -> None:
         await self.page.get_by_role("navigation", name="Conversations").get_by_role("button", name=room).click()
-        await expect(self.page.locator("#where")).to_have_text(room if room == "Key Bot" else f"# {room}")
+        await expect(self.page.locator("#where")).to_have_text(room if room == APP else f"# {room}")
 
     @property
     def composer(self) -> Locator:
@@ -100,7 +101,7 @@ class Window:
 
     async def asks(self, api: str, *, reason: str = "to test the new checkout", plan: str = "standard") -> None:
         """Command, form, submission, up to the number."""
-        await self.go("Key Bot")
+        await self.go("general")
         await self.types("/tyk-key")
         await self.picks("API", api)
         await self.modal.get_by_role("radio", name=plan).check()

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from playwright.async_api import expect
 
-from tests.page import NO_BROWSER, Window, chromium, staged
+from tests.page import APP, NO_BROWSER, Window, chromium, staged
 
 SIZE = {"width": 1120, "height": 700}
 MOST = 120_000  # bytes: they stand in a README
@@ -35,7 +35,7 @@ async def take(folder: Path) -> list[Path]:
             await window.button("Approve R-1001").click()
             await expect(window.message("R-1001")).to_contain_text("Access until")
             await window.be("alice")
-            await window.go("Key Bot")
+            await window.go(APP)
             await expect(window.message("your token for Payments")).to_be_visible()
             dm = await _keep(window, folder / "dm.png")
             await window.be("carol")

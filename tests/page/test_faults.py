@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from tests.page import Scene, Window, browsing, staged
+from tests.page import APP, Scene, Window, browsing, staged
 
 
 async def test_tyk_is_away_and_what_was_approved_waits_for_it(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_tyk_is_away_and_what_was_approved_waits_for_it(tmp_path: Path) ->
         assert scene.tyk.keys == []
         await window.switch("Tyk is away")
         await window.be("alice")
-        await window.go("Key Bot")
+        await window.go(APP)
         await expect(window.message("your token for Payments")).to_be_visible()
 
 
@@ -150,6 +150,7 @@ async def test_the_bot_is_killed_between_command_and_submission_and_started_agai
         await alice.button("Get Token").click()
         await expect(alice.modal.get_by_role("heading", name="R-1001")).to_be_visible()
         await alice.modal.get_by_role("button", name="Close").last.click()
+        await alice.go(APP)
         await expect(alice.message("your token for Test API")).to_be_visible()
         assert scene.complaints() == []
 

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # ships no types
 from playwright.async_api import Page, expect
 
-from tests.page import Scene, Window, staged
+from tests.page import APP, Scene, Window, staged
 
 Json = dict[str, Any]
 
@@ -177,19 +177,54 @@ async def test_times_are_the_reader_s(tmp_path: Path) -> None:
             await expect(shown).to_have_text(at.astimezone(ZoneInfo(zone)).strftime("%H:%M"))
 
 
-async def test_a_home_tab_is_there_where_the_bot_has_one(tmp_path: Path) -> None:
-    """Beside the messages of the app; without one there are no tabs."""
+def _app(*, home: bool) -> Json:
+    """A manifest of an app with shortcuts, whose direct messages nobody can write to."""
+    tabs = {"home_tab_enabled": home, "messages_tab_enabled": True, "messages_tab_read_only_enabled": True}
+    entries = [("Begin", "global"), ("Begin with this", "message")]
+    shortcuts = [{"name": name, "type": kind, "callback_id": kind, "description": name} for name, kind in entries]
+    commands = [{"command": "/tyk-key", "description": "Request a token"}]
+    features = {"app_home": tabs, "shortcuts": shortcuts, "slash_commands": commands}
+    return {"display_information": {"name": APP}, "features": features}
+
+
+async def test_a_home_tab_is_there_where_the_app_has_one(tmp_path: Path) -> None:
+    """Beside the messages of the app, which have no composer; without a Home tab there are no tabs at all."""
     async with staged(tmp_path) as scene:
+        scene.slack.install(_app(home=False))
         alice = await scene.window("alice")
-        await alice.go("Key Bot")
+        await expect(alice.composer).to_be_visible()
+        await alice.go(APP)
+        await expect(alice.composer).to_be_hidden()
         await expect(alice.page.get_by_role("tab", name="Home")).to_have_count(0)
+        scene.slack.install(_app(home=True))
         home = {"type": "home", "blocks": [{"type": "header", "text": _plain("At home")}]}
         await _call(scene, "views.publish", user_id="U0ALICE", view=home)
         await alice.page.get_by_role("tab", name="Home").click()
         await expect(alice.page.get_by_role("heading", name="At home")).to_be_visible()
-        await expect(alice.composer).to_be_hidden()
         await alice.page.keyboard.press("ArrowLeft")
-        await expect(alice.composer).to_be_visible()
+        await expect(alice.page.get_by_role("log")).to_be_visible()
+        await expect(alice.composer).to_be_hidden()
+
+
+async def test_shortcuts_are_in_the_menu_of_the_composer_and_of_a_message(tmp_path: Path) -> None:
+    """One is picked from anywhere, the other on what somebody wrote: each goes to the app with what Slack sends."""
+    async with staged(tmp_path) as scene:
+        scene.slack.install(_app(home=False))
+        alice = await scene.window("alice")
+        await alice.button("Shortcuts").click()
+        await alice.page.get_by_role("menuitem", name="Begin", exact=True).click()
+        await alice.types("Could somebody look at this?")
+        await alice.message("Could somebody").get_by_role("button", name="More actions").click()
+        await alice.page.get_by_role("menuitem", name="Begin with this").click()
+
+        def sent() -> list[Json] | None:
+            payloads = [one.data["frame"].get("payload", {}) for one in scene.slack.journal.of("frame")]
+            used = [one for one in payloads if one.get("type") in ("shortcut", "message_action")]
+            return used if len(used) == 2 else None
+
+        first, second = await scene.slack.changes.until(sent, 20, "both shortcuts")
+        assert ("channel" in first, first["callback_id"]) == (False, "global")
+        assert (second["channel"]["name"], second["message"]["text"]) == ("general", "Could somebody look at this?")
 
 
 def _form(scene: Scene, blocks: list[Json]) -> Any:

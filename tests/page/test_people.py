@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from tests.page import Window, staged
+from tests.page import APP, Window, staged
 
 
 async def test_alice_asks_bob_approves_and_carol_reads_it_all(tmp_path: Path) -> None:
@@ -33,6 +33,7 @@ async def test_alice_asks_bob_approves_and_carol_reads_it_all(tmp_path: Path) ->
         await expect(card.locator(".edited")).to_have_text("(edited)")
         await expect(bob.button("Approve R-1001")).to_have_count(0)
 
+        await alice.go(APP)
         token_message = alice.message("your token for Payments")
         await expect(token_message).to_be_visible()
         await expect(token_message.locator("pre").first).to_have_text(scene.tyk.keys[0].token)
@@ -61,7 +62,7 @@ async def test_a_denial_needs_a_reason_and_alice_reads_it(tmp_path: Path) -> Non
         await expect(window.modal).to_have_count(0)
         await expect(window.message("R-1001")).to_contain_text("Denied by @Bob Brown")
         await window.be("alice")
-        await window.go("Key Bot")
+        await window.go(APP)
         await expect(window.message("was denied by")).to_contain_text("The test API will do.")
 
 

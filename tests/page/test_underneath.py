@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 from playwright.async_api import expect
 
-from tests.page import Scene, Window, as_json, staged
+from tests.page import APP, Scene, Window, as_json, staged
 
 
 async def _whole_story(scene: Scene) -> Window:
@@ -17,7 +17,7 @@ async def _whole_story(scene: Scene) -> Window:
     await window.go("approvals")
     await window.button("Approve R-1001").click()
     await window.be("alice")
-    await window.go("Key Bot")
+    await window.go(APP)
     await expect(window.message("your token for Payments")).to_be_visible()
     return window
 

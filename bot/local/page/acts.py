@@ -32,6 +32,7 @@ class Acts:
             "submit": self._submit,
             "close": self._close,
             "open_home": self._open_home,
+            "shortcut": self._shortcut,
             "reload": self._reload,
         }
 
@@ -57,6 +58,11 @@ class Acts:
     async def _open_home(self, person: Person, told: Json) -> Json:
         await person.opens_home(told["tab"])
         return {}
+
+    async def _shortcut(self, person: Person, told: Json) -> Json:
+        _, message = self._surface(person, told) if "ts" in told else (None, None)
+        outcome = await person.uses_shortcut(told["name"], message)
+        return {"ms": outcome.ack_ms, "error": outcome.error}
 
     async def _reload(self, person: Person, _told: Json) -> Json:
         person.reloads()

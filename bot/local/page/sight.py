@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.local.slack import Channel, LocalSlack, Message, Person
+from bot.local.slack.installed import GLOBAL, MESSAGE
 from bot.local.slack.workspace import View
 from bot.local.world import Cast
 
@@ -42,6 +43,7 @@ class Sight:
             "rooms": [self._room(channel, person) for channel in rooms],
             "views": [self._view(view) for view in self._place.stacks.get(person.id, [])],
             "home": self._view(home) if (home := self._place.homes.get(person.id)) else None,
+            "app": {"has_home": self._slack.home_tab, "shortcuts": self._shortcuts(person)},
             **{f"room:{channel.id}": self._messages(person, channel) for channel in rooms},
         }
 
@@ -59,6 +61,11 @@ class Sight:
             "groups": [group.handle for group in self._place.groups.values() if user.id in group.members],
             "rings": sum(ring.user == user.id for ring in self._place.rings),
         }
+
+    def _shortcuts(self, person: Person) -> Json:
+        """The names of the entries in the menu beside a composer, and in that of a message."""
+        offered = self._slack.shortcuts if person.user.team_id == self._place.team_id else ()
+        return {kind: [one.name for one in offered if one.type == kind] for kind in (GLOBAL, MESSAGE)}
 
     def _directory(self) -> Json:
         users = self._place.users.values()
@@ -83,6 +90,7 @@ class Sight:
             "id": channel.id,
             "name": bot.real_name if channel.is_im else channel.name,
             "is_im": channel.is_im,
+            "is_read_only": channel.is_im and self._slack.dm_is_read_only,
             "is_shared": channel.is_ext_shared,
             "is_archived": channel.is_archived,
             "members": len(channel.members),

@@ -23,6 +23,8 @@ WORDS = {
     "view_submission": "submission",
     "view_closed": "form closed",
     "block_suggestion": "search",
+    "shortcut": "shortcut",
+    "message_action": "message shortcut",
 }
 BY_ITSELF = "The bot, by itself"
 
@@ -188,6 +190,7 @@ class Timeline:
             "searches": f"searches “{data.get('query', '')}”",
             "closes": "closes a form",
             "opens_home": "opens the app's page",
+            "uses_shortcut": f"picks the shortcut “{data.get('shortcut', '')}”",
         }
         group = self._begin(entry.at, f"{who} {said.get(entry.name, entry.name)}")
         self._of[f"of:{data['user']}"] = group.id

@@ -10,6 +10,7 @@ from typing import Any
 from bot.local.slack import payloads
 from bot.local.slack.block_kit import Slot, check_options, check_view, element_slots, options_of
 from bot.local.slack.delivery import Ack
+from bot.local.slack.installed import GLOBAL, MESSAGE, Shortcut
 from bot.local.slack.journal import Json
 from bot.local.slack.parts import Parts
 from bot.local.slack.posting import ApiError
@@ -160,13 +161,11 @@ class Person:
     # -- commands, messages, tabs -------------------------------------------------------------------------------
 
     async def runs(self, command: str, text: str = "", channel: str | None = None) -> CommandOutcome:
-        """Types a slash command; by default in #general, or in the app's direct messages when not in there."""
+        """Types a slash command; by default in #general, or where else this person can type."""
         self._alive()
         if self.user.team_id != self._parts.workspace.team_id:
             raise NotPossible(f"{self.name} is external: slash commands are not offered to them")
-        where = self._where(channel or self._default_channel())
-        if self.id not in where.members:
-            raise NotPossible(f"{self.name} is not in {where.name}")
+        where = self._where_to_type(channel or self._default_channel())
         registered = self._parts.commands
         if "commands" not in self._parts.scopes or (registered is not None and command not in registered):
             raise NotPossible(f"{command} is not a valid command")
@@ -191,7 +190,45 @@ class Person:
 
     def _default_channel(self) -> str:
         general = self._parts.workspace.channels.get("C0GENERAL")
-        return "C0GENERAL" if general and self.id in general.members else "dm"
+        if general and self.id in general.members:
+            return general.id
+        if not self._parts.dm_is_read_only:
+            return "dm"
+        return next((one.id for one in self.channels() if not one.is_im), "dm")
+
+    def _where_to_type(self, channel: str) -> Channel:
+        """The conversation, if it has a composer for this person."""
+        where = self._where(channel)
+        if self.id not in where.members:
+            raise NotPossible(f"{self.name} is not in {where.name}")
+        if where.is_im and self._parts.dm_is_read_only:
+            raise NotPossible("nobody can write to this app: its messages have no composer")
+        return where
+
+    async def uses_shortcut(self, name: str, message: Message | None = None) -> ClickOutcome:
+        """Picks an entry of the shortcuts' menu; with a message, of that message's own menu."""
+        self._alive()
+        if self.user.team_id != self._parts.workspace.team_id:
+            raise NotPossible(f"{self.name} is external: shortcuts are not offered to them")
+        shortcut = self._shortcut(name, GLOBAL if message is None else MESSAGE)
+        if message is None:
+            payload = payloads.shortcut(self._parts, self.user, shortcut.callback_id)
+        else:
+            self._must_see(message)
+            if message.is_ephemeral:
+                raise NotPossible("a message that only one person sees has no shortcuts")
+            payload = payloads.message_action(self._parts, self.user, message, shortcut.callback_id)
+        self._note("uses_shortcut", shortcut=name)
+        ack = await self._parts.transport.deliver("interactive", payload, answers=False)
+        return ClickOutcome(sent=True, ack_ms=ack.ms, error=ack.error)
+
+    def _shortcut(self, name: str, kind: str) -> Shortcut:
+        offered = self._parts.shortcuts if "commands" in self._parts.scopes else ()
+        found = next((one for one in offered if (one.name, one.type) == (name, kind)), None)
+        if found is None:
+            there = [one.name for one in offered if one.type == kind]
+            raise NotPossible(f"there is no shortcut {name!r} there; there is {there}")
+        return found
 
     def _slackbot(self, where: Channel, text: str) -> None:
         place = self._parts.workspace
@@ -202,9 +239,7 @@ class Person:
     async def says(self, text: str, channel: str = "dm") -> Message:
         """Writes a message; an app that may read there gets the event."""
         self._alive()
-        where = self._where(channel)
-        if self.id not in where.members:
-            raise NotPossible(f"{self.name} is not in {where.name}")
+        where = self._where_to_type(channel)
         place = self._parts.workspace
         message = place.post(Message(where.id, place.next_ts(where.id), self.id, text, team_id=self.user.team_id))
         self._note("says", channel=where.id, text=text)
@@ -216,6 +251,10 @@ class Person:
     async def opens_home(self, tab: str = "home") -> None:
         """Looks at the app's own page; `tab` is home or messages."""
         self._alive()
+        if self.user.team_id != self._parts.workspace.team_id:
+            raise NotPossible(f"{self.name} is external: they have no conversation with the app")
+        if tab == "home" and not self._parts.home_tab:
+            raise NotPossible("this app has no Home tab")
         channel = self._parts.workspace.dm(self.id)
         event: Json = {"type": "app_home_opened", "user": self.id, "channel": channel.id, "tab": tab}
         if tab == "home" and self.home:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.local.slack.delivery import Transport
 from bot.local.slack.faults import Faults
+from bot.local.slack.installed import Shortcut
 from bot.local.slack.journal import Changes, Clock, Journal
 from bot.local.slack.posting import Posting
 from bot.local.slack.rate_limits import RateLimits
@@ -30,5 +31,8 @@ class Parts:
     bot_token: str
     app_token: str
     commands: Collection[str] | None = None
+    events: Collection[str] | None = None
     home_tab: bool = True
+    dm_is_read_only: bool = False
+    shortcuts: tuple[Shortcut, ...] = ()
     origin: str = ""

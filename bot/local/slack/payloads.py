@@ -97,6 +97,24 @@ def actions_in_view(parts: Parts, user: User, view: View, done: Json) -> Json:
     }
 
 
+def shortcut(parts: Parts, user: User, callback_id: str) -> Json:
+    """A global shortcut: it comes from nowhere in particular, so there is no channel and no response_url."""
+    return _base(parts, "shortcut", user) | {"callback_id": callback_id, "action_ts": f"{parts.clock():.6f}"}
+
+
+def message_action(parts: Parts, user: User, message: Message, callback_id: str) -> Json:
+    """A message shortcut: the whole message goes with it."""
+    channel = parts.workspace.channels[message.channel]
+    return _base(parts, "message_action", user) | {
+        "callback_id": callback_id,
+        "action_ts": f"{parts.clock():.6f}",
+        "channel": {"id": channel.id, "name": channel_name(channel)},
+        "message_ts": message.ts,
+        "message": message.as_json(),
+        "response_url": parts.origin + parts.response_urls.issue("app", user.id, channel.id),
+    }
+
+
 def suggestion(parts: Parts, user: User, slot: Slot, query: str, view: View | None, message: Message | None) -> Json:
     payload = _base(parts, "block_suggestion", user) | {
         "action_id": slot.action_id,

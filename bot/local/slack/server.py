@@ -15,6 +15,7 @@ from bot.local.slack import payloads
 from bot.local.slack.client import Person
 from bot.local.slack.delivery import Ack, HttpDelivery, Transport
 from bot.local.slack.faults import Faults
+from bot.local.slack.installed import Installed, Shortcut
 from bot.local.slack.journal import AppError, Changes, Clock, Journal, Json
 from bot.local.slack.parts import Parts
 from bot.local.slack.posting import ApiError, Posting
@@ -94,10 +95,10 @@ class LocalSlack:
             bot_token=bot_token,
             app_token=app_token,
             commands=commands,
+            events=events,
             home_tab=home_tab,
         )
         self.web_api = WebApi(self._parts, self._new_link)
-        self._events = events
         self._retry_delays = event_retry_delays
         self._event_count = 0
         self._persons: dict[str, Person] = {}
@@ -137,6 +138,28 @@ class LocalSlack:
         self._parts.commands = offered
 
     @property
+    def dm_is_read_only(self) -> bool:
+        """Whether the app's direct messages have no composer."""
+        return self._parts.dm_is_read_only
+
+    @property
+    def home_tab(self) -> bool:
+        return self._parts.home_tab
+
+    @property
+    def shortcuts(self) -> tuple[Shortcut, ...]:
+        return self._parts.shortcuts
+
+    def install(self, manifest: Json) -> None:
+        """Let people meet the app that this manifest makes, from now on. The scopes stay as they are: they are the token's."""
+        app = Installed.of(manifest)
+        self.workspace.rename_bot(app.name)
+        parts = self._parts
+        parts.home_tab, parts.dm_is_read_only, parts.shortcuts = app.home_tab, app.dm_is_read_only, app.shortcuts
+        parts.commands, parts.events = app.commands, app.events
+        self.changes.notify()
+
+    @property
     def app_errors(self) -> list[AppError]:
         return self.journal.app_errors
 
@@ -150,7 +173,7 @@ class LocalSlack:
         app = web.Application(client_max_size=4 << 20)
         app.router.add_route("*", "/api/{method}", self.web_api.handle)
         app.router.add_get("/link/", self.sockets.serve)
-        for kind in ("commands", "actions"):
+        for kind in ("commands", "actions", "app"):
             app.router.add_post(f"/{kind}/{{team}}/{{token}}", self._response_url)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -249,7 +272,8 @@ class LocalSlack:
     def _may_see(self, event: Json) -> bool:
         kind = str(event["type"])
         name = f"message.{event['channel_type']}" if kind == "message" and "channel_type" in event else kind
-        if self._events is not None and name not in self._events and kind not in self._events:
+        wanted = self._parts.events
+        if wanted is not None and name not in wanted and kind not in wanted:
             return False
         if name.startswith("message."):
             where = {"im": "im", "channel": "channels", "group": "groups"}[str(event["channel_type"])]

@@ -65,7 +65,7 @@ class ResponseUrls:
         self._issued: dict[str, ResponseUrl] = {}
 
     def issue(self, kind: str, user: str, channel: str, message: Message | None = None) -> str:
-        """The path of a new response URL; `kind` is commands or actions."""
+        """The path of a new response URL; `kind` is commands, actions, or app for a message shortcut."""
         token = f"{self._rng.getrandbits(96):024x}"
         self._issued[token] = ResponseUrl(user, channel, self._clock(), message)
         return f"/{kind}/{self._workspace.team_id}/{token}"

@@ -476,9 +476,12 @@ class WebApi:
     def _chat_permalink(self, args: Json) -> Json:
         channel = self._channel(args)
         ts = str(args["message_ts"])
-        if self._place.message(channel.id, ts) is None:
+        message = self._place.message(channel.id, ts)
+        if message is None:
             raise ApiError("message_not_found")
         link = f"https://{self._place.domain}.slack.com/archives/{channel.id}/p{ts.replace('.', '')}"
+        if message.is_reply:
+            link += f"?thread_ts={message.thread_ts}&cid={channel.id}"
         return {"channel": channel.id, "permalink": link}
 
     def _chat_schedule(self, args: Json) -> Json:

@@ -381,7 +381,7 @@ class Workspace:
         self._changes = changes
         self._rng = rng
         self._last_ts: dict[str, tuple[int, int]] = {}
-        self.add_user("keybot", kind="bot", id=self.bot_user, real_name="Key Bot")
+        self.add_user("keybot", kind="bot", id=self.bot_user, real_name="The App")
         self.users[self.bot_user].bot_id = self.bot_id
         self.users[SLACKBOT] = User(SLACKBOT, "slackbot", "Slackbot", "", team_id)
         self.add_channel("general", id="C0GENERAL", bot_is_member=False)
@@ -527,6 +527,11 @@ class Workspace:
         self.channels[channel.id] = channel
         self.posts[channel.id] = []
         return channel
+
+    def rename_bot(self, name: str) -> None:
+        """The app has another name, which people see beside each of its messages."""
+        self.users[self.bot_user].real_name = name
+        self._changes.notify()
 
     def join_organisation(self, enterprise_id: str) -> None:
         """The workspace becomes one of an organisation's, which has an id of its own for each member: W0ALICE for U0ALICE."""

@@ -1,10 +1,15 @@
 // Where one writes: Enter sends, a slash completes the commands there are.
 
-import { h } from "./dom.js";
+import { h, ICONS } from "./dom.js";
+import { menu } from "./menu.js";
 
 export class Composer {
-  // `send(text)` resolves to null, or to a sentence that says why it was not sent.
-  constructor(form, send, { commands, me }) {
+  // `send(text)` and `use(shortcut)` resolve to null, or to a sentence that says why it was not sent.
+  constructor(form, send, { commands, me, use }) {
+    this.form = form;
+    this.use = use;
+    this.offered = [];
+    this.menu = form.querySelector(".shortcuts");
     this.field = form.querySelector("textarea");
     this.list = form.querySelector(".completions");
     this.trouble = form.querySelector(".trouble");
@@ -24,6 +29,15 @@ export class Composer {
   at(room) {
     this.field.placeholder = room.is_im ? `Message ${room.name}` : `Message #${room.name}`;
     this.field.setAttribute("aria-label", this.field.placeholder);
+    this.form.hidden = room.is_read_only;
+  }
+
+  // The menu of the shortcuts that there are.
+  offer(names) {
+    if (names.join() === this.offered.join()) return;
+    this.offered = names;
+    const used = (name) => [name, async () => this.say((await this.use(name)) ?? "")];
+    this.menu.replaceChildren(...(names.length ? menu("Shortcuts", ICONS.shortcuts, names.map(used)) : []));
   }
 
   say(text) {

@@ -19,6 +19,8 @@ const reading = new Reading();
 const chosen = new Map(); // person -> channel
 const drafts = new Map(); // person and channel -> what stands in the composer
 let reader = null;
+let homeDrawn = null; // the hash of the Home that is drawn
+let entered = null; // the tab of the app that this person looks at, of which the app is told once
 
 const stream = new Stream(onChange, onLine);
 const post = (path, told) => stream.post(path, told);
@@ -27,13 +29,13 @@ const part = (name) => stream.parts[name];
 const names = () => ({ ...part("directory"), me: part("me"), commands: Object.keys(part("commands")) });
 
 const modal = new Modal(act, names);
-const room = new Room($("log"), act, names);
+const room = new Room($("log"), act, names, () => part("app").shortcuts.message);
 const timeline = new Timeline($("timeline"));
 const keys = new Keys($("keys"), post);
 const switches = new Switches($("switches"), post);
-const composer = new Composer($("composer"), send, { commands: () => part("commands"), me: () => part("me") });
+const composer = new Composer($("composer"), send, { commands: () => part("commands"), me: () => part("me"), use });
 const chooseTab = tabs($("under-tabs"));
-const chooseHomeTab = tabs($("home-tabs"), (tab) => tab.id === "tab-home" && act("open_home", { tab: "home" }));
+const chooseHomeTab = tabs($("home-tabs"), () => part("me") && enter());
 
 // --- who one is, and where ---
 
@@ -53,7 +55,7 @@ function go(id) {
   chooseHomeTab("tab-messages", { focus: false });
   draw();
   restore();
-  if (!modal.dialog) composer.field.focus();
+  if (!modal.dialog) (current().is_read_only ? $("log") : composer.field).focus();
 }
 
 function restore() {
@@ -69,7 +71,8 @@ function keep() {
 function current() {
   const all = part("rooms") ?? [];
   const wanted = chosen.get(part("me")?.name) ?? address.searchParams.get("in");
-  return all.find((one) => one.id === wanted) ?? all.find((one) => one.is_im) ?? all[0];
+  const writable = all.filter((one) => !one.is_read_only);
+  return all.find((one) => one.id === wanted) ?? writable.find((one) => one.name === "general") ?? writable[0] ?? all[0];
 }
 
 // Who is seen for the first time is looking at what their phone rang for last.
@@ -113,7 +116,9 @@ function draw() {
     $("about").textContent = about(here);
     room.show(here, messages);
     composer.at(here);
+    composer.offer(part("app").shortcuts.global);
     drawHome(here);
+    enter();
   }
   $("main").hidden = !here;
   reading.rings.set(me.name, me.rings);
@@ -129,15 +134,32 @@ function about(here) {
   return said.join(", ");
 }
 
+// Whoever comes to the app's own page, or to another tab of it, is announced to the app.
+function enter() {
+  const here = current();
+  const tab = $("tab-home").getAttribute("aria-selected") === "true" ? "home" : "messages";
+  const seen = here?.is_im && part("me").is_ours ? `${part("me").name} ${tab}` : null;
+  if (seen && seen !== entered) act("open_home", { tab });
+  entered = seen;
+}
+
 function drawHome(here) {
-  const home = here.is_im ? part("home") : null;
-  $("home-tabs").hidden = !home;
-  if (!home) return;
+  const hasHome = here.is_im && part("app").has_home;
+  $("home-tabs").hidden = !hasHome;
+  if (!hasHome && !$("home").hidden) chooseHomeTab("tab-messages", { focus: false });
+  const home = hasHome ? part("home") : null;
+  if (!home) return $("home").replaceChildren();
   const surface = {
     isModal: false, names: names(), known: new Map(), read: () => null, write: () => {},
     act: (name, slot, more) => act(name, { view: home.id, block: slot.block.block_id, action: slot.element.action_id, ...more }),
   };
+  const drawn = [...$("home").querySelectorAll("[data-key]")];
+  const focused = drawn.includes(document.activeElement) ? document.activeElement.dataset.key : null;
+  if (homeDrawn === home.hash && drawn.length) return undefined;
+  homeDrawn = home.hash;
   $("home").replaceChildren(...home.blocks.map((block) => blockNode(block, surface)));
+  if (focused) ([...$("home").querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused) ?? $("home")).focus();
+  return undefined;
 }
 
 function drawStanding() {
@@ -158,6 +180,11 @@ function onLine(isUp) {
 }
 
 // --- doing ---
+
+async function use(name) {
+  const answer = await act("shortcut", { name });
+  return answer.ok ? answer.error && `The app did not respond (${answer.error}).` : answer.why;
+}
 
 async function send(text) {
   const here = current();

@@ -3,13 +3,16 @@
 import { blockNode, heldValue, slotsOf } from "./blocks.js";
 import * as clock from "./clock.js";
 import { h, icon, ICONS, same } from "./dom.js";
+import { menu } from "./menu.js";
 import { mrkdwn } from "./mrkdwn.js";
 
 const TOGETHER = 300; // seconds within which a second message of the same author needs no name
 
 export class Room {
-  constructor(log, post, names) {
+  // `shortcuts()` are the entries of a message's menu, by name.
+  constructor(log, post, names, shortcuts) {
     this.log = log;
+    this.shortcuts = shortcuts;
     this.post = post;
     this.names = names;
     this.room = null;
@@ -92,7 +95,9 @@ export class Room {
     const said = this.room.is_im
       ? `This is the conversation between ${me.real_name} and ${this.room.name}. Only the two of them see it.`
       : `Nothing has been written in #${this.room.name} yet.`;
-    const hint = this.names().commands[0] && me.is_ours ? `Type ${this.names().commands[0]} below to ask for a token.` : "";
+    const command = this.names().commands[0];
+    const here = this.room.is_read_only ? "in any channel" : "below";
+    const hint = command && me.is_ours ? `Type ${command} ${here} to request a token.` : "";
     return h("div", { class: "empty" }, h("p", {}, said), h("p", {}, hint));
   }
 
@@ -109,7 +114,14 @@ export class Room {
     }, avatar(author), h("div", { class: "said" },
       message.is_ephemeral ? h("p", { class: "only-you" }, "Only visible to you") : null,
       follows ? h("header", { class: "unseen" }, author.real_name) : head,
-      this.body(message), this.thread(replies)));
+      this.body(message), this.thread(replies)), this.menu(message));
+  }
+
+  menu(message) {
+    const names = message.is_ephemeral ? [] : this.shortcuts();
+    if (!names.length) return null;
+    const used = (name) => [name, () => this.post("shortcut", { name, room: this.room.id, ts: message.ts })];
+    return h("div", { class: "message-menu" }, menu("More actions", ICONS.more, names.map(used), { more: { data: { key: "menu" } } }));
   }
 
   body(message) {
