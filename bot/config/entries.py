@@ -40,6 +40,7 @@ class Entry:
     title: str | None
     description: str | None
     docs: str | None
+    warning: str | None
     listen_path: str | None
     auth_header: str
     versions: tuple[str, ...]
@@ -75,6 +76,7 @@ class Entries:
             title=api.title,
             description=api.description,
             docs=api.docs,
+            warning=self._once(api.warning),
             listen_path=api.listen_path,
             auth_header=self._once(api.auth_header),
             versions=self._once(api.versions),

@@ -169,6 +169,7 @@ class _Rules:
             hide_token_after=terms.hide_token_after,
             review_every=terms.review_every,
             max_active=terms.max_active,
+            warning=api.warning or "",
         )
 
     def _ref(self, name: str) -> ApiRef:
@@ -246,7 +247,7 @@ class _Meaning:
         self._terms: dict[int, dict[str, Any]] = {}
 
     def of(self, name: str, api: Entry) -> dict[str, Any]:
-        return self._of_terms(api.terms) | {
+        told = {
             "api_id": api.api_id,
             "api_name": api.api_name or name,
             "title": api.title or name,
@@ -260,6 +261,7 @@ class _Meaning:
             "plans": [(key, _plan_meaning(plan)) for key, plan in api.plans.items()] if api.plans else None,
             "approvals_channel": api.approvals_channel,
         }
+        return self._of_terms(api.terms) | told | ({"warning": api.warning} if api.warning else {})
 
     def _of_terms(self, terms: Terms) -> dict[str, Any]:
         told = self._terms.get(id(terms))  # equal terms are one object

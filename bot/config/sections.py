@@ -108,6 +108,12 @@ class ApiSection(Section):
     title: Annotated[Title | None, Field(description="what people see; the entry's name unless given")] = None
     description: Annotated[Sentence | None, Field(description="a sentence under the choice")] = None
     docs: Annotated[Link | None, Field(description="a link to the API's documentation")] = None
+    warning: Annotated[
+        Sentence | None,
+        Field(
+            description="what to know first, such as This is production; on the form, the card and before an approval"
+        ),
+    ] = None
     listen_path: Annotated[
         UrlPath | None, Field(description="the path at the gateway; /<entry's name>/ unless given")
     ] = None

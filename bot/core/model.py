@@ -172,7 +172,7 @@ Lifetime = timedelta | None
 
 @dataclass(frozen=True)
 class Rule:
-    """One API in `config.yaml`. `name` is the entry's name.
+    """One API in `config.yaml`. `name` is the entry's name, `warning` what whoever asks or approves has to know first.
 
     `out_of_force`: names in the entry no longer mean anybody, and too few are left to decide. Nothing is granted under it until
     that is mended; what was asked for waits.
@@ -198,6 +198,7 @@ class Rule:
     review_every: timedelta | None = None
     max_active: int = 5
     out_of_force: bool = False
+    warning: str = ""
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)

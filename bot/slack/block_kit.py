@@ -42,6 +42,11 @@ def quoted(name: str, typed: str) -> Block:
     return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
 
 
+def warned(sentence: str) -> list[Block]:
+    """The warning of an API as a block of its own, if it has one: a sign and a word, so that nobody needs to see a colour."""
+    return [section(f":warning: *Warning:* {inert(sentence, 300)}")] if sentence else []
+
+
 def preformatted(line: str) -> Block:
     inner = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": line}]}
     return {"type": "rich_text", "elements": [inner]}

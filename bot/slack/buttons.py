@@ -9,6 +9,7 @@ from bot.core.model import (
     Request,
     RequestState,
 )
+from bot.slack import wording
 from bot.slack.block_kit import Block, button, confirm_dialog
 
 APPROVE = "review:approve"
@@ -28,9 +29,16 @@ def for_approvers(record: Record) -> list[Block]:
         lives = grant is not None and grant.state is not GrantState.ENDED
         return [revoke_for_others(request)] if lives else []
     return [
-        button("Approve", APPROVE, request.id, f"Approve {request.label}", style="primary"),
+        _approve(request),
         button("Deny", DENY, request.id, f"Deny {request.label}"),
     ]
+
+
+def _approve(request: Request) -> Block:
+    """Asks in a dialog where the API has a warning: nobody approves without having seen it."""
+    title = f"Approve {request.label} for {wording.one_line(request.requester_name, 60)}?"
+    asks = confirm_dialog(title, request.rule.warning, "Approve", "Cancel") if request.rule.warning else None
+    return button("Approve", APPROVE, request.id, f"Approve {request.label}", style="primary", confirm=asks)
 
 
 def for_holder(record: Record) -> list[Block]:

@@ -32,6 +32,7 @@ from bot.slack.block_kit import (
     quoted,
     said_with,
     section,
+    warned,
     with_buttons,
 )
 from bot.slack.wording import inert
@@ -121,6 +122,9 @@ def _card(record: Record, deciders: Deciders) -> Body:
         {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
     ]
     said = f"{asked} ({inert(request.plan.name, 150)}, {wording.duration(request.lifetime)}): {request.label}"
+    if request.rule.warning:
+        blocks += warned(request.rule.warning)
+        said += f"\nWarning: {inert(request.rule.warning, 300)}"
     if opened := wording.opens(request.rule, request.plan):
         blocks.append(section(f"*Opens:* {opened}"))
         said += f"\nOpens: {opened}"

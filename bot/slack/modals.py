@@ -16,7 +16,7 @@ from bot.core.lifecycle import Loss
 from bot.core.limits import MAX_REASON, MAX_USED_BY, tidy
 from bot.core.model import Answers, Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
-from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input
+from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input, warned
 from bot.slack.wording import inert
 
 CALLBACK_REQUEST = "request"
@@ -113,7 +113,12 @@ def request_form(form: Form) -> Block:
     chosen, filled = form.chosen, form.filled
     blocks = [_api_input(form.rules, chosen)]
     if chosen is not None:
-        blocks += [_about(chosen), _plan_block(chosen, filled.plan), _lifetime_block(chosen, filled.lifetime_value)]
+        blocks += [
+            *warned(chosen.warning),
+            _about(chosen),
+            _plan_block(chosen, filled.plan),
+            _lifetime_block(chosen, filled.lifetime_value),
+        ]
         typed = filled.answers
         blocks += [_used_by_input(typed.used_by), _reason_input(typed.reason, required=chosen.reason_required)]
         lines = [line for line in (form.decision, *_about_plans(chosen), *form.notes) if line]
