@@ -13,7 +13,7 @@ from bot.config.entries import Entry, PlanEntry, limits_of
 from bot.config.sections import SINGLE_PLAN, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
 from bot.config.values import Kind, Name
-from bot.core.model import ApiRef, Audience, Limits, Plan, Rule, Rulebook
+from bot.core.model import ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
 
 Role = Literal["requesters", "approvers", "approvals_channel", "audit_channel", "help_channel"]
 
@@ -170,6 +170,7 @@ class _Rules:
             review_every=terms.review_every,
             max_active=terms.max_active,
             warning=api.warning or "",
+            reason_pattern=_reason_pattern(terms),
         )
 
     def _ref(self, name: str) -> ApiRef:
@@ -220,6 +221,11 @@ class _Rules:
         return self._names.get(name.text) if name.kind in (Kind.GROUP_HANDLE, Kind.EMAIL) else name.text
 
 
+def _reason_pattern(terms: Terms) -> ReasonPattern | None:
+    given = terms.reason_pattern
+    return None if given is None else ReasonPattern(given.pattern, given.says, terms.reason_link or "")
+
+
 # --- the digest -----------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +244,10 @@ def _digest(file: Checked) -> str:
     rest = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
     told.update(f"}}, {encode(rest)[1:]}".encode())
     return told.hexdigest()[:12]
+
+
+_SAID_ONLY_WHERE_GIVEN = ("reason_pattern", "reason_link")
+"""Terms that came later: a file that does not name them means what it meant before."""
 
 
 class _Meaning:
@@ -268,6 +278,9 @@ class _Meaning:
         if told is None:
             told = self._terms[id(terms)] = terms.model_dump(mode="json")
             told["approvers"] = sorted(set(told["approvers"]))
+            for name in _SAID_ONLY_WHERE_GIVEN:
+                if not told[name]:
+                    del told[name]
         return told
 
 

@@ -18,6 +18,8 @@ from bot.config.values import (
     Link,
     MaxActive,
     Reason,
+    ReasonLink,
+    RegularExpression,
     ReviewEvery,
     Sentence,
     Title,
@@ -63,6 +65,20 @@ LimitsGiven = Annotated[
 ]
 
 
+class ReasonPatternSection(Section):
+    """What a reason must hold, such as the number of a change ticket."""
+
+    pattern: Annotated[RegularExpression, Field(description="a regular expression that is found in each reason")]
+    says: Annotated[
+        Sentence, Field(description="the sentence that asks for it, under the field and where it is missing")
+    ]
+
+
+ReasonPatternGiven = Annotated[
+    ReasonPatternSection, Field(description="what a reason must hold, as a pattern and the sentence that asks for it")
+]
+
+
 class Terms(Section):
     """The section `defaults`, and what holds for one API when its own settings are laid over it."""
 
@@ -72,6 +88,8 @@ class Terms(Section):
         (timedelta(days=7), timedelta(days=1), timedelta(days=30)), json_schema_extra={"default": ["7d", "1d", "30d"]}
     )
     reason: Reason = "required"
+    reason_pattern: ReasonPatternGiven | None = None
+    reason_link: ReasonLink | None = None
     request_lapses_after: LapsesAfter = Field(timedelta(days=7), json_schema_extra={"default": "7d"})
     hide_token_after: HideAfter = Field(timedelta(days=1), json_schema_extra={"default": "1d"})
     review_every: ReviewEvery | None = None
@@ -147,6 +165,8 @@ class ApiSection(Section):
     approvers: Approvers | None = None
     lifetimes: Lifetimes | None = None
     reason: Reason | None = None
+    reason_pattern: ReasonPatternGiven | None = None
+    reason_link: ReasonLink | None = None
     request_lapses_after: LapsesAfter | None = None
     hide_token_after: HideAfter | None = None
     review_every: ReviewEvery | None = None

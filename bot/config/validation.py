@@ -18,6 +18,7 @@ from bot.config.sections import (
     File,
     LimitsSection,
     PlanSection,
+    ReasonPatternSection,
     Section,
     SlackSection,
     Terms,
@@ -45,8 +46,10 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("slack",): SlackSection,
     ("defaults",): Terms,
     ("defaults", "limits"): LimitsSection,
+    ("defaults", "reason_pattern"): ReasonPatternSection,
     ("apis", "*"): ApiSection,
     ("apis", "*", "limits"): LimitsSection,
+    ("apis", "*", "reason_pattern"): ReasonPatternSection,
     ("apis", "*", "plans", "*"): PlanSection,
     ("apis", "*", "plans", "*", "limits"): LimitsSection,
 }
@@ -138,6 +141,7 @@ class Check:
         terms = self._entries.terms(api)
         self._enough_approvers(name, api, terms, faulty)
         self._reviewed(name, api, terms, faulty)
+        self._linked(name, api, terms, faulty)
         if isinstance(self._data((*trail, "plans")), dict):
             self._plans(trail)
         return self._entries.entry(api, terms)
@@ -189,6 +193,17 @@ class Check:
         elif not terms.approvers:
             text = "offers the lifetime never: name `approvers`, who are asked whether the token is still needed"
             self._blame(name, inherited, text, ("lifetimes",))
+
+    def _linked(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
+        """A link needs something that it is of."""
+        inherited = {
+            key for key in ("reason_pattern", "reason_link") if getattr(api, key) is None and key not in faulty
+        }
+        if faulty & {"reason_pattern", "reason_link"} or self._faulty_defaults & inherited:
+            return
+        if terms.reason_link and not terms.reason_pattern:
+            text = "has a `reason_link` and no `reason_pattern`, which finds what the link is of"
+            self._blame(name, inherited, text, ("reason_link",))
 
     def _blame(
         self, name: str, inherited: set[str], text: str, keys: tuple[str, ...] = ("approvers", "approvals")

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from bot.addresses import base_address, web_address
 from bot.core.model import Lifetime
+from bot.core.patterns import pattern
+from bot.core.reasons import MATCH
 from bot.durations import PATTERN, in_seconds, spelled
 
 # --- durations ------------------------------------------------------------------------------------------------------
@@ -193,6 +195,23 @@ def some(what: str, most: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     return check
 
 
+def reason_pattern(value: str) -> str:
+    """A regular expression that is taken. ValueError with a sentence otherwise."""
+    pattern(value)
+    return value
+
+
+def reason_link(value: str) -> str:
+    """An https address with one {match}, which can change neither its host nor its scheme. ValueError otherwise."""
+    if not web_address(value).startswith("https://"):
+        raise ValueError("must begin with https://")
+    if value.count(MATCH) != 1:
+        raise ValueError(f"needs {MATCH} once, in place of what `reason_pattern` finds in the reason")
+    if MATCH not in value.removeprefix("https://").partition("/")[2]:
+        raise ValueError(f"must hold {MATCH} behind the host and a /, as in https://tickets.example.com/browse/{MATCH}")
+    return value
+
+
 def _distinct(value: tuple[Lifetime, ...]) -> tuple[Lifetime, ...]:
     twice = next((item for place, item in enumerate(value) if item in value[:place]), ...)
     if twice is not ...:
@@ -234,6 +253,9 @@ BaseAddress = Annotated[str, AfterValidator(base_address), Field(json_schema_ext
 Link = Annotated[
     str, AfterValidator(web_address), AfterValidator(line(2000)), Field(json_schema_extra={"format": "uri"})
 ]
+RegularExpression = Annotated[
+    str, AfterValidator(reason_pattern), Field(json_schema_extra={"minLength": 1, "maxLength": 200})
+]
 UrlPath = Annotated[
     str,
     AfterValidator(matching(r"^/[!-~]*$", "a path that begins with /")),
@@ -263,6 +285,15 @@ Lifetimes = Annotated[
 ]
 Reason = Annotated[
     Literal["required", "optional"], Field(description="whether a requester must say what the token is for")
+]
+ReasonLink = Annotated[
+    str,
+    AfterValidator(reason_link),
+    AfterValidator(line(1000)),
+    Field(
+        description="the address of what `reason_pattern` finds, with {match} in place of it: the match becomes a link",
+        json_schema_extra={"pattern": r"^https://[^/]+/.*\{match\}"},
+    ),
 ]
 MaxActive = Annotated[
     int,

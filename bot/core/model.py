@@ -171,6 +171,18 @@ Lifetime = timedelta | None
 
 
 @dataclass(frozen=True)
+class ReasonPattern:
+    """A pattern that a reason must hold, such as the number of a ticket, and the sentence that asks for it.
+
+    `link` is the address of what the match names, with `{match}` in place of it; empty where it names nothing.
+    """
+
+    pattern: str
+    says: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
 class Rule:
     """One API in `config.yaml`. `name` is the entry's name, `warning` what whoever asks or approves has to know first.
 
@@ -199,6 +211,7 @@ class Rule:
     max_active: int = 5
     out_of_force: bool = False
     warning: str = ""
+    reason_pattern: ReasonPattern | None = None
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)

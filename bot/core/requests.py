@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.core import grants, messages, rules
+from bot.core import grants, messages, reasons, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
     Answers,
@@ -57,8 +57,7 @@ def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, answers: Answer
         raise Refusal("Please pick one of the plans on offer.", code="plan", field="plan")
     if lifetime not in rule.lifetimes:
         raise Refusal("Please pick one of the lifetimes on offer.", code="lifetime", field="lifetime")
-    if rule.reason_required and not answers.reason.strip():
-        raise Refusal("Please say in a few words what you need it for.", code="reason", field="reason")
+    reasons.check(rule, answers.reason)
     return chosen
 
 
@@ -92,6 +91,7 @@ def submit(
         lifetime=None if asked.lifetime is None else int(asked.lifetime.total_seconds()),
         **vars(asked.answers),
         **request.opening,
+        **reasons.detail(request),
     )
     if rule.approvals == 0:
         _approve(draft, rule, None)

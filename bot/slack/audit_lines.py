@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -20,7 +20,7 @@ from bot.slack.wording import inert
 class AuditRow:
     """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
 
-    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason
+    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason, reason_link (text, url)
     refused       person, why, step
     reviewed      verdict, reviewer, counted_by, have, need
     recounted     reviewer, why, have
@@ -95,10 +95,13 @@ class _Tongue:
     date: Callable[[datetime], str]
     said: Callable[[str, int], str]
     event: Callable[[str], str]
+    linked: Callable[[str, str, str], str]
 
 
-_SLACK = _Tongue(wording.person, wording.date, inert, lambda event: f"*{event}*")
-_PLAIN = _Tongue(lambda user: f"@{wording.one_line(user, 50)}", wording.utc, wording.one_line, str)
+_SLACK = _Tongue(wording.person, wording.date, inert, lambda event: f"*{event}*", wording.linked)
+_PLAIN = _Tongue(
+    lambda user: f"@{wording.one_line(user, 50)}", wording.utc, wording.one_line, str, lambda said, _text, _url: said
+)
 
 
 def _line(row: AuditRow, tongue: _Tongue) -> str:
@@ -131,6 +134,7 @@ class _Teller:
                         self.by("person"), self.word("plan"), self.names("opens", "opens"), self.lifetime(), used_by
                     ),
                     "reason",
+                    self.details.get("reason_link"),
                 )
             case AuditEvent.REFUSED:
                 return self.because(
@@ -227,8 +231,9 @@ class _Teller:
     def all(*parts: str) -> str:
         return ", ".join(part for part in parts if part)
 
-    def because(self, told: str, key: str) -> str:
+    def because(self, told: str, key: str, link: Mapping[str, str] | None = None) -> str:
         why = self.word(key, limit=600)
+        why = self.tongue.linked(why, link["text"], link["url"]) if why and link else why
         return ": ".join(part for part in (told, why) if part)
 
     def word(self, key: str, before: str = "", limit: int = 150) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.reasons import Link
 from bot.slack import wording
 from bot.slack.wording import clean, cut, inert
 
@@ -37,9 +38,17 @@ def section(said: str) -> Block:
     return {"type": "section", "text": mrkdwn(said, MAX_SECTION)}
 
 
-def quoted(name: str, typed: str) -> Block:
-    """A person's own words: Slack reads nothing into them."""
-    return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
+def quoted(name: str, typed: str, link: Link | None = None) -> Block:
+    """A person's own words: Slack reads nothing into them. What names something in them leads to it, where there is a `link`."""
+    if link is None:
+        return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
+    before, _, after = typed.strip().partition(link.text)
+    texts = [
+        {"type": "text", "text": f"{name}: {clean(before)}"},
+        {"type": "link", "url": link.url, "text": clean(link.text)},
+    ]
+    texts += [{"type": "text", "text": clean(after)}] if clean(after) else []
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": texts}]}
 
 
 def warned(sentence: str) -> list[Block]:

@@ -12,6 +12,7 @@ import shlex
 from datetime import datetime
 from typing import assert_never
 
+from bot.core import reasons
 from bot.core.deciders import Deciders
 from bot.core.model import (
     Key,
@@ -129,7 +130,7 @@ def _card(record: Record, deciders: Deciders) -> Body:
         blocks.append(section(f"*Opens:* {opened}"))
         said += f"\nOpens: {opened}"
     for name, typed in state.typed(request):
-        blocks.append(quoted(name, typed))
+        blocks.append(quoted(name, typed, reasons.link_in(request) if name == "Reason" else None))
         said += f"\n{name}: {inert(typed, 600)}"
     return Body(said, blocks)
 

@@ -120,7 +120,7 @@ def request_form(form: Form) -> Block:
             _lifetime_block(chosen, filled.lifetime_value),
         ]
         typed = filled.answers
-        blocks += [_used_by_input(typed.used_by), _reason_input(typed.reason, required=chosen.reason_required)]
+        blocks += [_used_by_input(typed.used_by), _reason_input(typed.reason, chosen)]
         lines = [line for line in (form.decision, *_about_plans(chosen), *form.notes) if line]
         blocks += [context(lines)] if lines else []
     return modal(
@@ -187,11 +187,12 @@ def _used_by_input(typed: str) -> Block:
     return input_block("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
 
 
-def _reason_input(typed: str, *, required: bool) -> Block:
+def _reason_input(typed: str, rule: Rule) -> Block:
     hint = "What you need it for. Those who decide read it."
-    return input_block(
-        "reason", "Reason", text_input(ACTION_REASON, typed, MAX_REASON, lines=True), hint=hint, optional=not required
-    )
+    if rule.reason_pattern is not None:
+        hint = f"{rule.reason_pattern.says} {hint}"
+    element = text_input(ACTION_REASON, typed, MAX_REASON, lines=True)
+    return input_block("reason", "Reason", element, hint=hint, optional=not rule.reason_required)
 
 
 def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:

@@ -70,6 +70,14 @@ def without_markup(text: str) -> str:
     return _OUR_LINK.sub(r"\1\2", _OUR_DATE.sub(r"\1", text))
 
 
+def linked(said: str, text: str, url: str) -> str:
+    """The mrkdwn string of a person's words with a link, to an address of ours, on this part of them; behind them where it is
+    not found in what they became."""
+    shown = inert(text, 200)
+    link, part = f"<{escape(url)}|{shown}>", re.search(rf"(?<![&\w]){re.escape(shown)}", said)
+    return f"{said[: part.start()]}{link}{said[part.end() :]}" if part else f"{said} ({link})"
+
+
 # --- people ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
+import yaml
 
 from bot.config import parse
-from bot.core.model import Rule
-from tests.config.test_config import HEAD, of_api, only
+from bot.core.model import ReasonPattern, Rule
+from tests.config.test_config import HEAD, complaints, conforms, of_api, only
 
 WARNING = "This is production: a token opens real accounts."
 
@@ -45,3 +49,68 @@ def test_a_warning_is_a_sentence_of_one_api() -> None:
 )
 def test_a_warning_that_cannot_be_shown_is_told_in_its_place(line: str, complaint: str) -> None:
     assert complaint in only(of_api(line))
+
+
+# --- what a reason must hold ------------------------------------------------------------------------------------------
+
+TICKET = "{pattern: '[A-Z]+-[0-9]+', says: 'Give the number of your change ticket, such as OPS-123.'}"
+BROWSE = "https://tickets.example.com/browse/{match}"
+
+
+def test_a_reason_pattern_has_its_sentence_and_may_have_a_link() -> None:
+    """For all APIs that say nothing else, or for one."""
+    wanted = ReasonPattern("[A-Z]+-[0-9]+", "Give the number of your change ticket, such as OPS-123.")
+    assert rule_of(f"reason_pattern: {TICKET}").reason_pattern == wanted
+    linked = rule_of(f"reason_link: {BROWSE}", defaults=f"{{reason_pattern: {TICKET}}}")
+    assert linked.reason_pattern == replace(wanted, link=BROWSE)
+    assert rule_of().reason_pattern is None
+    digests = {digest_of(), digest_of(f"reason_pattern: {TICKET}")}
+    digests.add(digest_of(f"reason_pattern: {TICKET}", f"reason_link: {BROWSE}"))
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("reason_pattern: '[A-Z]+'", "6:21: `reason_pattern` needs `key: value` lines of its own, got '[A-Z]+'"),
+        ("reason_pattern: {pattern: x}", "6:5: `reason_pattern` lacks `says`: the sentence that asks for it"),
+        (
+            "reason_pattern: {pattern: '[A-Z', says: x}",
+            "6:31: `pattern` is no regular expression: unterminated character set",
+        ),
+        (
+            "reason_pattern: {pattern: '(a+)+', says: x}",
+            "6:31: `pattern` repeats a group without end: write how often at most, such as {1,9}",
+        ),
+        ("reason_pattern: {pattern: 'x*', says: x}", "6:31: `pattern` fits an empty text, so it asks for nothing"),
+        ("reason_pattern: {patern: x, says: x}", "`reason_pattern` has no setting `patern`; did you mean `pattern`?"),
+        (
+            f"reason_link: {BROWSE}",
+            "6:5: `one` has a `reason_link` and no `reason_pattern`, which finds what the link is of",
+        ),
+        ("reason_link: http://tickets.example.com/{match}", "6:18: `reason_link` must begin with https://"),
+        ("reason_link: https://tickets.example.com/", "6:18: `reason_link` needs {match} once"),
+        ("reason_link: https://t.example.com/{match}/{match}", "6:18: `reason_link` needs {match} once"),
+        ("reason_link: https://{match}.example.com/", "6:18: `reason_link` must hold {match} behind the host and a /"),
+        ("reason_link: javascript:alert({match})", "6:18: `reason_link` needs an address that begins with https://"),
+    ],
+)
+def test_a_pattern_or_link_that_is_wrong_is_told_in_its_place(line: str, complaint: str) -> None:
+    assert any(one.startswith(complaint) or complaint in one for one in of_api(line))
+
+
+def test_a_link_in_the_defaults_without_a_pattern_is_told_there() -> None:
+    said = complaints(
+        f"{HEAD}defaults: {{reason_link: '{BROWSE}'}}\napis: {{one: {{api_id: a, requesters: [everyone], approvals: 0}}}}\n"
+    )
+    assert only(said).startswith("3:12: an API that says nothing else has a `reason_link` and no `reason_pattern`")
+
+
+def test_editors_know_the_keys() -> None:
+    """The schema takes what the loader takes, and nothing beside it."""
+    entry: dict[str, Any] = {"api_id": "a", "requesters": ["everyone"], "warning": "This is production."}
+    entry |= {"reason_pattern": {"pattern": "x", "says": "Say x."}, "reason_link": BROWSE}
+    whole = yaml.safe_load(HEAD) | {"apis": {"one": entry}}
+    assert conforms(whole)
+    assert not conforms(whole | {"apis": {"one": entry | {"reason_pattern": {"pattern": "x"}}}})
+    assert not conforms(whole | {"apis": {"one": entry | {"reason_link": "http://x/{match}"}}})
