@@ -90,17 +90,18 @@ async def stale_ids(config: Config, directory: Directory) -> tuple[Complaint, ..
 async def _silent_approvers(
     config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
 ) -> AsyncIterator[Complaint]:
-    """Approvers who would never press a button: gone, or not in the channel where the card is. Each is named once."""
+    """Approvers who would never press a button: gone, or called in a channel that they are not in. Each is named once."""
     told: set[tuple[str, str]] = set()
-    seen: set[tuple[Audience, str]] = set()
+    seen: set[tuple[Audience, Audience, str]] = set()
     for rule in rulebook.rules.values():
-        audience = (rule.approvers, rule.approvals_channel)
+        audience = (rule.approvers, rule.also_may_approve, rule.approvals_channel)
         if rule.out_of_force or not (rule.approvals or None in rule.lifetimes) or audience in seen:
             continue
         seen.add(audience)
         try:
             there = await directory.members_of(Audience(channels=frozenset({rule.approvals_channel})))
-            named = sorted(await directory.members_of(rule.approvers))
+            called = await directory.members_of(rule.approvers)
+            named = sorted(await directory.members_of(rule.may_approve))
             people = [await directory.person(user_id) for user_id in named]
         except Fault:
             continue  # the mention itself has been complained of
@@ -113,7 +114,7 @@ async def _silent_approvers(
                 yield _at(
                     config, _approvers_of(config, rule), f"{user_id} may approve for {rule.name}, but cannot: {why}"
                 )
-            elif not person.ids & there:
+            elif person.ids & called and not person.ids & there:
                 said = (
                     f"{user_id} may approve for {rule.name}, but is not in {rule.approvals_channel}, where it is asked."
                 )
@@ -166,19 +167,19 @@ async def _unreachable(
     for rule in sorted(
         reviewed, key=lambda rule: -rule.approvals
     ):  # the first of an audience counts for those after it
-        if rule.approvers not in counted:
+        if rule.may_approve not in counted:
             try:
-                counted[rule.approvers] = await _able(rule, directory, workspace)
+                counted[rule.may_approve] = await _able(rule, directory, workspace)
             except Fault:
                 continue  # the mention itself has been complained of
-        if counted.get(rule.approvers, rule.approvals) < rule.approvals:
+        if counted.get(rule.may_approve, rule.approvals) < rule.approvals:
             yield _at(config, ("apis", rule.name, "approvals"), f"{rule.name} needs {rule.approvals} approvals, but only "
-                      f"{counted[rule.approvers]} of its approvers can give one.")  # fmt: skip
+                      f"{counted[rule.may_approve]} of its approvers can give one.")  # fmt: skip
 
 
 async def _able(rule: Rule, directory: Directory, workspace: Workspace) -> int:
     able = 0
-    for user_id in await directory.members_of(rule.approvers):
+    for user_id in await directory.members_of(rule.may_approve):
         able += members.refuse(await directory.person(user_id), workspace) is None
         if able >= rule.approvals:
             break

@@ -319,7 +319,7 @@ class Operations:
         """The groups that approve, each with the names of the entries for which it does."""
         found: dict[str, list[str]] = {}
         for name, rule in sorted(self.rulebook.rules.items()):
-            for group in rule.approvers.groups:
+            for group in rule.may_approve.groups:
                 found.setdefault(group, []).append(name)
         return found
 
@@ -403,7 +403,7 @@ class Operations:
     async def holdings(self, who: Person) -> Holdings:
         """This person's own requests and keys, and the requests that wait for their decision."""
         named = self.rulebook.rules.items()
-        apis = [name for name, rule in named if rules.counted_by(rule.approvers, who)]
+        apis = [name for name, rule in named if rules.counted_by(rule.may_approve, who)]
 
         def work(tx: Transaction) -> Holdings:
             waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))

@@ -32,7 +32,7 @@ class PlanEntry:
 class Entry:
     """One API as written, None where the file says nothing; `terms` are its own laid over the defaults.
 
-    `approvers` are those it names itself.
+    `approvers` and `also_may_approve` are those it names itself.
     """
 
     api_id: str
@@ -49,6 +49,7 @@ class Entry:
     plans: dict[str, PlanEntry] | None
     approvals_channel: str | None
     approvers: tuple[Name, ...] | None
+    also_may_approve: tuple[Name, ...] | None
     terms: Terms
 
 
@@ -85,6 +86,7 @@ class Entries:
             plans=None if api.plans is None else {name: self._plan(plan) for name, plan in api.plans.items()},
             approvals_channel=self._once(api.approvals_channel),
             approvers=self._once(api.approvers),
+            also_may_approve=self._once(api.also_may_approve),
             terms=terms,
         )
 

@@ -15,7 +15,7 @@ from bot.config.validation import Checked
 from bot.config.values import Kind, Name
 from bot.core.model import ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
 
-Role = Literal["requesters", "approvers", "approvals_channel", "audit_channel", "help_channel"]
+Role = Literal["requesters", "approvers", "also_may_approve", "approvals_channel", "audit_channel", "help_channel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,14 @@ class Config:
         for role in ("approvals_channel", "audit_channel", "help_channel"):
             yield self._channel(getattr(self.slack, role), role, None, ("slack", role))
         yield from self._people(self.defaults.approvers, "approvers", None, ("defaults", "approvers"))
+        also = self.defaults.also_may_approve
+        yield from self._people(also, "also_may_approve", None, ("defaults", "also_may_approve"))
         for name, api in self.apis.items():
             at: Trail = ("apis", name)
             yield from self._people(api.requesters, "requesters", name, (*at, "requesters"))
             yield from self._people(api.approvers or (), "approvers", name, (*at, "approvers"))
+            also = api.also_may_approve or ()
+            yield from self._people(also, "also_may_approve", name, (*at, "also_may_approve"))
             if api.approvals_channel:
                 yield self._channel(api.approvals_channel, "approvals_channel", name, (*at, "approvals_channel"))
 
@@ -119,9 +123,9 @@ class Config:
 
 def _is_left_alone(rule: Rule) -> bool:
     """True where fewer are left, as far as the file tells, than it needs to approve, or nobody to ask about what has no end."""
-    if rule.approvers.groups:
+    if rule.may_approve.groups:
         return False
-    return len(rule.approvers.users) < max(rule.approvals, int(None in rule.lifetimes))
+    return len(rule.may_approve.users) < max(rule.approvals, int(None in rule.lifetimes))
 
 
 def _left_alone(name: str) -> str:
@@ -171,6 +175,7 @@ class _Rules:
             max_active=terms.max_active,
             warning=api.warning or "",
             reason_pattern=_reason_pattern(terms),
+            also_may_approve=self._audience(terms.also_may_approve),
         )
 
     def _ref(self, name: str) -> ApiRef:
@@ -246,7 +251,7 @@ def _digest(file: Checked) -> str:
     return told.hexdigest()[:12]
 
 
-_SAID_ONLY_WHERE_GIVEN = ("reason_pattern", "reason_link")
+_SAID_ONLY_WHERE_GIVEN = ("reason_pattern", "reason_link", "also_may_approve")
 """Terms that came later: a file that does not name them means what it meant before."""
 
 
@@ -277,7 +282,8 @@ class _Meaning:
         told = self._terms.get(id(terms))  # equal terms are one object
         if told is None:
             told = self._terms[id(terms)] = terms.model_dump(mode="json")
-            told["approvers"] = sorted(set(told["approvers"]))
+            for name in ("approvers", "also_may_approve"):
+                told[name] = sorted(set(told[name]))
             for name in _SAID_ONLY_WHERE_GIVEN:
                 if not told[name]:
                     del told[name]
@@ -297,7 +303,8 @@ def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:
 
 def summary(source: Rulebook | Config) -> dict[str, Any]:
     """The configuration in a few plain JSON values, to be kept and compared: `{digest, apis: {name: {approvals, requesters,
-    approvers}}}`. A Rulebook gives ids, a Config the names as written: compare like with like."""
+    approvers, also_may_approve}}}`, the last only where there are some. A Rulebook gives ids, a Config the names as written:
+    compare like with like."""
     if isinstance(source, Rulebook):
         return {"digest": source.digest, "apis": {name: _rule_summary(rule) for name, rule in source.rules.items()}}
     return {"digest": source.digest, "apis": {name: _entry_summary(source, name) for name in source.apis}}
@@ -308,7 +315,7 @@ def _rule_summary(rule: Rule) -> dict[str, Any]:
         "approvals": rule.approvals,
         "requesters": _ids(rule.requesters),
         "approvers": _ids(rule.approvers),
-    }
+    } | _also(_ids(rule.also_may_approve))
 
 
 def _entry_summary(config: Config, name: str) -> dict[str, Any]:
@@ -317,7 +324,11 @@ def _entry_summary(config: Config, name: str) -> dict[str, Any]:
         "approvals": terms.approvals,
         "requesters": sorted({who.text for who in config.apis[name].requesters}),
         "approvers": sorted({who.text for who in terms.approvers}),
-    }
+    } | _also(sorted({who.text for who in terms.also_may_approve}))
+
+
+def _also(names: list[str]) -> dict[str, Any]:
+    return {"also_may_approve": names} if names else {}
 
 
 def _ids(audience: Audience) -> list[str]:
@@ -338,5 +349,5 @@ def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _people_of(entry: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    return entry["requesters"], entry["approvers"]
+def _people_of(entry: Mapping[str, Any]) -> tuple[list[str], ...]:
+    return entry["requesters"], entry["approvers"], entry.get("also_may_approve", [])

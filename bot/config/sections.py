@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.config.values import (
+    AlsoMayApprove,
     Approvals,
     Approvers,
     BaseAddress,
@@ -84,6 +85,7 @@ class Terms(Section):
 
     approvals: Approvals = 1
     approvers: Approvers = ()
+    also_may_approve: AlsoMayApprove = ()
     lifetimes: Lifetimes = Field(
         (timedelta(days=7), timedelta(days=1), timedelta(days=30)), json_schema_extra={"default": ["7d", "1d", "30d"]}
     )
@@ -163,6 +165,7 @@ class ApiSection(Section):
     approvals_channel: Annotated[ChannelId | None, Field(description="where this API's requests are decided")] = None
     approvals: Approvals | None = None
     approvers: Approvers | None = None
+    also_may_approve: AlsoMayApprove | None = None
     lifetimes: Lifetimes | None = None
     reason: Reason | None = None
     reason_pattern: ReasonPatternGiven | None = None

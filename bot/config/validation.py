@@ -89,7 +89,7 @@ class Check:
         defaults = Terms()
         if data.get("defaults") is not None:
             defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
-            self._approver_names(("defaults", "approvers"), defaults.approvers)
+            self._approver_names(("defaults",), defaults)
         self._entries = Entries(defaults)
         apis = self._apis()
         if self.complaints or tyk is None or slack is None:
@@ -137,7 +137,7 @@ class Check:
         api, faulty = self._lenient(trail, ApiSection, _STAND_INS)
         if "api_id" not in faulty:
             self._unique(trail, api)
-        self._approver_names((*trail, "approvers"), api.approvers or ())
+        self._approver_names(trail, api)
         terms = self._entries.terms(api)
         self._enough_approvers(name, api, terms, faulty)
         self._reviewed(name, api, terms, faulty)
@@ -158,23 +158,25 @@ class Check:
             what = "an API's entry" if len(trail) == 2 else "a plan"
             self._at_key(trail, f"{what} needs a name of up to 75 small letters, digits and -, got {shown(trail[-1])}")
 
-    def _approver_names(self, trail: Trail, names: Iterable[Name]) -> None:
-        for index, name in enumerate(names):
-            if name.kind in (Kind.EVERYONE, Kind.CHANNEL):
-                what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
-                self._at_value((*trail, index), f"`approvers` cannot hold {what}: name user groups or people")
+    def _approver_names(self, trail: Trail, given: Terms | ApiSection) -> None:
+        for key in ("approvers", "also_may_approve"):
+            for index, name in enumerate(getattr(given, key) or ()):
+                if name.kind in (Kind.EVERYONE, Kind.CHANNEL):
+                    what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
+                    self._at_value((*trail, key, index), f"`{key}` cannot hold {what}: name user groups or people")
 
     # --- can the approvals be reached? ---
 
     def _enough_approvers(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
-        inherited = {key for key in ("approvals", "approvers") if getattr(api, key) is None and key not in faulty}
-        if faulty & {"approvals", "approvers"} or self._faulty_defaults & inherited:
+        keys = ("approvals", "approvers", "also_may_approve")
+        inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
+        if faulty & set(keys) or self._faulty_defaults & inherited:
             self._unsure.add(name)
             return
         needed = _count(terms.approvals, "approval")
-        if text := _too_few(terms.approvals, terms.approvers):
+        if text := _nobody(terms) or _too_few(terms.approvals, _may_approve(terms)):
             self._blame(name, inherited, f"needs {needed}{text}")
-        elif "requesters" not in faulty and _left_to_themselves(terms.approvals, terms.approvers, api.requesters):
+        elif "requesters" not in faulty and _left_to_themselves(terms.approvals, _may_approve(terms), api.requesters):
             text = f"`{name}` needs {needed} by others than the requester, more than its approvers can give"
             self._at_key(("apis", name, "requesters"), text)
 
@@ -269,12 +271,13 @@ class Check:
             return
         line = self._document.key(("apis", other)).line
         text = f"the plan also opens `{other}` (line {line}), which needs {_count(its.approvals, 'approval')}"
-        if outsiders := sorted({who.text for who in own.approvers} - {who.text for who in its.approvers}):
+        may, its_may = _may_approve(own), _may_approve(its)
+        if outsiders := sorted({who.text for who in may} - {who.text for who in its_may}):
             text += (
                 f" of its own approvers, and {', '.join(outsiders)} may not give one: "
                 f"let the approvers of `{other}` be at least those of `{trail[1]}`"
             )
-        elif _too_few(its.approvals, own.approvers):
+        elif _too_few(its.approvals, may):
             text += f", more than the approvers of `{trail[1]}` can give"
         else:
             return
@@ -325,13 +328,21 @@ class Check:
         return data
 
 
+def _may_approve(terms: Terms) -> tuple[Name, ...]:
+    return terms.approvers + terms.also_may_approve
+
+
+def _nobody(terms: Terms) -> str:
+    """The reason that nobody would be called to decide."""
+    if not terms.approvals or terms.approvers:
+        return ""
+    return (
+        " and has no approvers: name some, or write `approvals: 0` to grant at once (an empty list never means anybody)"
+    )
+
+
 def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
     """The reason that so many approvals can never come together, as far as the file tells: it does not know a group's members."""
-    if approvals and not approvers:
-        return (
-            " and has no approvers: name some, or write `approvals: 0` to grant at once "
-            "(an empty list never means anybody)"
-        )
     people = len(set(approvers))
     if _only_people(approvers) and people < approvals:
         return f", but its approvers are {_count(people, 'person', 'people')}"

@@ -273,6 +273,11 @@ Approvers = Annotated[
     BeforeValidator(as_tuple),
     Field(description="who may say yes: user groups and people; never everyone, never a channel"),
 ]
+AlsoMayApprove = Annotated[
+    tuple[Who, ...],
+    BeforeValidator(as_tuple),
+    Field(description="who may say yes as well, and is not called by the card or reminders: user groups and people"),
+]
 Lifetimes = Annotated[
     tuple[OneLifetime, ...],
     BeforeValidator(as_tuple),

@@ -13,9 +13,10 @@ _ASK_AGAIN = " Please ask again"
 
 @dataclass(frozen=True)
 class Deciders:
-    """`able` are their user ids, one a person. `groups` are user groups of whose members each may decide, `people` the others.
+    """`able` are their user ids, one a person, and `called` those of them whom messages call.
 
-    `need` is how many approvals it takes. `undecidable` says why it cannot be approved now; it is empty where it can.
+    `groups` are user groups of whose members each may decide and is called, `people` the others who are. `need` is how many
+    approvals it takes. `undecidable` says why it cannot be approved now; it is empty where it can.
     """
 
     need: int
@@ -23,11 +24,15 @@ class Deciders:
     groups: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     undecidable: str = ""
+    called: frozenset[str] = frozenset()
 
     def undecided(self, record: Record) -> tuple[str, ...]:
-        """Those of them who have not said yes."""
-        said = {one.reviewer.user_id for one in rules.approvals(record.reviews, record.request.requester)}
-        return tuple(sorted(self.able - said))
+        """Those of them who are called and have not said yes."""
+        return tuple(sorted(self.called - _said_yes(record)))
+
+
+def _said_yes(record: Record) -> frozenset[str]:
+    return frozenset(one.reviewer.user_id for one in rules.approvals(record.reviews, record.request.requester))
 
 
 @dataclass(frozen=True)
@@ -54,35 +59,35 @@ def deciders(record: Record, in_force: Rule | None, named: Named) -> Deciders:
     except Refusal as refusal:
         return Deciders(record.request.rule.approvals, undecidable=refusal.text.partition(_ASK_AGAIN)[0])
     audiences = rules.deciding(record, in_force)
-    each = [named.by(audience) for audience in audiences]
+    each, calls = [named.by(audience) for audience in audiences], named.by(rules.called(record, in_force))
     barred = named.barred | named.same(record.request.requester.user_id)
 
     def may(user_id: str) -> bool:
         ids = named.same(user_id)
         return not ids & barred and all(ids & theirs for theirs in each)
 
+    def is_called(user_id: str) -> bool:
+        return may(user_id) and bool(named.same(user_id) & calls)
+
     able = frozenset(min(named.same(one) & each[-1]) for one in each[-1] if may(one))
-    groups = sorted(group for audience in audiences for group in audience.groups if _all_may(named, group, may))
+    called = frozenset(filter(is_called, able))
+    groups = sorted(group for audience in audiences for group in audience.groups if _all_are(named, group, is_called))
     covered = frozenset[str]().union(*(named.members[group] for group in groups))
-    found = Deciders(
-        need,
-        able,
-        tuple(dict.fromkeys(groups)),
-        tuple(sorted(one for one in able if not named.same(one) & covered)),
-    )
+    people = tuple(sorted(one for one in called if not named.same(one) & covered))
+    found = Deciders(need, able, tuple(dict.fromkeys(groups)), people, called=called)
     return _judged(found, record, is_changed=len({*audiences}) > 1)
 
 
-def _all_may(named: Named, group: str, may: Callable[[str], bool]) -> bool:
+def _all_are(named: Named, group: str, called: Callable[[str], bool]) -> bool:
     members = named.members.get(group, frozenset())
-    return bool(members) and all(map(may, members))
+    return bool(members) and all(map(called, members))
 
 
 def _judged(found: Deciders, record: Record, *, is_changed: bool) -> Deciders:
     """With the reason, where the approvals that are there and those that can still come are too few."""
     title = record.request.rule.title
     have = len(rules.approvals(record.reviews, record.request.requester))
-    possible = have + len(found.undecided(record))
+    possible = have + len(found.able - _said_yes(record))
     if possible >= found.need:
         return found
     if found.able:

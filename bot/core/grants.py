@@ -150,7 +150,7 @@ def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:
     """The holder may, and so may everyone whom the rule in force, or the request's own, lets review."""
     if person.is_same(record.request.requester):
         return True
-    named = [rule.approvers for rule in (record.request.rule, in_force) if rule is not None]
+    named = [rule.may_approve for rule in (record.request.rule, in_force) if rule is not None]
     return any(rules.counted_by(audience, person) for audience in named)
 
 

@@ -90,6 +90,17 @@ class Audience:
     users: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
 
+    def __or__(self, other: Audience) -> Audience:
+        return Audience(
+            self.everyone or other.everyone,
+            self.groups | other.groups,
+            self.users | other.users,
+            self.channels | other.channels,
+        )
+
+
+NOBODY = Audience()
+
 
 # --- rules ----------------------------------------------------------------------------------------------------------
 
@@ -212,6 +223,12 @@ class Rule:
     out_of_force: bool = False
     warning: str = ""
     reason_pattern: ReasonPattern | None = None
+    also_may_approve: Audience = NOBODY
+
+    @property
+    def may_approve(self) -> Audience:
+        """Everybody who may decide: the approvers, whom messages call, and those who may as well and are not called."""
+        return self.approvers if self.also_may_approve == NOBODY else self.approvers | self.also_may_approve
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bot.core.model import Approver, Audience, Identity, Person, Plan, Record, Refusal, Review, Rule, Verdict
+from bot.core.model import NOBODY, Approver, Audience, Identity, Person, Plan, Record, Refusal, Review, Rule, Verdict
 
 
 def counted_by(audience: Audience, person: Person) -> str | None:
@@ -93,11 +93,24 @@ def deciding(record: Record, in_force: Rule | None) -> tuple[Audience, ...]:
 
     The person has to be in each, not an id in both: a lead whom the file names by now is still one of the leads.
     """
+    return tuple(map(_only_named, (rule.may_approve for rule in _that_ask(record, in_force))))
+
+
+def called(record: Record, in_force: Rule | None) -> Audience:
+    """Those whom messages call to decide: the approvers of the rule in force, or of the request's own where that needs none."""
+    return next(map(_only_named, (rule.approvers for rule in reversed(_that_ask(record, in_force)))), NOBODY)
+
+
+def _that_ask(record: Record, in_force: Rule | None) -> list[Rule]:
+    """The request's own rule and the one in force, without one that needs no approval or is out of force."""
     plan = in_force.plan(record.request.plan.name) if in_force else None
     asks = for_plan(in_force, plan) if in_force and plan else in_force
     both = [rule for rule in (record.request.rule, asks) if rule is not None and not rule.out_of_force]
-    rules = [rule for rule in both if rule.approvals] or both[-1:]
-    return tuple(replace(rule.approvers, everyone=False, channels=frozenset()) for rule in rules)
+    return [rule for rule in both if rule.approvals] or both[-1:]
+
+
+def _only_named(audience: Audience) -> Audience:
+    return replace(audience, everyone=False, channels=frozenset())
 
 
 def _decides_by(record: Record, in_force: Rule | None, person: Person) -> str | None:

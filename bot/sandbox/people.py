@@ -35,6 +35,7 @@ _IDS = {
     "groups": (r"S[A-Z0-9]{2,30}", "S0LEADS"),
     "channels": (r"[CG][A-Z0-9]{2,30}", "C0APPROVE"),
 }
+_APPROVING = frozenset({"approvers", "also_may_approve"})
 _ASK = ("alice", "bob", "dave")
 _APPROVE = ("bob", "carol", "dave")
 _MORE = (
@@ -96,7 +97,7 @@ class _Casting:
             self._people.setdefault(name, Someone(name, about="approves"))
         for mention in mentions:
             if mention.kind in (Kind.USER, Kind.EMAIL):
-                approvers += [self._somebody(mention)] if mention.role == "approvers" else []
+                approvers += [self._somebody(mention)] if mention.role in _APPROVING else []
                 self._somebody(mention)
         for mention in mentions:
             self._place(mention, approvers)
@@ -114,7 +115,7 @@ class _Casting:
         like = (one for one in PEOPLE if one.kind == "member" and re.search(one.name, word.lower()))
         base = next((one for one in like if self._people[one.name] == one), None)
         name = base.name if base else _plain(word)
-        about = "approves" if mention.role == "approvers" else "asks"
+        about = "approves" if mention.role in _APPROVING else "asks"
         given: Any = {"email": mention.text} if is_email else {"id": mention.text}
         self._people[name] = Someone(
             name,

@@ -251,7 +251,7 @@ class Requesting:
         unknown: CannotSay | None = None
         if rule.approvals == 0:
             return frozenset()
-        for user_id in sorted(await self._directory.members_of(rule.approvers)):
+        for user_id in sorted(await self._directory.members_of(rule.may_approve)):
             if user_id == requester.user_id:
                 continue
             try:

@@ -81,8 +81,8 @@ def _needed(request: Request, deciders: Deciders, *, card: bool) -> list[str]:
     need = deciders.need
     if card:
         return [f"Needs {'1 approval' if need == 1 else f'{need} approvals'}."]
-    who = called(deciders)
-    return [f"{who} needs to approve this." if need == 1 else f"{need} approvals from {who} are needed."]
+    who = called(deciders) if deciders.groups or deciders.people else "an approver"
+    return [f"{wording.begun(who)} needs to approve this." if need == 1 else f"{need} approvals from {who} are needed."]
 
 
 def looked_last(record: Record) -> Deciders:
@@ -90,7 +90,7 @@ def looked_last(record: Record) -> Deciders:
     request, rule = record.request, record.request.rule
     people = rule.approvers.users - {request.requester.user_id}
     groups = tuple(sorted(rule.approvers.groups))
-    return Deciders(rule.approvals, people, groups, tuple(sorted(people)), request.undecidable)
+    return Deciders(rule.approvals, people, groups, tuple(sorted(people)), request.undecidable, people)
 
 
 def called(deciders: Deciders, *, last: str = "or") -> str:

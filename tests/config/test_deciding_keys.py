@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.config import parse
-from bot.core.model import ReasonPattern, Rule
+from bot.config import changes, parse, summary
+from bot.core.model import Audience, ReasonPattern, Rule
 from tests.config.test_config import HEAD, complaints, conforms, of_api, only
 
 WARNING = "This is production: a token opens real accounts."
@@ -114,3 +114,84 @@ def test_editors_know_the_keys() -> None:
     assert conforms(whole)
     assert not conforms(whole | {"apis": {"one": entry | {"reason_pattern": {"pattern": "x"}}}})
     assert not conforms(whole | {"apis": {"one": entry | {"reason_link": "http://x/{match}"}}})
+
+
+# --- who may decide and is not called ---------------------------------------------------------------------------------
+
+
+def test_who_also_may_approve_stands_beside_the_approvers() -> None:
+    """In the defaults or of one API, as the approvers do."""
+    rule = rule_of("also_may_approve: [S0ONCALL, U0DAVE]")
+    assert rule.also_may_approve == Audience(groups=frozenset({"S0ONCALL"}), users=frozenset({"U0DAVE"}))
+    assert rule.approvers == Audience(groups=frozenset({"S0LEADS"}))
+    assert rule.may_approve == Audience(groups=frozenset({"S0LEADS", "S0ONCALL"}), users=frozenset({"U0DAVE"}))
+    assert rule_of(defaults="{also_may_approve: [U0DAVE]}").also_may_approve == Audience(users=frozenset({"U0DAVE"}))
+    assert rule_of("also_may_approve: []", defaults="{also_may_approve: [U0DAVE]}").may_approve == rule.approvers
+    assert digest_of("also_may_approve: [U0DAVE]") != digest_of() == digest_of("also_may_approve: []")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("also_may_approve: [everyone]", "6:24: `also_may_approve` cannot hold everyone: name user groups or people"),
+        (
+            "also_may_approve: [C0TEAM]",
+            "6:24: `also_may_approve` cannot hold the channel C0TEAM: name user groups or people",
+        ),
+        ("also_may_approve: U0DAVE", "6:23: `also_may_approve` needs a list, as in [\"U0DAVE\"], got 'U0DAVE'"),
+    ],
+)
+def test_nobody_may_decide_who_may_not_approve(line: str, complaint: str) -> None:
+    assert complaint in only(of_api(line))
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (("approvals: 2", "approvers: [U0BOB]", "also_may_approve: [U0DAVE]"), None),
+        (("approvals: 3", "approvers: [U0BOB]", "also_may_approve: [U0DAVE]"), "but its approvers are 2 people"),
+        (("approvals: 2", "approvers: [U0BOB]", "also_may_approve: [U0BOB]"), "but its approvers are 1 person"),
+        (("approvers: [U0BOB]", "also_may_approve: [S0ONCALL]", "approvals: 9"), None),
+        (("approvers: []", "also_may_approve: [U0DAVE]"), "needs 1 approval and has no approvers: name some"),
+    ],
+)
+def test_they_count_where_approvals_are_counted(lines: tuple[str, ...], complaint: str | None) -> None:
+    """But somebody has to be called: a request that only they could decide would wait unheard."""
+    text = _file(*lines)
+    if complaint is None:
+        parse(text)
+    else:
+        assert complaint in only(complaints(text))
+
+
+def test_a_further_api_lets_them_decide_too() -> None:
+    """Whoever may decide about a plan may decide about all that it opens."""
+    plan = "plans: {gold: {tyk_policies: [p], also_opens: [two]}}"
+    two = "  two: {api_id: b, requesters: [everyone], approvers: [S0LEADS]%s}\n"
+    first = _file("approvers: [S0LEADS]", "also_may_approve: [U0DAVE]", plan)
+    assert "and U0DAVE may not give one" in only(complaints(first + two % ""))
+    parse(first + two % ", also_may_approve: [U0DAVE]")
+
+
+def test_their_names_are_looked_up_and_may_be_all_that_is_left() -> None:
+    """A handle that means nobody is told of in its place; whoever is left can decide, so the entry stays in force."""
+    text = _file('approvers: ["@gone"]', "also_may_approve: [U0DAVE, eve@example.com]")
+    found = {(one.role, one.text) for one in parse(text).mentions() if one.api == "one"}
+    assert {("also_may_approve", "U0DAVE"), ("also_may_approve", "eve@example.com")} <= found
+    rulebook, said = parse(text).in_force({})
+    assert not rulebook.rules["one"].out_of_force
+    assert [str(one).partition(": ")[2] for one in said] == [
+        "`approvers` names @gone, which is not a user group in this workspace: left out",
+        "`also_may_approve` names eve@example.com, which is not the e-mail address of a member in this workspace: left out",
+    ]
+    assert parse(text.replace("U0DAVE, ", "")).in_force({})[0].rules["one"].out_of_force
+
+
+def test_a_change_of_theirs_is_a_change_of_people() -> None:
+    """Against what an older version remembered, too."""
+    before, after = (
+        summary(parse(_file("approvers: [S0LEADS]", *lines))) for lines in ((), ("also_may_approve: [U0DAVE]",))
+    )
+    assert before["apis"]["one"].keys() == {"approvals", "requesters", "approvers"}
+    assert changes(before, after)["people_changed"] == ["one"]
+    assert changes(after, after)["people_changed"] == changes(before, before)["people_changed"] == []

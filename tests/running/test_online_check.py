@@ -24,3 +24,30 @@ async def test_which_channels_anybody_can_join(tmp_path: Path) -> None:
             assert await bot.end() == Ended(0, "")
     (note,) = map(str, notes)
     assert note.endswith("C0DEVS: anybody in the workspace can join #devs, and may then ask for payments.")
+
+
+async def test_who_also_may_approve_is_counted(tmp_path: Path) -> None:
+    """Bob is called and Erin may decide, too: two approvals can be reached and three cannot, and it is told once she is gone."""
+
+    def changed(text: str, approvals: int) -> str:
+        leads = 'approvers: ["@payments-leads"]\n'
+        also = 'approvers: [U0BOB]\n    also_may_approve: ["@on-call"]\n'
+        return text.replace(leads, f"{also}    approvals: {approvals}\n", 1).replace(leads, also)
+
+    async with empty_place() as place:
+        place.slack.workspace.add_user("erin")
+        place.slack.workspace.add_group("on-call", id="S0ONCALL", members=["erin"])
+        given = environ_of(place, tmp_path)
+
+        async def said(approvals: int) -> list[str]:
+            loaded = config.parse(changed(place.config(), approvals))
+            async with app.connected_slack(loaded, settings.load(given), {**os.environ, **given}) as slack:
+                rulebook = await online_check.rulebook_of(loaded, slack.directory)
+                found = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
+            return [str(one).partition(": ")[2] for one in found]
+
+        assert await said(2) == [], "whoever is not called need not be where it is asked"
+        assert await said(3) == ["payments needs 3 approvals, but only 2 of its approvers can give one."]
+        place.slack.workspace.change_user("erin", deleted=True)
+        gone = "U0ERIN may approve for payments, but cannot: Their Slack account is deactivated."
+        assert gone in await said(2)

@@ -111,7 +111,7 @@ def check(body: Body) -> Body:
 
 
 def post(record: Record, message: Message, *, undecided: tuple[str, ...] = ()) -> Body:
-    deciders = Deciders(2, frozenset(undecided)) if message.kind is MessageKind.REMINDER else None
+    deciders = Deciders(2, called=frozenset(undecided)) if message.kind is MessageKind.REMINDER else None
     return check(messages.post(record, message, help_channel="C0HELP", deciders=deciders))
 
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
 from tests.running import quiet
-from tests.story import asked, becomes, card, fills_in, opens_form, picks_api, reads
+from tests.story import (
+    asked,
+    becomes,
+    card,
+    fills_in,
+    in_thread,
+    of_event,
+    opens_form,
+    opens_list,
+    picks_api,
+    reads,
+    rung_by,
+    status,
+    with_bystander,
+)
 from tests.world import living
 
 PRODUCTION = "This is production."
@@ -56,3 +73,45 @@ async def test_a_reason_gives_the_number_that_the_api_asks_for(tmp_path: Path) -
         (line,) = [one.text for one in world.person("carol").messages("audit") if "*asked*" in one.text]
         assert "the new checkout, <https://tickets.example.com/browse/OPS-7|OPS-7>" in line
         assert world.slack.app_errors == []
+
+
+# --- who may decide and is not called ---------------------------------------------------------------------------------
+
+
+def _on_call(text: str) -> str:
+    """Bob is called, and whoever is on call may decide."""
+    return text.replace('approvers: ["@payments-leads"]', 'approvers: [U0BOB]\n    also_may_approve: ["@on-call"]')
+
+
+def _with_erin_on_call(slack: LocalSlack, tyk: LocalTyk) -> None:
+    with_bystander(slack, tyk)
+    slack.workspace.add_group("on-call", id="S0ONCALL", members=["erin"])
+
+
+async def test_who_also_may_approve_is_not_called_and_approves(tmp_path: Path) -> None:
+    """The card and the reminder ring Bob alone; Erin finds the request in her list, and her yes counts by her group."""
+    async with living(tmp_path, change=_on_call, prepare=_with_erin_on_call) as world:
+        erin, shown = world.person("erin"), await asked(world)
+        assert rung_by(world, shown) == {"bob"}
+        assert "<@U0BOB> needs to approve this." in (await status(world, "alice", "needs to approve this.")).shown
+        await world.pass_time(timedelta(days=3))
+        reminder = await in_thread(world, shown, "has been waiting since")
+        assert rung_by(world, reminder) == {"bob"}
+        await opens_list(erin)
+        await erin.clicks("Approve")
+        await becomes(world.person("bob"), shown, "Approved by <@U0ERIN>")
+        (review,) = await of_event(world, "reviewed")
+        assert review.details["counted_by"] == "S0ONCALL"
+        await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_a_change_of_a_group_that_also_may_approve_is_in_the_audit(tmp_path: Path) -> None:
+    """Whoever comes into it may approve from then on, so it is told of as of any group that approves."""
+    async with living(tmp_path, change=_on_call, prepare=_with_erin_on_call) as world:
+        await quiet(world)
+        world.slack.workspace.set_group_members("on-call", ["dave"])
+        await world.told("group changed")
+        (changed,) = await of_event(world, "group changed")
+        assert (changed.details["added"], changed.details["removed"]) == (["U0DAVE"], ["U0ERIN"])
+        assert changed.details["apis"] == ["ledger", "payments"]
