@@ -9,11 +9,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 from playwright.async_api import expect
 
-from tests.page import APP, Scene, Window, browsing, staged
+from bot.local.slack import SCOPES
+from bot.local.world import world
+from tests.page import APP, Scene, Window, browsing, opened, staged
 
 
 async def test_tyk_is_away_and_what_was_approved_waits_for_it(tmp_path: Path) -> None:
@@ -85,6 +89,48 @@ async def test_a_silent_line_shows_what_slack_shows_of_a_bot_that_does_not_answe
         said = alice.message("operation_timeout")
         await expect(said).to_contain_text('/tyk-key failed with the error "operation_timeout"')
         await expect(said).to_contain_text("Only visible to you")
+
+
+@dataclass
+class Deaf:
+    """A program that runs, is connected to Slack and answers nothing."""
+
+    is_running: bool = True
+
+    async def start(self) -> None:
+        raise NotImplementedError
+
+    async def kill(self) -> None:
+        raise NotImplementedError
+
+    async def move(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+async def test_a_bot_that_runs_and_does_not_listen_is_not_called_well(tmp_path: Path) -> None:
+    """Not connected; connected, with nothing to answer yet; not answering; and well again when it answers late."""
+    async with (
+        world(SCOPES) as place,
+        opened(place.slack, place.tyk, Deaf(), f"sqlite:///{tmp_path / 'none.db'}") as scene,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {place.slack.app_token}"}) as session,
+    ):
+        window = await scene.window("alice")
+        standing, panel = window.page.locator("#standing"), await window.underneath("Switches")
+        await expect(standing).to_contain_text("Bot not connected")
+        await expect(panel).to_contain_text("Running, but not connected to Slack.")
+        async with session.post(f"{place.slack.url}apps.connections.open") as answer:
+            address = (await answer.json())["url"]
+        async with session.ws_connect(address) as socket:
+            await expect(standing).to_contain_text("Bot running")
+            await window.types("/tyk-key")
+            await expect(window.message("operation_timeout")).to_be_visible()
+            await expect(standing).to_contain_text("Bot not answering")
+            await expect(panel).to_contain_text("the last thing that Slack sent was not acknowledged")
+            await socket.receive_json()  # hello
+            command = await socket.receive_json()
+            await socket.send_json({"envelope_id": command["envelope_id"]})
+            await expect(standing).to_contain_text("Bot running")
+        await expect(standing).to_contain_text("Bot not connected")
 
 
 async def test_a_month_passes_and_the_key_has_ended(tmp_path: Path) -> None:

@@ -87,6 +87,19 @@ async def test_a_key_is_tried_without_its_token_leaving_the_server(tmp_path: Pat
         assert scene.tyk.keys[0].token not in as_json(await (await answered.value).json())
 
 
+async def test_a_key_without_an_end_says_so(tmp_path: Path) -> None:
+    """What Tyk holds as -1 or 0 is no date in 1970."""
+    async with staged(tmp_path) as scene:
+        api = next(iter(scene.tyk.apis.values()))
+        for expires in (-1, 0):
+            rights = {api.api_id: {"api_id": api.api_id}}
+            scene.tyk.make_by_hand({"access_rights": rights, "expires": expires, "quota_renewal_rate": 60})
+        window = await scene.window("alice")
+        keys = await window.underneath("Keys")
+        await expect(keys.locator("dd", has_text="Doesn't expire")).to_have_count(2)
+        await expect(keys).not_to_contain_text("1970")
+
+
 async def test_somebody_is_at_the_keys_in_the_dashboard(tmp_path: Path) -> None:
     """A key is changed and then deleted at Tyk, and the bot hears of neither."""
     async with staged(tmp_path) as scene:

@@ -26,14 +26,14 @@ class Keys:
 
     def _row(self, key: KeyEntry, now: float, usable: set[str]) -> Json:
         session = key.session
-        expires = session.get("expires") or None
+        expires = session.get("expires") or 0
         row = {
             "hash": key.hash,
             "alias": session.get("alias") or "",
             "meta": session.get("meta_data") or {},
             "state": _state(key, now, is_usable=key.hash in usable),
             "created": key.created,
-            "expires": expires,
+            "expires": expires if expires >= 1 else None,  # Tyk's 0 and -1 are both a key without an end
             "dead": key.dead,
             "policies": session.get("apply_policies") or [],
             "limits": {name: session.get(name) for name in ("rate", "per", "quota_max", "quota_renewal_rate")},

@@ -17,6 +17,7 @@ from aiohttp import web
 from bot.local.page.acts import Acts, MalformedError
 from bot.local.page.keys import Keys
 from bot.local.page.mask import Mask
+from bot.local.page.roster import Roster
 from bot.local.page.sight import Sight
 from bot.local.page.switches import Bot, Switches
 from bot.local.page.timeline import Timeline
@@ -61,6 +62,7 @@ class Page:
         self._keys = Keys(self._tyk, self._mask)
         self._timeline = Timeline(self._slack, self._tyk, self._mask)
         self._switches = Switches(self._slack, self._tyk, bot, self._timeline.note)
+        self._roster = Roster(self._slack, self._timeline.note)
         self._wanted_port = port
         self._port = 0
         self._runner: web.AppRunner | None = None
@@ -79,6 +81,7 @@ class Page:
                 web.get("/details", self._details),
                 web.post("/do/{act}", self._do),
                 web.post("/switch/{name}", self._switch),
+                web.post("/roster", self._become),
                 web.post("/try", self._try),
                 web.post("/hand/{act}", self._hand),
             ]
@@ -240,6 +243,17 @@ class Page:
             await self._switches.turn(name, told)
         except (KeyError, TypeError, ValueError) as error:
             return _refused(400, str(error))
+        return web.json_response({"ok": True})
+
+    async def _become(self, request: web.Request) -> web.Response:
+        """An administrator of the workspace changes what somebody is."""
+        told = await _told(request)
+        if told.get("who") not in self._sight.names():
+            return _refused(404, "Nobody here is called that.")
+        try:
+            self._roster.become(told["who"], told["what"])
+        except (KeyError, ValueError) as error:
+            return _refused(400, _sentence(str(error)))
         return web.json_response({"ok": True})
 
     async def _try(self, request: web.Request) -> web.Response:

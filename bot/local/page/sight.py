@@ -50,22 +50,36 @@ class Sight:
     def _person(self, name: str) -> Json:
         user = self._place.user(name)
         about = next(one.about for one in self._cast.people if one.name == name)
+        kind = "deactivated" if user.deleted else user.kind
+        is_as_cast = kind == next(one.kind for one in self._cast.people if one.name == name)
         return {
             "id": user.id,
             "name": user.name,
             "real_name": user.real_name,
-            "about": "deactivated" if user.deleted else about or KINDS.get(user.kind, user.kind),
-            "kind": KINDS.get(user.kind, user.kind),
+            "about": (about if is_as_cast else "") or KINDS.get(kind, kind),
+            "kind": KINDS.get(kind, kind),
+            "is_guest": user.is_restricted,
             "is_ours": user.team_id == self._place.team_id,
             "tz": user.tz,
             "groups": [group.handle for group in self._place.groups.values() if user.id in group.members],
             "rings": sum(ring.user == user.id for ring in self._place.rings),
+            "latest": self._latest(user.id),
         }
 
     def _shortcuts(self, person: Person) -> Json:
         """The names of the entries in the menu beside a composer, and in that of a message."""
         offered = self._slack.shortcuts if person.user.team_id == self._place.team_id else ()
         return {kind: [one.name for one in offered if one.type == kind] for kind in (GLOBAL, MESSAGE)}
+
+    def _latest(self, user_id: str) -> Json:
+        """The newest message of somebody else in each conversation that this person is in."""
+        found = {}
+        for channel in self._place.channels.values():
+            posts = self._place.posts[channel.id] if user_id in channel.members else ()
+            newest = next((one.ts for one in reversed(posts) if one.user != user_id), None)
+            if newest is not None:
+                found[channel.id] = newest
+        return found
 
     def _directory(self) -> Json:
         users = self._place.users.values()

@@ -52,15 +52,15 @@ class Switches:
         return frozenset(self._known)
 
     def state(self) -> Json:
-        bot, lines = "running" if self._bot.is_running else "dead", self._slack.sockets.connections
+        bot, sockets = "running" if self._bot.is_running else "dead", self._slack.sockets
         return {
             "bot": "starting" if self._is_starting else bot,
             "complaint": self._complaint,
             "tyk_away": self._tyk.faults.away,
             "tyk_slow": bool(self._tyk.faults.slow),
             "limited": self._limited_for() > 0,
-            "silent": bool(lines) and all(one.silent for one in lines),
-            "connections": sum(not one.silent for one in lines),
+            "line": sockets.line,
+            "connections": sum(not one.silent for one in sockets.connections),
             "ahead": round(self._slack.clock() - time.time()),
         }
 

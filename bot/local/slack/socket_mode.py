@@ -23,6 +23,7 @@ class Connection:
     socket: web.WebSocketResponse
     transport: asyncio.Transport | None
     silent: bool = False
+    unanswered: bool = False
 
 
 @dataclass
@@ -54,6 +55,16 @@ class SocketHub:
         ticket = f"{self.rng.getrandbits(128):032x}"
         self.tickets.add(ticket)
         return ticket
+
+    @property
+    def line(self) -> str:
+        """How the app listens: `closed` (nobody is connected), `silent` (half-open, and neither side knows), `unanswered`
+        (connected, and the last envelope was not acknowledged) or `open`."""
+        if not self.connections:
+            return "closed"
+        if all(one.silent for one in self.connections):
+            return "silent"
+        return "unanswered" if any(one.unanswered and not one.silent for one in self.connections) else "open"
 
     # -- the life of a connection -------------------------------------------------------------------------------
 
@@ -156,7 +167,7 @@ class SocketHub:
             async with asyncio.timeout(self.ack_seconds):
                 answer = await asyncio.shield(pending.answer)
         except TimeoutError:
-            pending.state = "missed"
+            pending.state, target.unanswered = "missed", True
             pending.answer.cancel()
             self.journal.write("ack", pending.kind, status="timeout", ms=None, envelope_id=envelope_id)
             if target in self.connections and not target.silent:
@@ -186,6 +197,8 @@ class SocketHub:
         except (ValueError, KeyError, TypeError):
             self.journal.blame("bad_frame", "a frame without envelope_id", frame=text)
             return
+        for one in self.connections:
+            one.unanswered = False
         self.journal.write("frame", "ack", direction="in", connection=connection.number, frame=frame)
         pending = self._pending.get(envelope_id)
         if pending is None:

@@ -41,6 +41,13 @@ class User:
     status_text: str = ""
     everywhere: str | None = None  # the organisation's id for them, where it is another than the workspace's
 
+    def stands_as(self, kind: str) -> None:
+        """The account has the rights of this kind from now on."""
+        self.is_admin = kind in ("admin", "owner")
+        self.is_owner = kind == "owner"
+        self.is_restricted = kind in ("guest", "single_channel_guest")
+        self.is_ultra_restricted = kind == "single_channel_guest"
+
     def as_json(self, *, with_email: bool) -> Json:
         """The user object of users.info; a deactivated account's lacks what Slack leaves out of it."""
         profile: Json = {
@@ -422,15 +429,12 @@ class Workspace:
             kind=kind,
             enterprise_id=enterprise_id or (None if outside else self.enterprise_id),
             deleted=kind == "deactivated",
-            is_admin=kind in ("admin", "owner"),
-            is_owner=kind == "owner",
-            is_restricted=kind in ("guest", "single_channel_guest"),
-            is_ultra_restricted=kind == "single_channel_guest",
             is_stranger=kind == "stranger",
             is_bot=kind == "bot",
             bot_id=f"B0{name.upper()}" if kind == "bot" else None,
             updated=int(self._clock()),
         )
+        user.stands_as(kind)
         self.users[user.id] = user
         general = self.channels.get("C0GENERAL")
         if general is not None and kind in ("member", "admin", "owner"):
@@ -550,6 +554,7 @@ class Workspace:
         for channel in self.channels.values():
             if not channel.is_im and user.id in channel.members:
                 channel.members.remove(user.id)
+        self.clear_views(user.id)
         self.on_event({"type": "user_change", "user": user.as_json(with_email=True), "cache_ts": user.updated})
         for group in list(self.groups.values()):
             if leaves_groups and user.id in group.members:
@@ -557,7 +562,13 @@ class Workspace:
         self._changes.notify()
 
     def reactivate(self, name_or_id: str) -> None:
+        """The account can sign in again; nobody puts it back into channels and user groups."""
         self.change_user(name_or_id, deleted=False)
+
+    def change_kind(self, name_or_id: str, kind: str) -> None:
+        """An administrator makes a guest of a member, or a member of a guest."""
+        self.user(name_or_id).stands_as(kind)
+        self.change_user(name_or_id, kind=kind)
 
     def change_user(self, name_or_id: str, **fields: Any) -> None:
         """Changes attributes of a user and tells the app by user_change."""

@@ -26,6 +26,9 @@ export const soon = (seconds) => `${formatted(seconds, { day: "numeric", month: 
 export const short = (seconds) => `${date(seconds)}, ${timeToSecond(seconds)}`;
 const numeric = (seconds) => formatted(seconds, { year: "numeric", month: "2-digit", day: "2-digit" });
 
+export const dated = (seconds) => formatted(seconds, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+export const minute = (seconds) => `${formatted(seconds, { weekday: "short", day: "numeric", month: "short", year: "numeric" })}, ${time(seconds)}`;
+
 // Today, Yesterday and Tomorrow, where it is one of them.
 function relative(seconds) {
   const days = { "-1": "Yesterday", 0: "Today", 1: "Tomorrow" };
@@ -35,9 +38,8 @@ function relative(seconds) {
   return null;
 }
 
-const long = (seconds) => formatted(seconds, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const middle = (seconds) => formatted(seconds, { day: "numeric", month: "long", year: "numeric" });
-export const day = (seconds) => relative(seconds) ?? long(seconds);
+export const day = (seconds) => relative(seconds) ?? dated(seconds);
 
 // How far away: "in 15 min", "3 h ago".
 export function ago(seconds) {
@@ -54,11 +56,11 @@ const TOKENS = {
   date_num: (at) => numeric(at).split("/").reverse().join("-"),
   date: middle,
   date_short: date,
-  date_long: long,
+  date_long: dated,
   date_pretty: (at) => lower(relative(at)) ?? middle(at),
   date_short_pretty: (at) => lower(relative(at)) ?? date(at),
-  date_long_pretty: (at) => lower(relative(at)) ?? long(at),
-  day_divider_pretty: (at) => relative(at) ?? long(at),
+  date_long_pretty: (at) => lower(relative(at)) ?? dated(at),
+  day_divider_pretty: day,
   time,
   time_secs: timeToSecond,
   ago,

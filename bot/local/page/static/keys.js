@@ -25,7 +25,7 @@ export class Keys {
     const facts = [
       ["Opens", row.opens.map((api) => api.name).join(", ") || "nothing"],
       ["Made", clock.short(row.created)],
-      ["Ends", row.dead ? `deleted ${clock.short(row.dead)}` : row.expires ? `${clock.short(row.expires)} (${clock.ago(row.expires)})` : "never"],
+      row.dead ? ["Deleted", clock.short(row.dead)] : ["Expires", row.expires ? `${clock.short(row.expires)} (${clock.ago(row.expires)})` : "Doesn't expire"],
       ["Limits", limits(row.limits)],
       ...(row.policies.length ? [["Tyk policies", row.policies.join(", ")]] : []),
       ...(row.alias ? [["Alias", row.alias]] : []),

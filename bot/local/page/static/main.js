@@ -6,14 +6,16 @@ import { Composer } from "./composer.js";
 import { Keys } from "./keys.js";
 import { Modal } from "./modal.js";
 import { Room } from "./room.js";
+import { Roster } from "./roster.js";
 import { people, Reading, rooms } from "./sidebar.js";
 import { Stream } from "./stream.js";
-import { spelled, Switches } from "./switches.js";
+import { isWell, spelled, standing, Switches } from "./switches.js";
 import { tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
 const NARROW = window.matchMedia("(max-width: 760px)");
+const TOUCH = window.matchMedia("(pointer: coarse)"); // where a focused field brings up a keyboard over half the window
 const address = new URL(window.location.href);
 const reading = new Reading();
 const chosen = new Map(); // person -> channel
@@ -21,6 +23,7 @@ const drafts = new Map(); // person and channel -> what stands in the composer
 let reader = null;
 let homeDrawn = null; // the hash of the Home that is drawn
 let entered = null; // the tab of the app that this person looks at, of which the app is told once
+let telling = 0;
 
 const stream = new Stream(onChange, onLine);
 const post = (path, told) => stream.post(path, told);
@@ -29,10 +32,11 @@ const part = (name) => stream.parts[name];
 const names = () => ({ ...part("directory"), me: part("me"), commands: Object.keys(part("commands")) });
 
 const modal = new Modal(act, names);
-const room = new Room($("log"), act, names, () => part("app").shortcuts.message);
+const room = new Room($("log"), $("newer"), act, names, { shortcuts: () => part("app").shortcuts.message, atEnd: () => draw() });
 const timeline = new Timeline($("timeline"));
 const keys = new Keys($("keys"), post);
-const switches = new Switches($("switches"), post);
+const roster = new Roster(post);
+const switches = new Switches($("switches"), post, roster);
 const composer = new Composer($("composer"), send, { commands: () => part("commands"), me: () => part("me"), use });
 const chooseTab = tabs($("under-tabs"));
 const chooseHomeTab = tabs($("home-tabs"), () => part("me") && enter());
@@ -55,7 +59,7 @@ function go(id) {
   chooseHomeTab("tab-messages", { focus: false });
   draw();
   restore();
-  if (!modal.dialog) (current().is_read_only ? $("log") : composer.field).focus();
+  if (!modal.dialog && !TOUCH.matches) (current().is_read_only ? $("log") : composer.field).focus();
 }
 
 function restore() {
@@ -87,7 +91,9 @@ function landing() {
 // --- drawing ---
 
 function onChange(changed, isFirst) {
+  const before = clock.now();
   clock.set(part("me").tz, part("switches").ahead);
+  if (!isFirst && clock.now() - before > 60) tell(`It is now ${clock.dated(clock.now())}, ${clock.time(clock.now())}.`);
   if (isFirst) {
     timeline.clear();
     landing();
@@ -100,6 +106,7 @@ function onChange(changed, isFirst) {
   if (changed.has("timeline")) timeline.add(part("timeline"));
   if (changed.has("keys")) keys.show(part("keys"));
   if (changed.has("switches") || changed.has("objections")) drawStanding();
+  if (changed.has("people")) roster.show(part("people"));
   draw();
   if (changed.has("views") || isFirst) modal.show(part("views"));
 }
@@ -109,18 +116,20 @@ function draw() {
   const here = current();
   if (here) {
     const messages = part(`room:${here.id}`) ?? [];
-    if (document.hasFocus() || !messages.length || reading.newest(me.id, here.id) === "0") {
-      reading.read(me.id, here.id, messages.at(-1)?.ts ?? "0");
-    }
     $("where").textContent = here.is_im ? here.name : `# ${here.name}`;
     $("about").textContent = about(here);
     room.show(here, messages);
+    if (room.isPinned && (document.hasFocus() || !messages.length || reading.newest(me.id, here.id) === "0")) {
+      reading.read(me.id, here.id, messages.at(-1)?.ts ?? "0");
+    }
     composer.at(here);
     composer.offer(part("app").shortcuts.global);
     drawHome(here);
     enter();
   }
   $("main").hidden = !here;
+  $("nowhere").hidden = Boolean(here);
+  $("nowhere").textContent = me.kind === "deactivated" ? `${me.real_name} is deactivated, so Slack has signed them out.` : `${me.real_name} is in no conversation here.`;
   reading.rings.set(me.name, me.rings);
   people($("people"), { all: part("people"), current: me.name, reading, choose: be });
   rooms($("rooms"), { all: part("rooms"), current: here?.id, me, reading, messages: (id) => part(`room:${id}`) ?? [], choose: go });
@@ -165,14 +174,26 @@ function drawHome(here) {
 function drawStanding() {
   const state = part("switches");
   switches.show(state);
-  const said = { running: state.silent ? "Bot: line silent" : "Bot running", starting: "Bot starting…", dead: "Bot dead" };
   const faults = [state.tyk_away && "Tyk away", state.tyk_slow && "Tyk slow", state.limited && "Slack limits"].filter(Boolean);
-  $("standing").className = state.bot !== "running" || state.silent ? "standing bad" : faults.length ? "standing odd" : "standing";
-  $("standing-text").textContent = [said[state.bot], ...faults, state.ahead && `+${spelled(state.ahead)}`].filter(Boolean).join(" · ");
+  $("standing").className = !isWell(state) ? "standing bad" : faults.length ? "standing odd" : "standing";
+  $("standing-text").textContent = [standing(state), ...faults, state.ahead && `+${spelled(state.ahead)}`].filter(Boolean).join(" · ");
+  drawClock();
   const objections = part("objections");
   $("objections").hidden = !objections;
   $("objections").textContent = objections;
   $("objections").setAttribute("aria-label", `${objections} objections of Slack`);
+}
+
+function drawClock() {
+  const said = clock.minute(clock.now());
+  if ($("now").textContent !== said) $("now").textContent = said;
+}
+
+// Something that is read once and goes.
+function tell(sentence) {
+  $("told").textContent = sentence;
+  clearTimeout(telling);
+  telling = setTimeout(() => ($("told").textContent = ""), 8000);
 }
 
 function onLine(isUp) {
@@ -240,7 +261,11 @@ $("log").addEventListener("click", (event) => {
   if (id && part("rooms") && part("rooms").some((one) => one.id === id)) go(id);
 });
 window.addEventListener("focus", () => part("me") && draw());
-setInterval(() => part("switches") && !$("under").hidden && switches.show(part("switches")), 1000);
+setInterval(() => {
+  if (!part("switches")) return;
+  drawClock();
+  if (!$("under").hidden) switches.show(part("switches"));
+}, 1000);
 
 theme(window.localStorage.getItem("theme"));
 under(address.searchParams.has("under"));

@@ -9,16 +9,28 @@ import { mrkdwn } from "./mrkdwn.js";
 const TOGETHER = 300; // seconds within which a second message of the same author needs no name
 
 export class Room {
+  // `newer` is the button that leads to what came while the reader was further up, `atEnd()` hears that they are at the end;
   // `shortcuts()` are the entries of a message's menu, by name.
-  constructor(log, post, names, shortcuts) {
+  constructor(log, newer, post, names, { shortcuts, atEnd }) {
     this.log = log;
+    this.newer = newer;
     this.shortcuts = shortcuts;
     this.post = post;
     this.names = names;
     this.room = null;
     this.nodes = new Map();
     this.isPinned = true;
-    log.addEventListener("scroll", () => (this.isPinned = log.scrollHeight - log.scrollTop - log.clientHeight < 60));
+    log.addEventListener("scroll", () => {
+      this.isPinned = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+      if (this.isPinned && !newer.hidden) {
+        newer.hidden = true;
+        atEnd();
+      }
+    });
+    newer.addEventListener("click", () => {
+      log.focus({ preventScroll: true });
+      this.toEnd();
+    });
     new ResizeObserver(() => this.isPinned && this.toEnd()).observe(log);
   }
 
@@ -27,6 +39,8 @@ export class Room {
       this.nodes.clear();
       this.log.replaceChildren();
       this.isPinned = true;
+      this.newer.hidden = true;
+      this.newest = 0;
     }
     this.room = room;
     this.reader = this.names().me.id;
@@ -34,6 +48,9 @@ export class Room {
     const [key, ts] = [focused?.dataset.key, focused?.closest("article")?.dataset.ts];
     this.place(this.wanted(messages));
     if (focused && !focused.isConnected) this.refocus(key, ts);
+    const newest = Math.max(0, ...messages.filter((one) => one.user !== this.reader).map((one) => Number(one.ts)));
+    if (!this.isPinned && newest > this.newest) this.newer.hidden = false;
+    this.newest = Math.max(newest, this.newest);
     if (this.isPinned) this.toEnd();
   }
 

@@ -23,6 +23,11 @@ export class Reading {
     const fresh = messages.filter((message) => Number(message.ts) > newest && message.user !== me.id);
     return { some: fresh.length > 0, rings: room.rung.filter((ts) => Number(ts) > newest).length };
   }
+
+  // Whether somebody has anything unread, in whatever conversation.
+  anything(person) {
+    return Object.entries(person.latest).some(([room, ts]) => Number(ts) > Number(this.newest(person.id, room)));
+  }
 }
 
 export function rooms(list, { all, current, me, reading, messages, choose }) {
@@ -31,11 +36,12 @@ export function rooms(list, { all, current, me, reading, messages, choose }) {
     const isCurrent = room.id === current;
     return kept(list, { room: room.id }, {
       look: some && !isCurrent ? "room unread" : "room", current: isCurrent ? "page" : null, choose,
-      content: [room.name, room.is_im, room.is_shared, some && !isCurrent ? rings : 0],
-      draw: ([name, isIm, isShared, unseen]) => [
+      content: [room.name, room.is_im, room.is_shared, isCurrent ? 0 : rings, some && !isCurrent],
+      draw: ([name, isIm, isShared, unseen, isSome]) => [
         h("span", { class: "sign", "aria-hidden": "true" }, isIm ? icon(ICONS.key) : "#"), h("span", { class: "name" }, name),
         isShared ? h("span", { class: "tag" }, "shared") : null,
-        unseen ? h("span", { class: "badge", "aria-label": `${unseen} unread for you` }, unseen) : null],
+        unseen ? h("span", { class: "badge", title: `${unseen} unread for you` }, unseen, h("span", { class: "unseen" }, " unread for you")) : null,
+        isSome && !unseen ? h("span", { class: "mark" }, h("span", { class: "unseen" }, "unread")) : null],
     });
   };
   const parts = { Channels: all.filter((room) => !room.is_im), Apps: all.filter((room) => room.is_im) };
@@ -50,14 +56,17 @@ export function rooms(list, { all, current, me, reading, messages, choose }) {
 
 export function people(list, { all, current, reading, choose }) {
   place(list, all.map((person) => {
-    const unseen = person.name === current ? 0 : Math.max(0, person.rings - (reading.rings.get(person.name) ?? 0));
+    const isOther = person.name !== current && person.kind !== "deactivated";
+    const unseen = isOther ? Math.max(0, person.rings - (reading.rings.get(person.name) ?? 0)) : 0;
+    const isUnread = isOther && !unseen && reading.anything(person);
     return kept(list, { person: person.name }, {
-      look: "person", current: person.name === current ? "true" : null, choose,
+      look: person.kind === "deactivated" ? "person gone" : "person", current: person.name === current ? "true" : null, choose,
       title: `${person.real_name}, ${person.kind}${person.groups.length ? `, in ${person.groups.map((group) => `@${group}`).join(", ")}` : ""}`,
-      content: [person.real_name, person.about, unseen],
-      draw: ([name, about, count]) => [
+      content: [person.real_name, person.about, unseen, isUnread],
+      draw: ([name, about, count, isSome]) => [
         avatar(person), h("span", { class: "who" }, h("b", {}, name.split(" ")[0]), h("small", {}, about)),
-        count ? h("span", { class: "badge", "aria-label": `${count} new for ${name}` }, count) : null],
+        count ? h("span", { class: "badge", title: `${count} new for ${name}` }, count, h("span", { class: "unseen" }, " new")) : null,
+        isSome ? h("span", { class: "mark", title: `Something unread for ${name}` }, h("span", { class: "unseen" }, "unread")) : null],
     });
   }));
 }

@@ -10,13 +10,14 @@ const FAULTS = [
 ];
 
 export class Switches {
-  constructor(panel, post) {
+  constructor(panel, post, roster) {
     this.post = post;
     this.bot = h("p", { class: "standing" });
     this.complaint = h("pre", { class: "complaint", hidden: true });
     this.kill = this.button("Kill the bot", "kill", {}, "danger");
     this.start = this.button("Start the bot", "start", {}, "primary");
     this.silent = this.button("Let its line go silent", "silent");
+    this.roster = roster;
     this.toggles = new Map(FAULTS.map(([name, title, about]) => [name, this.toggle(name, title, about)]));
     this.clock = h("p", { class: "standing" });
     const times = [["An hour passes", 3600], ["A day passes", 86400], ["A month passes", 30 * 86400]];
@@ -24,6 +25,7 @@ export class Switches {
       section("The bot", this.bot, this.complaint, h("div", { class: "row" }, this.kill, this.start, this.silent),
         h("p", { class: "about" }, "Killed by SIGKILL, in the middle of whatever it does. A silent line is half-open: Slack sends into it, nothing arrives, until the bot finds out.")),
       section("Slack and Tyk", [...this.toggles.values()].map((one) => one.row)),
+      this.roster.section,
       section("Time", this.clock, h("div", { class: "row" }, times.map(([label, seconds]) => this.button(label, "pass", { seconds }))),
         h("p", { class: "about" }, "For Slack, Tyk and the bot at once: requests lapse, messages with tokens go, keys expire, grants end.")));
   }
@@ -55,16 +57,31 @@ export class Switches {
 
   show(state) {
     const sockets = state.connections === 1 ? "1 connection" : `${state.connections} connections`;
-    const said = { running: `Running, ${sockets} to Slack.`, starting: "Starting…", dead: "Dead. Slack has nobody to send to." };
-    this.bot.textContent = state.silent ? "Running, but its line is silent." : said[state.bot];
-    this.bot.className = `standing ${state.bot}`;
+    const said = { running: LINES[state.line] ?? `Running, ${sockets} to Slack.`, starting: "Starting…", dead: "Dead. Slack has nobody to send to." };
+    this.bot.textContent = said[state.bot];
+    this.bot.className = `standing ${isWell(state) || state.bot === "starting" ? "" : "dead"}`;
     this.complain(state.complaint);
     this.kill.disabled = state.bot !== "running";
     this.start.disabled = state.bot !== "dead";
-    this.silent.disabled = state.bot !== "running" || state.silent || !state.connections;
+    this.silent.disabled = state.bot !== "running" || !state.connections;
     for (const [name, { node }] of this.toggles) node.setAttribute("aria-checked", String(state[name]));
     this.clock.textContent = `${clock.short(clock.now())}${state.ahead ? `, ${spelled(state.ahead)} ahead` : ""}`;
   }
+}
+
+const LINES = {
+  closed: "Running, but not connected to Slack.",
+  silent: "Running, but its line is silent: what Slack sends does not arrive.",
+  unanswered: "Connected, but it does not answer: the last thing that Slack sent was not acknowledged.",
+};
+
+const SHORT = { closed: "Bot not connected", silent: "Bot: line silent", unanswered: "Bot not answering", open: "Bot running" };
+
+export const isWell = (state) => state.bot === "running" && state.line === "open";
+
+// The bot in two or three words.
+export function standing(state) {
+  return { running: SHORT[state.line], starting: "Bot starting…", dead: "Bot dead" }[state.bot];
 }
 
 const section = (title, ...content) => h("section", { class: "switches" }, h("h3", {}, title), content);

@@ -25,6 +25,7 @@ export class Timeline {
   constructor(panel) {
     this.groups = new Map();
     this.lines = new Map();
+    this.days = new Map();
     this.filter = "All";
     this.list = h("div", { class: "groups", role: "log", "aria-live": "off", tabindex: "0", "aria-label": "Timeline" });
     this.filters = h("div", { class: "filters", role: "group", "aria-label": "Show" }, Object.keys(FILTERS).map((name) =>
@@ -38,6 +39,7 @@ export class Timeline {
   clear() {
     this.groups.clear();
     this.lines.clear();
+    this.days.clear();
     this.list.replaceChildren();
   }
 
@@ -74,7 +76,17 @@ export class Timeline {
     const node = h("section", { class: "group" }, h("h3", {}, title, h("time", { title: clock.full(group.at) }, clock.timeToSecond(group.at))), body);
     this.groups.set(group.id, { node, title, body });
     insert(this.list, node, group.at);
+    this.putDay(group.at);
     return undefined;
+  }
+
+  // The heading of a day stands before its first group.
+  putDay(at) {
+    const day = clock.dated(at);
+    const node = this.days.get(day) ?? h("div", { class: "day" }, h("span", {}, day));
+    if (node.at <= at) return;
+    this.days.set(day, node);
+    insert(this.list, node, at - 0.001);
   }
 
   putLine(line) {
