@@ -15,6 +15,7 @@ from bot.local.world import CAST, CATALOGUE, CONFIG, Cast, Catalogue
 from bot.sandbox.feed import following
 from bot.sandbox.people import cast_for, catalogue_of
 from bot.sandbox.process import NotStarted, sandbox
+from bot.sandbox.tour import Story
 
 WORDS = {"": "ask for a token", "list": "what you hold, and what waits", "help": "what you can do here"}
 
@@ -45,7 +46,8 @@ async def _open(
         def name(user_id: str) -> str:
             return users[user_id].real_name if user_id in users else user_id
 
-        page = Page(place.world, place.bot, {command: WORDS}, port=port)
+        tour = Story(place.world, command).tour() if cast is CAST and catalogue is CATALOGUE else None
+        page = Page(place.world, place.bot, {command: WORDS}, port=port, tour=tour)
         async with page, following(place.bot.database_url, page.tell, name, slack.changes, slack.clock):
             print(f"Page       {page.url}")
             print(f"Slack      {slack.url}")

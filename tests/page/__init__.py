@@ -21,6 +21,7 @@ from bot.local.tyk import LocalTyk
 from bot.local.world import World as SandboxWorld
 from bot.sandbox.feed import following
 from bot.sandbox.run import WORDS
+from bot.sandbox.tour import Story
 from tests.world import World, living
 
 APP = "Tyk Keys"
@@ -159,10 +160,14 @@ class Scene:
     windows: list[Window] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
 
-    async def window(self, name: str = "alice", *, room: str | None = None, **context: Any) -> Window:
-        """A new window, of this person."""
+    async def window(
+        self, name: str = "alice", *, room: str | None = None, newcomer: bool = False, **context: Any
+    ) -> Window:
+        """A new window, of this person, who has seen the tour unless they are a newcomer."""
         made = await self.browser.new_context(**({"viewport": {"width": 1280, "height": 860}} | context))
         self.contexts.append(made)
+        if not newcomer:
+            await made.add_init_script("localStorage.setItem('tour', 'seen')")
         page = await made.new_page()
         page.set_default_timeout(WITHIN)
         said: list[str] = []
@@ -182,9 +187,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def opened(slack: LocalSlack, tyk: LocalTyk, bot: sandbox_page.Bot, database_url: str) -> AsyncIterator[Scene]:
+async def opened(
+    slack: LocalSlack, tyk: LocalTyk, bot: sandbox_page.Bot, database_url: str, *, tour: bool = False
+) -> AsyncIterator[Scene]:
     """The page over a running world, and a browser. Whatever was said on a console fails the test."""
-    page = sandbox_page.Page(SandboxWorld(slack, tyk), bot, {"/tyk-key": WORDS}, port=0)
+    place = SandboxWorld(slack, tyk)
+    story = Story(place, "/tyk-key").tour() if tour else None
+    page = sandbox_page.Page(place, bot, {"/tyk-key": WORDS}, port=0, tour=story)
 
     def name(user_id: str) -> str:
         return slack.workspace.users[user_id].real_name
@@ -198,11 +207,13 @@ async def opened(slack: LocalSlack, tyk: LocalTyk, bot: sandbox_page.Bot, databa
 
 
 @asynccontextmanager
-async def staged(folder: Path, change: Callable[[str], str] = lambda text: text) -> AsyncIterator[Scene]:
+async def staged(
+    folder: Path, change: Callable[[str], str] = lambda text: text, *, tour: bool = False
+) -> AsyncIterator[Scene]:
     """The same, with the bot inside the test's own process. `change` edits the configuration."""
     async with (
         living(folder, change=change) as world,
-        opened(world.slack, world.tyk, InProcessBot(world), f"sqlite:///{folder / 'bot.db'}") as scene,
+        opened(world.slack, world.tyk, InProcessBot(world), f"sqlite:///{folder / 'bot.db'}", tour=tour) as scene,
     ):
         yield scene
 

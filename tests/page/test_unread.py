@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
-from tests.page import Scene, Window, staged
+from tests.page import APP, Scene, Window, staged
 
 
 async def _says(scene: Scene, name: str, text: str, room: str = "C0HELP") -> None:
@@ -83,17 +84,24 @@ async def test_the_composer_has_the_focus_when_a_conversation_is_opened(tmp_path
 
 
 async def test_the_focus_stays_where_it_was_when_something_changes(tmp_path: Path) -> None:
-    """On the button of a message that is drawn anew, and on one of the app's own page."""
+    """On the button of a message that is edited and drawn anew meanwhile."""
     async with staged(tmp_path) as scene:
         window = await scene.window("alice")
         await window.asks("Payments")
-        withdraw = window.page.locator("#log").get_by_role("button").first
+        await window.go(APP)
+        withdraw = window.button("Withdraw R-1001")
         await withdraw.focus()
-        name = await withdraw.get_attribute("data-key")
-        await scene.slack.person("bob").sees(lambda one: bool(one.buttons), channel="approvals")
-        await _says(scene, "bob", "good morning")
-        await expect(window.page.locator("#rooms .mark")).to_have_count(1)
-        assert await window.page.evaluate("document.activeElement.dataset.key") == name
+        place = scene.slack.workspace
+        message = (
+            place.dm("U0ALICE").id,
+            await window.page.locator("article", has=withdraw).get_attribute("data-ts") or "",
+        )
+        shown = place.message(*message)
+        assert shown is not None
+        shown.edited = {"user": place.bot_user, "ts": "1.000001"}
+        place.changed(shown)
+        await expect(window.page.locator(".edited")).to_have_attribute("title", re.compile("1970"))
+        await expect(withdraw).to_be_focused()
 
 
 SIZES = [(1280, 800), (1024, 768), (390, 844)]

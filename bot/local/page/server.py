@@ -21,6 +21,7 @@ from bot.local.page.roster import Roster
 from bot.local.page.sight import Sight
 from bot.local.page.switches import Bot, Switches
 from bot.local.page.timeline import Timeline
+from bot.local.page.tour import Tour
 from bot.local.slack import NotPossible
 from bot.local.tyk import Call
 from bot.local.world import World
@@ -52,7 +53,13 @@ class Page:
     """A window on a world. `commands` are what the composer completes: command -> word -> what it does."""
 
     def __init__(
-        self, world: World, bot: Bot, commands: Mapping[str, Mapping[str, str]], *, port: int | None = None
+        self,
+        world: World,
+        bot: Bot,
+        commands: Mapping[str, Mapping[str, str]],
+        *,
+        port: int | None = None,
+        tour: Tour | None = None,
     ) -> None:
         self._slack, self._tyk = world.slack, world.tyk
         self._commands = commands
@@ -63,6 +70,7 @@ class Page:
         self._timeline = Timeline(self._slack, self._tyk, self._mask)
         self._switches = Switches(self._slack, self._tyk, bot, self._timeline.note)
         self._roster = Roster(self._slack, self._timeline.note)
+        self._tour = tour
         self._wanted_port = port
         self._port = 0
         self._runner: web.AppRunner | None = None
@@ -82,6 +90,7 @@ class Page:
                 web.post("/do/{act}", self._do),
                 web.post("/switch/{name}", self._switch),
                 web.post("/roster", self._become),
+                web.post("/tour", self._guide),
                 web.post("/try", self._try),
                 web.post("/hand/{act}", self._hand),
             ]
@@ -210,6 +219,7 @@ class Page:
     def _parts(self, name: str) -> dict[str, Any]:
         parts = self._sight.parts(name)
         parts["commands"] = self._commands
+        parts["tour"] = self._tour.shown() if self._tour else None
         parts["keys"] = self._keys.rows(self._slack.clock())
         parts["switches"] = self._mask.json(self._switches.state())
         parts["objections"] = len(self._slack.app_errors)
@@ -254,6 +264,17 @@ class Page:
             self._roster.become(told["who"], told["what"])
         except (KeyError, ValueError) as error:
             return _refused(400, _sentence(str(error)))
+        return web.json_response({"ok": True})
+
+    async def _guide(self, request: web.Request) -> web.Response:
+        """Do a step of the tour for whoever asks for it."""
+        number = (await _told(request)).get("step")
+        if self._tour is None or not isinstance(number, int) or not 0 <= number < len(self._tour.steps):
+            return _refused(404, "The tour has no such step.")
+        try:
+            await self._tour.do(number)
+        except NotPossible as no:
+            return web.json_response({"ok": False, "why": _sentence(str(no))})
         return web.json_response({"ok": True})
 
     async def _try(self, request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ import { Stream } from "./stream.js";
 import { isWell, spelled, standing, Switches } from "./switches.js";
 import { tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
+import { Tour } from "./tour.js";
 
 const $ = (id) => document.getElementById(id);
 const NARROW = window.matchMedia("(max-width: 760px)");
@@ -24,6 +25,7 @@ let reader = null;
 let homeDrawn = null; // the hash of the Home that is drawn
 let entered = null; // the tab of the app that this person looks at, of which the app is told once
 let telling = 0;
+let arrived = () => {};
 
 const stream = new Stream(onChange, onLine);
 const post = (path, told) => stream.post(path, told);
@@ -38,6 +40,7 @@ const keys = new Keys($("keys"), post);
 const roster = new Roster(post);
 const switches = new Switches($("switches"), post, roster);
 const composer = new Composer($("composer"), send, { commands: () => part("commands"), me: () => part("me"), use });
+const tour = new Tour($("tour"), $("tour-open"), { go: visit, post });
 const chooseTab = tabs($("under-tabs"));
 const chooseHomeTab = tabs($("home-tabs"), () => part("me") && enter());
 
@@ -49,7 +52,7 @@ function be(person) {
   stream.as(person);
 }
 
-function go(id) {
+function go(id, { focus = true } = {}) {
   keep();
   chosen.set(part("me").name, id);
   address.searchParams.set("in", id);
@@ -59,7 +62,17 @@ function go(id) {
   chooseHomeTab("tab-messages", { focus: false });
   draw();
   restore();
-  if (!modal.dialog && !TOUCH.matches) (current().is_read_only ? $("log") : composer.field).focus();
+  if (focus && !modal.dialog && !TOUCH.matches) (current().is_read_only ? $("log") : composer.field).focus();
+}
+
+// Resolves when the page shows that conversation as that person.
+async function visit(person, id) {
+  if (part("me").name !== person) {
+    const shown = new Promise((resolve) => (arrived = resolve));
+    be(person);
+    await shown;
+  }
+  go(id, { focus: false });
 }
 
 function restore() {
@@ -109,6 +122,7 @@ function onChange(changed, isFirst) {
   if (changed.has("people")) roster.show(part("people"));
   draw();
   if (changed.has("views") || isFirst) modal.show(part("views"));
+  if (isFirst) arrived();
 }
 
 function draw() {
@@ -132,6 +146,7 @@ function draw() {
   $("nowhere").textContent = me.kind === "deactivated" ? `${me.real_name} is deactivated, so Slack has signed them out.` : `${me.real_name} is in no conversation here.`;
   reading.rings.set(me.name, me.rings);
   people($("people"), { all: part("people"), current: me.name, reading, choose: be });
+  tour.show(part("tour"), me.name, here?.id);
   rooms($("rooms"), { all: part("rooms"), current: here?.id, me, reading, messages: (id) => part(`room:${id}`) ?? [], choose: go });
 }
 

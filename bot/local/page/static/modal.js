@@ -78,7 +78,7 @@ export class Modal {
   refresh(view) {
     const had = this.view;
     this.view = view;
-    if (had.hash !== view.hash) this.adopt(view);
+    if (had.hash !== view.hash || !same(had.values, view.values)) this.adopt(view);
     this.draw(view);
     if (!same(had.errors, view.errors)) this.focusError();
   }
@@ -105,8 +105,9 @@ export class Modal {
     const wanted = view.blocks.map((block) => {
       const sign = JSON.stringify([block, view.errors[block.block_id]]);
       const had = this.nodes.get(block.block_id);
-      const node = had?.sign === sign ? had.node : blockNode(block, surface);
-      this.nodes.set(block.block_id, { sign, node });
+      const held = this.held(block, had?.held);
+      const node = had?.sign === sign && same(had.held, held) ? had.node : blockNode(block, surface);
+      this.nodes.set(block.block_id, { sign, node, held });
       return node;
     });
     for (const id of this.nodes.keys()) if (!view.blocks.some((block) => block.block_id === id)) this.nodes.delete(id);
@@ -115,6 +116,12 @@ export class Modal {
     });
     while (this.body.children.length > wanted.length) this.body.lastChild.remove();
     if (focused && !focused.isConnected) this.refocus(key, start, end);
+  }
+
+  // What Slack holds of a block, which may be chosen in another window; what was typed and chosen here stays as it is.
+  held(block, before) {
+    const values = slotsOf(block).map((slot) => this.draft.values[block.block_id]?.[slot.element.action_id]);
+    return values.some((one) => one?.isMine) ? before : values.map((one) => one?.value ?? null);
   }
 
   refocus(key, start, end) {
