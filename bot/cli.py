@@ -114,11 +114,11 @@ def _add_setting_up(add: Adding) -> None:
 def _add_looking(add: Adding) -> None:
     for name, verb, about in (
         ("keys", "looking.keys", "Who holds what until when, approved by whom under which rule."),
-        ("audit", "looking.audit", "What happened, in order."),
+        ("audit", "looking.audit", "What happened, in order; as text, in the words of the audit channel."),
     ):
         one = add(name, verb, about)
         _takes_filters(one)
-        _takes_format(one)
+        _takes_format(one, *(["text"] if name == "audit" else []))
     _takes_format(add("requests", "looking.requests", "What waits, and what is stuck."))
     showing = add("show", "looking.show", "Everything of one request: who, reviews, keys, messages, effects, audit.")
     showing.add_argument("number", metavar="R-NUMBER")
@@ -169,8 +169,8 @@ def _takes_filters(one: argparse.ArgumentParser) -> None:
     one.add_argument("--person", metavar="ID", help="a Slack user id")
 
 
-def _takes_format(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
+def _takes_format(one: argparse.ArgumentParser, *more: str) -> None:
+    one.add_argument("--format", choices=("table", "csv", "jsonl", *more), default="table")
 
 
 def _port(text: str) -> int:

@@ -10,11 +10,11 @@ from itertools import chain, islice
 from typing import Any
 
 from bot.core import outages
+from bot.core.audit import AuditEntry
 from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Request, RequestState, Review
 from bot.core.reconciliation import Finding
 from bot.store.findings import Standing
 from bot.store.ledger import Holding
-from bot.store.transaction import AuditEntry
 
 KEYS = (
     "request",
@@ -50,8 +50,8 @@ def key_row(held: Holding) -> Row:
         "name": held.name,
         "used_by": held.used_by,
         "state": held.state.value,
-        "since": _moment(held.since),
-        "until": _moment(held.until) or "never",
+        "since": moment(held.since),
+        "until": moment(held.until) or "never",
         "keys": " ".join(held.key_hashes),
         "approved_by": " ".join(f"{who}({by})" for who, by in held.approvals) or "rule",
         "rule": f"{held.api}@{held.digest}",
@@ -62,7 +62,7 @@ def key_row(held: Holding) -> Row:
 def audit_row(entry: AuditEntry) -> Row:
     return {
         "number": entry.number,
-        "at": _moment(entry.at),
+        "at": moment(entry.at),
         "request": f"R-{entry.request_number}" if entry.request_number else "",
         "event": entry.event.value,
         "api": entry.api or "",
@@ -84,10 +84,10 @@ def request_row(record: Record | None, failing: Sequence[Effect], found: Sequenc
         "api": request.rule.name if request else "",
         "person": request.requester.user_id if request else "",
         "state": grant.state.value if grant else request.state.value if request else "",
-        "asked": _moment(request.created_at) if request else "",
+        "asked": moment(request.created_at) if request else "",
         "stuck": " ".join(parked),
         "late": " ".join(late),
-        "failing_since": _moment(since),
+        "failing_since": moment(since),
         "why": " ".join(
             dict.fromkeys([*_in_vain(record), *map(_why, failing), *(one.finding.sentence for one in found)])
         ),
@@ -110,27 +110,27 @@ def story(
     """All of one request in lines for a person, without what is sealed."""
     request, grant = record.request, record.grant
     asked = _named(
-        asked=_moment(request.created_at),
+        asked=moment(request.created_at),
         by=f"{request.requester.user_id} {request.requester_name}",
         api=request.rule.name,
         plan=request.plan.name,
         lifetime=request.lifetime or "no end",
         **vars(request.answers),
         rule=f"{request.rule.name}@{request.digest}",
-        expires="" if request.decided_at else _moment(request.lapses_at),
+        expires="" if request.decided_at else moment(request.lapses_at),
     )
     decided = _named(
-        decided=_moment(request.decided_at), by=_person(request.decided_by), because=request.decision_reason
+        decided=moment(request.decided_at), by=_person(request.decided_by), because=request.decision_reason
     )
     yield f"{request.label}  {request.state.value}"
     yield from _indented([asked, decided])
     yield from _part("Reviews", map(_review_line, record.reviews))
     if grant is not None:
-        until = _moment(grant.until) or "never"
+        until = moment(grant.until) or "never"
         held = _named(
-            since=_moment(grant.since), until=until, asked_about=_moment(grant.review_at), left=_moment(grant.left_at)
+            since=moment(grant.since), until=until, asked_about=moment(grant.review_at), left=moment(grant.left_at)
         )
-        ended = _named(ended=_moment(grant.ended_at), by=_person(grant.ended_by), because=grant.end_reason)
+        ended = _named(ended=moment(grant.ended_at), by=_person(grant.ended_by), because=grant.end_reason)
         yield from _part(f"Grant  {grant.state.value}", [held, ended])
     yield from _part("Keys", map(_key_line, record.keys))
     yield from _part("At Tyk", (f"{one.finding.key_hash}  {one.finding.sentence}" for one in found))
@@ -165,17 +165,17 @@ def _named(**values: object) -> str:
 
 def _review_line(review: Review) -> str:
     by = f"{review.verdict.value} by {review.reviewer.user_id} (counted by {review.counted_by})"
-    return f"{by}  {_named(at=_moment(review.at), because=review.reason)}"
+    return f"{by}  {_named(at=moment(review.at), because=review.reason)}"
 
 
 def _key_line(key: Key) -> str:
     times = _named(
-        made=_moment(key.made_at),
-        expires=_moment(key.expires_at),
-        shown=_moment(key.shown_at),
-        hidden=_moment(key.hidden_at),
-        gone=_moment(key.gone_at),
-        deleted=_moment(key.dead_at),
+        made=moment(key.made_at),
+        expires=moment(key.expires_at),
+        shown=moment(key.shown_at),
+        hidden=moment(key.hidden_at),
+        gone=moment(key.gone_at),
+        deleted=moment(key.dead_at),
     )
     return f"{key.key_hash or 'no hash yet'}  {key.state.value}  {times}".rstrip()
 
@@ -188,12 +188,12 @@ def _message_line(message: Message) -> str:
 def _effect_line(effect: Effect) -> str:
     tried = _named(attempts=effect.attempts or "", last_error=effect.last_error)
     return (
-        f"{effect.id} {effect.kind.value}  {effect.state.value}  {_named(due=_moment(effect.due_at))}  {tried}".rstrip()
+        f"{effect.id} {effect.kind.value}  {effect.state.value}  {_named(due=moment(effect.due_at))}  {tried}".rstrip()
     )
 
 
 def _audit_line(entry: AuditEntry) -> str:
-    return f"#{entry.number}  {_moment(entry.at)}  {entry.event.value}  {_person(entry.actor)}  {_flat(entry.details)}".rstrip()
+    return f"#{entry.number}  {moment(entry.at)}  {entry.event.value}  {_person(entry.actor)}  {_flat(entry.details)}".rstrip()
 
 
 def _person(who: Identity | None) -> str:
@@ -251,5 +251,5 @@ def _flat(value: Any) -> str:
     return cell if cell.isprintable() else "".join(one if one.isprintable() else " " for one in cell)
 
 
-def _moment(at: datetime | None) -> str:
+def moment(at: datetime | None) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""

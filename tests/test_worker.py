@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ import pytest
 
 from bot import effects
 from bot import worker as workers
+from bot.core.audit import Post, Posted
 from bot.core.deciders import Deciders
 from bot.core.facts import Issued
 from bot.core.faults import Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
@@ -41,7 +42,6 @@ from bot.pace import Pace
 from bot.store import troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import SealLost
-from bot.store.transaction import AuditEntry
 from bot.store.troubles import Standing
 from bot.worker import BUGS_ALLOWED, EVERYTHING, Failure, Worker
 from tests.crash.outside import Fates, Slack, Tyk
@@ -75,9 +75,9 @@ class SlowSlack(Slack):
         self.alerts += [why] if message.kind is MessageKind.ALERT else []
         return await super().post(record, message)
 
-    async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
+    async def post_audit(self, channel: str, post: Post) -> Posted:
         self.audited.set()
-        return await super().post_audit(channel, entries)
+        return await super().post_audit(channel, post)
 
 
 class DeadTyk(Tyk):

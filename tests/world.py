@@ -13,12 +13,12 @@ from typing import Any
 
 from bot import app, config, manifest, settings
 from bot.app import Running
+from bot.core.audit import AuditEntry
 from bot.local.slack import LocalSlack, Person, SubmitOutcome
 from bot.local.tyk import LocalTyk
 from bot.local.world import world as sandbox_world
 from bot.sandbox.demos.reading import has_block, token_in
 from bot.store.seal import new_key
-from bot.store.transaction import AuditEntry
 
 WITHIN = 60.0
 

@@ -12,7 +12,8 @@ from bot import opening, reports, settings
 from bot.commands import words
 from bot.core.model import Effect
 from bot.settings import Need, Settings
-from bot.store import findings, ledger, troubles
+from bot.slack import audit_lines
+from bot.store import findings, ledger, trail, troubles
 from bot.store.transaction import Transaction
 
 
@@ -26,9 +27,16 @@ def keys(arguments: argparse.Namespace, environ: Any) -> int:
 def audit(arguments: argparse.Namespace, environ: Any) -> int:
     with reading(environ) as tx:
         wanted = words.filtered(arguments, tx)
-        trail = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
-        print_rows(map(reports.audit_row, trail), reports.AUDIT, arguments.format)
+        entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
+        if arguments.format == "text":
+            print_lines(_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
+        else:
+            print_rows(map(reports.audit_row, entries), reports.AUDIT, arguments.format)
     return 0
+
+
+def _said(row: audit_lines.AuditRow) -> str:
+    return f"{reports.moment(row.at)}  {audit_lines.audit_sentence(row)}"
 
 
 def requests(arguments: argparse.Namespace, environ: Any) -> int:
@@ -54,9 +62,9 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
     with reading(environ) as tx:
         record = words.numbered(tx, arguments.number)
         request_id = record.request.id
-        effects, trail = ledger.effects_of(tx, request_id), ledger.trail_of(tx, request_id)
+        effects, entries = ledger.effects_of(tx, request_id), ledger.trail_of(tx, request_id)
         found = findings.of_requests(tx, [request_id]).get(request_id, ())
-    for line in reports.story(record, effects, trail, found):
+    for line in reports.story(record, effects, entries, found):
         print(line)
     return 0
 
@@ -72,7 +80,10 @@ def database(environ: Mapping[str, str]) -> Settings:
 
 
 def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) -> None:
-    """A thousand lines at a time: written one by one, a year's audit is half a million calls of the system."""
-    lines = reports.render(rows, columns, how)
+    print_lines(reports.render(rows, columns, how))
+
+
+def print_lines(lines: Iterator[str]) -> None:
+    """A thousand at a time: written one by one, a year's audit is half a million calls of the system."""
     while some := list(islice(lines, 1000)):
         print("\n".join(some))

@@ -74,11 +74,12 @@ class Approver:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The bot's own place: who counts as one of us."""
+    """The bot's own place: who counts as one of us. `url` is where it is read, with a slash behind."""
 
     team_id: str
     enterprise_id: str | None
     bot_user_id: str
+    url: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

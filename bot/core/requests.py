@@ -218,6 +218,9 @@ def _approve(draft: Draft, rule: Rule, who: Identity | None) -> None:
         rule=rule.name,
         rule_digest=draft.record.request.digest,
         need=rule.approvals,
+        approvers=[
+            one.reviewer.user_id for one in rules.approvals(draft.record.reviews, draft.record.request.requester)
+        ],
         until=grant.until.isoformat() if grant and grant.until else None,
     )
 

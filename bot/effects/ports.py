@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.core.audit import Post, Posted
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Issued, Unhurried
 from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
 from bot.core.reconciliation import MarkedPage, Told
-from bot.store.transaction import AuditEntry
 
 
 class SlackPort(Protocol):
@@ -43,8 +43,8 @@ class SlackPort(Protocol):
         """Delete a message; one that is gone already counts as deleted."""
         ...
 
-    async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
-        """Post as many of the leading entries as fit one message. Returns how many."""
+    async def post_audit(self, channel: str, post: Post) -> Posted:
+        """Post as many of the leading rows as fit one message."""
         ...
 
     async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:

@@ -1,33 +1,41 @@
-"""Post the audit lines that wait, as one message, in order. The table is exact; the channel may see a line twice."""
+"""Post the audit lines that wait, in order. The table is exact; the channel may see a line twice.
+
+Each pass is one message: as many leading rows as `core.audit.together` puts together, under the cursor's rule that no row is
+posted before those with lower numbers are. A message about one request goes into that request's thread; the first one about it
+begins the thread, and is remembered when the pass completes. A thread whose beginning was lost or deleted begins anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from bot.core.audit import Post, Posted
 from bot.core.draft import NewId
 from bot.core.model import Effect, EffectState
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store.transaction import AuditEntry, Transaction
+from bot.store import trail
+from bot.store.transaction import Transaction
 
 BATCH = 40
 
 
-def find(tx: Transaction, effect: Effect) -> Sequence[AuditEntry]:
-    """The lines that are not in the channel yet."""
-    return tx.audit_after(tx.cursor(effect.subject_id), BATCH)
+def find(tx: Transaction, effect: Effect) -> Post:
+    """The lines that are not in the channel yet and go out now."""
+    return trail.next_post(tx, effect.subject_id, BATCH)
 
 
-async def perform(claim: Claim, ports: Ports) -> int | None:
-    """The number of the last line that is in the channel now; None where none was waiting."""
-    entries: Sequence[AuditEntry] = claim.found
-    if not entries:
-        return None
-    posted = await ports.slack.post_audit(claim.effect.subject_id, entries)
-    return entries[posted - 1].number
+async def perform(claim: Claim, ports: Ports) -> Posted | None:
+    """The rows that are in the channel now; None where none was waiting."""
+    post: Post = claim.found
+    return await ports.slack.post_audit(claim.effect.subject_id, post) if post.reading.entries else None
 
 
-def complete(tx: Transaction, claim: Claim, upto: int | None, _new_id: NewId) -> None:
+def complete(tx: Transaction, claim: Claim, posted: Posted | None, _new_id: NewId) -> None:
     tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
-    channel = claim.effect.subject_id
-    tx.move_cursor(channel, tx.cursor(channel) if upto is None else upto)
+    channel, post = claim.effect.subject_id, claim.found
+    if posted is None:
+        tx.move_cursor(channel, tx.cursor(channel))
+        return
+    trail.learn(tx, posted.names)
+    if post.request_id is not None and posted.ts is not None:
+        trail.begin_thread(tx, post.request_id, channel, posted.ts)
+    tx.move_cursor(channel, post.reading.entries[posted.rows - 1].number)

@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.core.audit import AuditEntry, Reading, named_in
 from bot.core.model import Effect, EffectState
 from bot.local.slack.journal import Changes
 from bot.slack import audit_lines
-from bot.slack.delivery import audit_row
+from bot.store import trail
 from bot.store.engine import open_engine
 from bot.store.store import Store
-from bot.store.transaction import AuditEntry
 
 Line = dict[str, Any]
 EVERY = 0.3  # seconds between two looks; effects move without anything being seen outside
@@ -58,26 +58,25 @@ class Feed:
             await asyncio.sleep(EVERY / 3)
 
     async def look(self) -> None:
-        rows, effects = await asyncio.to_thread(self._read)
-        for row in rows:
-            self._audited = row.number
-            self._tell(self._audit(row))
+        reading, effects = await asyncio.to_thread(self._read)
+        people = {one: name for one in named_in(reading.entries) if (name := self._name(one)) != one}
+        rows = audit_lines.rows_of(replace(reading, names={**reading.names, **people}))
+        for entry, row in zip(reading.entries, rows, strict=True):
+            self._audited = entry.number
+            self._tell(self._audit(entry, row))
         for effect in sorted(effects, key=lambda one: one.id):
             self._effect(effect)
 
-    def _read(self) -> tuple[tuple[AuditEntry, ...], list[Effect]]:
+    def _read(self) -> tuple[Reading, list[Effect]]:
         with self._store.reading() as tx:
             effects = [one for state in EffectState for one in tx.effects(state)]
             unknown = {one.request_id for one in effects if one.request_id} - self._labels.keys()
             self._labels |= {record.request.id: record.request.label for record in tx.records(unknown)}
-            return tx.audit_after(self._audited, 200), effects
+            return trail.reading(tx, tx.audit_after(self._audited, 200)), effects
 
-    def _audit(self, row: AuditEntry) -> Line:
-        shown = audit_row(row)
+    def _audit(self, row: AuditEntry, shown: audit_lines.AuditRow) -> Line:
         sentence = audit_lines.audit_sentence(shown).split(" · ")
-        said = " · ".join(part for part in sentence[1:] if part not in (shown.request_label, row.api))
-        for user in {one.user_id for one in (row.person, row.actor) if one is not None}:
-            said = said.replace(f"@{user}", self._name(user))
+        said = " · ".join(part for part in sentence[1:] if part not in (shown.request_label, shown.api, shown.holder))
         details = {"number": row.number, "event": row.event.value, "api": row.api, **row.details}
         return {
             "id": f"audit:{row.number}",

@@ -1,4 +1,8 @@
-"""The audit as people read it: a line each, in the channel and in a terminal. Pure."""
+"""The audit as people read it: a line each, in the channel and in a terminal. Pure.
+
+A line names people and APIs in words, and mentions nobody: the channel's readers look at it, none of them is called. The row in
+the database keeps the ids.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from bot.core.model import (
-    AuditEvent,
-    Identity,
-)
+from bot.core import outages
+from bot.core.audit import AuditEntry, Called, Reading, mentioned
+from bot.core.model import AuditEvent, EffectKind, Identity, Topic
 from bot.slack import wording
 from bot.slack.block_kit import MAX_SECTION, MAX_TEXT, Body, section
 from bot.slack.wording import inert
@@ -21,10 +24,10 @@ class AuditRow:
     """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
 
     asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason, reason_link (text, url)
-    refused       person, why, step
+    refused       person, why, step, times
     reviewed      verdict, reviewer, counted_by, have, need
     recounted     reviewer, why, have
-    approved      rule, rule_digest, need, until (ISO 8601, None for no end)
+    approved      rule, rule_digest, need, approvers, until (ISO 8601, None for no end)
     denied        reviewer, reason
     key created   key_hash, opens (titles), expires (as until), rule_digest
     stuck         effect, error, effect_id
@@ -50,6 +53,9 @@ class AuditRow:
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
 
     withdrawn, lapsed, sent and hidden need none. People are user ids. Whatever was done at the command line has `operator` too.
+
+    `api` is what people call it, `holder` the name of whoever asked, `card` where the request's card is; `names` are those of
+    people and user groups, by their ids, and `title_of` says what an entry of the configuration is called.
     """
 
     number: int
@@ -59,24 +65,61 @@ class AuditRow:
     actor: Identity | None
     api: str | None
     details: dict[str, Any] = field(default_factory=dict)
+    holder: str = ""
+    card: tuple[str, str] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    title_of: Callable[[str], str] = str
 
 
-def audit(lines: Sequence[AuditRow]) -> tuple[Body, int]:
-    """A message with as many leading rows as fit, a line each and in order, and how many they are: at least one of any."""
+_UNKNOWN = Called("", "")
+
+
+def rows_of(reading: Reading, title_of: Callable[[str], str] = str) -> list[AuditRow]:
+    """The rows, each with the words for what it names."""
+    return [_row_of(entry, reading, title_of) for entry in reading.entries]
+
+
+def _row_of(entry: AuditEntry, reading: Reading, title_of: Callable[[str], str]) -> AuditRow:
+    called = reading.requests.get(entry.request_id or "", _UNKNOWN)
+    return AuditRow(
+        entry.number,
+        entry.at,
+        entry.event,
+        None if entry.request_number is None else f"R-{entry.request_number}",
+        entry.actor,
+        called.title or (title_of(entry.api) if entry.api else None),
+        entry.details,
+        called.holder,
+        called.card,
+        reading.names,
+        title_of,
+    )
+
+
+def audit(lines: Sequence[AuditRow], workspace: str = "") -> tuple[Body, int]:
+    """A message with as many leading rows as fit, a line each and in order, and how many they are: at least one of any.
+
+    `workspace` is where Slack is read: in a block, a request's number leads to its card there.
+    """
     said: list[str] = []
     blocks: list[str] = []
     room = MAX_TEXT
     for row in lines:
-        line = wording.cut(f"{_line(row, _SLACK)} · {wording.date(row.at)}", MAX_SECTION)
+        line = _dated(row, "")
         room -= len(line) + 1
         if said and room < 0:
             break
         said.append(line)
-        if blocks and len(blocks[-1]) + 1 + len(line) <= MAX_SECTION:
-            blocks[-1] += f"\n{line}"
+        linked = _dated(row, workspace)
+        if blocks and len(blocks[-1]) + 1 + len(linked) <= MAX_SECTION:
+            blocks[-1] += f"\n{linked}"
         else:
-            blocks.append(line)
+            blocks.append(linked)
     return Body("\n".join(said), [section(block) for block in blocks]), len(said)
+
+
+def _dated(row: AuditRow, workspace: str) -> str:
+    return wording.cut(f"{_line(row, _SLACK, workspace)} · {wording.date(row.at)}", MAX_SECTION)
 
 
 def audit_sentence(row: AuditRow) -> str:
@@ -89,33 +132,50 @@ MAX_PEOPLE = 50
 
 @dataclass(frozen=True)
 class _Tongue:
-    """A way to write people, times and typed words."""
+    """A way to write times, typed words and the event's own word."""
 
-    person: Callable[[str], str]
     date: Callable[[datetime], str]
     said: Callable[[str, int], str]
     event: Callable[[str], str]
     linked: Callable[[str, str, str], str]
 
 
-_SLACK = _Tongue(wording.person, wording.date, inert, lambda event: f"*{event}*", wording.linked)
-_PLAIN = _Tongue(
-    lambda user: f"@{wording.one_line(user, 50)}", wording.utc, wording.one_line, str, lambda said, _text, _url: said
-)
+_SLACK = _Tongue(wording.date, inert, lambda event: f"*{event}*", wording.linked)
+_PLAIN = _Tongue(wording.utc, wording.one_line, str, lambda said, _text, _url: said)
 
 
-def _line(row: AuditRow, tongue: _Tongue) -> str:
+def _line(row: AuditRow, tongue: _Tongue, workspace: str = "") -> str:
     api = row.api or row.details.get("api")
     teller = _Teller(row, tongue)
+    label = row.request_label or ""
     parts = [
         f"#{row.number}",
-        row.request_label or "",
+        wording.message_link(workspace, row.card, label) if label and row.card else label,
         tongue.said(str(api), 150) if api else "",
+        tongue.said(row.holder, 80),
         tongue.event(row.event.value),
         teller.tell(),
         teller.word("operator", "at the command line by "),
     ]
     return " · ".join(part for part in parts if part)
+
+
+_DOING = {
+    EffectKind.POST_MESSAGE: "posting a message",
+    EffectKind.SHOW_MESSAGE: "updating a message",
+    EffectKind.ISSUE_KEY: "making the key",
+    EffectKind.CONFIRM_KEY: "confirming the key",
+    EffectKind.VERIFY_KEY: "checking the key",
+    EffectKind.DELIVER_TOKEN: "showing the token",
+    EffectKind.HIDE_TOKEN: "deleting the message with the token",
+    EffectKind.REVOKE_KEY: "deleting the key",
+}
+_REMINDED = {
+    Topic.ENDING: "the holder, that it expires soon",
+    Topic.STILL_WAITING: "the approvers, that it waits",
+    Topic.LAST_CHANCE: "the approvers, that it expires soon",
+    Topic.RENEWAL: "the approvers were asked whether it is still needed",
+}
 
 
 class _Teller:
@@ -128,11 +188,10 @@ class _Teller:
         event = self.row.event
         match event:
             case AuditEvent.ASKED:
+                by = "" if self.row.holder else self.by("person")
                 used_by = self.word("used_by", "used by ")
                 return self.because(
-                    self.all(
-                        self.by("person"), self.word("plan"), self.names("opens", "opens"), self.lifetime(), used_by
-                    ),
+                    self.all(by, self.word("plan"), self.names("opens", "opens"), self.lifetime(), used_by),
                     "reason",
                     self.details.get("reason_link"),
                 )
@@ -143,14 +202,15 @@ class _Teller:
                 )
             case AuditEvent.REVIEWED:
                 verdict, own = self.word("verdict"), self.details.get("counted_by") == self.details.get("reviewer")
-                counted = "" if own else self.word("counted_by", "counted by ")
+                counted = "" if own else self.by("counted_by", "as one of")
                 by = " ".join(filter(None, (verdict, self.by("reviewer"))))
                 return self.all(by, counted, self.have())
             case AuditEvent.RECOUNTED:
                 return self.recounted()
             case AuditEvent.APPROVED:
-                by = self.by() or ("without review" if self.details.get("need") == 0 else "")
-                return self.all(by, self.end("until", "until"), self.word("rule_digest", "rules ", 16))
+                by = self.people("approvers", "by") or self.by()
+                by = "no approval needed" if self.details.get("need") == 0 else by
+                return self.all(by, self.end("until", "until"))
             case AuditEvent.DENIED:
                 return self.because(self.by("reviewer"), "reason")
             case AuditEvent.WITHDRAWN:
@@ -158,31 +218,23 @@ class _Teller:
             case AuditEvent.LAPSED:
                 return self.word("why", limit=600) or "nobody decided in time"
             case AuditEvent.KEY_CREATED:
-                return self.all(
-                    self.word("key_hash"),
-                    self.names("opens", "opens"),
-                    self.end("expires", "ends"),
-                    self.word("rule_digest", "rules ", 16),
-                )
+                return self.all(self.names("opens", "opens"), self.end("expires", "until"))
             case AuditEvent.SENT:
-                return "the requester has the token"
+                return "the holder has the token"
             case AuditEvent.HIDDEN:
                 return "the message with the token is gone"
             case AuditEvent.RESTORED:
-                return self.because("put aside after a restore", "effect")
+                return f"put aside after a restore: {self.doing()}"
             case AuditEvent.RESEALED:
                 return self.word("tokens", "tokens: ")
             case AuditEvent.STUCK | AuditEvent.DELAYED | AuditEvent.RECOVERED | AuditEvent.RETRIED:
-                effect_id = self.word("effect_id", "effect ")
-                told = self.because(self.all(self.word("effect"), effect_id), "error")
-                return self.because(told, "why")
+                return ": ".join(part for part in (self.doing(), self.trouble()) if part)
             case AuditEvent.REVOKED:
-                key = self.all(self.word("key_hash"), self.word("bears", "which bears "))
-                return self.because(self.all(self.by(), key), "why")
+                return self.because(self.all(self.by(), self.key()), "why")
             case AuditEvent.EXPIRED:
                 return self.word("why", limit=600) or "its time was over"
             case AuditEvent.REMINDED:
-                return self.word("of")
+                return self.reminded()
             case AuditEvent.REPLACED:
                 return self.because(self.by(), "why")
             case AuditEvent.LEFT:
@@ -190,11 +242,11 @@ class _Teller:
             case AuditEvent.RETURNED:
                 return self.by("person", "")
             case AuditEvent.RENEWED:
-                return self.all(self.by("reviewer"), self.word("counted_by", "counted by "))
+                return self.all(self.by("reviewer", "kept by"), self.by("counted_by", "as one of"))
             case AuditEvent.KEY_DELETED | AuditEvent.KEY_GONE | AuditEvent.KEY_AS_GRANTED:
-                return self.all(self.word("key_hash"), self.word("bears", "which bears "))
+                return self.key()
             case AuditEvent.KEY_CHANGED | AuditEvent.KEY_UNKNOWN:
-                return self.because(self.all(self.word("key_hash"), self.word("bears", "which bears ")), "why")
+                return self.because(self.key(), "why")
             case AuditEvent.CONFIGURED:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:
@@ -208,14 +260,43 @@ class _Teller:
         return self.because(f"{self.by('reviewer', 'the approval of')} no longer counts", "why")
 
     def group_changed(self) -> str:
-        group = self.word("handle", "@") or self.word("group")  # in words: a mention would ring the whole group
-        return self.all(group, self.people("added"), self.people("removed"), self.names("apis", "approves for"))
+        group = self.word("handle", "@") or self.by("group", "")
+        added, removed = self.people("added", "added"), self.people("removed", "removed")
+        return self.all(group, added, removed, self.entries("apis", "approves for"))
 
-    def people(self, key: str) -> str:
+    def people(self, key: str, before: str) -> str:
         value = self.details.get(key)
-        users = [self.tongue.person(str(user)) for user in value] if isinstance(value, list | tuple) else []
+        users = [self.person(str(user)) for user in value] if isinstance(value, list | tuple) else []
         shown = users[:MAX_PEOPLE] + [f"{len(users) - MAX_PEOPLE} more"] * (len(users) > MAX_PEOPLE)
-        return f"{key} {wording.people(shown)}" if shown else ""
+        return f"{before} {wording.people(shown)}" if shown else ""
+
+    def person(self, slack_id: str) -> str:
+        """Somebody, or a user group, by name."""
+        return self.tongue.said(self.row.names.get(slack_id, slack_id), 80)
+
+    def key(self) -> str:
+        """The key at Tyk, where it is none of a request's: nothing else would say which it is."""
+        return "" if self.row.request_label else self.all(self.word("key_hash"), self.word("bears", "which bears "))
+
+    def doing(self) -> str:
+        """What was promised, in words; by its id where no request's number names it."""
+        kind = self._kind()
+        doing = _DOING.get(kind, kind.value.replace("_", " ")) if kind else self.word("effect")
+        return self.all(doing, "" if self.row.request_label else self.word("effect_id", "effect "))
+
+    def trouble(self) -> str:
+        """The sentence behind what went wrong."""
+        kind, code = self._kind(), self.details.get("error")
+        if kind is None or not isinstance(code, str) or not code or self.details.get("why"):
+            return self.word("why", limit=600) or self.word("error")
+        return self.tongue.said(outages.sentence(kind, code), 600)
+
+    def _kind(self) -> EffectKind | None:
+        name = self.details.get("effect")
+        return EffectKind(name) if isinstance(name, str) and name in {kind.value for kind in EffectKind} else None
+
+    def reminded(self) -> str:
+        return next((said for topic, said in _REMINDED.items() if topic == self.details.get("of")), self.word("of"))
 
     def configured(self) -> str:
         names = {
@@ -224,8 +305,8 @@ class _Teller:
             "approvals_fell": "fewer approvals for",
             "people_changed": "other people for",
         }
-        told = [self.names(key, before) for key, before in names.items()]
-        return self.all(self.word("digest", "rules ", 16), *told)
+        told = [self.entries(key, before) for key, before in names.items()]
+        return self.all(*told) or "nothing that says who may have what"
 
     @staticmethod
     def all(*parts: str) -> str:
@@ -240,16 +321,21 @@ class _Teller:
         value = self.details.get(key)
         if value is None or value == "":
             return ""
-        return f"{before}{self.tongue.said(wording.without_markup(str(value)), limit)}"
+        words = wording.without_markup(mentioned(str(value), self.row.names))
+        return f"{before}{self.tongue.said(words, limit)}"
 
-    def names(self, key: str, before: str) -> str:
+    def names(self, key: str, before: str, called: Callable[[str], str] = str) -> str:
         value = self.details.get(key)
         values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)] if value else []
-        return f"{before} {self.tongue.said(', '.join(values), 400)}" if values else ""
+        return f"{before} {self.tongue.said(', '.join(map(called, values)), 400)}" if values else ""
+
+    def entries(self, key: str, before: str) -> str:
+        """Entries of the configuration, by their titles."""
+        return self.names(key, before, self.row.title_of)
 
     def by(self, key: str = "", before: str = "by") -> str:
         user = self.details.get(key) or (self.row.actor.user_id if self.row.actor else None)
-        return f"{before} {self.tongue.person(str(user))}".strip() if user else ""
+        return f"{before} {self.person(str(user))}".strip() if user else ""
 
     def have(self) -> str:
         have, need = self.word("have"), self.word("need")

@@ -233,7 +233,9 @@ async def preflight(
         )
     if app_token is not None:
         await _try(client, "apps.connections.open", {"token": app_token}, "SLACK_APP_TOKEN", within)
-    return Preflight(Workspace(team_id, data.get("enterprise_id") or None, user_id), scopes)
+    url = data.get("url")
+    place = url if isinstance(url, str) and url.startswith("https://") else ""
+    return Preflight(Workspace(team_id, data.get("enterprise_id") or None, user_id, place), scopes)
 
 
 def _looks_right(variable: str, token: str, *, other: str, wanted: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from bot.core import members
+from bot.core.audit import Post, Posted, Reading, named_in
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Unhurried
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import (
     Approver,
-    AuditEvent,
     Identity,
     Key,
     Message,
@@ -25,31 +27,19 @@ from bot.core.model import (
 from bot.core.outages import Outage, Side
 from bot.core.reconciliation import Told
 from bot.slack import audit_lines, deciders, messages, notifications
+from bot.slack.block_kit import Body
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.privacy import Privacy
 
 _NO_THREAD = frozenset({"cannot_reply_to_message", "thread_locked", "thread_not_found"})
 """Codes with which a reply is refused: what was to stand under the card is said in the channel then."""
+_NO_AUDIT_THREAD = _NO_THREAD | {"restricted_action_non_threadable_channel"}
 
 
-class Entry(Protocol):
-    """A row of the audit, as it stands in the store."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def event(self) -> AuditEvent: ...
-    @property
-    def request_number(self) -> int | None: ...
-    @property
-    def api(self) -> str | None: ...
-    @property
-    def actor(self) -> Identity | None: ...
-    @property
-    def details(self) -> dict[str, object]: ...
+NAMES_WITHIN = 2.0
+NAMES_AT_ONCE = 10
+"""Seconds in which, and how many of, the people of an audit line are looked up: the line is not to wait long for a name."""
 
 
 class Delivery:
@@ -73,13 +63,24 @@ class Delivery:
     ) -> tuple[str, str]:
         await self._privacy.check(message.target or self._help_channel)
         body = messages.post(record, message, help_channel=self._help_channel, deciders=deciders, why=why)
-        target, thread = message.target or self._help_channel, _thread(record, message)
+        channel, ts, _ = await self._post_under(
+            message.target or self._help_channel, body, _thread(record, message), _NO_THREAD
+        )
+        return channel, ts
+
+    async def _post_under(
+        self, target: str, body: Body, thread: str | None, no_thread: frozenset[str]
+    ) -> tuple[str, str, bool]:
+        """The channel, the ts, and whether it is a reply: with some codes for a no it is said in the channel."""
         try:
-            return await self._chat.post(target, body.text, body.blocks, thread_ts=thread)
+            channel, ts = await self._chat.post(target, body.text, body.blocks, thread_ts=thread)
         except Fault as fault:
-            if thread is None or fault.code not in _NO_THREAD:
+            if thread is None or fault.code not in no_thread:
                 raise
-        return await self._chat.post(target, body.text, body.blocks)
+        else:
+            return channel, ts, thread is not None
+        channel, ts = await self._chat.post(target, body.text, body.blocks)
+        return channel, ts, False
 
     async def show(
         self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
@@ -99,11 +100,31 @@ class Delivery:
     async def delete(self, channel: str, ts: str) -> None:
         await self._chat.delete(channel, ts)
 
-    async def post_audit(self, channel: str, entries: Sequence[Entry]) -> int:
+    async def post_audit(self, channel: str, post: Post) -> Posted:
         await self._privacy.check(channel)
-        body, count = audit_lines.audit([audit_row(entry) for entry in entries])
-        await self._chat.post(channel, body.text, body.blocks)
-        return count
+        learnt = await self._names(post.reading)
+        names = {**post.reading.names, **learnt}
+        rows = audit_lines.rows_of(replace(post.reading, names=names), self._title_of)
+        body, count = audit_lines.audit(rows, self._workspace.url)
+        _, ts, is_reply = await self._post_under(channel, body, post.thread, _NO_AUDIT_THREAD)
+        return Posted(count, None if is_reply else ts, learnt)
+
+    async def _names(self, reading: Reading) -> dict[str, str]:
+        """Names of those whom the rows name, where they are others than are remembered: whoever was looked up a moment ago, and a
+        few whom nobody remembers. Who cannot be looked up goes by their id."""
+        wanted = named_in(reading.entries)
+        found = {one: name for one in wanted if (name := self._directory.known_name(one))}
+        unknown = sorted(wanted - reading.names.keys() - found.keys())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NAMES_WITHIN):
+                for one in unknown[: min(NAMES_AT_ONCE, self.unhurried().room)]:
+                    with suppress(Fault):
+                        found[one] = await self._directory.name(one) or ""
+        return {one: name for one, name in found.items() if name and name != reading.names.get(one)}
+
+    def _title_of(self, entry: str) -> str:
+        rule = self._in_force.rule(entry)
+        return entry if rule is None else rule.title
 
     async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
         body = notifications.outage(outage, over_at)
@@ -142,8 +163,3 @@ def _thread(record: Record, message: Message) -> str | None:
         return None
     cards = (one for one in record.messages if one.kind is MessageKind.CARD and one.target == message.target)
     return next((card.ts for card in cards if card.ts), None)
-
-
-def audit_row(entry: Entry) -> audit_lines.AuditRow:
-    label = None if entry.request_number is None else f"R-{entry.request_number}"
-    return audit_lines.AuditRow(entry.number, entry.at, entry.event, label, entry.actor, entry.api, dict(entry.details))

@@ -122,8 +122,20 @@ class Directory:
 
     async def group_handle(self, group_id: str) -> str:
         """The group's handle; empty where it is none of ours, or switched off."""
-        handles = (await self._groups.get(None)).handles
-        return next((handle for handle, known in handles.items() if known == group_id), "")
+        return _handle(await self._groups.get(None), group_id).removeprefix("@")
+
+    def known_name(self, slack_id: str) -> str:
+        """What a person or a user group is called, where memory alone can say it; else empty."""
+        if slack_id.startswith("S"):
+            groups = self._groups.known(None) if self._uses_groups else None
+            return _handle(groups, slack_id) if groups is not None else ""
+        return _name(self._people.known(slack_id))
+
+    async def name(self, slack_id: str) -> str:
+        """The same, after asking Slack; empty for whom it does not know."""
+        if slack_id.startswith("S"):
+            return _handle(await self._groups.get(None), slack_id) if self._uses_groups else ""
+        return _name(await self._people.get(slack_id))
 
     async def group_members(self, group_id: str) -> frozenset[str]:
         """The members of a user group; nobody where it is none of ours, or switched off."""
@@ -333,6 +345,14 @@ def _joined(person: Person, groups: _Groups | None, members: Mapping[str, frozen
         groups=frozenset[str]().union(*(of.get(user_id, frozenset()) for user_id in person.ids)),
         channels=frozenset(channel for channel, listed in members.items() if person.ids & listed),
     )
+
+
+def _name(person: Person | None) -> str:
+    return "" if person is None or person.is_stranger else person.name
+
+
+def _handle(groups: _Groups, group_id: str) -> str:
+    return next((f"@{handle}" for handle, known in groups.handles.items() if known == group_id), "")
 
 
 def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -98,6 +98,12 @@ def channel(channel_id: str) -> str:
     return f"<#{_id(channel_id)}>"
 
 
+def message_link(workspace: str, place: tuple[str, str], label: str) -> str:
+    """A label of ours that leads to a message, by its channel and ts; the label alone where nobody knows where that is read."""
+    channel_id, ts = _id(place[0]), re.sub(r"[^0-9]", "", place[1])
+    return f"<{escape(workspace)}archives/{channel_id}/p{ts}|{label}>" if workspace else label
+
+
 def people(who: list[str], *, last: str = "and") -> str:
     """`a, b and c`."""
     return who[0] if len(who) == 1 else f"{', '.join(who[:-1])} {last} {who[-1]}" if who else "nobody"

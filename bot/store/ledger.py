@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy import CursorResult, Select, exists, func, or_, select
 
+from bot.core.audit import AuditEntry
 from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Verdict
 from bot.store import rows, statements, tables
 from bot.store.seal import Seal
-from bot.store.transaction import AuditEntry, Transaction, entry_of
+from bot.store.transaction import Transaction, entry_of
 
 CONFIGURED = "configured"
 """The name under which the configuration of the last start is remembered."""

@@ -74,6 +74,11 @@ def _rule(stored: str) -> Rule:
     return _RULE.validate_json(stored)
 
 
+def title_of(rule: str) -> str:
+    """What people call the API of a stored rule."""
+    return _rule(rule).title
+
+
 @lru_cache(maxsize=1000)
 def _stored(rule: Rule) -> str:
     return _RULE.dump_json(rule, exclude={"out_of_force"}).decode()  # nothing is asked for under such a one

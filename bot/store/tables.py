@@ -229,6 +229,23 @@ ids = Table(
 )
 """User ids of one person, each beside each other one: on Enterprise Grid there may be two."""
 
+names = Table(
+    "names",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+)
+"""What the people and user groups of the audit are called."""
+
+audit_threads = Table(
+    "audit_threads",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("channel", String(32), primary_key=True),
+    Column("ts", String(32), nullable=False),
+)
+"""The message of an audit channel under which the others about a request stand."""
+
 counters = Table(
     "counters",
     metadata,

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, or_, select, update
 
+from bot.core.audit import AuditEntry
 from bot.core.model import (
     AuditEvent,
     AuditLine,
@@ -43,20 +44,6 @@ _COUNTED = 1000
 
 class LeaseLost(Exception):
     """Somebody else has claimed this effect since: nothing of what this claim brought back may be stored."""
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    """A row of the audit, as it stands for ever."""
-
-    number: int
-    at: datetime
-    event: AuditEvent
-    request_number: int | None
-    api: str | None
-    person: Identity | None
-    actor: Identity | None
-    details: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -289,6 +276,11 @@ class Transaction:
         self._upsert(tables.messages, changed)
         if gone := {message.id for message in old} - {message.id for message in new}:
             self.connection.execute(delete(tables.messages).where(tables.messages.c.id.in_(gone)))
+
+    def upsert(self, table: Table, changed: Sequence[Mapping[str, Any]]) -> None:
+        """Rows that belong to no request."""
+        self._upsert(table, changed)
+        self.wrote = True
 
     def _upsert(self, table: Table, changed: Sequence[Mapping[str, Any]]) -> None:
         if changed:
@@ -599,7 +591,9 @@ def _effect_row(promise: Promise, request_id: str | None, message: Message | Non
 
 def entry_of(row: Any) -> AuditEntry:
     """An entry of a whole row; a year has half a million of them."""
-    number, at, event, _, request_number, api, person_team, person_user, actor_team, actor_user, details = row
+    number, at, event, request_id, request_number, api, person_team, person_user, actor_team, actor_user, details = row
     person = Identity(person_team, person_user) if person_user else None
     actor = Identity(actor_team, actor_user) if actor_user else None
-    return AuditEntry(number, at, AuditEvent(event), request_number, api, person, actor, json.loads(details))
+    return AuditEntry(
+        number, at, AuditEvent(event), request_id, request_number, api, person, actor, json.loads(details)
+    )

@@ -249,7 +249,13 @@ def test_a_decision_is_written_down() -> None:
         "need": 2,
     }
     until = (NOW + 7 * DAY).isoformat()
-    assert life.audit[-1].details == {"rule": "payments", "rule_digest": "digest", "need": 2, "until": until}
+    assert life.audit[-1].details == {
+        "rule": "payments",
+        "rule_digest": "digest",
+        "need": 2,
+        "approvers": ["UBOB", "UCAROL"],
+        "until": until,
+    }
     assert life.audit[-1].actor == CAROL.identity
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.core.audit import Post, Posted
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Issued, Unhurried
 from bot.core.faults import Gone, OutcomeUnknown
@@ -31,7 +32,6 @@ from bot.core.model import (
 from bot.core.outages import Outage, Side
 from bot.core.reconciliation import Marked, MarkedPage, Told
 from bot.pace import Pace
-from bot.store.transaction import AuditEntry
 
 TEAM = "T0"
 
@@ -139,11 +139,12 @@ class Slack:
                 shown.deleted = True
         self.fates.point("after delete", answer=True)
 
-    async def post_audit(self, channel: str, entries: Sequence[AuditEntry]) -> int:
+    async def post_audit(self, channel: str, post: Post) -> Posted:
         self.fates.point("before post_audit")
-        self.audit.extend(entry.number for entry in entries)
+        self.audit.extend(entry.number for entry in post.reading.entries)
         self.fates.point("after post_audit", answer=True)
-        return len(entries)
+        ts = None if post.thread else f"audit-{len(self.audit)}"
+        return Posted(len(post.reading.entries), ts)
 
     async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
         self.fates.point("before tell_outage")

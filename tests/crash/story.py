@@ -74,6 +74,8 @@ TABLES = (
     "requests",
     "counters",
     "meta",
+    "names",
+    "audit_threads",
     "outages",
 )
 _OF_THE_DYING = {Topic.ARRIVED, Topic.DELAYED, Topic.DELAYED_BY_TYK, Topic.DELAYED_BY_SLACK, Topic.UNASKED}

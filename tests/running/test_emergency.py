@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from bot.core.audit import AuditEntry
 from bot.core.model import AuditEvent, RequestState
 from bot.local.tyk import LocalTyk
 from bot.local.world import World as Place
@@ -23,7 +24,6 @@ from bot.store import ledger, tables
 from bot.store.engine import open_engine
 from bot.store.seal import new_key
 from bot.store.store import Store
-from bot.store.transaction import AuditEntry
 from tests.running import bot_in, empty_place, quiet, stored, verb
 from tests.story import asked
 from tests.world import World, living

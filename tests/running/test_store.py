@@ -87,8 +87,8 @@ async def _back_to_the_first(url: str) -> None:
         for name in later:
             connection.execute(text(f"DROP INDEX {name}"))
         connection.execute(text("DROP TABLE outages"))
-        connection.execute(text("DROP TABLE ids"))
-        connection.execute(text("DROP TABLE findings"))
+        for table in ("ids", "findings", "names", "audit_threads"):
+            connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("CREATE INDEX effects_due ON effects (state, due_at)"))
         for table, column in added:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -43,18 +43,21 @@ def test_the_card_says_whose_approval_no_longer_counts_and_why(record: Record, s
     assert said in state.lines(record, card=False)
 
 
+NAMES = {"U0BOB": "Bob", "U0ZOE": "Zoe"}
+
+
 def _row(event: AuditEvent, **details: object) -> AuditRow:
-    return AuditRow(17, NOW, event, None, None, None, AuditLine(event, None, details).details)
+    return AuditRow(17, NOW, event, None, None, None, AuditLine(event, None, details).details, names=NAMES)
 
 
 def test_the_audit_says_whose_approval_no_longer_counts_and_why() -> None:
     """By name, with the reason."""
     row = _row(AuditEvent.RECOUNTED, reviewer="U0BOB", why=LEFT, have=0)
-    assert audit_sentence(row) == f"#17 · recounted · the approval of @U0BOB no longer counts: {LEFT}"
+    assert audit_sentence(row) == f"#17 · recounted · the approval of Bob no longer counts: {LEFT}"
 
 
 def test_the_audit_says_who_came_into_a_group_that_approves_and_who_went() -> None:
-    """The group by its handle and not as a mention, which would ring all its members."""
+    """All in words: a mention would ring them, and the group's all its members."""
     row = _row(
         AuditEvent.GROUP_CHANGED,
         group="S0LEADS",
@@ -63,13 +66,14 @@ def test_the_audit_says_who_came_into_a_group_that_approves_and_who_went() -> No
         removed=[],
         apis=["payments"],
     )
-    assert audit_sentence(row) == "#17 · group changed · @leads, added @U0BOB and @U0ZOE, approves for payments"
+    assert audit_sentence(row) == "#17 · group changed · @leads, added Bob and Zoe, approves for payments"
     body, _ = audit([row])
-    assert "@leads, added <@U0BOB> and <@U0ZOE>, approves for payments" in body.text
+    assert "@leads, added Bob and Zoe, approves for payments" in body.text
+    assert "<@" not in body.text
     assert "subteam" not in body.text
 
 
 def test_of_very_many_in_a_group_the_first_are_named() -> None:
     """A line fits, whatever was done to the group."""
     row = _row(AuditEvent.GROUP_CHANGED, handle="all", added=[f"U{number}" for number in range(MAX_PEOPLE + 7)])
-    assert audit_sentence(row).endswith(f"@U{MAX_PEOPLE - 1} and 7 more")
+    assert audit_sentence(row).endswith(f", U{MAX_PEOPLE - 1} and 7 more")
