@@ -1,4 +1,4 @@
-"""The user groups that approve, watched: who came and who went, whether or not anybody listened when Slack told of it."""
+"""The user groups that approve or audit, watched: who came and went, whether or not anybody listened when Slack told of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def look(operations: Operations, directory: Directory) -> bool:
     try:
         groups = [
             Group(one, await directory.group_handle(one), await directory.group_members(one))
-            for one in operations.approving_groups
+            for one in operations.watched_groups
         ]
     except Fault as fault:
         what = "who approves is compared with who did as soon as Slack can say"

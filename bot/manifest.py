@@ -77,7 +77,7 @@ def _features(config: Config, url: str | None) -> dict[str, Any]:
     command: dict[str, Any] = {
         "command": config.slack.command,
         "description": "Ask for a Tyk API token",
-        "should_escape": False,
+        "should_escape": True,  # a mention behind the command comes as <@U...>: who is meant need not be guessed
     }
     return {
         "app_home": {

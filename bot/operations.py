@@ -259,7 +259,7 @@ class Operations:
             if before is not None and change.at < before["at"]:
                 return False
             members = ((set(before["members"]) if before else set()) | change.added) - change.removed
-            if before is None and change.group in self._approving():
+            if before is None and change.group in self._watched():
                 self._tell_of_group(tx, change)  # who is in it was never seen, so it is taken as it is told
                 return True
             return self._group_is(tx, known, Group(change.group, change.handle, frozenset(members)), change.at)
@@ -292,7 +292,7 @@ class Operations:
 
     def _group_is(self, tx: Transaction, known: dict[str, Any], group: Group, at: int | None) -> bool:
         """Remember who is in a group that approves, and say how that differs from what was `known`, if anything was."""
-        if group.id not in self._approving():
+        if group.id not in self._watched():
             return False
         before = known.get(group.id)
         had = frozenset(before["members"]) if before else group.members
@@ -311,21 +311,21 @@ class Operations:
             "handle": change.handle,
             "added": sorted(change.added),
             "removed": sorted(change.removed),
-            "apis": self._approving()[change.group],
-        }
+            "apis": self._watched()[change.group],
+        } | ({"audits": True} if change.group in self.rulebook.auditors.groups else {})
         tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, details), None)
 
-    def _approving(self) -> dict[str, list[str]]:
-        """The groups that approve, each with the names of the entries for which it does."""
-        found: dict[str, list[str]] = {}
+    def _watched(self) -> dict[str, list[str]]:
+        """The groups that approve or audit, each with the names of the entries for which it approves."""
+        found: dict[str, list[str]] = {group: [] for group in self.rulebook.auditors.groups}
         for name, rule in sorted(self.rulebook.rules.items()):
             for group in rule.may_approve.groups:
                 found.setdefault(group, []).append(name)
         return found
 
     @property
-    def approving_groups(self) -> tuple[str, ...]:
-        return tuple(sorted(self._approving()))
+    def watched_groups(self) -> tuple[str, ...]:
+        return tuple(sorted(self._watched()))
 
     async def deciders_changed(self, group: str | None = None, person: Person | None = None) -> None:
         """Somebody came into a group or left it, or may not use the bot any more: what waits for them is shown anew."""
@@ -402,8 +402,7 @@ class Operations:
 
     async def holdings(self, who: Person) -> Holdings:
         """This person's own requests and keys, and the requests that wait for their decision."""
-        named = self.rulebook.rules.items()
-        apis = [name for name, rule in named if rules.counted_by(rule.may_approve, who)]
+        apis = [name for name, rule in self.rulebook.rules.items() if rules.may_approve(rule, who)]
 
         def work(tx: Transaction) -> Holdings:
             waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))

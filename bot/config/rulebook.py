@@ -15,7 +15,15 @@ from bot.config.validation import Checked
 from bot.config.values import Kind, Name
 from bot.core.model import ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
 
-Role = Literal["requesters", "approvers", "also_may_approve", "approvals_channel", "audit_channel", "help_channel"]
+Role = Literal[
+    "requesters",
+    "approvers",
+    "also_may_approve",
+    "auditors",
+    "approvals_channel",
+    "audit_channel",
+    "help_channel",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +50,13 @@ class Config:
     slack: SlackSection
     defaults: Terms
     apis: dict[str, Entry]
+    auditors: tuple[Name, ...]
     digest: str
     _positions: Positions = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, file: Checked, positions: Positions) -> Config:
-        return cls(file.tyk, file.slack, file.defaults, file.apis, _digest(file), positions)
+        return cls(file.tyk, file.slack, file.defaults, file.apis, file.auditors, _digest(file), positions)
 
     def where(self, trail: Trail) -> str:
         """`config.yaml:12:7`: where the value stands; of one that is not there, the nearest around it."""
@@ -66,6 +75,7 @@ class Config:
     def _mentions(self) -> Iterator[Mention]:
         for role in ("approvals_channel", "audit_channel", "help_channel"):
             yield self._channel(getattr(self.slack, role), role, None, ("slack", role))
+        yield from self._people(self.auditors, "auditors", None, ("auditors",))
         yield from self._people(self.defaults.approvers, "approvers", None, ("defaults", "approvers"))
         also = self.defaults.also_may_approve
         yield from self._people(also, "also_may_approve", None, ("defaults", "also_may_approve"))
@@ -97,7 +107,7 @@ class Config:
         if unknown:
             raise ConfigError(unknown)
         rules = _Rules(self, names)
-        return Rulebook(self.digest, {name: rules.rule(name) for name in self.apis})
+        return Rulebook(self.digest, {name: rules.rule(name) for name in self.apis}, rules.auditors())
 
     def in_force(self, names: Mapping[str, str]) -> tuple[Rulebook, tuple[Complaint, ...]]:
         """The rules as far as they hold without the names that are not among `names`, and what is left out.
@@ -115,7 +125,7 @@ class Config:
         complaints = [one.where.complaint(f"{_unresolved(one)}: left out") for one in unknown.values()]
         complaints += [self._at_approvers(name).complaint(_left_alone(name)) for name in sorted(out)]
         rulebook = {name: replace(rule, out_of_force=True) if name in out else rule for name, rule in made.items()}
-        return Rulebook(self.digest, rulebook), tuple(sorted(complaints))
+        return Rulebook(self.digest, rulebook, rules.auditors()), tuple(sorted(complaints))
 
     def _at_approvers(self, name: str) -> Position:
         return self.place(("apis", name, "approvers") if self.apis[name].approvers else ("defaults", "approvers"))
@@ -177,6 +187,9 @@ class _Rules:
             reason_pattern=_reason_pattern(terms),
             also_may_approve=self._audience(terms.also_may_approve),
         )
+
+    def auditors(self) -> Audience:
+        return self._audience(self._config.auditors)
 
     def _ref(self, name: str) -> ApiRef:
         if name not in self._refs:
@@ -246,7 +259,9 @@ def _digest(file: Checked) -> str:
         entry = encode(meaning.of(name, file.apis[name]))
         told.update(f"{', ' if place else ''}{encode(name)}: {entry}".encode())
     tyk = file.tyk.model_dump(mode="json", exclude={"at_once", "alias"})  # not of who may have what
-    rest = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
+    rest: dict[str, Any] = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
+    if file.auditors:
+        rest["auditors"] = sorted({who.text for who in file.auditors})
     told.update(f"}}, {encode(rest)[1:]}".encode())
     return told.hexdigest()[:12]
 
@@ -303,11 +318,17 @@ def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:
 
 def summary(source: Rulebook | Config) -> dict[str, Any]:
     """The configuration in a few plain JSON values, to be kept and compared: `{digest, apis: {name: {approvals, requesters,
-    approvers, also_may_approve}}}`, the last only where there are some. A Rulebook gives ids, a Config the names as written:
-    compare like with like."""
+    approvers, also_may_approve}}, auditors}`, the last of each only where there are some. A Rulebook gives ids, a Config the
+    names as written: compare like with like."""
     if isinstance(source, Rulebook):
-        return {"digest": source.digest, "apis": {name: _rule_summary(rule) for name, rule in source.rules.items()}}
-    return {"digest": source.digest, "apis": {name: _entry_summary(source, name) for name in source.apis}}
+        told = {"digest": source.digest, "apis": {name: _rule_summary(rule) for name, rule in source.rules.items()}}
+        return told | _with_auditors(_ids(source.auditors))
+    told = {"digest": source.digest, "apis": {name: _entry_summary(source, name) for name in source.apis}}
+    return told | _with_auditors(sorted({who.text for who in source.auditors}))
+
+
+def _with_auditors(names: list[str]) -> dict[str, Any]:
+    return {"auditors": names} if names else {}
 
 
 def _rule_summary(rule: Rule) -> dict[str, Any]:
@@ -336,17 +357,18 @@ def _ids(audience: Audience) -> list[str]:
 
 
 def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """The differences of a new summary from the old one: `{digest, added, removed, approvals_fell, people_changed}`."""
+    """The differences of a new summary from the old one: `{digest, added, removed, approvals_fell, people_changed}`, and the
+    `auditors` where they are others."""
     before: Mapping[str, Any] = old["apis"] if old else {}
     after: Mapping[str, Any] = new["apis"]
-    both = sorted(before.keys() & after.keys())
+    both, auditors = sorted(before.keys() & after.keys()), new.get("auditors", [])
     return {
         "digest": new["digest"],
         "added": sorted(after.keys() - before.keys()),
         "removed": sorted(before.keys() - after.keys()),
         "approvals_fell": [name for name in both if after[name]["approvals"] < before[name]["approvals"]],
         "people_changed": [name for name in both if _people_of(after[name]) != _people_of(before[name])],
-    }
+    } | ({"auditors": auditors} if auditors != (old or {}).get("auditors", []) else {})
 
 
 def _people_of(entry: Mapping[str, Any]) -> tuple[list[str], ...]:

@@ -11,6 +11,7 @@ from bot.config.values import (
     AlsoMayApprove,
     Approvals,
     Approvers,
+    Auditors,
     BaseAddress,
     ChannelId,
     HideAfter,
@@ -219,6 +220,7 @@ class File(Section):
     tyk: Annotated[TykSection, Field(description="where Tyk is")]
     slack: Annotated[SlackSection, Field(description="the command and the channels, by id")]
     defaults: Annotated[Terms, Field(description="what holds for every API that does not say otherwise")] = Terms()
+    auditors: Auditors = ()
     apis: Annotated[
         dict[str, ApiSection],
         Field(

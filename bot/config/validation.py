@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bot.config.document import Document, Trail, did_you_mean
 from bot.config.entries import Entries, Entry
@@ -24,12 +24,11 @@ from bot.config.sections import (
     Terms,
     TykSection,
 )
-from bot.config.values import Kind, Name, shown
+from bot.config.values import Auditors, Kind, Name, shown
 
 RESERVED = frozenset(
     {
         "admins",
-        "auditors",
         "delivery",
         "rotation_overlap",
         "remind_approvers_after",
@@ -66,6 +65,10 @@ class Checked:
     slack: SlackSection
     defaults: Terms
     apis: dict[str, Entry]
+    auditors: tuple[Name, ...] = ()
+
+
+_AUDITORS = TypeAdapter(Auditors, config=Section.model_config)
 
 
 class Check:
@@ -91,10 +94,22 @@ class Check:
             defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
             self._approver_names(("defaults",), defaults)
         self._entries = Entries(defaults)
-        apis = self._apis()
+        apis, auditors = self._apis(), self._auditors()
         if self.complaints or tyk is None or slack is None:
             return None
-        return Checked(tyk, slack, defaults, apis)
+        return Checked(tyk, slack, defaults, apis, auditors)
+
+    def _auditors(self) -> tuple[Name, ...]:
+        given = self._document.data.get("auditors")
+        if given is None:
+            return ()
+        try:
+            auditors = _AUDITORS.validate_python(given)
+        except ValidationError as error:
+            self._translate(("auditors",), error)
+            return ()
+        self._only_some(("auditors",), auditors)
+        return auditors
 
     def _required(self, key: str, section: type[SectionT]) -> SectionT | None:
         if key not in self._document.data:
@@ -160,10 +175,14 @@ class Check:
 
     def _approver_names(self, trail: Trail, given: Terms | ApiSection) -> None:
         for key in ("approvers", "also_may_approve"):
-            for index, name in enumerate(getattr(given, key) or ()):
-                if name.kind in (Kind.EVERYONE, Kind.CHANNEL):
-                    what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
-                    self._at_value((*trail, key, index), f"`{key}` cannot hold {what}: name user groups or people")
+            self._only_some((*trail, key), getattr(given, key) or ())
+
+    def _only_some(self, trail: Trail, names: Iterable[Name]) -> None:
+        """Names of user groups and people alone."""
+        for index, name in enumerate(names):
+            if name.kind in (Kind.EVERYONE, Kind.CHANNEL):
+                what = "everyone" if name.kind is Kind.EVERYONE else f"the channel {name.text}"
+                self._at_value((*trail, index), f"`{trail[-1]}` cannot hold {what}: name user groups or people")
 
     # --- can the approvals be reached? ---
 

@@ -278,6 +278,11 @@ AlsoMayApprove = Annotated[
     BeforeValidator(as_tuple),
     Field(description="who may say yes as well, and is not called by the card or reminders: user groups and people"),
 ]
+Auditors = Annotated[
+    tuple[Who, ...],
+    BeforeValidator(as_tuple),
+    Field(description="who may look up who holds what, beside those who approve it: user groups and people"),
+]
 Lifetimes = Annotated[
     tuple[OneLifetime, ...],
     BeforeValidator(as_tuple),

@@ -241,10 +241,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rulebook:
-    """All rules of the configuration, by entry name, and its digest."""
+    """All rules of the configuration, by entry name, and its digest. `auditors` may look up who holds what."""
 
     digest: str
     rules: dict[str, Rule]
+    auditors: Audience = Audience()
 
 
 # --- records --------------------------------------------------------------------------------------------------------
@@ -594,6 +595,7 @@ class AuditEvent(StrEnum):
     KEY_CHANGED = "key changed"
     KEY_AS_GRANTED = "key as granted"
     KEY_UNKNOWN = "key unknown"
+    LOOKED = "looked"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bot.core.model import NOBODY, Approver, Audience, Identity, Person, Plan, Record, Refusal, Review, Rule, Verdict
+from bot.core.model import (
+    NOBODY,
+    Approver,
+    Audience,
+    Identity,
+    Person,
+    Plan,
+    Record,
+    Refusal,
+    Review,
+    Rule,
+    Rulebook,
+    Verdict,
+)
 
 
 def counted_by(audience: Audience, person: Person) -> str | None:
@@ -43,6 +56,16 @@ def for_plan(rule: Rule, plan: Plan) -> Rule:
     Whoever may approve for the rule may approve for those, too: a file that says otherwise is refused.
     """
     return replace(rule, approvals=plan.approvals) if plan.approvals > rule.approvals else rule
+
+
+def may_approve(rule: Rule, person: Person) -> bool:
+    """True where the rule in force lets this person approve what others ask for."""
+    return counted_by(rule.may_approve, person) is not None
+
+
+def is_auditor(rulebook: Rulebook, person: Person) -> bool:
+    """True where this person may look up who holds what, whatever it is."""
+    return counted_by(rulebook.auditors, person) is not None
 
 
 def named_channels(rules: dict[str, Rule]) -> frozenset[str]:

@@ -115,7 +115,7 @@ class _Casting:
         like = (one for one in PEOPLE if one.kind == "member" and re.search(one.name, word.lower()))
         base = next((one for one in like if self._people[one.name] == one), None)
         name = base.name if base else _plain(word)
-        about = "approves" if mention.role in _APPROVING else "asks"
+        about = "audits" if mention.role == "auditors" else "approves" if mention.role in _APPROVING else "asks"
         given: Any = {"email": mention.text} if is_email else {"id": mention.text}
         self._people[name] = Someone(
             name,
@@ -129,7 +129,8 @@ class _Casting:
     def _place(self, mention: Mention, approvers: list[str]) -> None:
         if mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE):
             members = self._groups.setdefault(mention.text, set())
-            members.update(_ASK if mention.role == "requesters" else [one for one in approvers if one != "alice"])
+            approving = [one for one in approvers if one != "alice"]
+            members.update({"requesters": _ASK, "auditors": ["carol"]}.get(mention.role, approving))
         elif mention.kind is Kind.CHANNEL:
             members_of = {
                 "approvals_channel": approvers,

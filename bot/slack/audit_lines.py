@@ -48,8 +48,9 @@ class AuditRow:
     retried       effect, effect_id
     restored      effect, effect_id
     resealed      tokens (how many)
-    configured    digest, added, removed, approvals_fell, people_changed (names)
-    group changed group, handle, added, removed (people), apis (names of entries that it approves for)
+    looked        person, about (whose tokens, where it was not an API's), page
+    configured    digest, added, removed, approvals_fell, people_changed (names), auditors where they are others
+    group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
 
     withdrawn, lapsed, sent and hidden need none. People are user ids. Whatever was done at the command line has `operator` too.
@@ -247,6 +248,8 @@ class _Teller:
                 return self.key()
             case AuditEvent.KEY_CHANGED | AuditEvent.KEY_UNKNOWN:
                 return self.because(self.key(), "why")
+            case AuditEvent.LOOKED:
+                return f"{self.by('person', '')} looked up {self.looked()}"
             case AuditEvent.CONFIGURED:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:
@@ -256,13 +259,18 @@ class _Teller:
             case _:
                 assert_never(event)
 
+    def looked(self) -> str:
+        about = f"what {self.by('about', '')} holds" if self.details.get("about") else "who holds it"
+        return f"{about}, page {self.word('page')}" if self.details.get("page", 1) != 1 else about
+
     def recounted(self) -> str:
         return self.because(f"{self.by('reviewer', 'the approval of')} no longer counts", "why")
 
     def group_changed(self) -> str:
         group = self.word("handle", "@") or self.by("group", "")
         added, removed = self.people("added", "added"), self.people("removed", "removed")
-        return self.all(group, added, removed, self.entries("apis", "approves for"))
+        audits = "audits" if self.details.get("audits") else ""
+        return self.all(group, added, removed, self.entries("apis", "approves for"), audits)
 
     def people(self, key: str, before: str) -> str:
         value = self.details.get(key)
@@ -306,6 +314,8 @@ class _Teller:
             "people_changed": "other people for",
         }
         told = [self.entries(key, before) for key, before in names.items()]
+        none = "no auditors" if self.details.get("auditors") == [] else ""
+        told.append(self.people("auditors", "the auditors are now") or none)
         return self.all(*told) or "nothing that says who may have what"
 
     @staticmethod

@@ -17,12 +17,13 @@ from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
 from bot.operations import Group, GroupChange, Operations, Outcome
-from bot.slack import buttons, holdings, modals
+from bot.slack import buttons, holdings, modals, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.requesting import Requesting, TermsOf
+from bot.slack.who import Who
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Listeners:
         self._workspace = workspace
         self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
         self._budget = Budget(time.monotonic)
+        self._who = Who(self._answering, operations, chat, directory, workspace)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
 
     def register(self, app: AsyncApp) -> None:
@@ -82,6 +84,8 @@ class Listeners:
         app.action(buttons.ASK_AGAIN)(self.on_ask_again)
         app.action(buttons.RENEW)(self.on_renew)
         app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
+        app.action(who.NEWER)(self._who.on_page)
+        app.action(who.OLDER)(self._who.on_page)
         for event in MEMBERSHIP_EVENTS:
             app.event(event)(self.on_membership)
         # What an older version left behind, or what is picked but only read on submission.
@@ -118,6 +122,10 @@ class Listeners:
 
     async def on_command(self, ack: AsyncAck, body: Body) -> None:
         words = (body.get("text") or "").strip()
+        first, _, others = words.partition(" ")
+        if first.lower() == "who":
+            await self._who.on_command(ack, body, others.strip())
+            return
         with metrics.ANSWER_SECONDS.labels("command").time():
             if words and words.lower() != "list":
                 await self._requesting.help(ack, body, None if words.lower() == "help" else words)

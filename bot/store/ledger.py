@@ -28,13 +28,17 @@ PLACE = "place"
 
 @dataclass(frozen=True)
 class Filter:
-    """The limits of a report; None is no limit. `living`: only what has not ended, here and at Tyk."""
+    """The limits of a report; None is no limit. `living`: only what has not ended, here and at Tyk; `held`: only what can be used
+    now, or soon. `apis`: only keys that were asked for under these entries, or that open one of `opened`."""
 
     since: datetime | None = None
     api: str | None = None
     person: str | None = None
     number: int | None = None
     living: bool = False
+    held: bool = False
+    apis: frozenset[str] | None = None
+    opened: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Holding:
     user_id: str
     name: str
     used_by: str
+    reason: str
     state: GrantState
     since: datetime
     until: datetime | None
@@ -85,6 +90,7 @@ def _grants(wanted: Filter) -> Select[Any]:
             requests.c.user_id,
             requests.c.requester_name,
             requests.c.used_by,
+            requests.c.reason,
             requests.c.digest,
             requests.c.opens,
             grants.c.state,
@@ -96,9 +102,11 @@ def _grants(wanted: Filter) -> Select[Any]:
         .order_by(requests.c.number.desc())
     )
     if wanted.api is not None:
-        query = query.where(
-            or_(requests.c.api == wanted.api, requests.c.opens.contains(f" {wanted.api} ", autoescape=True))
-        )
+        query = query.where(or_(requests.c.api == wanted.api, _opens(wanted.api)))
+    if wanted.apis is not None:
+        query = query.where(or_(requests.c.api.in_(wanted.apis), *map(_opens, sorted(wanted.opened))))
+    if wanted.held:
+        query = query.where(grants.c.state.in_(statements.LIVES))
     if wanted.number is not None:
         query = query.where(requests.c.number == wanted.number)
     if wanted.person is not None:
@@ -112,6 +120,36 @@ def _grants(wanted: Filter) -> Select[Any]:
     return query
 
 
+def _opens(entry: str) -> Any:
+    return tables.requests.c.opens.contains(f" {entry} ", autoescape=True)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some grants, the newest first; whether there are newer ones, and older ones."""
+
+    holdings: tuple[Holding, ...]
+    newer: bool = False
+    older: bool = False
+
+
+def page(tx: Transaction, wanted: Filter, size: int, *, before: int | None = None, after: int | None = None) -> Page:
+    """Those with the next lower numbers than `before`, or the next higher than `after`; else, or where none is left there, the
+    newest."""
+    number, query = tables.requests.c.number, _grants(wanted)
+    if after is not None:
+        query = query.where(number > after).order_by(None).order_by(number)
+    elif before is not None:
+        query = query.where(number < before)
+    found = tx.connection.execute(query.limit(size + 1)).all()
+    if not found and (before is not None or after is not None):
+        return page(tx, wanted, size)
+    more, some = len(found) > size, found[:size]
+    if after is not None:
+        return Page(tuple(_with_parts(tx, some[::-1])), newer=more, older=True)
+    return Page(tuple(_with_parts(tx, some)), newer=before is not None, older=more)
+
+
 def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
     keys, reviews, findings = tables.keys, tables.reviews, tables.findings
     ids = [row.id for row in some]
@@ -123,7 +161,7 @@ def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
     )
     approvals = (
         select(reviews.c.request_id, reviews.c.user_id, reviews.c.counted_by)
-        .where(reviews.c.request_id.in_(ids), reviews.c.verdict == Verdict.YES.value)
+        .where(reviews.c.request_id.in_(ids), reviews.c.verdict == Verdict.YES.value, reviews.c.void == "")
         .order_by(reviews.c.at)
     )
     hashes_of = rows.by_request(tx.connection.execute(hashes))
@@ -138,6 +176,7 @@ def _with_parts(tx: Transaction, some: Sequence[Any]) -> Iterator[Holding]:
             user_id=row.user_id,
             name=row.requester_name,
             used_by=row.used_by,
+            reason=row.reason,
             state=state,
             since=row.since,
             until=row.ended_at if state is GrantState.ENDED else row.until,

@@ -479,16 +479,22 @@ class Transaction:
 
     # --- the audit ---
 
-    def audit(self, line: AuditLine, record: Record | None, *, api: str | None = None) -> None:
-        """Append one row, numbered without a gap, and promise that the channel hears of it."""
-        self._append((line,), record, api)
+    def audit(
+        self, line: AuditLine, record: Record | None, *, api: str | None = None, about: Identity | None = None
+    ) -> None:
+        """Append one row, numbered without a gap, and promise that the channel hears of it. `api` and `about` say what and whom
+        it concerns where that is no request."""
+        self._append((line,), record, api, about)
         self._promise(self._audit_promise())
         self.wrote = True
 
-    def _append(self, lines: Sequence[AuditLine], record: Record | None, api: str | None) -> None:
+    def _append(
+        self, lines: Sequence[AuditLine], record: Record | None, api: str | None, about: Identity | None = None
+    ) -> None:
         if not lines:
             return
         request = record.request if record else None
+        person = request.requester if request else about
         first = self._count("audit", 1, len(lines)) - len(lines) + 1
         self.connection.execute(
             statements.adding(tables.audit),
@@ -500,8 +506,8 @@ class Transaction:
                     "request_id": request.id if request else None,
                     "request_number": request.number if request else None,
                     "api": request.rule.name if request else api,
-                    "person_team": request.requester.team_id if request else None,
-                    "person_user": request.requester.user_id if request else None,
+                    "person_team": person.team_id if person else None,
+                    "person_user": person.user_id if person else None,
                     "actor_team": line.actor.team_id if line.actor else None,
                     "actor_user": line.actor.user_id if line.actor else None,
                     "details": json.dumps(line.details, ensure_ascii=False),

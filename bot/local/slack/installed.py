@@ -19,12 +19,14 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Installed:
-    """What of a manifest people meet. A tab that the manifest does not name is off, as at Slack."""
+    """What of a manifest people meet. A tab that the manifest does not name is off, as at Slack. `escaping` are the commands that
+    get people and channels by their ids."""
 
     name: str
     home_tab: bool
     dm_is_read_only: bool
     commands: frozenset[str]
+    escaping: frozenset[str]
     shortcuts: tuple[Shortcut, ...]
     events: frozenset[str]
 
@@ -32,12 +34,13 @@ class Installed:
     def of(cls, manifest: Json) -> "Installed":
         features, settings = manifest.get("features") or {}, manifest.get("settings") or {}
         tabs = features.get("app_home") or {}
-        listed = features.get("shortcuts") or []
+        listed, commands = features.get("shortcuts") or [], features.get("slash_commands") or []
         return cls(
             name=manifest["display_information"]["name"],
             home_tab=bool(tabs.get("home_tab_enabled")),
             dm_is_read_only=bool(tabs.get("messages_tab_read_only_enabled")),
-            commands=frozenset(one["command"] for one in features.get("slash_commands") or []),
+            commands=frozenset(one["command"] for one in commands),
+            escaping=frozenset(one["command"] for one in commands if one.get("should_escape")),
             shortcuts=tuple(
                 Shortcut(one["name"], one["type"], one["callback_id"], one["description"]) for one in listed
             ),

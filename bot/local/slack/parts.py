@@ -31,6 +31,7 @@ class Parts:
     bot_token: str
     app_token: str
     commands: Collection[str] | None = None
+    escaping: Collection[str] = ()
     events: Collection[str] | None = None
     home_tab: bool = True
     dm_is_read_only: bool = False

@@ -1,9 +1,11 @@
 """The payloads Slack sends to an app."""
 
+import re
+
 from bot.local.slack.block_kit import Slot
 from bot.local.slack.journal import Json
 from bot.local.slack.parts import Parts
-from bot.local.slack.workspace import Channel, Message, User, View
+from bot.local.slack.workspace import Channel, Message, User, View, Workspace
 
 VERIFICATION_TOKEN = "sandbox-verification-token"
 
@@ -36,6 +38,20 @@ def channel_name(channel: Channel) -> str:
     return "privategroup" if channel.is_private else channel.name
 
 
+def _escaped(place: Workspace, text: str) -> str:
+    """The text of a command whose manifest says `should_escape`: people and channels by their ids, as they were picked."""
+
+    def person(found: re.Match[str]) -> str:
+        user = next((one for one in place.users.values() if one.name == found[1]), None)
+        return f"<@{user.id}|{user.name}>" if user else found[0]
+
+    def channel(found: re.Match[str]) -> str:
+        known = next((one for one in place.channels.values() if one.name == found[1] and not one.is_im), None)
+        return f"<#{known.id}|{known.name}>" if known else found[0]
+
+    return re.sub(r"(?<!\S)#([\w.-]+)", channel, re.sub(r"(?<!\S)@([\w.-]+)", person, text))
+
+
 def slash_command(parts: Parts, user: User, channel: Channel, command: str, text: str) -> Json:
     place = parts.workspace
     payload: Json = {
@@ -47,7 +63,7 @@ def slash_command(parts: Parts, user: User, channel: Channel, command: str, text
         "user_id": user.id,
         "user_name": user.name,
         "command": command,
-        "text": text,
+        "text": _escaped(place, text) if command in parts.escaping else text,
         "api_app_id": place.app_id,
         "is_enterprise_install": "false",
         "response_url": parts.origin + parts.response_urls.issue("commands", user.id, channel.id),

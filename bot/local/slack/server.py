@@ -156,7 +156,7 @@ class LocalSlack:
         self.workspace.rename_bot(app.name)
         parts = self._parts
         parts.home_tab, parts.dm_is_read_only, parts.shortcuts = app.home_tab, app.dm_is_read_only, app.shortcuts
-        parts.commands, parts.events = app.commands, app.events
+        parts.commands, parts.escaping, parts.events = app.commands, app.escaping, app.events
         self.changes.notify()
 
     @property

@@ -1,0 +1,129 @@
+"""Looking up who holds what: for those who may approve it, and for auditors. Each look is a line in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.config.document import did_you_mean
+from bot.core import rules
+from bot.core.in_force import InForce
+from bot.core.model import AuditEvent, AuditLine, Identity, Person, Refusal, Rulebook
+from bot.store import ledger, trail
+from bot.store.ledger import Filter, Holding
+from bot.store.store import Store
+from bot.store.transaction import Transaction
+
+PAGE = 10
+NOT_ALLOWED = "not_auditor"
+UNKNOWN = "unknown_api"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The entry of an API, or somebody's user id, whatever they hold. Of the pages the one that is turned to: the `page`th, with
+    requests `before` or `after` this number."""
+
+    api: str | None = None
+    person: str | None = None
+    before: int | None = None
+    after: int | None = None
+    page: int = 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tokens that are held, the newest first, and names of the people in them by their ids. `titles` are those of entries."""
+
+    wanted: Wanted
+    holdings: tuple[Holding, ...]
+    names: Mapping[str, str]
+    titles: Mapping[str, str]
+    newer: bool
+    older: bool
+    as_auditor: bool
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody whom it names."""
+        wanted = {self.wanted.person} if self.wanted.person else set[str]()
+        return frozenset(wanted | {one for held in self.holdings for one in (held.user_id, *dict(held.approvals))})
+
+    def title_of(self, entry: str) -> str:
+        return self.titles.get(entry, entry)
+
+
+class Looking:
+    def __init__(self, store: Store, in_force: InForce) -> None:
+        self._store = store
+        self._in_force = in_force
+
+    @property
+    def _rulebook(self) -> Rulebook:
+        return self._in_force.current
+
+    def entry(self, words: str, who: Person) -> str:
+        """The entry that somebody means by its name or title. Raises Refusal, with the nearest of those that they may look at."""
+        wanted = " ".join(words.split()).casefold()
+        for name, rule in self._rulebook.rules.items():
+            if wanted in (name.casefold(), " ".join(rule.title.split()).casefold()):
+                return name
+        rulebook, is_auditor = self._rulebook, rules.is_auditor(self._rulebook, who)
+        seen = [rule for rule in rulebook.rules.values() if is_auditor or rules.may_approve(rule, who)]
+        if not seen:
+            raise Refusal("Only approvers and auditors can look up who holds what.", code=NOT_ALLOWED)
+        options = {rule.title: rule.title for rule in seen} | {rule.name: rule.title for rule in seen}
+        nearest = did_you_mean(wanted, options)
+        hint = f" Did you mean {options[nearest]}?" if nearest else ""
+        raise Refusal(f"I don't know an API called “{words[:100]}”.{hint}", code=UNKNOWN)
+
+    async def look(self, who: Person, wanted: Wanted) -> Found:
+        """A page of what is held, once the audit has the look. Raises Refusal where this person may not see it."""
+        is_auditor = rules.is_auditor(self._rulebook, who)
+        looked_for = self._filter(who, wanted, is_auditor=is_auditor)
+
+        def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str]]:
+            found = ledger.page(tx, looked_for, PAGE, before=wanted.before, after=wanted.after)
+            approvers = {one for held in found.holdings for one, _ in held.approvals}
+            return found, trail.names(tx, approvers)
+
+        found, names = await self._store.read(read)
+        await self._store.write(lambda tx: self._tell(tx, who, wanted))
+        names |= {held.user_id: held.name for held in found.holdings}
+        titles = {held.api: self._title(held.api) for held in found.holdings}
+        if wanted.api is not None:
+            titles[wanted.api] = self._title(wanted.api)
+        return Found(wanted, found.holdings, names, titles, found.newer, found.older, is_auditor)
+
+    def _filter(self, who: Person, wanted: Wanted, *, is_auditor: bool) -> Filter:
+        """An approver sees the tokens for what they approve; what it means that a token also opens it is the same to them."""
+        if is_auditor:
+            return Filter(api=wanted.api, person=wanted.person, held=True)
+        mine = frozenset(name for name, rule in self._rulebook.rules.items() if rules.may_approve(rule, who))
+        if wanted.api is not None and wanted.api in mine:
+            return Filter(api=wanted.api, held=True)
+        if wanted.person is not None and mine:
+            return Filter(person=wanted.person, held=True, apis=mine, opened=mine & self._opened())
+        what = f"who holds {self._title(wanted.api)}" if wanted.api else "what somebody holds"
+        by = f"the people who approve {self._title(wanted.api)}" if wanted.api else "approvers"
+        raise Refusal(f"You can't look up {what}: only {by} and auditors can.", code=NOT_ALLOWED)
+
+    def _opened(self) -> frozenset[str]:
+        """The entries that plans of other entries open."""
+        plans = (plan for rule in self._rulebook.rules.values() for plan in rule.plans)
+        return frozenset(api.entry for plan in plans for api in plan.also_opens)
+
+    def _title(self, entry: str) -> str:
+        rule = self._in_force.rule(entry)
+        return entry if rule is None else rule.title
+
+    @staticmethod
+    def _tell(tx: Transaction, who: Person, wanted: Wanted) -> None:
+        details = {
+            "person": who.identity.user_id,
+            "about": wanted.person,
+            "page": wanted.page if wanted.page > 1 else None,
+        }
+        told = {name: value for name, value in details.items() if value is not None}
+        about = Identity(who.identity.team_id, wanted.person) if wanted.person else None
+        tx.audit(AuditLine(AuditEvent.LOOKED, who.identity, told), None, api=wanted.api, about=about)
