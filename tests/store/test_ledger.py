@@ -149,3 +149,66 @@ def test_who_and_what_the_database_has_met(store: Store) -> None:
         assert ledger.has_met(tx, BOB.identity.user_id)
         assert not ledger.has_met(tx, DAVE.identity.user_id)
         assert ledger.newest_number(tx) == 1001
+
+
+# --- a page at a time -------------------------------------------------------------------------------------------------
+
+HELD = Filter(api=RULE.name, held=True)
+
+
+def numbers_of(found: ledger.Page) -> list[int]:
+    return [one.number for one in found.holdings]
+
+
+def test_pages_go_from_the_newest_to_the_oldest_and_back(store: Store) -> None:
+    """Seven grants, three a page; nothing is shown twice, and none is left out."""
+    with store.transaction() as tx:
+        held = [holds(tx).request.number for _ in range(7)][::-1]
+        asks(tx)
+    with store.reading() as tx:
+        first = ledger.page(tx, HELD, 3)
+        assert (numbers_of(first), first.newer, first.older) == (held[:3], False, True)
+        second = ledger.page(tx, HELD, 3, before=held[2])
+        assert (numbers_of(second), second.newer, second.older) == (held[3:6], True, True)
+        last = ledger.page(tx, HELD, 3, before=held[5])
+        assert (numbers_of(last), last.newer, last.older) == (held[6:], True, False)
+        back = ledger.page(tx, HELD, 3, after=held[3])
+        assert (numbers_of(back), back.newer, back.older) == (held[:3], False, True)
+        assert numbers_of(ledger.page(tx, HELD, 3, before=held[6])) == held[:3], "what was there has ended: the newest"
+        assert numbers_of(ledger.page(tx, HELD, 3, after=held[0])) == held[:3]
+
+
+def test_a_page_is_of_what_runs_and_of_the_entries_that_may_be_seen(store: Store) -> None:
+    """What has ended is not on it, nor anybody else's, nor what is for other eyes."""
+    with store.transaction() as tx:
+        ended, dave, alice = holds(tx), holds(tx, "dave"), holds(tx)
+        tx.apply(lifecycle.revoke(ended, None, "over", tx.now, NEW_ID))
+    with store.reading() as tx:
+        assert numbers_of(ledger.page(tx, HELD, 10)) == [alice.request.number, dave.request.number]
+        hers = replace(HELD, api=None, person=alice.request.requester.user_id)
+        assert numbers_of(ledger.page(tx, hers, 10)) == [alice.request.number]
+        for apis, opened, seen in (
+            (frozenset({RULE.name}), frozenset[str](), True),
+            (frozenset({"other"}), frozenset({"other"}), False),
+            (frozenset[str](), frozenset({"ledger"}), False),
+        ):
+            found = ledger.page(tx, replace(hers, apis=apis, opened=opened), 10)
+            assert bool(found.holdings) is seen
+
+
+def test_a_page_costs_three_statements_and_scans_no_table(store: Store) -> None:
+    """Whatever the database holds: what runs is found by an index, and of it a page."""
+    with store.transaction() as tx:
+        for _ in range(3):
+            holds(tx)
+    with store.reading() as tx, counted(store) as said:
+        assert len(ledger.page(tx, HELD, 10).holdings) == 3
+        assert len(said) == 3
+        if store.is_sqlite:
+            plan = tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said[0]}", _somehow(said[0])).all()
+            steps = [row[-1] for row in plan]
+            assert not [step for step in steps if step.startswith("SCAN")], steps
+
+
+def _somehow(statement: str) -> tuple[int, ...]:
+    return (0,) * statement.count("?")
