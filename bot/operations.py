@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.core import lifecycle, limits, refusals, rules
+from bot.core import extensions, lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Loss
@@ -46,7 +46,9 @@ NOT_REVOKER = "You are not among those who may revoke this."
 
 @dataclass(frozen=True)
 class Submission:
-    """A form as it was sent: nothing in it has been checked. `terms` are those of the plan's Tyk policies, as Tyk has them."""
+    """A form as it was sent: nothing in it has been checked. `terms` are those of the plan's Tyk policies, as Tyk has them.
+
+    `extends` is the id of the request whose grant it asks to extend."""
 
     request_id: RequestId
     api: str
@@ -54,6 +56,7 @@ class Submission:
     lifetime: Lifetime
     answers: Answers
     terms: tuple[PolicyTerms, ...] = ()
+    extends: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,12 +135,26 @@ class Operations:
             plan = replace(plan, terms=form.terms)
             rule = rules.for_plan(rule, plan).with_plan(plan)
             rules.check_reachable(rule, person.identity, approvers)
-            limits.check_room(rule, tx.held(person.identity, rule.name))
+            held = self._to_extend(tx, form.extends, person) if form.extends else None
+            if held is None:
+                limits.check_room(rule, tx.held(person.identity, rule.name))
+            else:
+                extensions.check(held, rule, plan, form.lifetime, tx.now)
             asked = Asked(form.request_id, plan, form.lifetime, answers)
             digest = self.rulebook.digest
-            return tx.apply(lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id))
+            submitted = lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id, held=held)
+            return tx.apply(submitted)
 
         return await self.store.write(work)
+
+    def _to_extend(self, tx: Transaction, request_id: str, person: Person) -> Record:
+        """The record that is to be extended, settled. Raises Refusal where it cannot be."""
+        held = _known(tx, request_id)
+        settled = lifecycle.settle(held, tx.now, self._new_id)
+        held = held if settled is None else settled.record
+        extensions.check_extendable(held, person)
+        extensions.check_alone(held, tx.extending(held.request))
+        return held
 
     def _rule_for(self, form: Submission, person: Person) -> tuple[Rule, Rule]:
         """The rule, and the same with what this person is offered of it."""
@@ -213,6 +230,10 @@ class Operations:
             return outcome
 
         return await self.store.write(work)
+
+    async def may_extend(self, request_id: str, who: Person) -> Record:
+        """The record, before the form for more time or another plan is shown. Raises Refusal where there is nothing to extend."""
+        return await self.store.read(lambda tx: self._to_extend(tx, request_id, who))
 
     async def may_replace(self, request_id: str, who: Person) -> Record:
         """The record, before the form for a new token is shown. Raises Refusal where this person may not have one."""

@@ -186,6 +186,7 @@ class _Rules:
             warning=api.warning or "",
             reason_pattern=_reason_pattern(terms),
             also_may_approve=self._audience(terms.also_may_approve),
+            max_total=terms.max_total,
         )
 
     def auditors(self) -> Audience:
@@ -266,7 +267,7 @@ def _digest(file: Checked) -> str:
     return told.hexdigest()[:12]
 
 
-_SAID_ONLY_WHERE_GIVEN = ("reason_pattern", "reason_link", "also_may_approve")
+_SAID_ONLY_WHERE_GIVEN = ("reason_pattern", "reason_link", "also_may_approve", "max_total")
 """Terms that came later: a file that does not name them means what it meant before."""
 
 

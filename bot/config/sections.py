@@ -19,6 +19,7 @@ from bot.config.values import (
     Lifetimes,
     Link,
     MaxActive,
+    MaxTotal,
     Reason,
     ReasonLink,
     RegularExpression,
@@ -97,6 +98,7 @@ class Terms(Section):
     hide_token_after: HideAfter = Field(timedelta(days=1), json_schema_extra={"default": "1d"})
     review_every: ReviewEvery | None = None
     max_active: MaxActive = 5
+    max_total: MaxTotal | None = None
     limits: LimitsGiven = LimitsSection(rate=1000, per=1, quota_max=-1, quota_renewal_rate=60)
 
 
@@ -175,6 +177,7 @@ class ApiSection(Section):
     hide_token_after: HideAfter | None = None
     review_every: ReviewEvery | None = None
     max_active: MaxActive | None = None
+    max_total: MaxTotal | None = None
     limits: LimitsGiven | None = None
 
 

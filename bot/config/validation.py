@@ -25,6 +25,7 @@ from bot.config.sections import (
     TykSection,
 )
 from bot.config.values import Auditors, Kind, Name, shown
+from bot.durations import spelled
 
 RESERVED = frozenset(
     {
@@ -157,6 +158,7 @@ class Check:
         self._enough_approvers(name, api, terms, faulty)
         self._reviewed(name, api, terms, faulty)
         self._linked(name, api, terms, faulty)
+        self._within_total(name, api, terms, faulty)
         if isinstance(self._data((*trail, "plans")), dict):
             self._plans(trail)
         return self._entries.entry(api, terms)
@@ -225,6 +227,19 @@ class Check:
         if terms.reason_link and not terms.reason_pattern:
             text = "has a `reason_link` and no `reason_pattern`, which finds what the link is of"
             self._blame(name, inherited, text, ("reason_link",))
+
+    def _within_total(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
+        """What one token may last in all is at least what may be asked for at first."""
+        keys = ("max_total", "lifetimes")
+        inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
+        if terms.max_total is None or faulty & set(keys) or self._faulty_defaults & inherited:
+            return
+        if None in terms.lifetimes:
+            text = "offers the lifetime never, which is longer than any `max_total`: leave out one of them"
+            self._blame(name, inherited, text, keys)
+        elif (longest := max(filter(None, terms.lifetimes))) > terms.max_total:
+            text = f"offers {spelled(longest)}, longer than its `max_total`, {spelled(terms.max_total)}"
+            self._blame(name, inherited, text, keys)
 
     def _blame(
         self, name: str, inherited: set[str], text: str, keys: tuple[str, ...] = ("approvers", "approvals")

@@ -323,6 +323,11 @@ HideAfter = Annotated[
     AfterValidator(_between("10s", "30d")),
     Field(description="the message with the token is deleted after this; from 10s to 30d"),
 ]
+MaxTotal = Annotated[
+    Duration,
+    AfterValidator(_between("10s", "3650d")),
+    Field(description="the longest that one token may be extended to, from when it was granted; without it, any time"),
+]
 ReviewEvery = Annotated[
     Duration,
     AfterValidator(_between("1d", "3650d")),

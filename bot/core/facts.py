@@ -152,6 +152,11 @@ class Barred:
 
 
 @dataclass(frozen=True)
+class MayExtend:
+    """The extension would be granted today, and Tyk has what its plan needs."""
+
+
+@dataclass(frozen=True)
 class Unreachable:
     """The requester can never be sent anything."""
 

@@ -81,21 +81,28 @@ def issued(draft: Draft, fact: facts.KeyIssued) -> None:
 
 def confirmed(draft: Draft, fact: facts.KeyConfirmed) -> None:
     """The key has the grant's own end, so its token may be shown. Where the grant has ended meanwhile, it is to die."""
-    key = draft.record.key(fact.key_id)
-    if key is None or draft.record.grant is None:
+    key, grant = draft.record.key(fact.key_id), draft.record.grant
+    if key is None or grant is None:
         return
     draft.change_key(key.id, state=KeyState.LIVE, expires_at=fact.expires_at)
     if not draft.record.lives:
         draft.promise(EffectKind.REVOKE_KEY, key.id, draft.now)
         return
+    if fact.expires_at != grant.until:  # extended while Tyk was being told of the end before
+        draft.promise(EffectKind.CONFIRM_KEY, key.id, draft.now)
     draft.waits[MessageKind.STATUS] = messages.STATUS_SETTLES_IN
     draft.promise(EffectKind.VERIFY_KEY, key.id, draft.now + VERIFY_AFTER)
     _deliver_when_ready(draft)
 
 
 def missing(draft: Draft, key_id: str) -> None:
-    """Tyk lost a key that nobody has seen: it is made anew, unless its grant has ended."""
-    if draft.record.key(key_id) is None or not draft.record.lives:
+    """Tyk lost a key that nobody has seen: it is made anew, unless its grant has ended. Of one that was confirmed before, its
+    holder hears that it is gone."""
+    key = draft.record.key(key_id)
+    if key is None or not draft.record.lives:
+        return
+    if key.state is KeyState.LIVE:
+        gone(draft, key_id)
         return
     draft.change_key(key_id, state=KeyState.MAKING, key_hash=None, sealed=None, expires_at=None)
     draft.promise(EffectKind.ISSUE_KEY, key_id, draft.now)
@@ -297,9 +304,9 @@ def act_matters(kind: EffectKind, key: Key, grant: Grant) -> bool:
     if kind is EffectKind.ISSUE_KEY:
         return lives and key.state is KeyState.MAKING
     if kind is EffectKind.CONFIRM_KEY:
-        return lives and key.state is KeyState.PROBATION
+        return lives and (key.state is KeyState.PROBATION or key.is_behind(grant))
     if kind is EffectKind.VERIFY_KEY:
-        return lives and key.state is KeyState.LIVE
+        return lives and key.state is KeyState.LIVE and not key.is_behind(grant)
     if kind is EffectKind.DELIVER_TOKEN:
         return lives and key.state is KeyState.LIVE and key.hidden_at is None
     if kind is EffectKind.HIDE_TOKEN:

@@ -9,6 +9,8 @@ nothing. A `Refusal` is raised where the answer is no.
     key       making -> probation -> live -> dead                  `keys`
     message   posted, shown, forgotten                             `messages`
 
+More time or another plan for what is held is a request of its own: `extensions`.
+
 Here is what concerns them all: what time has decided, which promises still matter, and what follows from what came back.
 `timing` says when time decides, `views` what a message says, `draft` keeps the books.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from bot.core import facts, grants, keys, messages, requests, timing
+from bot.core import extensions, facts, grants, keys, messages, requests, timing
 from bot.core.draft import Draft, NewId
 from bot.core.grants import may_revoke, renew, revoke
 from bot.core.keys import PROBATION, Loss, check_replaceable, hide, replace_token
@@ -71,6 +73,8 @@ def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one retu
             return record.lives
         case EffectKind.REMIND:
             return bool(timing.reminders(record))
+        case EffectKind.EXTEND_GRANT:
+            return extensions.matters(record)
         case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS | EffectKind.TELL_OUTAGE:
             return True
         case EffectKind.RECONCILE | EffectKind.TELL_FINDINGS:

@@ -99,7 +99,7 @@ def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0
     if message.topic is Topic.UNDECIDABLE:
         return record.request.state is RequestState.PENDING and bool(record.request.undecidable)
     if message.topic in _WHILE_AWAITED:
-        return record.lives and record.awaits_token
+        return record.lives and (record.awaits_token or record.is_behind)
     if message.topic is Topic.GONE:
         return record.gone_at is not None
     if message.topic is Topic.REVIEWING:

@@ -198,6 +198,7 @@ class ReasonPattern:
 class Rule:
     """One API in `config.yaml`. `name` is the entry's name, `warning` what whoever asks or approves has to know first.
 
+    `max_total` is the longest that one token may be extended to, from when it was granted; None for any time.
     `out_of_force`: names in the entry no longer mean anybody, and too few are left to decide. Nothing is granted under it until
     that is mended; what was asked for waits.
     """
@@ -225,6 +226,7 @@ class Rule:
     warning: str = ""
     reason_pattern: ReasonPattern | None = None
     also_may_approve: Audience = NOBODY
+    max_total: timedelta | None = None
 
     @property
     def may_approve(self) -> Audience:
@@ -301,10 +303,23 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Extended:
+    """The request whose grant another one asks to extend, by its id and its number."""
+
+    request_id: RequestId
+    number: int
+
+    @property
+    def label(self) -> str:
+        return f"R-{self.number}"
+
+
+@dataclass(frozen=True)
 class Request:
     """One person's wish for a token. `rule` is the rule of that moment: the least that is needed, whatever comes later.
 
     `version` rises where messages would say something else; `revision` is another with everything that is stored of the record.
+    `extends` is set where it asks for more time or another plan for a token that is held: it has no grant of its own.
     `undecidable` says, while it waits, why it cannot be approved, as far as was looked, and since when; empty where it can.
     """
 
@@ -327,6 +342,7 @@ class Request:
     revision: int = field(default=0, compare=False)
     undecidable: str = ""
     undecidable_since: datetime | None = None
+    extends: Extended | None = None
 
     @property
     def label(self) -> str:
@@ -343,6 +359,7 @@ class Request:
 class Grant:
     """The right an approved request became. `until` is None for one that a person must end.
 
+    `extended_by` is the number of the request that gave it its present end, at `extended_at`.
     `review_at` is when the approvers are asked whether such a one is still needed, `asked_at` when they were, this time round;
     `reminded_at` when the holder heard that the end is near; `left_at` when the holder was found to have left.
     """
@@ -357,6 +374,8 @@ class Grant:
     asked_at: datetime | None = None
     reminded_at: datetime | None = None
     left_at: datetime | None = None
+    extended_at: datetime | None = None
+    extended_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -377,6 +396,10 @@ class Key:
     verified_at: datetime | None = None
     gone_at: datetime | None = None
     dead_at: datetime | None = None
+
+    def is_behind(self, grant: Grant) -> bool:
+        """Tyk has not been told yet that the grant was extended."""
+        return self.state is KeyState.LIVE and self.expires_at != grant.until
 
     @property
     def is_unseen(self) -> bool:
@@ -427,6 +450,8 @@ class Topic(StrEnum):
     RENEWAL = "renewal"
     GONE = "gone"
     BACK = "back"
+    EXTENDED = "extended"
+    NOT_EXTENDED = "not extended"
 
 
 @dataclass(frozen=True)
@@ -484,6 +509,11 @@ class Record:
         return any(key.is_unseen for key in self.keys)
 
     @property
+    def is_behind(self) -> bool:
+        """Tyk has not been told yet that the grant was extended."""
+        return self.grant is not None and any(key.is_behind(self.grant) for key in self.keys)
+
+    @property
     def gone_at(self) -> datetime | None:
         """The time when the key whose token the holder has was found to be gone at Tyk; None while it is there."""
         return self.keys[-1].gone_at if self.keys and self.lives else None
@@ -507,6 +537,7 @@ class EffectKind(StrEnum):
     DELIVER_TOKEN = "deliver_token"  # noqa: S105 - the kind's name
     HIDE_TOKEN = "hide_token"  # noqa: S105 - the kind's name
     REVOKE_KEY = "revoke_key"
+    EXTEND_GRANT = "extend_grant"
     POST_AUDIT = "post_audit"
     LAPSE_REQUEST = "lapse_request"
     END_GRANT = "end_grant"
@@ -596,6 +627,7 @@ class AuditEvent(StrEnum):
     KEY_AS_GRANTED = "key as granted"
     KEY_UNKNOWN = "key unknown"
     LOOKED = "looked"
+    EXTENDED = "extended"
 
 
 @dataclass(frozen=True)

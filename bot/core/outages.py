@@ -185,7 +185,14 @@ _BY_BEGINNING: tuple[tuple[str, Callable[[str], Cause]], ...] = (
 """The causes of codes that are no words of their own, by how they begin."""
 
 _AT_TYK = frozenset(
-    {EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.VERIFY_KEY, EffectKind.REVOKE_KEY, EffectKind.RECONCILE}
+    {
+        EffectKind.ISSUE_KEY,
+        EffectKind.CONFIRM_KEY,
+        EffectKind.VERIFY_KEY,
+        EffectKind.EXTEND_GRANT,
+        EffectKind.REVOKE_KEY,
+        EffectKind.RECONCILE,
+    }
 )
 
 

@@ -155,6 +155,8 @@ def _is_on_probation(marked: Marked, now: datetime) -> bool:
 def stands(finding: Finding, record: Record, key_id: str) -> bool:
     """It is still true of this key. One in whose place another is made may be deleted at any moment, and not by a stranger."""
     key = record.key(key_id)
-    if key is None or key.state is not KeyState.LIVE or not record.lives:
+    if key is None or key.state is not KeyState.LIVE or record.grant is None or not record.lives:
         return False
+    if key.is_behind(record.grant):
+        return False  # it was extended, and Tyk is about to be told
     return finding.kind is not FindingKind.GONE or is_newest(record, key_id)

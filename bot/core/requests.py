@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.core import grants, messages, reasons, rules
+from bot.core import extensions, grants, messages, reasons, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
     Answers,
     Approver,
     AuditEvent,
     EffectKind,
+    Extended,
     Identity,
     Lifetime,
     MessageKind,
@@ -62,12 +63,23 @@ def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, answers: Answer
 
 
 def submit(
-    asked: Asked, person: Person, rule: Rule, digest: str, number: int, now: datetime, new_id: NewId
+    asked: Asked,
+    person: Person,
+    rule: Rule,
+    digest: str,
+    number: int,
+    now: datetime,
+    new_id: NewId,
+    *,
+    held: Record | None = None,
 ) -> Transition:
-    """A new request. With a rule that needs no approval it is approved in the same breath.
+    """A new request; `held` is what it asks to extend. With a rule that needs no approval it is approved in the same breath.
 
     Then it has no status yet: that would ring with nothing to say while the token is on its way.
     """
+    lapses_at = now + rule.lapses_after
+    if held is not None and held.grant is not None and held.grant.until is not None:
+        lapses_at = min(lapses_at, held.grant.until)
     request = Request(
         id=asked.request_id,
         number=number,
@@ -80,7 +92,8 @@ def submit(
         answers=asked.answers,
         state=RequestState.PENDING,
         created_at=now,
-        lapses_at=now + rule.lapses_after,
+        lapses_at=lapses_at,
+        extends=None if held is None else Extended(held.request.id, held.request.number),
     )
     draft = Draft(Record(request), now, new_id)
     draft.say(
@@ -92,6 +105,7 @@ def submit(
         **vars(asked.answers),
         **request.opening,
         **reasons.detail(request),
+        **({"extends": request.extends.label} if request.extends else {}),
     )
     if rule.approvals == 0:
         _approve(draft, rule, None)
@@ -208,20 +222,22 @@ def lapse(draft: Draft) -> None:
 
 
 def _approve(draft: Draft, rule: Rule, who: Identity | None) -> None:
-    """The request becomes a grant."""
+    """The request becomes a grant, or changes the one that it extends."""
     _decide(draft, RequestState.APPROVED, who)
-    grants.begin(draft, rule)
-    grant = draft.record.grant
+    request = draft.record.request
+    if request.extends is None:
+        grants.begin(draft, rule)
+    else:
+        extensions.approved(draft)
+    until = None if request.lifetime is None else draft.now + request.lifetime
     draft.say(
         AuditEvent.APPROVED,
         who,
         rule=rule.name,
-        rule_digest=draft.record.request.digest,
+        rule_digest=request.digest,
         need=rule.approvals,
-        approvers=[
-            one.reviewer.user_id for one in rules.approvals(draft.record.reviews, draft.record.request.requester)
-        ],
-        until=grant.until.isoformat() if grant and grant.until else None,
+        approvers=[one.reviewer.user_id for one in rules.approvals(draft.record.reviews, request.requester)],
+        until=until.isoformat() if until else None,
     )
 
 

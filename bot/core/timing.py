@@ -64,7 +64,8 @@ def _of_grant(grant: Grant) -> Iterator[Reminder]:
             yield Reminder(grant.asked_at + REVIEW_WITHIN - REMIND_BEFORE, Topic.REVIEWING)
     elif grant.until is not None:
         told = grant.reminded_at or grant.since
-        yield from (Reminder(at, Topic.ENDING) for at in _before_end(grant.since, grant.until) if at > told)
+        since = grant.extended_at or grant.since
+        yield from (Reminder(at, Topic.ENDING) for at in _before_end(since, grant.until) if at > told)
 
 
 def _before_end(since: datetime, until: datetime) -> list[datetime]:

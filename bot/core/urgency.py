@@ -19,6 +19,7 @@ class Urgency(IntEnum):
 _BY_KIND = {
     EffectKind.ISSUE_KEY: Urgency.TOKEN,
     EffectKind.CONFIRM_KEY: Urgency.TOKEN,
+    EffectKind.EXTEND_GRANT: Urgency.TOKEN,
     EffectKind.DELIVER_TOKEN: Urgency.TOKEN,
     EffectKind.HIDE_TOKEN: Urgency.TOKEN,
     EffectKind.REVOKE_KEY: Urgency.TOKEN,

@@ -14,7 +14,7 @@ def _of_card(record: Record) -> object:
     if grant is None:
         return record.request, record.reviews
     end = (grant.ended_at, grant.end_reason, grant.ended_by) if grant.state is GrantState.ENDED else None
-    return record.request, record.reviews, end, grant.review_at, grant.asked_at, grant.left_at
+    return record.request, record.reviews, end, grant.until, grant.review_at, grant.asked_at, grant.left_at
 
 
 def _of_status(record: Record) -> object:

@@ -18,6 +18,7 @@ from bot.core.model import Effect, EffectKind
 from bot.effects import (
     confirm_key,
     deliver_token,
+    extend_grant,
     hide_token,
     issue_key,
     post_audit,
@@ -81,6 +82,7 @@ ACTS: Mapping[EffectKind, Act] = {
     EffectKind.VERIFY_KEY: Act(verify_key.perform, Place.TYK),
     EffectKind.DELIVER_TOKEN: Act(deliver_token.perform, Place.SLACK, method="chat.update"),
     EffectKind.HIDE_TOKEN: Act(hide_token.perform, Place.SLACK, method="chat.delete"),
+    EffectKind.EXTEND_GRANT: Act(extend_grant.perform, Place.TYK, extend_grant.complete),
     EffectKind.REVOKE_KEY: Act(revoke_key.perform, Place.TYK),
     EffectKind.POST_AUDIT: Act(post_audit.perform, Place.SLACK, post_audit.complete, post_audit.find),
     EffectKind.SWEEP_LEAVERS: Act(sweep_leavers.perform, Place.SLACK, sweep_leavers.complete, sweep_leavers.find),

@@ -77,6 +77,10 @@ class TykPort(Protocol):
 
     names_by_token: bool
 
+    async def check(self, record: Record) -> None:
+        """Compare what a key of this request needs with what Tyk has. Raises as `issue` does."""
+        ...
+
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
         """Make a key on probation. Raises Permanent where Tyk's own data forbid it, Refusal where they are not what was shown."""
         ...

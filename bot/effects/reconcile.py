@@ -223,6 +223,8 @@ def _store_one(
     tx: Transaction, record: Record, held: Held, found: Finding | None, number: int, new_id: NewId
 ) -> Record:
     key_id = held.key.id
+    if _granted(record) != _granted(held.record):
+        return record  # extended while it was looked at: the next look compares with what holds now
     if found is not None and not reconciliation.stands(found, record, key_id):
         return record
     fact: facts.Fact | None = None
@@ -238,6 +240,11 @@ def _store_one(
         elif found.kind is FindingKind.ALTERED and is_news:
             fact = facts.KeyChanged(key_id, found.what)
     return record if fact is None else tx.apply(lifecycle.observe(record, fact, tx.now, new_id))
+
+
+def _granted(record: Record) -> object:
+    """What Tyk is compared with."""
+    return record.request.plan, record.grant and record.grant.until
 
 
 def _note(tx: Transaction, subject: str, found: Finding, number: int, request_id: str | None = None) -> bool:

@@ -23,7 +23,8 @@ from bot.slack.wording import inert
 class AuditRow:
     """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
 
-    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason, reason_link (text, url)
+    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason, reason_link (text, url),
+                  extends (the number of the request)
     refused       person, why, step, times
     reviewed      verdict, reviewer, counted_by, have, need
     recounted     reviewer, why, have
@@ -42,6 +43,7 @@ class AuditRow:
     expired       why, where it was not simply its time
     reminded      of (what)
     replaced      why (lost, leaked)
+    extended      by (the number of the request), plan (where it is another), opens (titles), until (as approved), rule_digest
     left          person, why
     returned      person
     renewed       reviewer, counted_by
@@ -169,6 +171,7 @@ _DOING = {
     EffectKind.VERIFY_KEY: "checking the key",
     EffectKind.DELIVER_TOKEN: "showing the token",
     EffectKind.HIDE_TOKEN: "deleting the message with the token",
+    EffectKind.EXTEND_GRANT: "extending the access",
     EffectKind.REVOKE_KEY: "deleting the key",
 }
 _REMINDED = {
@@ -190,9 +193,9 @@ class _Teller:
         match event:
             case AuditEvent.ASKED:
                 by = "" if self.row.holder else self.by("person")
-                used_by = self.word("used_by", "used by ")
+                used_by, extends = self.word("used_by", "used by "), self.word("extends", "to extend ")
                 return self.because(
-                    self.all(by, self.word("plan"), self.names("opens", "opens"), self.lifetime(), used_by),
+                    self.all(by, extends, self.word("plan"), self.names("opens", "opens"), self.lifetime(), used_by),
                     "reason",
                     self.details.get("reason_link"),
                 )
@@ -250,6 +253,11 @@ class _Teller:
                 return self.because(self.key(), "why")
             case AuditEvent.LOOKED:
                 return f"{self.by('person', '')} looked up {self.looked()}"
+            case AuditEvent.EXTENDED:
+                by = self.word("by", "by ")
+                return self.all(
+                    by, self.word("plan", "plan "), self.names("opens", "opens"), self.end("until", "until")
+                )
             case AuditEvent.CONFIGURED:
                 return self.configured()
             case AuditEvent.GROUP_CHANGED:

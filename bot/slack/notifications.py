@@ -101,10 +101,24 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
             return with_buttons(said, [buttons.replace(request)])
         case Topic.BACK:
             return said_with(f"Your token for {api} ({label}) works again: its key is back at Tyk.")
+        case Topic.EXTENDED:
+            until = f"now lasts until {wording.date(grant.until)}" if grant and grant.until else "no longer expires"
+            by = f", as {_number(grant.extended_by)} asked" if grant and grant.extended_by else ""
+            return said_with(f"Your access to {api} ({label}) {until}{by}. The token stays the same.")
+        case Topic.NOT_EXTENDED:
+            held = request.extends.label if request.extends else label
+            why = inert(request.decision_reason, 600)
+            return said_with(
+                f"{held} ({api}) was not extended, although {label} was approved: {why} What you have stays as it was."
+            )
         case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL | Topic.STILL_WORKS:
             raise ValueError(f"{topic} is no topic of a notice")
         case _:
             assert_never(topic)
+
+
+def _number(number: int) -> str:
+    return f"R-{number}"
 
 
 def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:

@@ -16,6 +16,7 @@ from bot.core.model import (
     Effect,
     EffectKind,
     EffectState,
+    Extended,
     Grant,
     GrantState,
     Identity,
@@ -85,7 +86,7 @@ def _stored(rule: Rule) -> str:
 
 
 _ANSWERS = tuple(one.name for one in fields(Answers))
-_FIXED = ("id", "number", "rule", "opens", "created_at")
+_FIXED = ("id", "number", "rule", "opens", "created_at", "extends", "extends_number")
 
 
 def request_row(request: Request, *, again: bool = False) -> dict[str, Any]:
@@ -120,7 +121,14 @@ def _request_row(request: Request) -> dict[str, Any]:
         "revision": request.revision,
         "undecidable": request.undecidable,
         "undecidable_since": request.undecidable_since,
+        "extends": request.extends.request_id if request.extends else None,
+        "extends_number": request.extends.number if request.extends else None,
     }
+
+
+def rule_row(request: Request) -> dict[str, Any]:
+    """The rule of a request that is stored already, as `statements.changing_rule` takes it."""
+    return {"of": request.id, "new_rule": _stored(request.rule), "new_opens": _opens(request.plan)}
 
 
 def _opens(plan: Plan) -> str:
@@ -153,6 +161,7 @@ def request_of(row: Row[Any]) -> Request:
         revision=row.revision,
         undecidable=row.undecidable,
         undecidable_since=row.undecidable_since,
+        extends=None if row.extends is None else Extended(RequestId(row.extends), row.extends_number),
     )
 
 
@@ -188,6 +197,8 @@ def grant_row(request_id: str, grant: Grant) -> dict[str, Any]:
         "asked_at": grant.asked_at,
         "reminded_at": grant.reminded_at,
         "left_at": grant.left_at,
+        "extended_at": grant.extended_at,
+        "extended_by": grant.extended_by,
     }
 
 
@@ -204,6 +215,8 @@ def grant_of(row: Row[Any]) -> Grant:
         asked_at=row.asked_at,
         reminded_at=row.reminded_at,
         left_at=row.left_at,
+        extended_at=row.extended_at,
+        extended_by=row.extended_by,
     )
 
 

@@ -79,7 +79,20 @@ def held() -> Select[Any]:
         .where(requests.c.user_id.in_(ids_of(bindparam("user", type_=requests.c.user_id.type))))
         .where(requests.c.api == bindparam("api"))
         .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(LIVES)))
+        .where(requests.c.extends.is_(None))
         .order_by(requests.c.number)
+    )
+
+
+@cache
+def extending() -> Select[Any]:
+    """The numbers of the requests of whoever has the id `user` that wait and ask to extend the request `of`."""
+    table = tables.requests
+    return (
+        select(table.c.number)
+        .where(table.c.user_id.in_(ids_of(bindparam("user", type_=table.c.user_id.type))))
+        .where(table.c.state == RequestState.PENDING.value, table.c.extends == bindparam("of"))
+        .order_by(table.c.number)
     )
 
 
@@ -105,11 +118,22 @@ def adding(table: Table) -> Insert:
 def updating_request() -> Update:
     """Everything of the request `of` that can change."""
     table = tables.requests
-    fixed = ("id", "number", "rule", "opens", "created_at")
+    fixed = ("id", "number", "rule", "opens", "created_at", "extends", "extends_number")
     values: dict[str, Any] = {
         column.name: bindparam(f"new_{column.name}") for column in table.c if column.name not in fixed
     }
     return update(table).where(table.c.id == bindparam("of")).values(values)
+
+
+@cache
+def changing_rule() -> Update:
+    """The rule of the request `of`, and what its plan opens: they change where it was extended."""
+    table = tables.requests
+    return (
+        update(table)
+        .where(table.c.id == bindparam("of"))
+        .values(rule=bindparam("new_rule"), opens=bindparam("new_opens"))
+    )
 
 
 @cache

@@ -74,6 +74,8 @@ requests = Table(
     Column("revision", Integer, nullable=False),
     Column("undecidable", Text, nullable=False, server_default=""),
     Column("undecidable_since", Moment),
+    Column("extends", String(64)),  # the request whose grant this one asks to extend, and its number
+    Column("extends_number", Integer),
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
 Index("requests_by_state", requests.c.state, requests.c.number)
@@ -106,6 +108,8 @@ grants = Table(
     Column("asked_at", Moment),
     Column("reminded_at", Moment),
     Column("left_at", Moment),
+    Column("extended_at", Moment),
+    Column("extended_by", Integer),
 )
 Index("grants_by_state", grants.c.state, grants.c.since)
 

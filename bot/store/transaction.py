@@ -27,6 +27,7 @@ from bot.core.model import (
     Message,
     Promise,
     Record,
+    Request,
     RequestId,
     RequestState,
     Transition,
@@ -171,6 +172,11 @@ class Transaction:
         found = self.connection.execute(statements.held(), {"user": who.user_id, "api": api})
         return tuple(found.scalars().all())
 
+    def extending(self, held: Request) -> tuple[int, ...]:
+        """The numbers of the requests that wait and ask to extend this one."""
+        asked = {"user": held.requester.user_id, "of": held.id}
+        return tuple(self.connection.execute(statements.extending(), asked).scalars().all())
+
     def past(self, who: Identity, limit: int) -> tuple[Record, ...]:
         """This person's last requests that came to nothing and grants that ended, the newest first."""
         requests, grants = tables.requests, tables.grants
@@ -178,6 +184,7 @@ class Transaction:
             self._of_person(who)
             .where(requests.c.state != RequestState.PENDING.value)
             .where(or_(grants.c.state.is_(None), grants.c.state == GrantState.ENDED.value))
+            .where(or_(requests.c.extends.is_(None), requests.c.state != RequestState.APPROVED.value))
         )
         return self.records(self.connection.execute(query.limit(limit)).scalars().all())
 
@@ -261,6 +268,8 @@ class Transaction:
             self.connection.execute(statements.adding(tables.requests), rows.request_row(record.request))
         else:
             self.connection.execute(statements.updating_request(), rows.request_row(record.request, again=True))
+            if (record.request.rule, record.request.plan) != (before.request.rule, before.request.plan):
+                self.connection.execute(statements.changing_rule(), rows.rule_row(record.request))
         reviews = set(record.reviews) - set(before.reviews if before else ())
         self._upsert(tables.reviews, [rows.review_row(request_id, one) for one in reviews])
         if record.grant is not None and (before is None or before.grant != record.grant):

@@ -55,12 +55,17 @@ class Keys:
         self._catalogue = Catalogue(dashboard)
         self.names_by_token = keys_by is KeysBy.ID
 
-    async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
-        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has, and Refusal where
-        a Tyk policy has other limits by now than whoever approved was shown."""
+    async def check(self, record: Record) -> None:
+        """Raises Permanent and Refusal as `issue` does, and makes nothing."""
         async with told_by_meaning():
             await self._catalogue.check(record.request.rule.api.api_id, record.request.plan)
             await self._check_terms(record)
+
+    async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
+        """Make a key that lives until `expires_at`. Raises Permanent where the rule does not fit what Tyk has, and Refusal where
+        a Tyk policy has other limits by now than whoever approved was shown."""
+        await self.check(record)
+        async with told_by_meaning():
             deletes = self._dashboard.deletes_at_end
             made = session.session(record, key, expires_at, self._now(), self._alias, deletes=deletes)
             created = await self._dashboard.create_key(made)

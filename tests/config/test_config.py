@@ -591,6 +591,56 @@ def test_never_needs_a_review(defaults: str, own: str, complaint: str) -> None:
     assert complaint in only(said)
 
 
+# --- how long a token may last in all -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "days"),
+    [
+        ("", "title: One", None),
+        ("max_total: 90d", "title: One", 90),
+        ("max_total: 90d", "max_total: 30d", 30),
+        ("lifetimes: [7d]", "max_total: 7d", 7),
+    ],
+)
+def test_max_total(defaults: str, own: str, days: int | None) -> None:
+    """How long one token may last, however often it is extended: the API's own word, else the defaults', else any time."""
+    section = f"defaults: {{{defaults}}}\n" if defaults else ""
+    config = parse(f"{HEAD}{section}apis: {{one: {{api_id: a, requesters: [everyone], approvals: 0, {own}}}}}")
+    assert config.rulebook({}).rules["one"].max_total == (None if days is None else timedelta(days=days))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "complaint"),
+    [
+        ("", "max_total: 29d", "3:58: `one` offers 30d, longer than its `max_total`, 29d"),
+        (
+            "max_total: 29d",
+            "title: One",
+            "3:12: an API that says nothing else offers 30d, longer than its `max_total`, 29d",
+        ),
+        (
+            "max_total: 90d, review_every: 30d",
+            "approvers: [S0A], lifetimes: [never]",
+            "4:76: `one` offers the lifetime never, which is longer than any `max_total`: leave out one of them",
+        ),
+        ("", "max_total: never", "3:69: `max_total` needs a duration"),
+    ],
+)
+def test_the_total_is_no_less_than_a_lifetime(defaults: str, own: str, complaint: str) -> None:
+    """Nothing could be granted for as long as the form offers: refused, with its place."""
+    section = f"defaults: {{{defaults}}}\n" if defaults else ""
+    said = complaints(f"{HEAD}{section}apis: {{one: {{api_id: a, requesters: [S0B], approvals: 0, {own}}}}}")
+    assert complaint in only(said)
+
+
+def test_a_file_that_says_nothing_of_a_total_keeps_its_digest() -> None:
+    """An upgrade is no change of the rules; what is said of it is one."""
+    file = "apis: {{one: {{api_id: a, requesters: [everyone], approvals: 0{}}}}}"
+    assert parse(HEAD + file.format("")).digest == "ab5e40ecdac3"
+    assert parse(HEAD + file.format(", max_total: 90d")).digest != "ab5e40ecdac3"
+
+
 # --- entries and plans ----------------------------------------------------------------------------------------------
 
 

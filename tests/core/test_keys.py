@@ -491,7 +491,7 @@ def test_which_acts_on_a_key_matter(state: KeyState, grant_state: GrantState, hi
     """After the end only hiding and revoking do, and nothing that is hidden is shown or hidden again."""
     record = approved()
     assert record.grant is not None
-    key = replace(record.keys[0], state=state, hidden_at=hidden_at)
+    key = replace(record.keys[0], state=state, hidden_at=hidden_at, expires_at=record.grant.until)
     record = replace(record, grant=replace(record.grant, state=grant_state), keys=(key,))
     expected = set(LIVING[state])
     if grant_state is GrantState.ENDED:

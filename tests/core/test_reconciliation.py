@@ -21,7 +21,8 @@ def held(*keys: Key, state: GrantState = GrantState.ACTIVE) -> tuple[Record, dat
     """A record with these keys, and the time."""
     life = Life()
     grant = Grant(state, life.now, life.now + 7 * DAY)
-    return replace(life.record, grant=grant, keys=keys), life.now
+    confirmed = tuple(replace(key, expires_at=grant.until) for key in keys)
+    return replace(life.record, grant=grant, keys=confirmed), life.now
 
 
 def key(state: KeyState, key_hash: str | None = "h1", key_id: str = "k1", dead_at: datetime | None = None) -> Key:
@@ -96,6 +97,15 @@ def test_it_stands_while_the_key_ought_to_be_there(kind: FindingKind) -> None:
     for state in (KeyState.MAKING, KeyState.PROBATION, KeyState.DEAD):
         assert not stands(of(kind), held(key(state))[0], "k1")
     assert not stands(of(kind), held(key(KeyState.LIVE), state=GrantState.ENDED)[0], "k1")
+
+
+@pytest.mark.parametrize("kind", sorted(reconciliation.OF_OURS))
+def test_nothing_stands_of_a_key_whose_grant_was_extended(kind: FindingKind) -> None:
+    """Tyk has the old end until it is told of the new one."""
+    record, _ = held(key(KeyState.LIVE))
+    assert record.grant is not None
+    record = replace(record, grant=replace(record.grant, until=None))
+    assert not stands(of(kind), record, "k1")
 
 
 def test_a_key_that_is_being_replaced_may_go_at_any_moment() -> None:

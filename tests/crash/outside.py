@@ -197,6 +197,9 @@ class Tyk:
         self.names_by_token = names_by_token
         self.keys: list[TykKey] = []
 
+    async def check(self, record: Record) -> None:
+        self.fates.point("before check")
+
     async def issue(self, record: Record, key: Key, expires_at: datetime) -> Issued:
         self.fates.point("before issue")
         number = len(self.keys)

@@ -76,6 +76,12 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
 async def _back_to_the_first(url: str) -> None:
     """As the first version left the tables."""
     added = [("grants", name) for name in ("review_at", "asked_at", "reminded_at", "left_at")]
+    added += [
+        ("grants", "extended_at"),
+        ("grants", "extended_by"),
+        ("requests", "extends"),
+        ("requests", "extends_number"),
+    ]
     added += [("messages", "key_id"), ("requests", "revision"), ("requests", "opens")]
     added += [("effects", "urgency"), ("effects", "why")]
     added += [("reviews", "void"), ("requests", "undecidable"), ("requests", "undecidable_since")]

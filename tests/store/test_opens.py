@@ -37,7 +37,7 @@ def row(number: int, rule: Rule, plan: Plan) -> dict[str, Any]:
     return rows.request_row(request)
 
 
-LATER = ("opens", "undecidable", "undecidable_since")
+LATER = ("opens", "undecidable", "undecidable_since", "extends", "extends_number")
 """Columns that the version of before does not have."""
 
 
