@@ -20,6 +20,7 @@ import structlog
 
 from tests.crash import interleavings, proofs, real
 from tests.crash.emergency import Emergency
+from tests.crash.more_time import MoreTime
 from tests.crash.proofs import Tally
 from tests.crash.story import BadDay, ByHand
 
@@ -94,12 +95,23 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         ],
     )
     yield (
+        "a token is extended: a death, an answer lost, at each point",
+        [
+            partial(proofs.every_death, proofs.IN_MEMORY, MoreTime),
+            partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=MoreTime),
+        ],
+    )
+    yield (
         "the bad day: a death at each fifth point, PostgreSQL",
         [partial(proofs.every_death, new_database(), BadDay, 5)],
     )
     yield "a death at each point, PostgreSQL", [partial(proofs.every_death, new_database())]
     yield "an answer lost at each point, PostgreSQL", [partial(proofs.every_lost_answer, new_database(), pairs=False)]
     yield "two replicas, distinct states", [interleavings.every_interleaving]
+    yield (
+        "two replicas extend a token, distinct states",
+        [partial(interleavings.every_interleaving, interleavings.Extending)],
+    )
     yield "a replica frozen in a transaction", [partial(real.frozen, *on_postgres("frozen"))]
     yield (
         "SIGTERM under load",

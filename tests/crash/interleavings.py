@@ -13,7 +13,7 @@ import sqlite3
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Engine, text
 
@@ -23,8 +23,9 @@ from bot.effects import TYK_DEADLINE
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
 from bot.store.seal import Seal
-from bot.store.transaction import LeaseLost
+from bot.store.transaction import LeaseLost, Transaction
 from bot.worker import Failure, Worker
+from tests.crash.more_time import EXTENSION, HELD_FOR, MoreTime
 from tests.crash.outside import Fates, Unpaced
 from tests.crash.proofs import Tally, connection_of, fresh
 from tests.crash.story import PEOPLE, REQUEST, RULEBOOK, SEAL_KEY, Story
@@ -66,13 +67,16 @@ class State:
 
 
 class Search:
+    kinds: ClassVar = KINDS
+    of: ClassVar[type[Story]] = Story
+
     def __init__(self, engine: Engine, raw: sqlite3.Connection) -> None:
         self.engine = engine
         self.raw = raw
-        self.story = Story(engine, Fates(), names_by_token=False)
+        self.story = self.of(engine, Fates(), names_by_token=False)
         in_force = InForce(RULEBOOK)
         ports = Ports(self.story.slack, self.story.tyk, Seal([SEAL_KEY]), in_force)
-        self.worker = self._worker(ports, KINDS)
+        self.worker = self._worker(ports, self.kinds)
         self._poster = self._worker(ports, frozenset({EffectKind.POST_MESSAGE}))
         self.tally = Tally()
 
@@ -101,18 +105,28 @@ class Search:
         return len(seen)
 
     async def _first(self) -> State:
-        story = self.story
-        story.store.keeper = story.worker
-        await story._ask()
-        await story._approve("BOB")
-        await story.worker.drain()
-        story.pass_time(timedelta(seconds=5))
-        await story.worker.drain()
-        story.store.keeper = self._poster
-        await story._approve("CAROL")
+        self.story.store.keeper = self.story.worker
+        await self._begin()
+        self.story.store.keeper = self._poster
+        await self._decide()
         await self._poster.drain()
-        story.store.keeper = self.worker
+        self.story.store.keeper = self.worker
         return self._taken(replicas=(Replica(), Replica()), mishaps=MISHAPS, run_outs=LEASES_RUN_OUT, revoked=False)
+
+    async def _begin(self) -> None:
+        """All that was done, and is settled, before anything is interleaved."""
+        await self.story._ask()
+        await self.story._approve("BOB")
+        await self._settled()
+
+    async def _decide(self) -> None:
+        """The decision whose effects are interleaved."""
+        await self.story._approve("CAROL")
+
+    async def _settled(self) -> None:
+        for _ in range(2):
+            await self.story.worker.drain()
+            self.story.pass_time(timedelta(seconds=5))
 
     def _taken(self, **rest: Any) -> State:
         slack, tyk = self.story.slack, self.story.tyk
@@ -206,6 +220,7 @@ class Search:
             ]
             epochs = {row.id: row.epoch for row in rows}
             record = tx.record(REQUEST)
+            more = self._more(tx)
         assert record is not None
         grant = record.grant.state if record.grant else None
         keys = [
@@ -221,8 +236,12 @@ class Search:
             )
             for one in state.replicas
         ]
-        rest = (state.mishaps, state.run_outs, state.revoked, sorted(map(str, ports)))
+        rest: Any = (more, state.mishaps, state.run_outs, state.revoked, sorted(map(str, ports)))
         return str((effects, grant, keys, messages, at_tyk, at_slack, rest))
+
+    def _more(self, tx: Transaction) -> Any:
+        """The rest of what tells states apart."""
+        return None
 
     def _lasts(self, key: Any) -> bool:
         return key.expires_at is None or key.expires_at > self.story.tyk.now() + PAST_PROBATION
@@ -258,14 +277,58 @@ class Search:
             self.story.pass_time(2 * TYK_DEADLINE + timedelta(seconds=1))
 
 
+class Extending(Search):
+    """From an extension on that was approved for a token which is held, with the same mishaps and the same revocation."""
+
+    kinds: ClassVar = KINDS | {EffectKind.EXTEND_GRANT, EffectKind.VERIFY_KEY}
+    of: ClassVar = MoreTime
+    story: MoreTime
+
+    async def _begin(self) -> None:
+        await super()._begin()
+        await self.story._approve("CAROL")
+        await self._settled()
+        await self.story._save()
+        await self._settled()
+        self.story.pass_time(HELD_FOR)
+        await self._settled()
+        await self.story._ask_for_more()
+        await self.story._approve_more("BOB")
+        await self._settled()
+
+    async def _decide(self) -> None:
+        await self.story._approve_more("CAROL")
+
+    def _more(self, tx: Transaction) -> Any:
+        held, by = tx.record(REQUEST), tx.record(EXTENSION)
+        assert held is not None
+        assert held.grant is not None
+        assert by is not None
+        at_tyk = [key.expires_at == held.grant.until for key in self.story.tyk.keys]
+        return held.grant.extended_by, by.request.decision_reason, held.is_behind, at_tyk
+
+    def _problem(self, state: State) -> str | None:
+        """And no key ends at Tyk after the end that stands in the database."""
+        if problem := super()._problem(state):
+            return problem
+        with self.story.store.reading() as tx:
+            held = tx.record(REQUEST)
+        assert held is not None
+        assert held.grant is not None
+        until = held.grant.until
+        ends = [key.expires_at for key in self.story.tyk.keys if not key.deleted]
+        assert until is not None
+        return "a key ends later at Tyk than was granted" if any(end is None or end > until for end in ends) else None
+
+
 def _told(outcome: Any) -> str:
     return f"{type(outcome).__name__}:{getattr(outcome, 'key_hash', '')}{getattr(outcome, 'ts', '')}"
 
 
-async def every_interleaving() -> Tally:
+async def every_interleaving(kind: type[Search] = Search) -> Tally:
     """The number tried is the number of distinct states."""
     engine = fresh()
-    search = Search(engine, connection_of(engine))
+    search = kind(engine, connection_of(engine))
     await search.run()
     engine.dispose()
     return search.tally

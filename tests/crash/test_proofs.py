@@ -24,6 +24,14 @@ async def test_two_replicas_interleaved(monkeypatch: pytest.MonkeyPatch) -> None
     assert tally.failures == []
 
 
+async def test_two_replicas_extend_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every interleaving of the two, one revocation and leases running out: no key ends later at Tyk than was granted."""
+    monkeypatch.setattr(interleavings, "MISHAPS", 0)
+    tally = await interleavings.every_interleaving(interleavings.Extending)
+    assert tally.tried > 100
+    assert tally.failures == []
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_real_deaths(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The process is killed with requests in flight, and started again: every request ends in one key."""
