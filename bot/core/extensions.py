@@ -127,7 +127,6 @@ def extend(held: Record, by: Record, now: datetime, new_id: NewId) -> Transition
         until=until,
         review_at=now + every if every else None,
         asked_at=None,
-        reminded_at=None,
         extended_at=now,
         extended_by=request.number,
     )

@@ -345,6 +345,15 @@ def test_what_ended_meanwhile_is_not_extended() -> None:
     assert not extensions.matters(told.record)
 
 
+def test_an_extension_never_shortens_what_is_held() -> None:
+    """A week was approved, and a month carried out before it: the week comes too late."""
+    life = a_week()
+    week, month = yes(later(life, lifetime=7 * DAY), life), yes(later(life), life)
+    extended(life, month)
+    with pytest.raises(Refusal, match="lasts longer than that already"):
+        extensions.extend(life.record, week, life.now, life.new_id)
+
+
 def test_an_extension_that_is_over_already_extends_nothing() -> None:
     """Slack could not say for a week who Alice is: the time that was approved has passed."""
     life = held(OFFERS, lifetime=None)
