@@ -23,8 +23,8 @@ from bot.slack.wording import inert
 class AuditRow:
     """A line of the audit. `details` may hold what stands here; whatever is missing is left out.
 
-    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason, reason_link (text, url),
-                  extends (the number of the request)
+    asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason,
+                  reason_link (text, url), extends (the number of a request)
     refused       person, why, step, times
     reviewed      verdict, reviewer, counted_by, have, need
     recounted     reviewer, why, have
