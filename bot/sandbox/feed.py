@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.audit import AuditEntry, Reading, named_in
-from bot.core.model import Effect, EffectState
+from bot.core.model import AuditEvent, Effect, EffectKind, EffectState
 from bot.local.slack.journal import Changes
 from bot.slack import audit_lines
 from bot.store import trail
@@ -24,6 +24,27 @@ from bot.store.store import Store
 Line = dict[str, Any]
 EVERY = 0.3  # seconds between two looks; effects move without anything being seen outside
 SOON = 5.0  # seconds within which what is promised counts as happening now
+_KEPT_BY = {
+    EffectKind.POST_MESSAGE: "chat.postMessage",
+    EffectKind.SHOW_MESSAGE: "chat.update",
+    EffectKind.ISSUE_KEY: "POST /api/keys",
+    EffectKind.CONFIRM_KEY: "PUT /api/keys",
+    EffectKind.VERIFY_KEY: "GET /api/keys",
+    EffectKind.DELIVER_TOKEN: "chat.update",
+    EffectKind.HIDE_TOKEN: "chat.delete",
+    EffectKind.REVOKE_KEY: "DELETE /api/keys",
+    EffectKind.POST_AUDIT: "chat.postMessage",
+}
+_RECORDS = {
+    AuditEvent.KEY_CREATED: EffectKind.ISSUE_KEY,
+    AuditEvent.SENT: EffectKind.DELIVER_TOKEN,
+    AuditEvent.HIDDEN: EffectKind.HIDE_TOKEN,
+    AuditEvent.KEY_DELETED: EffectKind.REVOKE_KEY,
+    AuditEvent.LAPSED: EffectKind.LAPSE_REQUEST,
+    AuditEvent.EXPIRED: EffectKind.END_GRANT,
+    AuditEvent.REMINDED: EffectKind.REMIND,
+}
+"""The promise by whose keeping an event happens; what a person does happens at once."""
 _STATES = {EffectState.DONE: "ok", EffectState.DROPPED: "ok", EffectState.PARKED: "error"}
 
 
@@ -85,6 +106,7 @@ class Feed:
             "what": said,
             "label": shown.request_label or "",
             "details": details,
+            "of": _words(_RECORDS[row.event]) if row.event in _RECORDS else "" if row.actor else None,
         }
 
     def _effect(self, effect: Effect) -> None:
@@ -101,13 +123,20 @@ class Feed:
             {
                 "id": f"effect:{effect.id}:{seen.round}",
                 "source": "promise",
-                "what": effect.kind.value.replace("_", " "),
+                "what": _words(effect.kind),
+                "calls": (_KEPT_BY[effect.kind],) if effect.kind in _KEPT_BY else (),
+                "where": effect.subject_id if effect.kind is EffectKind.POST_AUDIT else "",
+                "is_secret": effect.kind is EffectKind.DELIVER_TOKEN,
                 "at": min(effect.due_at.timestamp(), self._clock()),
                 "label": self._labels.get(effect.request_id or "", ""),
                 **_standing(effect, self._clock()),
                 "details": _details(effect),
             }
         )
+
+
+def _words(kind: EffectKind) -> str:
+    return kind.value.replace("_", " ")
 
 
 def _standing(effect: Effect, now: float) -> Line:

@@ -44,6 +44,7 @@ async def take(folder: Path) -> list[Path]:
             panel = await window.underneath("Timeline")
             approving = panel.locator(".group", has_text="Bob Brown presses")
             await expect(approving.locator(".line", has_text="deliver token")).to_contain_text("kept")
+            await approving.locator("summary").first.click()
             await approving.evaluate("(group) => group.scrollIntoView()")
             timeline = await _keep(window, folder / "timeline.png", "#under")
             await window.button("Underneath").click()

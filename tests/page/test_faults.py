@@ -50,8 +50,8 @@ async def test_tyk_is_slow_and_the_timeline_says_what_is_waited_for(tmp_path: Pa
         await window.go("approvals")
         await window.button("Approve R-1001").click()
         timeline = await window.underneath("Timeline")
-        await expect(timeline.locator(".line", has_text="POST /api/keys")).to_contain_text("waiting for Tyk")
-        await expect(timeline.locator(".line", has_text="POST /api/keys")).to_contain_text("200")
+        await expect(timeline.locator(".line", has_text="POST /api/keys").last).to_contain_text("waiting for Tyk")
+        await expect(timeline.locator(".line", has_text="POST /api/keys").last).to_contain_text("200")
         await window.switch("Tyk is slow")
         await expect(window.page.get_by_role("switch", name="Tyk is slow")).to_have_attribute("aria-checked", "false")
 

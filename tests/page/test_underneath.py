@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import aiohttp
@@ -23,7 +24,7 @@ async def _whole_story(scene: Scene) -> Window:
 
 
 async def test_the_timeline_tells_the_story_in_order(tmp_path: Path) -> None:
-    """A group for each thing a person did; in it the acknowledgement, Slack, Tyk, the audit and the promises."""
+    """A group for each thing a person did; in it a row for each act, with its call, the answer and the audit line in it."""
     async with staged(tmp_path) as scene:
         window = await _whole_story(scene)
         timeline = await window.underneath("Timeline")
@@ -36,14 +37,48 @@ async def test_the_timeline_tells_the_story_in_order(tmp_path: Path) -> None:
             await expect(titles.filter(has_text=title)).to_have_count(1)
         asking = timeline.locator(".group", has_text="Alice Adams runs /tyk-key")
         await expect(asking.locator(".line", has_text="command /tyk-key")).to_contain_text("acknowledged")
-        await expect(asking.locator(".line", has_text="views.open “Request a Token”")).to_contain_text(" ms")
+        await expect(asking.locator(".line .line", has_text="views.open “Request a Token”")).to_contain_text(" ms")
         approving = timeline.locator(".group", has_text="Bob Brown presses “Approve”")
-        await expect(approving.locator(".line", has_text="POST /api/keys").first).to_contain_text("200")
-        await expect(approving.locator(".line", has_text="approved · by Bob Brown")).to_contain_text("R-1001")
-        await expect(approving.locator(".line", has_text="deliver token")).to_contain_text("kept")
+        await expect(approving.locator(".sum")).to_contain_text("R-1001 · ")
+        issuing = approving.locator(".lines > .line", has_text="issue key")
+        await expect(issuing.locator(".of").first).to_have_text(re.compile(r"POST /api/keys, audit #\d+"))
+        await expect(issuing.locator(".line", has_text="POST /api/keys")).to_be_hidden()
+        await approving.locator("summary").first.click()
+        await issuing.locator("summary").first.click()
+        await expect(issuing.locator(".line", has_text="POST /api/keys")).to_contain_text("200")
+        await expect(issuing.locator(".line", has_text="key created")).to_be_visible()
+        pressing = approving.locator(".lines > .line", has_text="action")
+        await expect(pressing.locator(".line", has_text="approved · by Bob Brown")).to_contain_text("R-1001")
+        await expect(approving.locator(".lines > .line", has_text="deliver token")).to_contain_text("kept")
         await timeline.get_by_role("button", name="Tyk").click()
         await expect(asking).to_be_hidden()
         await expect(approving).to_be_visible()
+
+
+async def test_one_request_is_followed_from_the_command_to_the_key(tmp_path: Path) -> None:
+    """What is of R-1001 alone, also the form in which it had no number yet; another's steps are not there."""
+    async with staged(tmp_path) as scene:
+        window = await _whole_story(scene)
+        await window.be("dave")
+        await window.asks("Ledger", plan=None)
+        timeline = await window.underneath("Timeline")
+        groups = timeline.locator(".group:not([hidden]) .title")
+        picker = timeline.get_by_role("combobox", name="Request")
+        await expect(picker.get_by_role("option")).to_have_text(["All requests", "R-1001", "R-1002"])
+        await picker.select_option("R-1001")
+        await expect(groups.filter(has_text="Alice Adams runs /tyk-key")).to_have_count(1)
+        await expect(groups.filter(has_text="Bob Brown presses “Approve”")).to_have_count(1)
+        await expect(groups.filter(has_text="Dave Diaz runs")).to_have_count(0)
+        await expect(timeline.locator(".line:not([hidden])", has_text="R-1002")).to_have_count(0)
+        await expect(groups.filter(has_text="The bot starts")).to_have_count(0)
+        await timeline.get_by_role("button", name="Tyk").click()
+        await expect(groups).to_have_text(["Bob Brown presses “Approve”"])
+        call = timeline.locator(".line:not([hidden])", has_text="PUT /api/keys/").last
+        await expect(call, "it names the key alone").to_be_attached()
+        await timeline.get_by_role("button", name="All").click()
+        await picker.select_option("R-1002")
+        await expect(groups.filter(has_text="Dave Diaz runs /tyk-key")).to_have_count(1)
+        await expect(groups.filter(has_text="Alice Adams runs")).to_have_count(0)
 
 
 async def test_no_token_is_shown_but_in_the_one_message(tmp_path: Path) -> None:
@@ -54,14 +89,16 @@ async def test_no_token_is_shown_but_in_the_one_message(tmp_path: Path) -> None:
         timeline = await window.underneath("Timeline")
         lines = timeline.locator("details.line")
         await expect(lines.filter(has_text="deliver token")).to_contain_text("kept")
+        for group in await timeline.locator(".group > summary").all():
+            await group.click()
         for line in await lines.all():
-            await line.locator("summary").click()
-            await expect(line.locator("pre")).not_to_be_empty()
+            await line.locator("> summary").click()
+            await expect(line.locator("> pre")).not_to_be_empty()
         everything = await window.page.content()
         for secret in (token, scene.tyk.credential, scene.slack.bot_token, scene.slack.app_token):
             assert everything.count(secret) == (1 if secret == token else 0)
         assert await window.message("your token for Payments").locator("pre").first.text_content() == token
-        updates = await lines.filter(has_text="chat.update → Alice Adams").all_text_contents()
+        updates = await lines.locator("details.line", has_text="chat.update → Alice Adams").all_text_contents()
         assert any("••••••••" in update for update in updates), "where it went by, it is masked"
         await window.be("bob")
         await expect(window.page.locator("#where")).to_have_text("# approvals")

@@ -6,9 +6,10 @@ Made from the journals of the local Slack and the local Tyk, and from what the p
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from bot.local.page.folding import Concerns, Folding, Line
 from bot.local.page.mask import Mask
 from bot.local.slack import Entry, LocalSlack
 from bot.local.tyk import Call, LocalTyk
@@ -27,24 +28,6 @@ WORDS = {
     "message_action": "message shortcut",
 }
 BY_ITSELF = "The bot, by itself"
-
-
-@dataclass
-class Line:
-    """One line. `state` is wait, ok, warn or error; `details` are shown when it is opened, and masked only then."""
-
-    id: str
-    group: int
-    at: float
-    source: str
-    what: str
-    state: str = "ok"
-    note: str = ""
-    ms: float | None = None
-    label: str = ""
-    due: float | None = None
-    details: Any = field(default=None, repr=False)
-    revision: int = 0
 
 
 @dataclass
@@ -69,6 +52,8 @@ class Timeline:
         self._pending: dict[int, Call] = {}
         self._of: dict[str, int] = {}
         self._told = 0
+        self._concerns = Concerns(tyk, self._lines)
+        self._folding = Folding(mask)
 
     # --- what is shown ---
 
@@ -91,6 +76,8 @@ class Timeline:
     def _shown(line: Line) -> Json:
         shown = asdict(line)
         shown["has_details"] = shown.pop("details") is not None
+        for inner in ("calls", "where", "is_secret", "of"):
+            del shown[inner]
         return shown
 
     # --- what is read ---
@@ -167,9 +154,10 @@ class Timeline:
     def _put(self, line: Line) -> None:
         before = self._lines.get(line.id)
         if before is not None:
-            line.at = before.at
-        self._touch(line)
+            line.at, line.head, line.group = before.at, before.head, before.group
         self._lines[line.id] = line
+        for one in (line, *self._concerns.learn(line), *self._folding.fold(line)):
+            self._touch(one)
 
     # --- Slack ---
 
@@ -263,20 +251,9 @@ class Timeline:
         if entry.name == "auth.test" and group.title == BY_ITSELF:
             self._retitle(group, "The bot starts")
         what = f"{entry.name} {self._aim(args)}".rstrip()
-        details = {"arguments": args, "answer": answer}
-        self._put(
-            Line(
-                f"slack:{entry.number}",
-                group.id,
-                entry.at,
-                "bot → Slack",
-                what,
-                state,
-                note,
-                data.get("ms"),
-                details=details,
-            )
-        )
+        line = Line(f"slack:{entry.number}", group.id, entry.at, "bot → Slack", what, state, note, data.get("ms"))
+        line.details, line.where = {"arguments": args, "answer": answer}, str(args.get("channel") or "")
+        self._put(line)
 
     def _aim(self, args: Json) -> str:
         """The channel or person that a call is about, in words."""
