@@ -152,7 +152,7 @@ class InProcessBot:
 
 @dataclass
 class Scene:
-    """The world, the page's address and the windows on it."""
+    """The world, the page's address and the windows on it. `world` is there where the bot runs in the test's own process."""
 
     slack: LocalSlack
     tyk: LocalTyk
@@ -160,6 +160,7 @@ class Scene:
     browser: Browser
     windows: list[Window] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
+    world: World = field(init=False)
 
     async def window(
         self, name: str = "alice", *, room: str | None = None, newcomer: bool = False, **context: Any
@@ -216,6 +217,7 @@ async def staged(
         living(folder, change=change) as world,
         opened(world.slack, world.tyk, InProcessBot(world), f"sqlite:///{folder / 'bot.db'}", tour=tour) as scene,
     ):
+        scene.world = world
         yield scene
 
 

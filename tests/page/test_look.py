@@ -10,26 +10,24 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
-import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # ships no types
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.page import APP, Scene, Window, staged
 
 Json = dict[str, Any]
 
 
-def _plain(text: str) -> Json:
+def plain(text: str) -> Json:
     return {"type": "plain_text", "text": text}
 
 
 def _option(text: str) -> Json:
-    return {"text": _plain(text), "value": text.lower()}
+    return {"text": plain(text), "value": text.lower()}
 
 
-CONFIRM = {"title": _plain("Sure?"), "text": _plain("It ends."), "confirm": _plain("End It"), "deny": _plain("Keep It")}
+CONFIRM = {"title": plain("Sure?"), "text": plain("It ends."), "confirm": plain("End It"), "deny": plain("Keep It")}
 MESSAGE: list[Json] = [
-    {"type": "header", "text": _plain("A header :rocket:")},
+    {"type": "header", "text": plain("A header :rocket:")},
     {
         "type": "section",
         "text": {
@@ -39,18 +37,18 @@ MESSAGE: list[Json] = [
         },
         "accessory": {"type": "overflow", "action_id": "more", "options": [_option("Later")]},
     },
-    {"type": "section", "fields": [_plain("one field"), _plain("another field")]},
+    {"type": "section", "fields": [plain("one field"), plain("another field")]},
     {"type": "divider"},
     {"type": "context", "elements": [{"type": "mrkdwn", "text": "in *context*"}]},
     {
         "type": "actions",
         "elements": [
-            {"type": "button", "action_id": "yes", "style": "primary", "text": _plain("Yes")},
-            {"type": "button", "action_id": "no", "style": "danger", "text": _plain("No"), "confirm": CONFIRM},
+            {"type": "button", "action_id": "yes", "style": "primary", "text": plain("Yes")},
+            {"type": "button", "action_id": "no", "style": "danger", "text": plain("No"), "confirm": CONFIRM},
             {
                 "type": "static_select",
                 "action_id": "which",
-                "placeholder": _plain("Which"),
+                "placeholder": plain("Which"),
                 "options": [_option("First")],
             },
         ],
@@ -73,8 +71,8 @@ FORM: list[Json] = [
     {
         "type": "input",
         "block_id": kind,
-        "label": _plain(f"Label of {kind}"),
-        "hint": _plain(f"Hint of {kind}"),
+        "label": plain(f"Label of {kind}"),
+        "hint": plain(f"Hint of {kind}"),
         "optional": True,
         "element": {"type": kind, "action_id": kind, **more},
     }
@@ -104,7 +102,7 @@ async def _call(scene: Scene, method: str, **arguments: Any) -> Json:
 
 
 @asynccontextmanager
-async def _gallery(tmp_path: Path, **context: Any) -> AsyncIterator[tuple[Scene, Window]]:
+async def gallery(tmp_path: Path, **context: Any) -> AsyncIterator[tuple[Scene, Window]]:
     """#help with one message of everything in it, as Alice sees it."""
     async with staged(tmp_path) as scene:
         await _call(scene, "chat.postMessage", channel="C0HELP", text="everything", blocks=MESSAGE)
@@ -115,7 +113,7 @@ async def _gallery(tmp_path: Path, **context: Any) -> AsyncIterator[tuple[Scene,
 
 async def test_every_block_is_drawn_and_the_unknown_one_says_so(tmp_path: Path) -> None:
     """Formatting, mentions and dates by their names; nothing is left out in silence."""
-    async with _gallery(tmp_path) as (_, window):
+    async with gallery(tmp_path) as (_, window):
         message = window.message("A header")
         await expect(message.get_by_role("heading")).to_have_text("A header 🚀")
         for tag, text in (
@@ -136,7 +134,7 @@ async def test_every_block_is_drawn_and_the_unknown_one_says_so(tmp_path: Path) 
 
 async def test_a_button_with_a_question_asks_it_first(tmp_path: Path) -> None:
     """Keep It sends nothing, End It does; Escape is a no."""
-    async with _gallery(tmp_path) as (scene, window):
+    async with gallery(tmp_path) as (scene, window):
         await window.button("No").click()
         question = window.page.get_by_role("alertdialog", name="Sure?")
         await expect(question.get_by_role("button", name="Keep It")).to_be_focused()
@@ -151,7 +149,7 @@ async def test_a_button_with_a_question_asks_it_first(tmp_path: Path) -> None:
 
 async def test_a_thread_stands_under_its_first_message(tmp_path: Path) -> None:
     """Replies are where they belong, and no message of their own in the channel."""
-    async with _gallery(tmp_path) as (scene, window):
+    async with gallery(tmp_path) as (scene, window):
         first = await _call(scene, "chat.postMessage", channel="C0HELP", text="the question")
         reply = await _call(scene, "chat.postMessage", channel="C0HELP", text="the answer", thread_ts=first["ts"])
         question = window.page.locator("#log > article", has_text="the question")
@@ -169,7 +167,7 @@ async def test_a_thread_stands_under_its_first_message(tmp_path: Path) -> None:
 
 async def test_times_are_the_reader_s(tmp_path: Path) -> None:
     """Alice reads them in Amsterdam, Carol in New York, wherever the browser is."""
-    async with _gallery(tmp_path) as (scene, alice):
+    async with gallery(tmp_path) as (scene, alice):
         carol = await scene.window("carol", room="C0HELP", timezone_id="Asia/Tokyo")
         at = datetime.fromtimestamp(float(scene.slack.workspace.posts["C0HELP"][0].ts), UTC)
         for window, zone in ((alice, "Europe/Amsterdam"), (carol, "America/New_York")):
@@ -197,7 +195,7 @@ async def test_a_home_tab_is_there_where_the_app_has_one(tmp_path: Path) -> None
         await expect(alice.composer).to_be_hidden()
         await expect(alice.page.get_by_role("tab", name="Home")).to_have_count(0)
         scene.slack.install(_app(home=True))
-        home = {"type": "home", "blocks": [{"type": "header", "text": _plain("At home")}]}
+        home = {"type": "home", "blocks": [{"type": "header", "text": plain("At home")}]}
         await _call(scene, "views.publish", user_id="U0ALICE", view=home)
         await alice.page.get_by_role("tab", name="Home").click()
         await expect(alice.page.get_by_role("heading", name="At home")).to_be_visible()
@@ -227,10 +225,10 @@ async def test_shortcuts_are_in_the_menu_of_the_composer_and_of_a_message(tmp_pa
         assert (second["channel"]["name"], second["message"]["text"]) == ("general", "Could somebody look at this?")
 
 
-def _form(scene: Scene, blocks: list[Json]) -> Any:
+def form(scene: Scene, blocks: list[Json]) -> Any:
     """A form on Alice's screen, as a bot would have opened it."""
     place = scene.slack.workspace
-    content = {"type": "modal", "title": _plain("A form"), "submit": _plain("Send"), "blocks": blocks}
+    content = {"type": "modal", "title": plain("A form"), "submit": plain("Send"), "blocks": blocks}
     view = place.new_view(content, "U0ALICE")
     place.show_view(view)
     return view
@@ -240,13 +238,13 @@ async def test_a_form_that_changes_under_her_hands_keeps_what_she_typed(tmp_path
     """An update in place: the new block is there, her words and the cursor are where they were."""
     async with staged(tmp_path) as scene:
         alice = await scene.window("alice")
-        view = _form(scene, FORM)
+        view = form(scene, FORM)
         text = alice.modal.get_by_role("textbox", name="Label of plain_text_input")
         await text.fill("half a sen")
         await alice.picks("Label of multi_static_select", "Green")
-        news = {"type": "section", "block_id": "news", "text": _plain("Something new")}
+        news = {"type": "section", "block_id": "news", "text": plain("Something new")}
         changed = [
-            block | ({"hint": _plain("Another hint")} if block["block_id"] == "plain_text_input" else {})
+            block | ({"hint": plain("Another hint")} if block["block_id"] == "plain_text_input" else {})
             for block in FORM
         ]
         await text.focus()
@@ -267,11 +265,11 @@ async def test_a_form_on_a_form_goes_back_to_what_was_typed_and_the_cross_closes
     """Cancel closes the one on top; the one below is as she left it."""
     async with staged(tmp_path) as scene:
         alice = await scene.window("alice")
-        below = _form(scene, FORM[:1])
+        below = form(scene, FORM[:1])
         text = alice.modal.get_by_role("textbox", name="Label of plain_text_input")
         await text.fill("kept")
         place = scene.slack.workspace
-        above = {"type": "modal", "title": _plain("On top"), "blocks": [{"type": "section", "text": _plain("Look")}]}
+        above = {"type": "modal", "title": plain("On top"), "blocks": [{"type": "section", "text": plain("Look")}]}
         place.show_view(place.new_view(above, "U0ALICE", over=below))
         await expect(alice.modal.get_by_role("heading", name="On top")).to_be_visible()
         await alice.modal.get_by_role("button", name="Cancel").click()
@@ -284,7 +282,7 @@ async def test_a_form_on_a_form_goes_back_to_what_was_typed_and_the_cross_closes
 
 async def test_a_choice_in_a_message_is_told_at_once_and_stays(tmp_path: Path) -> None:
     """A select beside buttons: no form, no submission."""
-    async with _gallery(tmp_path) as (scene, alice):
+    async with gallery(tmp_path) as (scene, alice):
         await alice.page.get_by_role("combobox", name="Which").click()
         await alice.page.get_by_role("option", name="First").click()
         await expect(alice.page.get_by_role("combobox", name="Which")).to_have_value("First")
@@ -302,7 +300,7 @@ async def test_what_is_typed_and_chosen_reaches_the_app(tmp_path: Path) -> None:
     """All kinds of input, sent as Slack sends them."""
     async with staged(tmp_path) as scene:
         alice = await scene.window("alice")
-        _form(scene, FORM)
+        form(scene, FORM)
         await alice.modal.get_by_role("textbox", name="Label of plain_text_input").fill("two\nlines")
         await alice.picks("Label of static_select", "Red")
         await alice.picks("Label of users_select", "Bob Brown bob")
@@ -322,36 +320,3 @@ async def test_what_is_typed_and_chosen_reaches_the_app(tmp_path: Path) -> None:
         assert [one["value"] for one in values["checkboxes"]["selected_options"]] == ["pepper"]
         assert values["datepicker"]["selected_date"] == "2027-01-31"
         assert values["number_input"]["value"] == "42"
-
-
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)])
-async def test_axe_finds_nothing_serious(tmp_path: Path, theme: str, width: int) -> None:
-    """Messages, forms, errors, the three panels: in either theme and at any width."""
-    context = {"color_scheme": theme, "viewport": {"width": width, "height": 860}, "reduced_motion": "reduce"}
-    async with _gallery(tmp_path, **context) as (scene, window):
-        await _check(window.page, "a channel")
-        if width == 400:
-            await window.page.get_by_role("button", name="Channels").click()
-            await _check(window.page, "the menu")
-            await window.page.keyboard.press("Escape")
-        for tab in ("Timeline", "Keys", "Switches"):
-            await window.underneath(tab)
-            await _check(window.page, tab)
-        await window.button("Close underneath").click()
-        _form(scene, [{**block, "optional": False} for block in FORM if block["block_id"] != "file_input"])
-        await expect(window.modal).to_be_visible()
-        await window.modal.get_by_role("button", name="Send").click()
-        await expect(window.modal.get_by_role("alert").first).to_be_visible()
-        await _check(window.page, "a form with errors")
-        await window.modal.get_by_role("combobox", name="Label of static_select").click()
-        await expect(window.modal.get_by_role("option", name="Red")).to_be_visible()
-        await _check(window.page, "an open list")
-        wide = await window.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        assert not wide, "nothing is wider than the window"
-
-
-async def _check(page: Page, where: str) -> None:
-    found = await Axe().run(page)
-    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
-    told = [f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes']]}" for one in serious]
-    assert not told, f"{where}: {told}"

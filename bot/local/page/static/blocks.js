@@ -17,7 +17,7 @@ function drawn(block, surface) {
   const { names } = surface;
   switch (block.type) {
     case "header":
-      return h(surface.isModal ? "h3" : "h4", { class: "header" }, plain(block.text.text, { emojis: block.text.emoji !== false }));
+      return h("h3", { class: "header" }, plain(block.text.text, { emojis: block.text.emoji !== false }));
     case "section":
       return section(block, surface);
     case "context":

@@ -85,7 +85,6 @@ export class Composer {
       h("div", { class: "option", role: "option", id: `completion-${index}`, "aria-selected": String(index === 0), on: { pointerdown: (event) => (event.preventDefault(), this.take(index)) } },
         h("span", {}, one.text), h("small", {}, one.about))));
     this.list.hidden = false;
-    this.field.setAttribute("aria-expanded", "true");
     return this.move(0);
   }
 
@@ -107,7 +106,6 @@ export class Composer {
   shut() {
     this.found = [];
     this.list.hidden = true;
-    this.field.setAttribute("aria-expanded", "false");
     this.field.removeAttribute("aria-activedescendant");
   }
 
