@@ -198,7 +198,8 @@ async def opened(
     page = sandbox_page.Page(place, bot, {"/tyk-key": WORDS}, port=0, tour=story)
 
     def name(user_id: str) -> str:
-        return slack.workspace.users[user_id].real_name
+        user = slack.workspace.users.get(user_id)
+        return user.real_name if user else user_id
 
     async with browsing() as browser, page, following(database_url, page.tell, name, slack.changes, slack.clock):
         scene = Scene(slack, tyk, page.url, browser)
