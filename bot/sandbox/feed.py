@@ -55,7 +55,7 @@ class _Seen:
 
 
 class Feed:
-    """`tell` is given each new or changed line; `name` turns a person's id into their name; `clock` is the world's."""
+    """`tell` is given each new or changed line; `name` says what a person or a user group is called; `clock` is the world's."""
 
     def __init__(
         self, store: Store, tell: Callable[[Line], None], name: Callable[[str], str], clock: Callable[[], float]
@@ -80,8 +80,8 @@ class Feed:
 
     async def look(self) -> None:
         reading, effects = await asyncio.to_thread(self._read)
-        people = {one: name for one in named_in(reading.entries) if (name := self._name(one)) != one}
-        rows = audit_lines.rows_of(replace(reading, names={**reading.names, **people}))
+        names = {one: self._name(one) for one in named_in(reading.entries)}
+        rows = audit_lines.rows_of(replace(reading, names=names))
         for entry, row in zip(reading.entries, rows, strict=True):
             self._audited = entry.number
             self._tell(self._audit(entry, row))

@@ -41,10 +41,12 @@ async def _open(
 ) -> None:
     command, cast, catalogue = scene
     async with sandbox(own_config, cast=cast, catalogue=catalogue) as place:
-        slack, users = place.world.slack, place.world.slack.workspace.users
+        slack, workspace = place.world.slack, place.world.slack.workspace
 
-        def name(user_id: str) -> str:
-            return users[user_id].real_name if user_id in users else user_id
+        def name(slack_id: str) -> str:
+            if slack_id in workspace.groups:
+                return f"@{workspace.groups[slack_id].handle}"
+            return workspace.users[slack_id].real_name if slack_id in workspace.users else slack_id
 
         tour = Story(place.world, command).tour() if cast is CAST and catalogue is CATALOGUE else None
         page = Page(place.world, place.bot, {command: WORDS}, port=port, tour=tour)
