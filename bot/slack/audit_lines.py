@@ -205,10 +205,8 @@ class _Teller:
                     "why",
                 )
             case AuditEvent.REVIEWED:
-                verdict, own = self.word("verdict"), self.details.get("counted_by") == self.details.get("reviewer")
-                counted = "" if own else self.by("counted_by", "as one of")
-                by = " ".join(filter(None, (verdict, self.by("reviewer"))))
-                return self.all(by, counted, self.have())
+                by = " ".join(filter(None, (self.word("verdict"), self.by("reviewer"))))
+                return self.all(by, self.counted(), self.have())
             case AuditEvent.RECOUNTED:
                 return self.recounted()
             case AuditEvent.APPROVED:
@@ -246,7 +244,7 @@ class _Teller:
             case AuditEvent.RETURNED:
                 return self.by("person", "")
             case AuditEvent.RENEWED:
-                return self.all(self.by("reviewer", "kept by"), self.by("counted_by", "as one of"))
+                return self.all(self.by("reviewer", "kept by"), self.counted())
             case AuditEvent.KEY_DELETED | AuditEvent.KEY_GONE | AuditEvent.KEY_AS_GRANTED:
                 return self.key()
             case AuditEvent.KEY_CHANGED | AuditEvent.KEY_UNKNOWN:
@@ -275,7 +273,7 @@ class _Teller:
         return self.because(f"{self.by('reviewer', 'the approval of')} no longer counts", "why")
 
     def group_changed(self) -> str:
-        group = self.word("handle", "@") or self.by("group", "")
+        group = self.word("handle", "@") or self.person(str(self.details.get("group") or ""))
         added, removed = self.people("added", "added"), self.people("removed", "removed")
         audits = "audits" if self.details.get("audits") else ""
         return self.all(group, added, removed, self.entries("apis", "approves for"), audits)
@@ -289,6 +287,11 @@ class _Teller:
     def person(self, slack_id: str) -> str:
         """Somebody, or a user group, by name."""
         return self.tongue.said(self.row.names.get(slack_id, slack_id), 80)
+
+    def counted(self) -> str:
+        """The group by which somebody's say counted; who is named as a person needs none."""
+        group = self.details.get("counted_by")
+        return f"as one of {self.person(group)}" if isinstance(group, str) and group.startswith("S") else ""
 
     def key(self) -> str:
         """The key at Tyk, where it is none of a request's: nothing else would say which it is."""
@@ -324,7 +327,7 @@ class _Teller:
         told = [self.entries(key, before) for key, before in names.items()]
         none = "no auditors" if self.details.get("auditors") == [] else ""
         told.append(self.people("auditors", "the auditors are now") or none)
-        return self.all(*told) or "nothing that says who may have what"
+        return self.all(*told) or "who may have what is as it was"
 
     @staticmethod
     def all(*parts: str) -> str:

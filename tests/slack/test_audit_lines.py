@@ -143,6 +143,15 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
             AuditLine(AuditEvent.CONFIGURED, None, {"digest": "abc", "added": ["a", "b"], "approvals_fell": ["c"]}),
             "configured · added a, b, fewer approvals for c",
         ),
+        (AuditLine(AuditEvent.CONFIGURED, None, {"digest": "abc"}), "configured · who may have what is as it was"),
+        (AuditLine(AuditEvent.CONFIGURED, None, {"auditors": ["U0ZOE"]}), "configured · the auditors are now Zoe"),
+        (AuditLine(AuditEvent.CONFIGURED, None, {"auditors": []}), "configured · no auditors"),
+        (AuditLine(AuditEvent.RENEWED, BOB, {"reviewer": "U0BOB", "counted_by": "U0BOB"}), "renewed · kept by Bob"),
+        (AuditLine(AuditEvent.LOOKED, BOB, {"person": "U0BOB"}), "looked · Bob looked up who holds it"),
+        (
+            AuditLine(AuditEvent.LOOKED, BOB, {"person": "U0BOB", "about": "U0ZOE", "page": 2}),
+            "looked · Bob looked up what Zoe holds, page 2",
+        ),
     ],
 )
 def test_each_event_has_its_words(line: AuditLine, said: str) -> None:
