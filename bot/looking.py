@@ -80,10 +80,11 @@ class Looking:
     async def look(self, who: Person, wanted: Wanted) -> Found:
         """A page of what is held, once the audit has the look. Raises Refusal where this person may not see it."""
         is_auditor = rules.is_auditor(self._rulebook, who)
-        looked_for = self._filter(who, wanted, is_auditor=is_auditor)
+        apis = None if is_auditor else self._seen_by(who, wanted)
+        looked_for = Filter(api=wanted.api, person=wanted.person, held=True)
 
         def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str]]:
-            found = ledger.page(tx, looked_for, PAGE, before=wanted.before, after=wanted.after)
+            found = ledger.page(tx, looked_for, PAGE, apis, before=wanted.before, after=wanted.after)
             approvers = {one for held in found.holdings for one, _ in held.approvals}
             return found, trail.names(tx, approvers)
 
@@ -95,23 +96,17 @@ class Looking:
             titles[wanted.api] = self._title(wanted.api)
         return Found(wanted, found.holdings, names, titles, found.newer, found.older, is_auditor)
 
-    def _filter(self, who: Person, wanted: Wanted, *, is_auditor: bool) -> Filter:
-        """An approver sees the tokens for what they approve; what it means that a token also opens it is the same to them."""
-        if is_auditor:
-            return Filter(api=wanted.api, person=wanted.person, held=True)
+    def _seen_by(self, who: Person, wanted: Wanted) -> frozenset[str] | None:
+        """The entries to which the answer is limited, None where it is by itself: approvers see the tokens for what they approve.
+        Raises Refusal where this person may not look."""
         mine = frozenset(name for name, rule in self._rulebook.rules.items() if rules.may_approve(rule, who))
         if wanted.api is not None and wanted.api in mine:
-            return Filter(api=wanted.api, held=True)
+            return None
         if wanted.person is not None and mine:
-            return Filter(person=wanted.person, held=True, apis=mine, opened=mine & self._opened())
+            return mine
         what = f"who holds {self._title(wanted.api)}" if wanted.api else "what somebody holds"
         by = f"the people who approve {self._title(wanted.api)}" if wanted.api else "approvers"
         raise Refusal(f"You can't look up {what}: only {by} and auditors can.", code=NOT_ALLOWED)
-
-    def _opened(self) -> frozenset[str]:
-        """The entries that plans of other entries open."""
-        plans = (plan for rule in self._rulebook.rules.values() for plan in rule.plans)
-        return frozenset(api.entry for plan in plans for api in plan.also_opens)
 
     def _title(self, entry: str) -> str:
         rule = self._in_force.rule(entry)
