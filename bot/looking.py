@@ -85,12 +85,12 @@ class Looking:
 
         def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str]]:
             found = ledger.page(tx, looked_for, PAGE, apis, before=wanted.before, after=wanted.after)
-            approvers = {one for held in found.holdings for one, _ in held.approvals}
-            return found, trail.names(tx, approvers)
+            people = {wanted.person or ""} | {one for held in found.holdings for one in (held.user_id, *dict(held.approvals))}
+            return found, trail.names(tx, people)
 
         found, names = await self._store.read(read)
         await self._store.write(lambda tx: self._tell(tx, who, wanted))
-        names |= {held.user_id: held.name for held in found.holdings}
+        names = {held.user_id: held.name for held in found.holdings} | names
         titles = {held.api: self._title(held.api) for held in found.holdings}
         if wanted.api is not None:
             titles[wanted.api] = self._title(wanted.api)

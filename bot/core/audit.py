@@ -97,8 +97,7 @@ def mentioned(text: str, names: Mapping[str, str]) -> str:
 
 
 def _ids_in(entry: AuditEntry) -> Iterator[str]:
-    if entry.actor is not None:
-        yield entry.actor.user_id
+    yield from (who.user_id for who in (entry.person, entry.actor) if who is not None)
     for key, value in entry.details.items():
         if isinstance(value, str):
             yield from [value] if key in _ONE else _MENTION.findall(value)

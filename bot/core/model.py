@@ -54,6 +54,7 @@ class Person:
     channels: frozenset[str] = frozenset()
     time_zone: str = "UTC"
     also: frozenset[str] = frozenset()
+    real_name: str = ""
 
     @property
     def ids(self) -> frozenset[str]:

@@ -92,11 +92,16 @@ def _row_of(entry: AuditEntry, reading: Reading, title_of: Callable[[str], str])
         entry.actor,
         called.title or (title_of(entry.api) if entry.api else None),
         entry.details,
-        called.holder,
+        _holder(entry, reading, called),
         called.card,
         reading.names,
         title_of,
     )
+
+
+def _holder(entry: AuditEntry, reading: Reading, called: Called) -> str:
+    """By their real name, where that is known, as everybody else in the line is."""
+    return reading.names.get(entry.person.user_id, called.holder) if entry.person and called.holder else called.holder
 
 
 def audit(lines: Sequence[AuditRow], workspace: str = "") -> tuple[Body, int]:

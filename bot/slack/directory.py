@@ -125,7 +125,7 @@ class Directory:
         return _handle(await self._groups.get(None), group_id).removeprefix("@")
 
     def known_name(self, slack_id: str) -> str:
-        """What a person or a user group is called, where memory alone can say it; else empty."""
+        """A person's real name or a user group's handle, where memory alone can say it; else empty."""
         if slack_id.startswith("S"):
             groups = self._groups.known(None) if self._uses_groups else None
             return _handle(groups, slack_id) if groups is not None else ""
@@ -348,7 +348,7 @@ def _joined(person: Person, groups: _Groups | None, members: Mapping[str, frozen
 
 
 def _name(person: Person | None) -> str:
-    return "" if person is None or person.is_stranger else person.name
+    return "" if person is None or person.is_stranger else person.real_name or person.name
 
 
 def _handle(groups: _Groups, group_id: str) -> str:
@@ -376,4 +376,5 @@ def _person(user: Mapping[str, Any]) -> Person:
         enterprise_id=enterprise.get("enterprise_id") or None,
         time_zone=str(user.get("tz") or "UTC"),
         also=frozenset({user["id"]}) - {user_id},
+        real_name=str(user.get("real_name") or profile.get("real_name") or ""),
     )

@@ -215,9 +215,9 @@ async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixtur
         said = [line.partition("Z  ")[2] for line in capsys.readouterr().out.splitlines()]
         assert (
             said[0]
-            == "#2 · R-1001 · Test API · alice · asked · standard, 7 days, used by =SUM(A1): to build the checkout"
+            == "#2 · R-1001 · Test API · Alice Adams · asked · standard, 7 days, used by =SUM(A1): to build the checkout"
         )
-        assert said[1].startswith("#3 · R-1001 · Test API · alice · approved · no approval needed, until ")
+        assert said[1].startswith("#3 · R-1001 · Test API · Alice Adams · approved · no approval needed, until ")
         assert await verb(tmp_path, "audit", "--since", "2099-01-01", "--format", "jsonl") == 0
         assert await verb(tmp_path, "keys", "--api", "payments", "--format", "jsonl") == 0
         assert capsys.readouterr().out == ""

@@ -130,6 +130,7 @@ async def test_a_person_with_their_groups_and_channels(directory: Directory) -> 
         groups=frozenset({"S1"}),
         channels=frozenset({"C1"}),
         time_zone="Europe/London",
+        real_name="Ada L.",
     )
 
 

@@ -693,7 +693,7 @@ async def test_a_change_of_a_group_that_approves_is_in_the_audit(tmp_path: Path)
             "apis": ["ledger", "payments"],
         }
         told = next(one.text for one in world.person("carol").messages("audit") if "group changed" in one.text)
-        assert "@payments-leads, added alice, removed bob, approves for Ledger, Payments" in told
+        assert "@payments-leads, added Alice Adams, removed Bob Brown, approves for Ledger, Payments" in told
         assert "<!subteam" not in told
         assert world.slack.app_errors == []
 

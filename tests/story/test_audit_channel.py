@@ -42,8 +42,8 @@ async def test_each_request_has_a_thread_that_leads_to_its_card(
         lines = sorted(audit(world), key=lambda one: one.ts)
         first, alice, *others = lines
         assert "*configured*" in first.text
-        assert "R-1001 · Payments · alice · *asked*" in alice.text
-        dave = next(one for one in others if "R-1002 · Payments · dave · *asked*" in one.text)
+        assert "R-1001 · Payments · Alice Adams · *asked*" in alice.text
+        dave = next(one for one in others if "R-1002 · Payments · Dave Diaz · *asked*" in one.text)
         for one in others:
             root = alice if "R-1001" in one.text else dave
             assert one is dave or (one.is_reply and one.thread_ts == root.ts), one.text
@@ -116,6 +116,6 @@ async def test_whoever_comes_into_an_approving_group_is_named(tmp_path: Path) ->
         await world.told("group changed")
         await quiet(world)
         (line,) = [one.text for one in audit(world) if "*group changed*" in one.text]
-        assert "@payments-leads, added erin, approves for Ledger, Payments" in line
+        assert "@payments-leads, added Erin, approves for Ledger, Payments" in line
         with world.running.store.reading() as tx:
-            assert trail.names(tx, ["U0ERIN", "U0NOBODY"]) == {"U0ERIN": "erin"}
+            assert trail.names(tx, ["U0ERIN", "U0NOBODY"]) == {"U0ERIN": "Erin"}

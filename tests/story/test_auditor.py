@@ -91,11 +91,11 @@ async def test_every_event_is_a_row_and_a_line_numbered_without_a_gap(tmp_path: 
         for entry, line in zip(trail, lines, strict=True):
             assert f"*{entry.event.value}*" in line
             assert line.startswith(
-                f"#{entry.number} · R-1001 · Payments · alice · " if entry.request_number else f"#{entry.number} "
+                f"#{entry.number} · R-1001 · Payments · Alice Adams · " if entry.request_number else f"#{entry.number} "
             )
         assert "*asked* · standard, 7 days, used by checkout: to build the checkout" in lines[1]
-        assert "yes by bob, as one of @payments-leads, 1 of 1" in lines[2]
-        assert "*approved* · by bob, until " in lines[3]
+        assert "yes by Bob Brown, as one of @payments-leads, 1 of 1" in lines[2]
+        assert "*approved* · by Bob Brown, until " in lines[3]
         posted = [everything(message) for message in world.person("carol").messages("audit")]
         stored = json.dumps([entry.details for entry in trail])
         assert not any(token in one for one in [*posted, stored])
@@ -132,7 +132,7 @@ async def test_a_refusal_says_who_and_why(tmp_path: Path) -> None:
         await world.told("refused")
         (line,) = [line for line in _lines(world) if "*refused*" in line]
         assert (
-            "R-1001 · Payments · bob · *refused* · to bob, clicking: You asked for this yourself, so somebody" in line
+            "R-1001 · Payments · Bob Brown · *refused* · to Bob Brown, clicking: You asked for this yourself, so somebody" in line
         )
         assert world.slack.app_errors == []
 
@@ -152,8 +152,8 @@ async def test_a_no_a_withdrawal_and_what_was_typed_are_inert_in_the_audit(tmp_p
             "a line that somebody typed is not a line of the audit"
         )
         assert not any(mark in "\n".join(lines) for mark in ("<!channel>", "*all*", "<@U0CAROL>"))
-        assert any("*denied* · by bob: carol said no" in line for line in lines)
-        assert any("R-1002 · Payments · alice · *withdrawn* · by alice" in line for line in lines)
+        assert any("*denied* · by Bob Brown: Carol Clark said no" in line for line in lines)
+        assert any("R-1002 · Payments · Alice Adams · *withdrawn* · by Alice Adams" in line for line in lines)
         assert world.slack.app_errors == []
 
 

@@ -33,10 +33,10 @@ async def test_an_approver_sees_who_holds_what_she_approves(tmp_path: Path) -> N
         said = await looks(carol, "payments")
         assert "Who holds a token for *Payments* now" in said
         for part in (
-            "*alice* <@U0ALICE> · standard · R-1001",
+            "*Alice Adams* <@U0ALICE> · standard · R-1001",
             "Since <!date^",
             ", until <!date^",
-            "Approved by *bob* <@U0BOB>",
+            "Approved by *Bob Brown* <@U0BOB>",
             "Used by: checkout",
             "Reason: to build the checkout",
             "The audit says that you looked this up.",
@@ -53,7 +53,7 @@ async def test_an_approver_sees_who_holds_what_she_approves(tmp_path: Path) -> N
         assert (first.api, first.details) == ("payments", {"person": "U0CAROL"})
         assert second.api == "ledger"
         told = [line for one in carol.messages("audit") for line in one.text.splitlines() if "*looked*" in line]
-        assert "Payments · *looked* · carol looked up who holds it" in told[0]
+        assert "Payments · *looked* · Carol Clark looked up who holds it" in told[0]
         assert world.slack.app_errors == []
 
 
@@ -87,7 +87,7 @@ async def test_of_a_person_an_approver_sees_what_she_approves_and_an_auditor_all
         await world.told("sent", times=2)
         carol, dave = world.person("carol"), world.person("dave")
         said = await looks(carol, "@alice")
-        assert "Tokens that *alice* <@U0ALICE> holds now" in said
+        assert "Tokens that *Alice Adams* <@U0ALICE> holds now" in said
         assert "*Payments* · standard · R-1001" in said
         assert "Test API" not in said
         said = await looks(dave, "U0ALICE")
@@ -96,13 +96,13 @@ async def test_of_a_person_an_approver_sees_what_she_approves_and_an_auditor_all
         assert "`tyk-key-bot keys --person U0ALICE --format csv`" in said
         await dave.closes()
         await carol.closes()
-        assert "*bob* <@U0BOB> holds no token now." in await looks(dave, "@bob")
+        assert "*Bob Brown* <@U0BOB> holds no token now." in await looks(dave, "@bob")
         assert "<@U0BOB> holds no token now for an API that you approve." in await looks(carol, "@bob")
         await world.told("looked", times=4)
         first, *_ = await of_event(world, "looked")
         assert (first.person and first.person.user_id, first.details["about"]) == ("U0ALICE", "U0ALICE")
         lines = "\n".join(one.text for one in carol.messages("audit"))
-        assert "*looked* · carol looked up what alice holds" in lines
+        assert "*looked* · Carol Clark looked up what Alice Adams holds" in lines
         assert world.slack.app_errors == []
 
 
@@ -167,6 +167,6 @@ async def test_whoever_comes_into_a_group_that_audits_is_in_the_audit(tmp_path: 
         world.slack.workspace.set_group_members("payments-devs", ["alice", "bob", "dave", "carol"])
         await world.told("group changed")
         told = "\n".join(one.text for one in world.person("carol").messages("audit"))
-        assert "*group changed* · @payments-devs, added carol, audits" in told
+        assert "*group changed* · @payments-devs, added Carol Clark, audits" in told
         assert "the auditors are now @payments-devs" in told
         assert world.slack.app_errors == []
