@@ -85,7 +85,9 @@ class Looking:
 
         def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str]]:
             found = ledger.page(tx, looked_for, PAGE, apis, before=wanted.before, after=wanted.after)
-            people = {wanted.person or ""} | {one for held in found.holdings for one in (held.user_id, *dict(held.approvals))}
+            people = {wanted.person or ""} | {
+                one for held in found.holdings for one in (held.user_id, *dict(held.approvals))
+            }
             return found, trail.names(tx, people)
 
         found, names = await self._store.read(read)

@@ -132,7 +132,8 @@ async def test_a_refusal_says_who_and_why(tmp_path: Path) -> None:
         await world.told("refused")
         (line,) = [line for line in _lines(world) if "*refused*" in line]
         assert (
-            "R-1001 · Payments · Bob Brown · *refused* · to Bob Brown, clicking: You asked for this yourself, so somebody" in line
+            "R-1001 · Payments · Bob Brown · *refused* · to Bob Brown, clicking: You asked for this yourself, so somebody"
+            in line
         )
         assert world.slack.app_errors == []
 
