@@ -144,15 +144,17 @@ async def run(
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
         operations = Operations(store, in_force, new_id)
-        Listeners(
-            operations,
-            chat,
-            slack.directory,
-            slack.workspace,
-            command=config.slack.command,
-            help_channel=config.slack.help_channel,
-            terms_of=keys.terms,
-        ).register(bolt)
+        await enter(
+            Listeners(
+                operations,
+                chat,
+                slack.directory,
+                slack.workspace,
+                command=config.slack.command,
+                help_channel=config.slack.help_channel,
+                terms_of=keys.terms,
+            ).on(bolt)
+        )
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         token = TokenWatch(slack.client, worker.token_doubted)
         health = Health(store, connection.is_up, token)

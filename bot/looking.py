@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.config.document import did_you_mean
 from bot.core import rules
 from bot.core.in_force import InForce
-from bot.core.model import AuditEvent, AuditLine, Identity, Person, Refusal, Rulebook
+from bot.core.model import AuditEvent, AuditLine, Identity, Person, Refusal, Rule, Rulebook
 from bot.store import ledger, trail
 from bot.store.ledger import Filter, Holding
 from bot.store.store import Store
@@ -68,14 +68,18 @@ class Looking:
         for name, rule in self._rulebook.rules.items():
             if wanted in (name.casefold(), " ".join(rule.title.split()).casefold()):
                 return name
-        rulebook, is_auditor = self._rulebook, rules.is_auditor(self._rulebook, who)
-        seen = [rule for rule in rulebook.rules.values() if is_auditor or rules.may_approve(rule, who)]
+        seen = self.seen_by(who)
         if not seen:
             raise Refusal("Only approvers and auditors can look up who holds what.", code=NOT_ALLOWED)
         options = {rule.title: rule.title for rule in seen} | {rule.name: rule.title for rule in seen}
         nearest = did_you_mean(wanted, options)
         hint = f" Did you mean {options[nearest]}?" if nearest else ""
         raise Refusal(f"I don't know an API called “{words[:100]}”.{hint}", code=UNKNOWN)
+
+    def seen_by(self, who: Person) -> list[Rule]:
+        """The rules of the APIs of which this person may look up who holds a token."""
+        is_auditor = rules.is_auditor(self._rulebook, who)
+        return [rule for rule in self._rulebook.rules.values() if is_auditor or rules.may_approve(rule, who)]
 
     async def look(self, who: Person, wanted: Wanted) -> Found:
         """A page of what is held, once the audit has the look. Raises Refusal where this person may not see it."""

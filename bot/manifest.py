@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bot.config import Config, Kind
+from bot.slack.buttons import SHORTCUT, SHORTCUT_OF_MESSAGE
+
+NAME = "Tyk Keys"
+"""The one name of the app, wherever people meet it."""
 
 SCOPES: dict[str, str] = {
     "commands": "People ask for tokens by the slash command.",
@@ -18,7 +22,8 @@ SCOPES: dict[str, str] = {
 }
 """Every scope that may be asked for, and why."""
 
-EVENTS: dict[str, str] = {
+EVENTS: dict[str, str | None] = {
+    "app_home_opened": None,
     "user_change": "users:read",
     "subteam_members_changed": "usergroups:read",
     "subteam_updated": "usergroups:read",
@@ -27,7 +32,7 @@ EVENTS: dict[str, str] = {
     "channel_shared": "channels:read",
     "channel_unshared": "channels:read",
 }
-"""Every event that may be subscribed to, and the scope it needs."""
+"""Every event that may be subscribed to, and the scope it needs, if any."""
 
 
 def manifest(config: Config, *, socket_mode: bool, request_url: str | None = None) -> dict[str, Any]:
@@ -39,8 +44,8 @@ def manifest(config: Config, *, socket_mode: bool, request_url: str | None = Non
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
-            "name": "Tyk Keys",
-            "description": "Get your own Tyk API token: ask here, it comes by direct message.",
+            "name": NAME,
+            "description": "Request your own Tyk API tokens. They arrive by direct message.",
             "background_color": "#1d1d3d",
         },
         "features": _features(config, url),
@@ -69,23 +74,38 @@ def events(config: Config) -> list[str]:
     return [
         event
         for event, scope in EVENTS.items()
-        if scope in granted and (asks_by_channel or not event.startswith("member_"))
+        if (scope is None or scope in granted) and (asks_by_channel or not event.startswith("member_"))
     ]
 
 
 def _features(config: Config, url: str | None) -> dict[str, Any]:
     command: dict[str, Any] = {
         "command": config.slack.command,
-        "description": "Ask for a Tyk API token",
+        "description": "Request a Tyk API token",
+        "usage_hint": "[API | list | who API | help]",
         "should_escape": True,  # a mention behind the command comes as <@U...>: who is meant need not be guessed
     }
     return {
         "app_home": {
-            "home_tab_enabled": False,
+            "home_tab_enabled": True,
             "messages_tab_enabled": True,
             "messages_tab_read_only_enabled": True,
         },
-        "bot_user": {"display_name": "Tyk Keys", "always_online": True},
+        "bot_user": {"display_name": NAME, "always_online": True},
+        "shortcuts": [
+            {
+                "name": "Request a token",
+                "type": "global",
+                "callback_id": SHORTCUT,
+                "description": "Request a Tyk API token",
+            },
+            {
+                "name": "Request a token for this",
+                "type": "message",
+                "callback_id": SHORTCUT_OF_MESSAGE,
+                "description": "Request a Tyk API token, with this message as the reason",
+            },
+        ],
         "slash_commands": [command | ({"url": url} if url else {})],
     }
 

@@ -31,14 +31,16 @@ from bot.core.model import (
     Verdict,
 )
 from bot.store import troubles
-from bot.store.store import Store
+from bot.store.store import Store, User
 from bot.store.transaction import Transaction
 
 PAST_SHOWN = 5
 OWN_SHOWN = 50
 WAITING_SHOWN = 50
+NEWS_AT_ONCE = 500
 _REFUSED = "refused:"
 _REPLACED = "replaced:"
+_WELCOMED = "welcomed:"
 _GROUPS = "groups"
 UNKNOWN = "This request is not known here any more."
 NOT_REVOKER = "You are not among those who may revoke this."
@@ -71,14 +73,26 @@ class Outcome:
 class Holdings:
     """One person's own requests and keys that stand, those that are over, and the requests of others that wait for them.
 
-    `more_own` and `more_awaiting`: there are others beyond those that were looked at.
+    `more_own` and `more_awaiting`: there are others beyond those that were looked at. `at` is when that was, `heard` the number
+    of the newest audit line by then.
     """
 
     standing: tuple[Record, ...]
     past: tuple[Record, ...]
     awaiting: tuple[Record, ...]
+    at: datetime
+    heard: int = 0
     more_own: bool = False
     more_awaiting: bool = False
+
+
+@dataclass(frozen=True)
+class News:
+    """One line of the audit, by its number: whose request it concerns, if any, and of which API."""
+
+    number: int
+    person: Identity | None
+    api: str | None
 
 
 @dataclass(frozen=True)
@@ -426,13 +440,40 @@ class Operations:
         apis = [name for name, rule in self.rulebook.rules.items() if rules.may_approve(rule, who)]
 
         def work(tx: Transaction) -> Holdings:
+            heard = tx.newest_audit()  # first: what comes after it may or may not be seen here, and is news
             waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))
             awaiting = tuple(record for record in waiting[:WAITING_SHOWN] if self._awaits(record, who))
             mine, past = tx.standing(who.identity, limit=OWN_SHOWN + 1), tx.past(who.identity, PAST_SHOWN)
             more_own, more_awaiting = len(mine) > OWN_SHOWN, len(waiting) > WAITING_SHOWN
-            return Holdings(mine[:OWN_SHOWN], past, awaiting, more_own=more_own, more_awaiting=more_awaiting)
+            return Holdings(
+                mine[:OWN_SHOWN], past, awaiting, tx.now, heard, more_own=more_own, more_awaiting=more_awaiting
+            )
 
         return await self.store.read(work)
+
+    async def news(self, after: int) -> tuple[News, ...]:
+        """The audit lines above this number, the oldest first, some hundreds at a time."""
+        found = await self.store.read(lambda tx: tx.audit_after(after, NEWS_AT_ONCE), User.WORKER)
+        return tuple(News(one.number, one.person, one.api) for one in found)
+
+    def concerns(self, news: News, who: Person) -> bool:
+        """Whether what `holdings` finds for this person may be other after such a line: it is theirs, or may wait for them."""
+        if news.person is not None and who.is_same(news.person):
+            return True
+        rule = self.rule(news.api) if news.api is not None else None
+        return rule is not None and rules.may_approve(rule, who)
+
+    async def welcome(self, who: Identity) -> bool:
+        """True once for somebody who has never asked for anything: they are to be told where to go."""
+        name = f"{_WELCOMED}{who.user_id}"
+
+        def work(tx: Transaction) -> bool:
+            if tx.remembered(name) is not None:
+                return False
+            tx.remember(name, True)
+            return not (tx.standing(who, limit=1) or tx.past(who, 1))
+
+        return await self.store.write(work)
 
     def _awaits(self, record: Record, who: Person) -> bool:
         """True where this person could approve and has not."""

@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from bot import config
-from bot.manifest import EVENTS, SCOPES, events, manifest, scopes
+from bot.manifest import EVENTS, NAME, SCOPES, events, manifest, scopes
+from bot.slack import buttons
 
 SCHEMA = json.loads((Path(__file__).parent / "data" / "slack-manifest.schema.json").read_text())
 HEAD = """\
@@ -35,7 +36,8 @@ def test_schema(requester: str, *, socket_mode: bool) -> None:
 def test_scopes_are_explained() -> None:
     """Each scope that may be asked for has one sentence of why, and each event's scope is among them."""
     assert all(why.endswith(".") and len(why) > 20 for why in SCOPES.values())
-    assert set(EVENTS.values()) <= SCOPES.keys()
+    assert {scope for scope in EVENTS.values() if scope} <= SCOPES.keys()
+    assert not any(scope.endswith(":history") for scope in SCOPES), "no scope reads messages"
 
 
 SHARING = ("channel_shared", "channel_unshared")
@@ -52,7 +54,7 @@ def test_least_scopes() -> None:
         "channels:read",
         "groups:read",
     ]
-    assert events(naming("everyone")) == ["user_change", *SHARING]
+    assert events(naming("everyone")) == ["app_home_opened", "user_change", *SHARING]
 
 
 @pytest.mark.parametrize("approver", ["@leads", "S0LEADS"])
@@ -60,7 +62,13 @@ def test_groups(approver: str) -> None:
     """User groups, by handle or id, bring their scope and the events that tell of their members."""
     named = naming("everyone", approver)
     assert "usergroups:read" in scopes(named)
-    assert events(named) == ["user_change", "subteam_members_changed", "subteam_updated", *SHARING]
+    assert events(named) == [
+        "app_home_opened",
+        "user_change",
+        "subteam_members_changed",
+        "subteam_updated",
+        *SHARING,
+    ]
 
 
 def test_emails() -> None:
@@ -70,7 +78,13 @@ def test_emails() -> None:
 
 def test_channels_among_requesters() -> None:
     """Joining and leaving a channel is listened to only where a channel's members may ask."""
-    assert events(naming("C0DEVS")) == ["user_change", "member_joined_channel", "member_left_channel", *SHARING]
+    assert events(naming("C0DEVS")) == [
+        "app_home_opened",
+        "user_change",
+        "member_joined_channel",
+        "member_left_channel",
+        *SHARING,
+    ]
 
 
 def test_socket_mode() -> None:
@@ -99,12 +113,24 @@ def test_http_mode_needs_an_address(url: str | None) -> None:
 
 
 def test_what_people_see() -> None:
-    """The command is the configured one, the messages tab is read only, there is no home tab, clicks are heard."""
+    """The command is the configured one and says what can follow it; there is a Home tab, nobody can write to the app, clicks are
+    heard."""
     made = manifest(naming("everyone"), socket_mode=True)
-    assert made["features"]["slash_commands"][0]["command"] == "/staging-key"
+    (command,) = made["features"]["slash_commands"]
+    assert (command["command"], command["usage_hint"]) == ("/staging-key", "[API | list | help]")
     assert made["features"]["app_home"] == {
-        "home_tab_enabled": False,
+        "home_tab_enabled": True,
         "messages_tab_enabled": True,
         "messages_tab_read_only_enabled": True,
     }
     assert made["settings"]["interactivity"]["is_enabled"] is True
+
+
+def test_it_has_one_name_and_two_shortcuts() -> None:
+    """The name beside its messages is that of the app; the shortcuts are known by the ids that the bot listens to."""
+    made = manifest(naming("everyone"), socket_mode=True)
+    assert made["features"]["bot_user"]["display_name"] == made["display_information"]["name"] == NAME
+    assert [(one["name"], one["type"], one["callback_id"]) for one in made["features"]["shortcuts"]] == [
+        ("Request a token", "global", buttons.SHORTCUT),
+        ("Request a token for this", "message", buttons.SHORTCUT_OF_MESSAGE),
+    ]

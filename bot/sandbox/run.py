@@ -17,7 +17,7 @@ from bot.sandbox.people import cast_for, catalogue_of
 from bot.sandbox.process import NotStarted, sandbox
 from bot.sandbox.tour import Story
 
-WORDS = {"": "ask for a token", "list": "what you hold, and what waits", "help": "what you can do here"}
+WORDS = {"": "request a token", "list": "your tokens, and what waits for you", "help": "what you can do here"}
 
 
 async def stay(

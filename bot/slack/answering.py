@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from bot.slack import block_kit, holdings, modals, wording
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+from bot.slack.home import Homes
 
 log = structlog.get_logger(__name__)
 
@@ -47,23 +49,26 @@ class TooLateError(Exception):
 
 @dataclass(frozen=True)
 class Where:
-    """The place of a click, and what is needed to answer it."""
+    """The place of a click, and what is needed to answer it. `view_id` is the modal's it was in, if any."""
 
     trigger_id: str
     user_id: str
-    channel: str | None
-    ts: str | None
+    channel: str | None = None
+    ts: str | None = None
     view_id: str | None = None
+    at_home: bool = False
 
     @classmethod
     def of(cls, body: Body) -> Where:
-        container = body.get("container") or {}
+        container, view = body.get("container") or {}, body.get("view") or {}
+        at_home = view.get("type") == "home"
         return cls(
             trigger_id=body.get("trigger_id", ""),
             user_id=body["user"]["id"],
             channel=container.get("channel_id"),
             ts=container.get("message_ts"),
-            view_id=(body.get("view") or {}).get("id"),
+            view_id=None if at_home else view.get("id"),
+            at_home=at_home,
         )
 
 
@@ -86,6 +91,16 @@ class Answering:
         self._workspace = workspace
         self.command = command
         self.help_channel = help_channel
+        self.homes = Homes(
+            operations,
+            chat,
+            directory,
+            workspace,
+            lambda: self.catalogue,
+            command=command,
+            help_channel=help_channel,
+            clock=time.monotonic,
+        )
         self._latest = Catalogue(operations.rulebook)
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -174,20 +189,14 @@ class Answering:
         if (refusal := members.refuse(person, self._workspace)) is not None:
             return modals.notice("Not available", refusal.text)
         found = await self._operations.holdings(person)
-        return holdings.view(
-            found.standing,
-            found.past,
-            found.awaiting,
-            command=self.command,
-            help_channel=self.help_channel,
-            more_own=found.more_own,
-            more_awaiting=found.more_awaiting,
-        )
+        return holdings.view(found, command=self.command, help_channel=self.help_channel)
 
-    async def refresh(self, user_id: str, view_id: str | None) -> None:
-        """The list in which something was done says what is true now."""
-        if view_id:
-            with suppress(Fault):  # they may have closed it, and what was done is done
+    async def refresh(self, user_id: str, view_id: str | None, *, at_home: bool = False) -> None:
+        """The list in which something was done says what is true now, be it a modal or their Home."""
+        with suppress(Fault):  # they may have closed it, and what was done is done
+            if at_home:
+                await self.homes.show(user_id)
+            elif view_id:
                 person = await self._directory.person(user_id, channels=self.catalogue.channels)
                 await self._chat.update_view(view_id, await self.holdings(person))
 
@@ -230,7 +239,7 @@ class Answering:
             await self.say_no(where, request_id, refusal)
         outdated = refusal is not None and refusal.code in _OVERTAKEN
         await self.show_afresh(where, request_id, record, outdated=outdated)
-        await self.refresh(where.user_id, where.view_id)
+        await self.refresh(where.user_id, where.view_id, at_home=where.at_home)
 
     async def open_form(
         self,
@@ -298,7 +307,8 @@ class Answering:
         else:
             metrics.INTERACTIONS.labels(kind, "done").inc()
             await ack()
-            await self.refresh(user_id, view.get("previous_view_id"))
+            below = view.get("previous_view_id")
+            await self.refresh(user_id, below, at_home=below is None and self.homes.is_open(user_id))
 
     # a no
 

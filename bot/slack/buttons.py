@@ -1,4 +1,4 @@
-"""The buttons of messages and lists, and the ids by which their clicks are known."""
+"""The buttons of messages and lists, and the ids by which their clicks, and the use of shortcuts, are known."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from bot.core.model import (
 from bot.slack import wording
 from bot.slack.block_kit import Block, button, confirm_dialog
 
+SHORTCUT = "request"
+SHORTCUT_OF_MESSAGE = "request:message"
+REQUEST = "request:new"
+LIST = "list"
+WHO = "who"
 APPROVE = "review:approve"
 DENY = "review:deny"
 WITHDRAW = "withdraw"
@@ -21,6 +26,28 @@ REPLACE = "replace"
 ASK_AGAIN = "ask:again"
 RENEW = "renew"
 TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
+
+
+_FOR = "api:"  # before the name of an API in the value of a button: Slack takes no empty value
+
+
+def request(api: str = "", title: str = "") -> Block:
+    """The button that opens the form, with this API chosen where one is given."""
+    spoken = f"Request a token for {title}" if title else "Request a token"
+    return button("Request a token", REQUEST, f"{_FOR}{api}", spoken, style=None if api else "primary")
+
+
+def requested_api(value: str) -> str | None:
+    """The API that such a button's value names."""
+    return value.removeprefix(_FOR) or None
+
+
+def who(api: str) -> Block:
+    return button("Look it up", WHO, api, f"Look it up: who holds a token for {api}")
+
+
+def listed() -> Block:
+    return button("Open list", LIST, LIST, "Open list of your tokens and requests")
 
 
 def for_approvers(record: Record) -> list[Block]:

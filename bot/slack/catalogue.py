@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from bot.core import rules
 from bot.core.model import Audience, Person, Rule, Rulebook
 
@@ -46,3 +48,22 @@ class Catalogue:
             elif len(then) < most and wanted in words:
                 then.append(rule)
         return tuple(first + then)[:most]
+
+    def called(self, person: Person, words: str, most: int) -> tuple[Rule, ...]:
+        """The one of this title or name, whatever its case; without one, those of which either begins so, `most` at the most."""
+        wanted = " ".join(words.split()).casefold()
+        begun: list[Rule] = []
+        for rule in self.offered(person):
+            known = self._words[rule.name]
+            if f"{known}\n".find(f"\n{wanted}\n") >= 0:
+                return (rule,)
+            if len(begun) < most and f"\n{wanted}" in known:
+                begun.append(rule)
+        return tuple(begun)
+
+    def nearest(self, person: Person, words: str) -> Rule | None:
+        """The one whose title or name looks most like these words. It compares with each: not to be asked on the event loop."""
+        wanted = " ".join(words.split()).casefold()[:100]
+        known = {word: rule for rule in self.offered(person) for word in (rule.name.casefold(), rule.title.casefold())}
+        close = difflib.get_close_matches(wanted, known, n=1)
+        return known[close[0]] if close else None

@@ -177,6 +177,17 @@ class Chat:
         """Repaints a modal; Gone where it was closed, Permanent `hash_conflict` where it is no more what `hash` says."""
         return _view(await self._call("views.update", {"view_id": view_id, "view": view, "hash": hash}))
 
+    async def publish_home(self, user_id: str, view: dict[str, Any]) -> None:
+        """Shows this as the person's Home tab."""
+        await self._call("views.publish", {"user_id": user_id, "view": view})
+
+    async def permalink(self, channel: str, ts: str) -> str:
+        """The address of a message; Transient `channel_not_found` where the bot is not in the channel."""
+        answer = await call(
+            self._client, "chat.getPermalink", {"channel": channel, "message_ts": ts}, get=True, within=self._within
+        )
+        return str(answer.data.get("permalink") or "")
+
     async def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return (await call(self._client, method, arguments, within=self._within)).data
 

@@ -1,50 +1,113 @@
-"""The list of one person's requests and keys, and of what waits for their decision, as a modal. Pure."""
+"""One person's requests and tokens, and what waits for their decision: as a modal, and as the Home tab. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from bot.core import timing
-from bot.core.model import Record, RequestState
+from bot.core.model import Record, RequestState, Rule
 from bot.slack import buttons, modals, state, wording
 from bot.slack.block_kit import Block, actions, context, plain, section
 from bot.slack.wording import inert
 
 MAX_AWAITING = 15
-MAX_OWN = 25
+MAX_OWN = 20
 MAX_PAST = 5
 _LAST = datetime.max.replace(tzinfo=UTC)
+NOTHING = "You have no tokens or requests yet, and nothing waits for you."
+
+
+class Listed(Protocol):
+    """What there is to list: others' requests that wait for this person, and their own.
+
+    `more_own` and `more_awaiting`: there are, or may be, others that were not looked at, so nobody can count them. `at` is the
+    time of that look.
+    """
+
+    @property
+    def standing(self) -> Sequence[Record]: ...
+    @property
+    def past(self) -> Sequence[Record]: ...
+    @property
+    def awaiting(self) -> Sequence[Record]: ...
+    @property
+    def more_own(self) -> bool: ...
+    @property
+    def more_awaiting(self) -> bool: ...
+    @property
+    def at(self) -> datetime: ...
 
 
 def loading() -> Block:
-    return _view([section("Looking up your requests and keys…")])
+    return _modal([section("Looking up your requests and tokens…")])
 
 
-def view(
-    own: Sequence[Record],
-    past: Sequence[Record],
-    awaiting: Sequence[Record],
-    *,
-    command: str,
-    help_channel: str,
-    more_own: bool = False,
-    more_awaiting: bool = False,
-) -> Block:
-    """Others' requests that wait for this person, then their own: those that wait, those that end soon, those that are over.
+def view(listed: Listed, *, command: str, help_channel: str) -> Block:
+    """The list as a modal."""
+    said = f"`{inert(command, 40)}` requests a token. Questions: {wording.channel(help_channel)}."
+    return _modal([*_parts(listed), context([said])])
 
-    `more_own` and `more_awaiting`: there are, or may be, others that were not looked at, so nobody can count them.
-    """
-    ordered = sorted(own, key=_urgency)
-    blocks = [
-        *_part("Waiting for you", list(map(_asked_by, awaiting[:MAX_AWAITING])), len(awaiting), unknown=more_awaiting),
-        *_part("Yours", list(map(_own, ordered[:MAX_OWN])), len(own), unknown=more_own),
-        *_part("Over", list(map(_own, past[:MAX_PAST])), min(len(past), MAX_PAST)),
+
+def home(listed: Listed, offered: Sequence[Rule], *, command: str, help_channel: str) -> Block:
+    """The same as the Home tab, with the way to a token above and help below."""
+    as_of = f"As of {wording.date(listed.at)}. This page stays up to date for half an hour after you open it."
+    return _home(
+        [
+            *_door(offered),
+            *_parts(listed),
+            _header("Help"),
+            section("\n".join(_help(offered, inert(command, 40), wording.channel(help_channel)))),
+            context([as_of]),
+        ]
+    )
+
+
+def no_home(said: str) -> Block:
+    """The Home tab of whom nothing can be shown: `said` is why, in mrkdwn of our own."""
+    return _home([section(said)])
+
+
+def _door(offered: Sequence[Rule]) -> list[Block]:
+    if not offered:
+        return [section("There is no API that you can request a token for.")]
+    return [
+        section(f"You can request tokens for {wording.as_many(_titles(offered), last='and', limit=1000)}."),
+        *actions("door", [buttons.request()]),
     ]
-    if not blocks:
-        blocks = [section("You have asked for nothing yet, and nothing waits for you.")]
-    said = f"{inert(command, 40)} asks for a token. Questions: {wording.channel(help_channel)}."
-    return _view([*blocks, context([said])])
+
+
+def _titles(offered: Sequence[Rule]) -> list[str]:
+    return [inert(rule.title, 75) for rule in offered]
+
+
+def _help(offered: Sequence[Rule], command: str, help_: str) -> list[str]:
+    one = f", or `{command} {inert(offered[0].name, 75)}` for one API" if offered else ""
+    return [
+        f"• In any conversation, type `{command}` to request a token{one}.",
+        f"• `{command} list` shows the same in any conversation, `{command} help` lists all commands.",
+        f"• Your tokens arrive under *Messages*, beside this page. You can't write there: for questions, ask in {help_}.",
+    ]
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _parts(listed: Listed) -> list[Block]:
+    """What waits for this person, then their own: those that wait, those that end soon, those that are over."""
+    own, awaiting, past = sorted(listed.standing, key=_urgency), listed.awaiting, listed.past[:MAX_PAST]
+    blocks = [
+        *_part(
+            "Waiting for you",
+            list(map(_asked_by, awaiting[:MAX_AWAITING])),
+            len(awaiting),
+            unknown=listed.more_awaiting,
+        ),
+        *_part("Your tokens and requests", list(map(_own, own[:MAX_OWN])), len(own), unknown=listed.more_own),
+        *_part("Past", list(map(_own, past)), len(past)),
+    ]
+    return blocks or [section(NOTHING)]
 
 
 def _urgency(record: Record) -> tuple[bool, datetime, int]:
@@ -57,7 +120,7 @@ def _part(title: str, entries: list[list[Block]], count: int, *, unknown: bool =
     """The entries under their heading, and how many of `count` are left out; `unknown`: that is the least."""
     if not (entries or unknown):
         return []
-    blocks: list[Block] = [{"type": "header", "text": plain(title, 150)}, *(one for entry in entries for one in entry)]
+    blocks: list[Block] = [_header(title), *(one for entry in entries for one in entry)]
     if left := count - len(entries):
         blocks.append(context([f"And at least {left:,} more." if unknown else f"And {left:,} more."]))
     elif unknown:
@@ -70,8 +133,14 @@ def _own(record: Record) -> list[Block]:
 
 
 def _asked_by(record: Record) -> list[Block]:
-    who = [f"{wording.person(record.request.requester)} asks for {wording.duration(record.request.lifetime)}"]
-    return _entry(record, who, buttons.for_approvers(record), reason=True)
+    request = record.request
+    length = "without an end" if request.lifetime is None else f"for {wording.duration(request.lifetime)}"
+    return _entry(
+        record,
+        [f"{wording.person(request.requester)} requests it {length}."],
+        buttons.for_approvers(record),
+        reason=True,
+    )
 
 
 def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bool = False) -> list[Block]:
@@ -85,11 +154,22 @@ def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bo
     return [section("\n".join(lines)), *actions(f"buttons:{request.id}", offered)]
 
 
-def _view(blocks: list[Block]) -> Block:
+# --- the wholes -------------------------------------------------------------------------------------------------------
+
+
+def _header(title: str) -> Block:
+    return {"type": "header", "text": plain(title, 150)}
+
+
+def _modal(blocks: list[Block]) -> Block:
     return {
         "type": "modal",
         "callback_id": modals.CALLBACK_HOLDINGS,
-        "title": plain("Requests and Keys", 24),
+        "title": plain("Requests and tokens", 24),
         "close": plain("Close", 24),
         "blocks": blocks,
     }
+
+
+def _home(blocks: list[Block]) -> Block:
+    return {"type": "home", "callback_id": modals.CALLBACK_HOLDINGS, "blocks": blocks}

@@ -6,7 +6,8 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -17,11 +18,12 @@ from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Verdict, Workspace
 from bot.operations import Group, GroupChange, Operations, Outcome
-from bot.slack import buttons, holdings, modals, who
+from bot.slack import buttons, modals, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
+from bot.slack.doors import Doors
 from bot.slack.requesting import Requesting, TermsOf
 from bot.slack.who import Who
 
@@ -31,7 +33,8 @@ ACK_LEAVES = (
     0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
 )
 TOO_FAST = "That was too fast for me, so I did nothing. Wait a few seconds, then try again."
-PAID_FOR = frozenset({"block_actions", "view_submission"})
+SHORTCUTS = frozenset({"shortcut", "message_action"})
+PAID_FOR = SHORTCUTS | {"block_actions", "view_submission"}
 MEMBERSHIP_EVENTS = (
     "user_change",
     "subteam_members_changed",
@@ -65,10 +68,25 @@ class Listeners:
         self._budget = Budget(time.monotonic)
         self._who = Who(self._answering, operations, chat, directory, workspace)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
+        self._doors = Doors(self._answering, self._requesting, self._who, operations, chat, directory, workspace)
+
+    @asynccontextmanager
+    async def on(self, app: AsyncApp) -> AsyncIterator[None]:
+        """Registered, and at work until the block ends."""
+        self.register(app)
+        try:
+            yield
+        finally:
+            await self._answering.homes.close()
 
     def register(self, app: AsyncApp) -> None:
         app.use(self.within_budget)
-        app.command(self._answering.command)(self.on_command)
+        app.command(self._answering.command)(self._doors.on_command)
+        app.global_shortcut(buttons.SHORTCUT)(self._doors.on_shortcut)
+        app.message_shortcut(buttons.SHORTCUT_OF_MESSAGE)(self._doors.on_shortcut_of_message)
+        app.event("app_home_opened")(self._doors.on_home_opened)
+        app.action(buttons.REQUEST)(self._doors.on_request_pressed)
+        app.action(buttons.LIST)(self._doors.on_list_pressed)
         app.action(modals.ACTION_API)(self._requesting.on_api_picked)
         app.options(modals.ACTION_API)(self._requesting.on_api_search)
         app.view(modals.CALLBACK_REQUEST)(self._requesting.on_request)
@@ -81,9 +99,10 @@ class Listeners:
         app.view(modals.CALLBACK_REVOKE)(self.on_revoke_reason)
         app.action(buttons.REPLACE)(self.on_replace_ask)
         app.view(modals.CALLBACK_REPLACE)(self.on_replace)
-        app.action(buttons.ASK_AGAIN)(self.on_ask_again)
+        app.action(buttons.ASK_AGAIN)(self._doors.on_ask_again)
         app.action(buttons.RENEW)(self.on_renew)
         app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
+        app.action(buttons.WHO)(self._who.on_pressed)
         app.action(who.NEWER)(self._who.on_page)
         app.action(who.OLDER)(self._who.on_page)
         for event in MEMBERSHIP_EVENTS:
@@ -113,42 +132,14 @@ class Listeners:
         metrics.INTERACTIONS.labels("any", "too fast").inc()
         if body.get("type") == "view_submission":  # without a word the form would close as if it had been taken
             return await ack(**errors(body["view"], "api", TOO_FAST))
-        if pace is Spent.STILL_OVER or not is_command:
+        if pace is Spent.STILL_OVER or not (is_command or body["type"] in SHORTCUTS):
             return await ack()
+        if not is_command:
+            answered = await ack()
+            await self._answering.notice(Where.of(body), "Too fast", TOO_FAST)
+            return answered
         log.warning("person.too_fast", person=_user_of(body))
         return await ack(text=TOO_FAST)
-
-    # the command
-
-    async def on_command(self, ack: AsyncAck, body: Body) -> None:
-        words = (body.get("text") or "").strip()
-        first, _, others = words.partition(" ")
-        if first.lower() == "who":
-            await self._who.on_command(ack, body, others.strip())
-            return
-        with metrics.ANSWER_SECONDS.labels("command").time():
-            if words and words.lower() != "list":
-                await self._requesting.help(ack, body, None if words.lower() == "help" else words)
-                return
-            await ack()
-        if words:
-            await self._answering.open_for(
-                Where(body["trigger_id"], body["user_id"], None, None), holdings.loading(), self._first_holdings
-            )
-            return
-        request_id = secrets.token_urlsafe(16)
-
-        async def form(person: Person) -> Body:
-            return await self._requesting.view(person, request_id)
-
-        await self._answering.open_for(
-            Where(body["trigger_id"], body["user_id"], None, None), modals.loading(request_id), form
-        )
-
-    async def _first_holdings(self, person: Person) -> Body:
-        if (refusal := members.refuse(person, self._workspace)) is not None:
-            await self._operations.refused(person.identity, None, refusal.text, "opening")
-        return await self._answering.holdings(person)
 
     # the approvers
 
@@ -211,16 +202,6 @@ class Listeners:
             return await self._operations.replace_token(request_id, person, loss, form_id)
 
         await self._answering.submitted(ack, body, "replace", "loss", replace_token)
-
-    async def on_ask_again(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        """The form, filled in as it was, as far as that is still on offer."""
-        await ack()
-        request_id = secrets.token_urlsafe(16)
-
-        async def form(person: Person) -> Body:
-            return await self._requesting.view(person, request_id, again=action["value"])
-
-        await self._answering.open_for(Where.of(body), modals.loading(request_id), form)
 
     async def on_token_saved(self, ack: AsyncAck, body: Body, action: Body) -> None:
         request_id, _, key_id = action["value"].partition(":")

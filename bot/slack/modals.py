@@ -7,8 +7,8 @@ characters, so that they fit into the ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -128,8 +128,19 @@ def request_form(form: Form) -> Block:
         blocks,
         submit="Get Token" if chosen is not None and chosen.approvals == 0 else "Ask for Token",
         callback=CALLBACK_REQUEST,
-        metadata={"request_id": filled.request_id},
+        metadata={"request_id": filled.request_id} | _kept(filled.answers if chosen is None else Answers()),
     )
+
+
+def _kept(answers: Answers) -> dict[str, str]:
+    """What is already known of the answers, while there is no field for it yet."""
+    return {name: said for name in _ANSWERS if (said := getattr(answers, name))}
+
+
+def kept_answers(view: Mapping[str, Any]) -> Answers:
+    """What was known of the answers before their fields were drawn: they begin with it."""
+    known = _metadata(view)
+    return Answers(**{name: said for name in _ANSWERS if isinstance(said := known.get(name), str)})
 
 
 def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
@@ -244,17 +255,23 @@ def _about_plans(rule: Rule) -> list[str]:
 
 def request_id(view: Mapping[str, Any]) -> str:
     """The id that was minted when the view was opened. Raises StaleView."""
-    return _metadata(view, "request_id")
+    return _kept_name(view, "request_id")
 
 
-def _metadata(view: Mapping[str, Any], name: str) -> str:
-    try:
-        value = json.loads(view["private_metadata"])[name]
-    except (KeyError, TypeError, ValueError) as error:
-        raise StaleView(f"no {name}") from error
+def _kept_name(view: Mapping[str, Any], name: str) -> str:
+    value = _metadata(view).get(name)
     if not isinstance(value, str) or not value:
         raise StaleView(f"no {name}")
     return value
+
+
+def _metadata(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What the view carries along; nothing where it cannot be read."""
+    try:
+        kept = json.loads(view["private_metadata"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def read_form(view: Mapping[str, Any]) -> Filled:
@@ -265,7 +282,7 @@ def read_form(view: Mapping[str, Any]) -> Filled:
         return Filled(number)
     if f"about:{api}" not in shown:
         typed = {name: _written(values, name, name) for name in _ANSWERS if name in values}
-        raise NotDrawnYet(Filled(number, api, answers=Answers(**typed)))
+        raise NotDrawnYet(Filled(number, api, answers=replace(kept_answers(view), **typed)))
     return Filled(
         request_id=number,
         api=api,
@@ -428,33 +445,6 @@ def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss, str]:
     """The request's id, what happened, and the form's own id. Raises StaleView."""
     picked = _picked(_values(view), "loss", ACTION_LOSS)
     try:
-        return request_id(view), Loss(picked or ""), _metadata(view, "form_id")
+        return request_id(view), Loss(picked or ""), _kept_name(view, "form_id")
     except ValueError as error:
         raise StaleView("no such loss") from error
-
-
-def help_text(
-    offered: Sequence[Rule],
-    waiting: Sequence[Record] = (),
-    *,
-    command: str,
-    help_channel: str,
-    not_understood: str | None = None,
-) -> tuple[str, list[Block]]:
-    """A message, text and blocks, about what this person can do here."""
-    lines = []
-    if not_understood:
-        lines.append(f"I do not know “{inert(not_understood, 100)}”.")
-    if offered:
-        names = [inert(rule.title, 75) for rule in offered[:20]]
-        names += [f"{len(offered) - 20:,} more"] if len(offered) > 20 else []
-        lines += [f"{inert(command, 40)} asks for a token.", f"You may ask for {wording.people(names, last='or')}."]
-    else:
-        lines.append("There is no API you may ask for here.")
-    if waiting:
-        numbers = [f"{one.request.label} ({inert(one.request.rule.title, 75)})" for one in waiting[:10]]
-        numbers += [f"{len(waiting) - 10:,} more"] if len(waiting) > 10 else []
-        lines.append(f"Waiting for a decision: {wording.people(numbers)}.")
-    lines += ["Your requests and tokens are in our DM.", f"Questions: {wording.channel(help_channel)}."]
-    said = wording.cut("\n".join(lines), 3000)
-    return said, [section(said)]

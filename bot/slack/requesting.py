@@ -14,6 +14,7 @@ from bot import metrics
 from bot.core import members, rules
 from bot.core.faults import Fault
 from bot.core.model import (
+    Answers,
     Identity,
     Person,
     Plan,
@@ -28,7 +29,6 @@ from bot.core.model import (
 from bot.operations import Operations, Submission
 from bot.slack import modals, wording
 from bot.slack.answering import (
-    CANNOT_SAY,
     CANNOT_SAY_OF_OTHERS,
     UNCONFIRMED,
     Answering,
@@ -69,8 +69,11 @@ class Requesting:
         self._workspace = workspace
         self._terms_of = terms_of
 
-    async def view(self, person: Person, request_id: str, *, again: str | None = None) -> Body:
-        """The form, or the sentence that says why there is none. `again` is the request that it is filled in from."""
+    async def view(
+        self, person: Person, request_id: str, *, again: str | None = None, api: str | None = None, reason: str = ""
+    ) -> Body:
+        """The form, or the sentence that says why there is none. `again` is the request that it is filled in from; without one,
+        `api` is chosen in it and `reason` written."""
         refusal = members.refuse(person, self._workspace)
         offered = () if refusal else self._answering.catalogue.offered(person)
         if refusal or not offered:
@@ -80,7 +83,7 @@ class Requesting:
         record = await self._operations.look(again) if again else None
         if record is not None and person.is_same(record.request.requester):
             return await self._form(person, modals.Filled.like(record.request, request_id))
-        return await self._form(person, modals.Filled(request_id))
+        return await self._form(person, modals.Filled(request_id, api, answers=Answers(reason=reason)))
 
     def _nothing_for_you(self) -> Refusal:
         return Refusal(
@@ -123,29 +126,6 @@ class Requesting:
             log.info("terms.unknown", plan=plan.name, error=getattr(trouble, "code", "late"))
             return ()
 
-    async def help(self, ack: AsyncAck, body: Body, not_understood: str | None) -> None:
-        try:
-            person = await self._answering.in_time(
-                self._directory.person(body["user_id"], channels=self._answering.catalogue.channels)
-            )
-        except (Fault, TooLateError):
-            await ack(text=CANNOT_SAY)
-            return
-        if (refusal := members.refuse(person, self._workspace)) is not None:
-            await ack(text=refusal.text)
-            return
-        offered = self._answering.catalogue.offered(person)
-        standing = await self._operations.standing(person.identity)
-        waiting = [record for record in standing if record.request.state is RequestState.PENDING]
-        said, blocks = modals.help_text(
-            offered,
-            waiting,
-            command=self._answering.command,
-            help_channel=self._answering.help_channel,
-            not_understood=not_understood,
-        )
-        await ack(text=said, blocks=blocks)
-
     async def on_api_picked(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """Another API: the plan, the lifetime and who decides are drawn anew, and what was typed stays."""
         await ack()
@@ -156,7 +136,7 @@ class Requesting:
         except Refusal as refusal:
             await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
             return
-        form = await self._form(person, modals.Filled(request_id, name))
+        form = await self._form(person, modals.Filled(request_id, name, answers=modals.kept_answers(view)))
         try:
             await self._chat.update_view(view["id"], form, view.get("hash"))
         except Fault as fault:  # closed, or drawn anew already: the same choice delivered twice

@@ -53,11 +53,21 @@ class Who:
     async def on_command(self, ack: AsyncAck, body: Body, words: str) -> None:
         """`words` are those behind `who`."""
         await ack()
+        await self._open(Where(body["trigger_id"], body["user_id"]), words)
 
+    async def on_pressed(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """The same by a button, which has the words."""
+        await ack()
+        await self._open(Where.of(body), action["value"])
+
+    def example(self, person: Person) -> str | None:
+        """The name of an API that this person may look up, if there is any."""
+        return next((rule.name for rule in self._looking.seen_by(person)), None)
+
+    async def _open(self, where: Where, words: str) -> None:
         async def drawn(person: Person) -> Body:
             return await self._shown(person, lambda wanting: self._wanted(wanting, words))
 
-        where = Where(body["trigger_id"], body["user_id"], None, None)
         await self._answering.open_for(where, modals.notice(TITLE, "Looking it up…"), drawn)
 
     async def on_page(self, ack: AsyncAck, body: Body, action: Body) -> None:

@@ -546,6 +546,10 @@ class Transaction:
         with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
             yield from map(entry_of, found)
 
+    def newest_audit(self) -> int:
+        """The number of the newest line, 0 where there is none."""
+        return self.connection.execute(select(func.max(tables.audit.c.number))).scalar_one_or_none() or 0
+
     def cursor(self, channel: str) -> int:
         query = select(tables.counters.c.value).where(tables.counters.c.name == f"posted:{channel}")
         return self.connection.execute(query).scalar_one_or_none() or 0
@@ -553,8 +557,7 @@ class Transaction:
     def move_cursor(self, channel: str, upto: int) -> None:
         """Rows up to this number are in the channel. Where more are waiting, they are promised."""
         self._upsert(tables.counters, [{"name": f"posted:{channel}", "value": upto}])
-        waiting = select(func.max(tables.audit.c.number))
-        if (self.connection.execute(waiting).scalar_one_or_none() or 0) > upto:
+        if self.newest_audit() > upto:
             row = _effect_row(Promise(EffectKind.POST_AUDIT, channel, self.now), None, None)
             self._promise([row | {"lane": channel}])
         self.wrote = True

@@ -87,10 +87,10 @@ async def test_what_only_alice_sees_is_marked_so_and_is_not_there_for_bob(tmp_pa
     async with staged(tmp_path) as scene:
         alice, bob = await scene.window("alice", room="C0HELP"), await scene.window("bob", room="C0HELP")
         await alice.types("/tyk-key help")
-        await expect(alice.message("asks for a token")).to_contain_text("Only visible to you")
+        await expect(alice.message("Request a token:")).to_contain_text("Only visible to you")
         await alice.types("Does anybody know the *ledger*?")
         await expect(bob.message("Does anybody know").locator("strong")).to_have_text("ledger")
-        await expect(bob.page.get_by_text("asks for a token")).to_have_count(0)
+        await expect(bob.page.get_by_text("Request a token:")).to_have_count(0)
 
 
 def _with_apis(text: str, count: int) -> str:

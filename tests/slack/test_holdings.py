@@ -9,7 +9,9 @@ from typing import Any
 
 from hypothesis import example, given
 
-from bot.core.model import Audience, Record, RequestId
+from bot.core.model import Audience, Record, RequestId, Rule
+from bot.local.slack.block_kit import check_view as check_home
+from bot.operations import Holdings
 from bot.slack import holdings, modals, wording
 from tests.slack.test_messages import Story, ends, held, without_end
 from tests.slack.test_modals import DAY, NASTY, NOW, check_view, nasty, rule, walk
@@ -17,10 +19,20 @@ from tests.slack.test_modals import DAY, NASTY, NOW, check_view, nasty, rule, wa
 View = dict[str, Any]
 
 
-def view(
+def listed(
     own: Sequence[Record] = (), past: Sequence[Record] = (), awaiting: Sequence[Record] = (), **more: bool
-) -> View:
-    return check_view(holdings.view(own, past, awaiting, command="/tyk-key", help_channel="C0HELP", **more))
+) -> Holdings:
+    return Holdings(tuple(own), tuple(past), tuple(awaiting), NOW, **more)
+
+
+def view(*parts: Sequence[Record], **more: Any) -> View:
+    return check_view(holdings.view(listed(*parts, **more), command="/tyk-key", help_channel="C0HELP"))
+
+
+def home(*parts: Sequence[Record], offered: Sequence[Rule] = (), **more: Any) -> View:
+    shown = holdings.home(listed(*parts, **more), offered, command="/tyk-key", help_channel="C0HELP")
+    assert check_home(shown, ("home",)) == []
+    return shown
 
 
 def numbered(record: Record, number: int) -> Record:
@@ -51,18 +63,15 @@ def buttons(shown: View) -> dict[str, list[str]]:
 def test_nothing_asked_and_nothing_waiting() -> None:
     """One sentence, and the way to ask."""
     assert headings(view()) == []
-    assert marked(view()) == [
-        "You have asked for nothing yet, and nothing waits for you.",
-        "/tyk-key asks for a token. Questions: <#C0HELP>.",
-    ]
+    assert marked(view()) == [holdings.NOTHING, "`/tyk-key` requests a token. Questions: <#C0HELP>."]
 
 
 def test_what_waits_for_them_then_their_own_then_what_is_over() -> None:
     """Each part under its heading; a part without entries has none."""
     shown = view([numbered(held().record, 1)], [numbered(ends()["denied"], 2)], [numbered(Story().record, 3)])
-    assert headings(shown) == ["Waiting for you", "Yours", "Over"]
+    assert headings(shown) == ["Waiting for you", "Your tokens and requests", "Past"]
     assert entries(shown) == ["R-3", "R-1", "R-2"]
-    assert headings(view(past=[ends()["denied"]])) == ["Over"]
+    assert headings(view(past=[ends()["denied"]])) == ["Past"]
 
 
 def test_what_waits_comes_first_and_then_what_ends_soon() -> None:
@@ -97,7 +106,7 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
     """Enough to decide on the spot, with the buttons of the card."""
     shown = view(awaiting=[Story(reason="to <!here> *all*").record])
     assert marked(shown)[0] == (
-        "*R-1042* · Payments (standard)\n<@U0ANN> asks for 7 days\nUsed by: nightly\n"
+        "*R-1042* · Payments (standard)\n<@U0ANN> requests it for 7 days.\nUsed by: nightly\n"
         "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
         f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
@@ -186,5 +195,5 @@ def test_whatever_was_typed_is_inert_in_the_list(reason: str, used_by: str, titl
 def test_the_loading_view_keeps_the_limits() -> None:
     """What is seen while Slack is asked who this is."""
     shown = holdings.loading()
-    assert shown["title"]["text"] == "Requests and Keys"
+    assert shown["title"]["text"] == "Requests and tokens"
     assert "Looking up" in shown["blocks"][0]["text"]["text"]

@@ -295,12 +295,6 @@ def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, 
     check_view(modals.revoke_form(asked(rule=one, answers=Answers(typed))))
     check_view(modals.replace_form(asked(rule=one), "form1"))
     check_view(modals.request_form(again(asked(rule=one, answers=Answers(typed, typed)).request, one)))
-    said, blocks = modals.help_text(
-        (one,), (asked(rule=one),), command="/key", help_channel="C0HELP", not_understood=typed
-    )
-    check_blocks(blocks, 50)
-    check_mrkdwn(said)
-    check_inert(blocks)
 
 
 @given(nasty(), st.integers(5, 80))
@@ -533,26 +527,6 @@ def test_a_lost_click_is_told_in_a_modal_that_asks_nothing() -> None:
     view = check_view(modals.notice("Already decided", sentence))
     assert view["blocks"][0]["text"]["text"] == sentence
     assert "submit" not in view
-
-
-def test_help_says_what_this_person_can_do() -> None:
-    """And repeats what was not understood without obeying it."""
-    said, blocks = modals.help_text(
-        (rule(), rule(title="Ledger")),
-        (asked(),),
-        command="/tyk-key",
-        help_channel="C0HELP",
-        not_understood="<!here> *now*",
-    )
-    assert said == (
-        "I do not know “&lt;!here&gt; \u2217now\u2217”.\n/tyk-key asks for a token.\nYou may ask for Payments or Ledger.\n"
-        "Waiting for a decision: R-1042 (Payments).\nYour requests and tokens are in our DM.\nQuestions: <#C0HELP>."
-    )
-    check_blocks(blocks, 50)
-    said, blocks = modals.help_text(tuple(rule() for _ in range(500)), command="/k", help_channel="C0HELP")
-    assert "480 more" in said
-    check_blocks(blocks, 50)
-    assert "no API" in modals.help_text((), command="/k", help_channel="C0HELP")[0]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.world import WITHIN, World
 View = dict[str, Any]
 
 REASON = "to build the checkout"
-LIST = "Requests and Keys"
+LIST = "Requests and tokens"
 
 
 def reads(view: View | None) -> str:

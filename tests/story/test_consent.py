@@ -81,7 +81,7 @@ async def test_whoever_decides_or_looks_sees_all_that_is_opened(tmp_path: Path) 
         assert f"Opens: {BOTH}" in token.shown.replace("*", "")
         assert "Payments (gold, opens Ledger, too)" in token.text
         await opens_list(alice)
-        assert "Payments (gold, opens Ledger, too)" in reads(await lists(alice, "Yours"))
+        assert "Payments (gold, opens Ledger, too)" in reads(await lists(alice, "Your tokens and requests"))
         await world.told("sent")
         for event in ("asked", "key created"):
             (entry,) = await of_event(world, event)

@@ -25,8 +25,8 @@ from tests.story import (
 from tests.world import living
 
 SECONDS_7_DAYS, SECONDS_30_DAYS = "604800", "2592000"
-NOTHING = "You have asked for nothing yet, and nothing waits for you."
-LOOKING = "Looking up your requests and keys…"
+NOTHING = "You have no tokens or requests yet, and nothing waits for you."
+LOOKING = "Looking up your requests and tokens…"
 
 
 def _in_order(said: str, *parts: str) -> None:
@@ -51,7 +51,7 @@ async def test_with_cold_caches_the_list_opens_before_slack_has_said_who_she_is(
         assert LOOKING in reads(await alice.sees_view(LOOKING))
         view = await lists(alice, NOTHING)
         assert labels(view) == []
-        assert "/tyk-key asks for a token. Questions: <#C0HELP>." in str(view["blocks"])
+        assert "`/tyk-key` requests a token. Questions: <#C0HELP>." in str(view["blocks"])
         assert view["submit"] is None
         assert world.slack.app_errors == []
 
@@ -82,7 +82,7 @@ async def test_what_waits_comes_first_then_what_ends_soon_then_what_is_over(tmp_
         view = await opens_list(alice)
         _in_order(
             reads(view),
-            "Yours",
+            "Your tokens and requests",
             "*R-1004* · Ledger",
             "2 approvals from <!subteam^S0LEADS> are needed.",
             "if nobody decides",
@@ -91,7 +91,7 @@ async def test_what_waits_comes_first_then_what_ends_soon_then_what_is_over(tmp_
             "*R-1002* · Payments (standard)",
             "Used by: checkout, &lt;!channel&gt;",
             "Active until <!date^",
-            "Over",
+            "Past",
             "*R-1001* · Payments (standard)",
             "Denied by <@U0BOB>",
         )
@@ -206,14 +206,14 @@ async def test_an_approver_sees_what_waits_for_them_and_decides_there(tmp_path: 
             reads(view),
             "Waiting for you",
             "*R-1001* · Payments (standard)",
-            "<@U0ALICE> asks for 7 days",
+            "<@U0ALICE> requests it for 7 days.",
             "Used by: checkout",
             "Reason: to build the checkout",
             "Needs 1 approval.",
             "*R-1002* · Payments (standard)",
-            "<@U0BOB> asks for 7 days",
+            "<@U0BOB> requests it for 7 days.",
             "&lt;!here&gt;",
-            "Yours",
+            "Your tokens and requests",
             "*R-1003* · Payments (standard)",
         )
         assert labels(view) == ["Approve", "Deny", "Approve", "Deny", "Withdraw"]

@@ -634,15 +634,15 @@ async def test_help_says_what_she_can_do_here(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         outcome = await world.person("alice").runs("/tyk-key", "help")
         assert outcome.text is not None
-        assert "You may ask for Ledger, Payments or Test API." in outcome.text
+        assert "You can request tokens for Ledger, Payments and Test API." in outcome.text
         assert "<#C0HELP>" in outcome.text
-        assert "I do not know" not in outcome.text
+        assert "I don't know" not in outcome.text
         assert outcome.message is not None
         assert outcome.message.ephemeral_to == "U0ALICE"
         assert world.person("alice").view is None
         carols = await world.person("carol").runs("/tyk-key", "HELP")
         assert carols.text is not None
-        assert "You may ask for Test API." in carols.text
+        assert "You can request tokens for Test API." in carols.text
         assert "Payments" not in carols.text
         assert world.slack.app_errors == []
 
@@ -652,9 +652,9 @@ async def test_words_that_are_not_understood_are_said_back_and_do_nothing(tmp_pa
     async with living(tmp_path) as world:
         outcome = await world.person("alice").runs("/tyk-key", "revoke <!channel> *now* <https://evil.example|here>")
         assert outcome.text is not None
-        assert outcome.text.startswith("I do not know “revoke")
+        assert outcome.text.startswith("I don't know “revoke")
         assert not any(mark in outcome.text for mark in ("<!channel>", "<https", "*now*"))
-        assert "asks for a token" in outcome.text
+        assert "Try `/tyk-key` to request a token" in outcome.text
         assert world.slack.workspace.rings == []
         assert world.slack.app_errors == []
 
@@ -675,5 +675,5 @@ async def test_whom_no_rule_allows_is_told_so_and_whom_to_ask(tmp_path: Path) ->
         (refused,) = await of_event(world, "refused")
         assert (refused.details["person"], refused.details["step"]) == (carol.id, "opening")
         said: Any = (await carol.runs("/tyk-key", "help")).text
-        assert "There is no API you may ask for here." in said
+        assert "There is no API that you can request a token for." in said
         assert world.slack.app_errors == []
