@@ -85,8 +85,8 @@ def _titles(offered: Sequence[Rule]) -> list[str]:
 def _help(offered: Sequence[Rule], command: str, help_: str) -> list[str]:
     one = f", or `{command} {inert(offered[0].name, 75)}` for one API" if offered else ""
     return [
-        f"• In any conversation, type `{command}` to request a token{one}.",
-        f"• `{command} list` shows the same in any conversation, `{command} help` lists all commands.",
+        f"• In any channel, type `{command}` to request a token{one}.",
+        f"• `{command} list` shows the same there, `{command} help` lists all commands.",
         f"• Your tokens arrive under *Messages*, beside this page. You can't write there: for questions, ask in {help_}.",
     ]
 

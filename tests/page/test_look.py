@@ -199,7 +199,7 @@ async def test_a_home_tab_is_there_where_the_app_has_one(tmp_path: Path) -> None
         await _call(scene, "views.publish", user_id="U0ALICE", view=home)
         await alice.page.get_by_role("tab", name="Home").click()
         await expect(alice.page.get_by_role("heading", name="At home")).to_be_visible()
-        await alice.page.keyboard.press("ArrowLeft")
+        await alice.page.keyboard.press("ArrowRight")
         await expect(alice.page.get_by_role("log")).to_be_visible()
         await expect(alice.composer).to_be_hidden()
 

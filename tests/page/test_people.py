@@ -123,7 +123,7 @@ async def test_with_the_keyboard_alone(tmp_path: Path) -> None:
         keyboard = window.page.keyboard
         await window.composer.focus()
         await keyboard.type("/tyk")
-        await expect(window.page.get_by_role("option", name="/tyk-key ask for a token")).to_be_visible()
+        await expect(window.page.get_by_role("option", name="/tyk-key request a token")).to_be_visible()
         await keyboard.press("Tab")
         await expect(window.composer).to_have_value("/tyk-key ")
         await keyboard.press("Enter")

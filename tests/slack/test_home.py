@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from bot.opening import new_id
 from bot.operations import Operations
@@ -168,7 +169,7 @@ async def test_it_is_drawn_for_those_whom_it_concerns_and_for_nobody_else(tmp_pa
     async with living(tmp_path) as world:
         for name in ("alice", "bob", "gwen"):
             await world.person(name).opens_home()
-        await world.person("bob").sees_home(holdings.NOTHING)
+            await world.person(name).sees_home()
         before = now(world)
         await asked(world, "dave")
         await world.person("bob").sees_home("R-1001", timeout=WITHIN)
@@ -210,6 +211,30 @@ async def test_the_requester_comes_first_and_few_are_drawn_at_a_look(
             await world.person(name).sees_home("R-1001", timeout=WITHIN)
         assert published(world, before)[0] == "alice"
         assert sorted(published(world, before)) == ["alice", "bob", "carol", "dave"]
+
+
+async def test_a_look_is_one_statement(tmp_path: Path) -> None:
+    """However many have theirs open, and however long nothing happens."""
+    async with living(tmp_path) as world:
+        for name in ("alice", "bob"):
+            await world.person(name).opens_home()
+            await world.person(name).sees_home(holdings.NOTHING)
+        await quiet(world)
+        before, looks, looked = now(world), list[str](), asyncio.Event()
+
+        def executed(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            if not statement.startswith("BEGIN"):
+                looks.append(statement)
+                if len(looks) == 5:
+                    loop.call_soon_threadsafe(looked.set)
+
+        loop, engine = asyncio.get_running_loop(), world.running.store.engine
+        event.listen(engine, "before_cursor_execute", executed)
+        async with asyncio.timeout(WITHIN):
+            await looked.wait()
+        event.remove(engine, "before_cursor_execute", executed)
+        assert all("FROM audit" in one and "audit.number >" in one for one in looks), looks
+        assert published(world, before) == []
 
 
 async def test_when_nobody_looks_any_more_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
