@@ -117,7 +117,7 @@ def test_what_people_see() -> None:
     heard."""
     made = manifest(naming("everyone"), socket_mode=True)
     (command,) = made["features"]["slash_commands"]
-    assert (command["command"], command["usage_hint"]) == ("/staging-key", "[API | list | help]")
+    assert (command["command"], command["usage_hint"]) == ("/staging-key", "[API | list | who API | help]")
     assert made["features"]["app_home"] == {
         "home_tab_enabled": True,
         "messages_tab_enabled": True,
