@@ -11,7 +11,7 @@ NAME = "Tyk Keys"
 """The one name of the app, wherever people meet it."""
 
 SCOPES: dict[str, str] = {
-    "commands": "People ask for tokens by the slash command.",
+    "commands": "People request tokens by the slash command and by the shortcuts.",
     "chat:write": "Cards, direct messages and audit lines are posted, edited and deleted; only its own.",
     "im:write": "The direct message in which a requester gets the token is opened.",
     "users:read": "Who asks or approves must be an active full member: no guest, no bot, nobody from elsewhere.",

@@ -17,7 +17,12 @@ from bot.sandbox.people import cast_for, catalogue_of
 from bot.sandbox.process import NotStarted, sandbox
 from bot.sandbox.tour import Story
 
-WORDS = {"": "request a token", "list": "your tokens, and what waits for you", "help": "what you can do here"}
+WORDS = {
+    "": "request a token",
+    "list": "your tokens, and what waits for you",
+    "who": "who holds a token for an API",
+    "help": "what you can do here",
+}
 
 
 async def stay(

@@ -53,7 +53,7 @@ class Doors:
     # the command
 
     async def on_command(self, ack: AsyncAck, body: Body) -> None:
-        words, where = (body.get("text") or "").strip(), Where(body["trigger_id"], body["user_id"])
+        words, where = _typed(body.get("text") or ""), Where(body["trigger_id"], body["user_id"])
         api: str | None = None
         first, _, others = words.partition(" ")
         if first.casefold() == "who":
@@ -185,6 +185,13 @@ class Doors:
         if members.refuse(person, self._workspace) is None and await self._operations.welcome(person.identity):
             told = guide.welcome(command=self._answering.command, help_channel=self._answering.help_channel)
             await self._chat.post(user_id, told.text, told.blocks)
+
+
+def _typed(text: str) -> str:
+    """The words as they were typed: Slack sends them with three characters escaped."""
+    for escaped, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        text = text.replace(escaped, character)
+    return text.strip()
 
 
 def _by_shortcut(body: Body) -> Where:
