@@ -437,7 +437,7 @@ class Operations:
 
     async def holdings(self, who: Person) -> Holdings:
         """This person's own requests and keys, and the requests that wait for their decision."""
-        apis = [name for name, rule in self.rulebook.rules.items() if rules.may_approve(rule, who)]
+        apis = [name for name in self.rulebook.rules if self.may_wait_for(who, name)]
 
         def work(tx: Transaction) -> Holdings:
             heard = tx.newest_audit()  # first: what comes after it may or may not be seen here, and is news
@@ -456,11 +456,9 @@ class Operations:
         found = await self.store.read(lambda tx: tx.audit_after(after, NEWS_AT_ONCE), User.WORKER)
         return tuple(News(one.number, one.person, one.api) for one in found)
 
-    def concerns(self, news: News, who: Person) -> bool:
-        """Whether what `holdings` finds for this person may be other after such a line: it is theirs, or may wait for them."""
-        if news.person is not None and who.is_same(news.person):
-            return True
-        rule = self.rule(news.api) if news.api is not None else None
+    def may_wait_for(self, who: Person, api: str) -> bool:
+        """Whether requests for this API may wait for this person's decision."""
+        rule = self.rule(api)
         return rule is not None and rules.may_approve(rule, who)
 
     async def welcome(self, who: Identity) -> bool:

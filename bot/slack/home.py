@@ -7,7 +7,7 @@ changed, whichever replica changed it; while there is nobody, nothing is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from bot.core import members
 from bot.core.faults import Fault, Transient
 from bot.core.model import Person, Workspace
-from bot.operations import Operations
+from bot.operations import News, Operations
 from bot.slack import holdings
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
@@ -28,6 +28,12 @@ OPEN_FOR = 30 * 60.0
 """Seconds for which a Home counts as open after it was opened, or used: Slack does not say when it is left."""
 
 EVERY = 2.0
+TOGETHER = 20
+"""So many people are compared with what is new before others have their turn."""
+
+MOST = 1000
+"""So many are followed: who opened theirs longest ago is not, beyond that."""
+
 AT_ONCE = 2
 """So many are drawn anew at a look: Slack lets a hundred be published a minute, and those who open theirs come first."""
 
@@ -92,7 +98,10 @@ class Homes:
 
     async def show(self, user_id: str) -> None:
         """Draw this person's Home as it is now, and follow it from here on. Raises Fault where Slack does not take it."""
-        shown = self._open.setdefault(user_id, _Open())
+        shown = self._open.pop(user_id, None) or _Open()
+        self._open[user_id] = shown  # behind all who opened theirs before
+        if len(self._open) > MOST:
+            del self._open[next(iter(self._open))]
         shown.shown_at = self._clock()
         shown.until = shown.shown_at + OPEN_FOR
         self._due.pop(user_id, None)
@@ -153,18 +162,10 @@ class Homes:
                 self._is_failing = False
 
     async def _look(self) -> None:
-        for news in await self._operations.news(self._heard):
-            self._heard = news.number
-            concerned = [
-                user_id
-                for user_id, shown in self._open.items()
-                if shown.person is not None
-                and news.number > shown.heard
-                and self._operations.concerns(news, shown.person)
-            ]
-            # The requester first: for the others it waits.
-            concerned.sort(key=lambda user_id: news.person is None or user_id != news.person.user_id)
-            self._due |= dict.fromkeys(concerned)
+        news = await self._operations.news(self._heard)
+        if news:
+            self._heard = news[-1].number
+            await self._note(news)
         if self._clock() < self._paused_until:
             return
         for user_id in list(self._due)[:AT_ONCE]:
@@ -174,6 +175,23 @@ class Homes:
             except Exception:
                 self._due[user_id] = None  # at a later look
                 raise
+
+    async def _note(self, news: Sequence[News]) -> None:
+        """Who is to be shown theirs anew: those whose own request it is first, for the others it waits."""
+        own: dict[str, None] = {}
+        others: dict[str, None] = {}
+        for place, (user_id, shown) in enumerate(list(self._open.items())):
+            if place % TOGETHER == TOGETHER - 1:
+                await asyncio.sleep(0)
+            person = shown.person
+            if person is None:
+                continue
+            fresh = [one for one in news if one.number > shown.heard]
+            if any(one.person is not None and person.is_same(one.person) for one in fresh):
+                own[user_id] = None
+            elif any(self._operations.may_wait_for(person, api) for api in {one.api for one in fresh if one.api}):
+                others[user_id] = None
+        self._due |= own | others
 
     async def _show_again(self, user_id: str) -> None:
         shown = self._open.get(user_id)

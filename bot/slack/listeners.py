@@ -135,9 +135,8 @@ class Listeners:
         if pace is Spent.STILL_OVER or not (is_command or body["type"] in SHORTCUTS):
             return await ack()
         if not is_command:
-            answered = await ack()
-            await self._answering.notice(Where.of(body), "Too fast", TOO_FAST)
-            return answered
+            self._answering.in_background(self._answering.notice(Where.of(body), "Too fast", TOO_FAST))
+            return await ack()
         log.warning("person.too_fast", person=_user_of(body))
         return await ack(text=TOO_FAST)
 

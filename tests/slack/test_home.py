@@ -254,6 +254,23 @@ async def test_when_nobody_looks_any_more_nothing_is_asked(tmp_path: Path, monke
         await alice.sees_home("R-1001", timeout=WITHIN)
 
 
+async def test_of_very_many_the_last_to_open_theirs_are_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is room for one, Bob's is followed, who came after Alice; hers is fresh when she opens it again."""
+    monkeypatch.setattr(home, "MOST", 1)
+    async with living(tmp_path) as world:
+        for name in ("alice", "bob"):
+            await world.person(name).opens_home()
+            await world.person(name).sees_home(holdings.NOTHING)
+        before = now(world)
+        await asked(world)
+        await world.person("bob").sees_home("R-1001", timeout=WITHIN)
+        assert published(world, before) == ["bob"]
+        await world.person("alice").opens_home()
+        await world.person("alice").sees_home("R-1001")
+
+
 async def test_it_ends_with_the_bot(tmp_path: Path) -> None:
     """Nothing looks on when it has stopped."""
     async with living(tmp_path) as world:
