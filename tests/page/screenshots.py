@@ -1,7 +1,11 @@
-"""`python -m tests.page.screenshots DIR` plays the main story on the page and keeps five pictures of it there."""
+"""`python -m tests.page.screenshots DIR` plays the main story on the page and keeps five pictures of it there.
+
+With `--states` it keeps pictures of what people see of a request in each state, at two widths, light and dark.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import sys
@@ -11,7 +15,7 @@ from pathlib import Path
 import structlog
 from playwright.async_api import expect
 
-from tests.page import APP, NO_BROWSER, Window, chromium, staged
+from tests.page import APP, NO_BROWSER, Window, chromium, staged, states
 
 SIZE = {"width": 1120, "height": 700}
 MOST = 120_000  # bytes: they stand in a README
@@ -79,13 +83,21 @@ async def _keep(window: Window, path: Path, part: str | None = None) -> Path:
 
 
 def main() -> int:
-    if chromium() is None or len(sys.argv) != 2:
-        sys.stderr.write(
-            f"{NO_BROWSER if chromium() is None else 'Say where to: python -m tests.page.screenshots DIR'}\n"
-        )
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.page.screenshots", description="Pictures of the sandbox's page."
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where they are kept")
+    parser.add_argument(
+        "--states",
+        action="store_true",
+        help="form, card in its states, token, home, who, audit: wide and narrow, light and dark",
+    )
+    told = parser.parse_args()
+    if chromium() is None:
+        sys.stderr.write(f"{NO_BROWSER}\n")
         return 2
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    for path in asyncio.run(take(Path(sys.argv[1]))):
+    for path in asyncio.run((states.take if told.states else take)(told.folder)):
         sys.stdout.write(f"{path}  {path.stat().st_size:,} bytes\n")
     return 0
 

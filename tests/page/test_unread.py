@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from bot.local.slack import Message
 from tests.page import APP, Scene, Window, staged
 
 
@@ -47,6 +48,22 @@ async def test_who_reads_further_up_stays_there_and_is_told(tmp_path: Path) -> N
         await expect(window.message("the newest")).to_be_in_viewport()
         await expect(newer).to_be_hidden()
         await expect(window.page.locator("#log")).to_be_focused()
+
+
+async def test_a_reply_further_up_is_led_to(tmp_path: Path) -> None:
+    """A thread grows where it stands; who is at the end of the conversation would not see it."""
+    async with staged(tmp_path) as scene:
+        window = await _filled(scene)
+        first = scene.slack.workspace.posts["C0HELP"][0]
+        place = scene.slack.workspace
+        reply = Message("C0HELP", place.next_ts("C0HELP"), "U0BOB", "an answer", thread_ts=first.ts)
+        place.post(reply)
+        newer = window.button("New messages")
+        await expect(newer).to_be_visible()
+        await expect(window.message("line 39")).to_be_in_viewport()
+        await newer.click()
+        await expect(window.page.locator(".thread article")).to_be_in_viewport()
+        await expect(newer).to_be_hidden()
 
 
 async def test_marks_say_who_and_which_conversation_has_something_new(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ export class Keys {
     if (same(rows, this.rows) && this.list.children.length) return;
     this.rows = rows;
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    if (!rows.length) this.list.replaceChildren(h("p", { class: "nothing" }, "Tyk holds no key yet. Ask for a token, and it appears here."));
+    if (!rows.length) this.list.replaceChildren(h("p", { class: "nothing" }, "Tyk holds no key yet. Request a token, and it appears here."));
     else this.list.replaceChildren(...rows.map((row) => this.card(row)));
     if (focused) [...this.list.querySelectorAll("button")].find((one) => one.dataset.key === focused)?.focus();
   }

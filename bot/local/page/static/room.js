@@ -20,16 +20,17 @@ export class Room {
     this.room = null;
     this.nodes = new Map();
     this.isPinned = true;
+    this.target = null; // of the button that leads to what is new, where that is not the end
     log.addEventListener("scroll", () => {
       this.isPinned = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-      if (this.isPinned && !newer.hidden) {
-        newer.hidden = true;
-        atEnd();
-      }
+      if (newer.hidden || !(this.target ? this.isSeen(this.target) : this.isPinned)) return;
+      newer.hidden = true;
+      atEnd();
     });
     newer.addEventListener("click", () => {
       log.focus({ preventScroll: true });
-      this.toEnd();
+      if (this.target) this.target.scrollIntoView({ block: "center" });
+      else this.toEnd();
     });
     new ResizeObserver(() => this.isPinned && this.toEnd()).observe(log);
   }
@@ -48,10 +49,23 @@ export class Room {
     const [key, ts] = [focused?.dataset.key, focused?.closest("article")?.dataset.ts];
     this.place(this.wanted(messages));
     if (focused && !focused.isConnected) this.refocus(key, ts);
-    const newest = Math.max(0, ...messages.filter((one) => one.user !== this.reader).map((one) => Number(one.ts)));
-    if (!this.isPinned && newest > this.newest) this.newer.hidden = false;
-    this.newest = Math.max(newest, this.newest);
     if (this.isPinned) this.toEnd();
+    this.mark(messages.filter((one) => one.user !== this.reader && Number(one.ts) > this.newest));
+  }
+
+  // What is new is in sight at the end; where it is not, as in a thread further up, the button leads there.
+  mark(fresh) {
+    const isOpening = this.newest === 0;
+    this.newest = Math.max(this.newest, 1, ...fresh.map((one) => Number(one.ts)));
+    if (isOpening || !fresh.length) return;
+    const reply = this.log.querySelector(`.thread [data-ts="${fresh.at(-1).ts}"]`);
+    this.target = reply && !this.isSeen(reply) ? reply : null;
+    if (this.target || !this.isPinned) this.newer.hidden = false;
+  }
+
+  isSeen(node) {
+    const [box, window] = [node.getBoundingClientRect(), this.log.getBoundingClientRect()];
+    return box.bottom > window.top && box.top < window.bottom;
   }
 
   toEnd() {
