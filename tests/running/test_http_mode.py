@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from bot import manifest
+from bot import config, manifest
 from bot.local.slack import LocalSlack
 from bot.local.slack.delivery import sign
 from bot.local.tyk import LocalTyk, Switches
@@ -114,6 +114,23 @@ async def test_the_story_over_http(tmp_path: Path) -> None:
         assert world.tyk.opens(token, "/payments/")[0] == 200
         assert world.slack.sockets.connections == []
         assert not [one for one in world.slack.journal.entries if one.name == "apps.connections.open"]
+        assert world.slack.app_errors == []
+
+
+async def test_home_and_shortcuts_over_http(tmp_path: Path) -> None:
+    """The app as its manifest of HTTP mode makes it: one address for all of it, acknowledged in time."""
+    async with served(tmp_path) as (world, url):
+        loaded = config.parse(Place(world.slack, world.tyk).config())
+        world.slack.install(manifest.manifest(loaded, socket_mode=False, request_url=url.replace("http:", "https:")))
+        alice = world.person("alice")
+        await alice.opens_home()
+        await alice.sees_home("You can request tokens for")
+        await alice.clicks_in_home("Request a token")
+        await alice.sees_view("API")
+        await alice.closes()
+        used = await alice.uses_shortcut("Request a token")
+        assert used.error is None
+        await alice.sees_view("API")
         assert world.slack.app_errors == []
 
 
