@@ -143,6 +143,9 @@ async def test_somebody_is_at_the_keys_in_the_dashboard(tmp_path: Path) -> None:
     """A key is changed and then deleted at Tyk, and the bot hears of neither."""
     async with staged(tmp_path) as scene:
         window = await _whole_story(scene)
+        timeline = await window.underneath("Timeline")
+        verifying = timeline.locator(".lines > .line", has_text="verify key")
+        await expect(verifying, "what is changed before would be revoked").to_contain_text("kept")
         keys = await window.underneath("Keys")
         await keys.get_by_role("button", name="Change its rate in the Dashboard").click()
         await expect(keys.locator("section")).to_contain_text("1,000,000 calls per second")
