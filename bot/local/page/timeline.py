@@ -18,6 +18,7 @@ Json = dict[str, Any]
 MOST_LINES = 500
 PAUSE = 4.0
 """Seconds without anything, after which what comes next is nobody's doing."""
+AT_ONCE = 1.0
 KINDS = {"slash_commands": "command", "interactive": "interaction", "events_api": "event"}
 WORDS = {
     "block_actions": "action",
@@ -51,7 +52,7 @@ class Timeline:
         self._read = (0, 0)
         self._pending: dict[int, Call] = {}
         self._of: dict[str, int] = {}
-        self._told = 0
+        self._noted: Group | None = None
         self._concerns = Concerns(tyk, self._lines)
         self._folding = Folding(mask)
 
@@ -93,8 +94,7 @@ class Timeline:
     def note(self, what: str) -> None:
         """Something that a person did to the world, which begins a group."""
         self.read()
-        self._told += 1
-        self._begin(self._slack.clock(), what)
+        self._noted = self._begin(self._slack.clock(), what)
 
     def read(self) -> None:
         """Takes in what the journals have got since."""
@@ -273,7 +273,10 @@ class Timeline:
         self._put(Line(f"slack:{entry.number}", group.id, entry.at, *line, details=entry.data.get("body")))
 
     def _slack_event(self, entry: Entry) -> None:
-        self._begin(entry.at, f"Slack tells: {entry.name}")
+        """What Slack tells of something that was done here just now is a part of that."""
+        noted = self._noted
+        if noted is None or noted is not self._groups[-1] or entry.at - noted.at > AT_ONCE:
+            self._begin(entry.at, f"Slack tells: {entry.name}")
 
     def _slack_connection(self, entry: Entry) -> None:
         group, state = self._group_at(entry.at), "ok" if entry.name == "opened" else "warn"

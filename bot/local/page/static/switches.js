@@ -27,7 +27,7 @@ export class Switches {
       section("Slack and Tyk", [...this.toggles.values()].map((one) => one.row)),
       this.roster.section,
       section("Time", this.clock, h("div", { class: "row" }, times.map(([label, seconds]) => this.button(label, "pass", { seconds }))),
-        h("p", { class: "about" }, "For Slack, Tyk and the bot at once: requests lapse, messages with tokens go, keys expire, grants end.")));
+        h("p", { class: "about" }, "For Slack, Tyk and the bot at once: requests and tokens expire, and messages with tokens are deleted.")));
   }
 
   button(label, name, told = {}, look = "plain") {
