@@ -79,7 +79,7 @@ async def test_nobody_can_write_to_it_where_its_messages_are_read_only(desk: Des
     """No words and no command in its DM; a command is typed elsewhere, and only one that the manifest has."""
     alice = desk.slack.person("alice")
     for act in (alice.says("hello?"), alice.runs("/ask", channel="dm")):
-        with pytest.raises(NotPossible, match="no composer"):
+        with pytest.raises(NotPossible, match="turned off"):
             await act
     with pytest.raises(NotPossible, match="not a valid command"):
         await alice.runs("/other")

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import aiohttp
 from playwright.async_api import expect
 
+from bot.local.slack.client import TURNED_OFF
 from tests.page import APP, Scene, Window, staged
 
 Json = dict[str, Any]
@@ -191,8 +192,10 @@ async def test_a_home_tab_is_there_where_the_app_has_one(tmp_path: Path) -> None
         scene.slack.install(_app(home=False))
         alice = await scene.window("alice")
         await expect(alice.composer).to_be_visible()
+        await expect(alice.page.get_by_text(TURNED_OFF)).to_be_hidden()
         await alice.go(APP)
         await expect(alice.composer).to_be_hidden()
+        await expect(alice.page.get_by_text(TURNED_OFF)).to_be_visible()
         await expect(alice.page.get_by_role("tab", name="Home")).to_have_count(0)
         scene.slack.install(_app(home=True))
         home = {"type": "home", "blocks": [{"type": "header", "text": plain("At home")}]}

@@ -19,7 +19,7 @@ async def test_alice_finds_the_app_and_bob_decides_from_his_home(tmp_path: Path)
     async with living(tmp_path) as world:
         alice, bob = world.person("alice"), world.person("bob")
         world.slack.workspace.leave("bob", "approvals")
-        with pytest.raises(NotPossible, match="no composer"):
+        with pytest.raises(NotPossible, match="turned off"):
             await alice.says("hello?")
         await alice.opens_home("messages")
         hello = await alice.sees("to request a token, press the button", channel="dm")

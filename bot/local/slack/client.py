@@ -17,6 +17,9 @@ from bot.local.slack.posting import ApiError
 from bot.local.slack.workspace import SLACKBOT, Channel, Message, NotPossible, Ring, User, View, texts_in
 
 TROUBLE = "We had some trouble connecting. Try again?"
+TURNED_OFF = "Sending messages to this app has been turned off."
+"""What stands where the composer would be."""
+
 INCOMPLETE = "Please complete this required field."
 Target = str | tuple[str, str]
 """The target of an act: a block_id, an action_id, a label or a value; or block_id and action_id, which mean one thing alone."""
@@ -202,7 +205,7 @@ class Person:
         if self.id not in where.members:
             raise NotPossible(f"{self.name} is not in {where.name}")
         if where.is_im and self._parts.dm_is_read_only:
-            raise NotPossible("nobody can write to this app: its messages have no composer")
+            raise NotPossible(TURNED_OFF)
         return where
 
     async def uses_shortcut(self, name: str, message: Message | None = None) -> ClickOutcome:

@@ -30,6 +30,7 @@ export class Composer {
     this.field.placeholder = room.is_im ? `Message ${room.name}` : `Message #${room.name}`;
     this.field.setAttribute("aria-label", this.field.placeholder);
     this.form.hidden = room.is_read_only;
+    document.getElementById("turned-off").hidden = !room.is_read_only;
   }
 
   // The menu of the shortcuts that there are.
