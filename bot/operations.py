@@ -42,8 +42,7 @@ _REFUSED = "refused:"
 _REPLACED = "replaced:"
 _WELCOMED = "welcomed:"
 _GROUPS = "groups"
-UNKNOWN = "This request is not known here any more."
-NOT_REVOKER = "You are not among those who may revoke this."
+UNKNOWN = "I don't know this request any more. If you still need it, request it anew."
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ class Operations:
             rules.check_in_force(rule)
         offered = rules.offered(rule, person) if rule is not None else None
         if rule is None or offered is None:
-            raise Refusal("You may not ask for this API.", code="not_allowed", field="api")
+            raise Refusal("You can't request this API. Pick another one.", code="not_allowed", field="api")
         return rule, offered
 
     async def review(
@@ -201,7 +200,7 @@ class Operations:
         """The record, before a form for a no is shown to this person. Raises Refusal where they may not review it."""
         record = await self.look(request_id)
         if record.request.state is not RequestState.PENDING:
-            raise Refusal(lifecycle.decided_sentence(record.request), code="decided")
+            raise lifecycle.already_decided(record.request)
         rules.reviewing_by(record, self.rule(record.request.rule.name), reviewer)
         return record
 
@@ -220,7 +219,7 @@ class Operations:
 
         def decide(record: Record, now: datetime) -> Transition:
             if who is not None and not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
-                raise Refusal(NOT_REVOKER, code="not_approver")
+                raise _not_revoker(record)
             said = limits.written(why, "reason", limits.MAX_REASON)
             return lifecycle.revoke(record, _known_as(record, who) if who else None, said, now, self._new_id)
 
@@ -266,9 +265,9 @@ class Operations:
         """The record, before the form for the reason is shown. Raises Refusal where this person may not revoke it."""
         record = await self.look(request_id)
         if record.grant is None or record.grant.state is GrantState.ENDED:
-            raise Refusal(f"{record.request.label} has ended already.", code="ended")
+            raise lifecycle.already_ended(record.request)
         if not lifecycle.may_revoke(record, self.rule(record.request.rule.name), who):
-            raise Refusal(NOT_REVOKER, code="not_approver")
+            raise _not_revoker(record)
         return record
 
     async def membership(self, who: Identity, why_left: str | None) -> None:
@@ -526,6 +525,12 @@ def _known(tx: Transaction, request_id: str) -> Record:
     if record is None:
         raise Refusal(UNKNOWN, code="unknown")
     return record
+
+
+def _not_revoker(record: Record) -> Refusal:
+    able = record.request.rule.approvers
+    able = replace(able, users=able.users | {record.request.requester.user_id})
+    return Refusal("You can't revoke this.", code="not_approver", able=able)
 
 
 def _known_as(record: Record, who: Person) -> Identity:

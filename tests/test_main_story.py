@@ -22,7 +22,7 @@ async def test_alice_asks_and_bob_approves(tmp_path: Path) -> None:
         assert world.tyk.opens(token, "/payments/")[0] == 200
         await bob.sees(lambda one: one.ts == card.ts and "Approve" not in one.labels, channel="approvals")
         message = await alice.sees(lambda one: token_in(one) is not None, channel="dm")
-        await alice.clicks("I Have Saved It")
+        await alice.clicks("I've saved it")
         await alice.sees_gone(message)
         await world.told("hidden")
         assert (await world.events())[:4] == ["configured", "asked", "reviewed", "approved"]

@@ -81,7 +81,9 @@ class World:
         if reason:
             await person.types("reason", reason)
         outcome = await person.submits()
-        while "could not confirm" in str(outcome.errors):  # a machine busy with other things: a person presses again
+        while "took too long to confirm" in str(
+            outcome.errors
+        ):  # a machine busy with other things: a person presses again
             outcome = await person.submits()
         return outcome
 

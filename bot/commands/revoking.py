@@ -110,7 +110,7 @@ def _why_not(record: Record) -> str:
         return f"{label} still waits for a decision: `tyk-key-bot deny {label} --reason ...` ends it."
     if record.grant is None:
         return f"{label} was never granted: it is {state.value}."
-    return NOTHING if record.lives else f"{label} has ended already."
+    return NOTHING if record.lives else f"{label} has already ended."
 
 
 def says_yes(question: str) -> bool:

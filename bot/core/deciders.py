@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from bot.core import rules
 from bot.core.model import Audience, Record, Refusal, Rule
 
-_ASK_AGAIN = " Please ask again"
+_ASK_AGAIN = " It has to be requested again"
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ def _judged(found: Deciders, record: Record, *, is_changed: bool) -> Deciders:
     if possible >= found.need:
         return found
     if found.able:
-        why = f"{title} needs {found.need} approvals, and no more than {possible} can be given."
+        why = f"{title} needs {found.need} approvals, but only {possible} can be given."
     elif is_changed:
-        why = f"The approvers of {title} have changed, and nobody is named both by the rule of then and by the one of now."
+        why = f"The approvers of {title} have changed: nobody named when this was requested can still approve it."
     else:
-        why = f"Nobody is left who may decide about {title}."
+        why = f"Nobody is left who can approve {title}."
     return replace(found, undecidable=why)

@@ -23,6 +23,7 @@ from bot.core.model import (
     Person,
     Record,
     Refusal,
+    Request,
     Rule,
     Topic,
     Transition,
@@ -77,9 +78,9 @@ def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime
     """An approver says that a grant without an end is still needed; they are asked again after `review_every`."""
     request, grant = record.request, record.grant
     if grant is None or grant.state is GrantState.ENDED:
-        raise Refusal(f"{request.label} has ended already.", code="ended")
+        raise already_ended(request)
     if grant.asked_at is None:
-        raise Refusal(f"Nobody asks at the moment whether {request.label} is still needed.", code="decided")
+        raise Refusal(f"{request.label} was already reviewed. There is nothing left to decide.", code="reviewed")
     rule = rules.stricter(record, in_force)
     by = rules.reviewing_by(record, in_force, reviewer)
     draft = Draft(record, now, new_id)
@@ -137,13 +138,17 @@ def revoke(record: Record, who: Identity | None, why: str, now: datetime, new_id
     if record.grant is None:
         raise Refusal(f"{record.request.label} was never granted.", code="no_grant")
     if record.grant.state is GrantState.ENDED:
-        raise Refusal(f"{record.request.label} has ended already.", code="ended")
+        raise already_ended(record.request)
     draft = Draft(record, now, new_id)
     draft.say(AuditEvent.REVOKED, who, why=why)
     end(draft, why, who)
     if who != record.request.requester:
         messages.notify(draft, Topic.ENDED)
     return draft.done()
+
+
+def already_ended(request: Request) -> Refusal:
+    return Refusal(f"{request.label} has already ended. There is nothing left to revoke.", code="ended")
 
 
 def may_revoke(record: Record, in_force: Rule | None, person: Person) -> bool:

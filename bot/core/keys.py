@@ -158,10 +158,10 @@ def token_shown(draft: Draft, key_id: str) -> None:
 def hide(record: Record, who: Identity, key_id: str, now: datetime, new_id: NewId) -> Transition:
     """The requester has saved the token: its message goes at once. The click proves that it was shown, whatever we heard."""
     if who != record.request.requester:
-        raise Refusal("Only the one it belongs to can hide a token.", code="not_requester")
+        raise rules.not_theirs(record.request, f"hide the token of {record.request.label}")
     key = record.key(key_id)
     if key is None or (key.shown_at is None and key.state is not KeyState.LIVE):
-        raise Refusal("There is no such token on show.", code="no_token")
+        raise Refusal("This token isn't shown any more. If you need it, replace it.", code="no_token")
     draft = Draft(record, now, new_id)
     if key.hidden_at is None:
         token_shown(draft, key.id)
@@ -204,7 +204,8 @@ def replace_token(
     check_replaceable(record, in_force, person)
     unseen = [key for key in record.keys if key.is_unseen]
     if unseen and (loss is Loss.LOST or len(unseen) == len(record.keys)):
-        raise Refusal(f"A new token for {record.request.label} is on its way already.", code="under_way")
+        said = f"A new token for {record.request.label} is already on its way. It will appear in our conversation."
+        raise Refusal(said, code="under_way")
     draft = Draft(record, now, new_id)
     draft.say(AuditEvent.REPLACED, person.identity, why=loss.value)
     for key in record.keys:
@@ -225,14 +226,16 @@ def check_replaceable(record: Record, in_force: Rule | None, person: Person) -> 
     """Raises Refusal where this person may not have a new token in place of the one they have."""
     request = record.request
     if not person.is_same(request.requester):
-        raise Refusal("Only the one it belongs to can replace a token.", code="not_requester")
+        raise rules.not_theirs(request, f"replace the token of {request.label}")
     if not record.lives:
-        raise Refusal(f"{request.label} is not active, so there is no token to replace.", code="ended")
+        raise Refusal(
+            f"{request.label} isn't active, so there is no token to replace. If you need one, ask again.", code="ended"
+        )
     try:
         rules.check_still_allowed(record, in_force, person)
     except Refusal as refusal:
-        why = refusal.text.replace("The requester is", "You are")
-        said = f"{why} So there is no new token. If others may have seen the one you have, press Revoke."
+        why = refusal.text.replace("The requester", "You")
+        said = f"{why} So you can't get a new token. If others may have seen the one you have, press Revoke."
         raise Refusal(said, code=refusal.code) from None
 
 

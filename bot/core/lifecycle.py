@@ -22,11 +22,20 @@ from typing import assert_never
 
 from bot.core import extensions, facts, grants, keys, messages, requests, timing
 from bot.core.draft import Draft, NewId
-from bot.core.grants import may_revoke, renew, revoke
+from bot.core.grants import already_ended, may_revoke, renew, revoke
 from bot.core.keys import PROBATION, Loss, check_replaceable, hide, replace_token
 from bot.core.messages import adopt, look_again, repaint
 from bot.core.model import Effect, EffectKind, Record, RequestState, Topic, Transition
-from bot.core.requests import Asked, check_form, decided_sentence, deny, recount, review, submit, withdraw
+from bot.core.requests import (
+    Asked,
+    already_decided,
+    check_form,
+    deny,
+    recount,
+    review,
+    submit,
+    withdraw,
+)
 from bot.core.rules import check_still_allowed
 
 
@@ -196,11 +205,12 @@ __all__ = [
     "Asked",
     "Loss",
     "adopt",
+    "already_decided",
+    "already_ended",
     "check_form",
     "check_replaceable",
     "check_still_allowed",
     "claim",
-    "decided_sentence",
     "deny",
     "hide",
     "look_again",

@@ -52,7 +52,7 @@ def tidied(answers: Answers) -> Answers:
 
 
 def _too_long(length: int, field: str, most: int) -> Refusal:
-    said = f"Your {_CALLED.get(field, field)} has {length:,} characters; {most} fit. Please shorten it."
+    said = f"Your {_CALLED.get(field, field)} has {length:,} characters; {most} fit. Shorten it."
     return Refusal(said, code="too_long", field=field)
 
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 from bot.core.model import Person, Refusal, Workspace
 
 SLACKBOT = "USLACKBOT"  # Slack says of it that it is no bot
+_WRONG = " If that's wrong, ask your Slack admins."
 
 
 def refuse(person: Person, workspace: Workspace) -> Refusal | None:
     """None for a full member, else why not. What Slack did not say (an empty team) counts against a person."""
     user_id = person.identity.user_id
     if person.is_stranger:
-        return Refusal("Only members of this workspace can use this bot, and Slack does not know you.", code="stranger")
+        return Refusal(
+            f"Only members of this workspace can use this bot, and Slack doesn't know you.{_WRONG}", code="stranger"
+        )
     if person.is_bot or user_id in {SLACKBOT, workspace.bot_user_id}:
         return Refusal("Only people can use this bot, not other apps.", code="bot")
     if person.deleted:
-        return Refusal("This Slack account is deactivated, so it cannot use this bot.", code="deactivated")
+        return Refusal(f"This Slack account is deactivated, so it can't use this bot.{_WRONG}", code="deactivated")
     if not _is_ours(person, workspace):
         return Refusal(
-            "Only members of this workspace can use this bot, and you belong to another one.", code="other_team"
+            f"Only members of this workspace can use this bot, and you belong to another one.{_WRONG}",
+            code="other_team",
         )
     if person.is_guest:
-        return Refusal("Only full members of this workspace can use this bot, and you are a guest here.", code="guest")
+        return Refusal(
+            f"Only full members of this workspace can use this bot, and you're a guest here.{_WRONG}", code="guest"
+        )
     return None
 
 
@@ -33,7 +39,7 @@ def why_left(person: Person, workspace: Workspace) -> str | None:
     return {
         "deactivated": "Their Slack account is deactivated.",
         "guest": "They are only a guest here now.",
-    }.get(refusal.code, "They are no member of this workspace any more.")
+    }.get(refusal.code, "They are no longer a member of this workspace.")
 
 
 def no_longer(person: Person, workspace: Workspace) -> str:

@@ -13,13 +13,15 @@ MessageId = NewType("MessageId", str)
 
 
 class Refusal(Exception):
-    """An expected no. Its text is a whole sentence for the person; `field` names the form's field it belongs to."""
+    """An expected no. Its text is a whole sentence for the person; `field` names the form's field it belongs to, `able` those
+    who can do what this person can't."""
 
-    def __init__(self, text: str, *, code: str, field: str | None = None) -> None:
+    def __init__(self, text: str, *, code: str, field: str | None = None, able: Audience | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.code = code
         self.field = field
+        self.able = able
 
 
 # --- people ---------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def check(rule: Rule, reason: str) -> None:
     """Raises Refusal, at its field, where the reason is empty although one is needed, or lacks what it must hold."""
     if not reason.strip():
         if rule.reason_required:
-            raise Refusal("Please say in a few words what you need it for.", code="reason", field="reason")
+            raise Refusal("Say in a few words what you need it for.", code="reason", field="reason")
         return
     wanted = rule.reason_pattern
     if wanted is not None and not pattern(wanted.pattern).find(reason):

@@ -56,7 +56,7 @@ class Finding:
         """What whoever runs the bot can do about it."""
         match self.kind:
             case FindingKind.GONE:
-                return f"Replace Token gives its holder another, `tyk-key-bot revoke {self.label}` ends the grant."
+                return f"Replace token gives its holder another, `tyk-key-bot revoke {self.label}` ends the grant."
             case FindingKind.ALTERED:
                 return f"Put it right in the Dashboard, or end it: `tyk-key-bot revoke {self.label}`."
             case FindingKind.STRANGER:

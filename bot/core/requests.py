@@ -55,9 +55,9 @@ def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, answers: Answer
     """The plan that was picked. Raises every problem as a Refusal with its field, the first first."""
     chosen = rule.plan(plan) if plan else (rule.plans[0] if len(rule.plans) == 1 else None)
     if chosen is None:
-        raise Refusal("Please pick one of the plans on offer.", code="plan", field="plan")
+        raise Refusal("Pick one of the plans.", code="plan", field="plan")
     if lifetime not in rule.lifetimes:
-        raise Refusal("Please pick one of the lifetimes on offer.", code="lifetime", field="lifetime")
+        raise Refusal("Pick one of the lifetimes.", code="lifetime", field="lifetime")
     reasons.check(rule, answers.reason)
     return chosen
 
@@ -151,12 +151,12 @@ def review(
     """An approver's yes or no. One no denies; as many approvals as the stricter rule asks for approve."""
     request = record.request
     if request.state is not RequestState.PENDING:
-        raise Refusal(decided_sentence(request), code="decided")
+        raise already_decided(request)
     rule = rules.stricter(record, in_force)
     by = rules.reviewing_by(record, in_force, reviewer)
     earlier = next((one for one in record.reviews if reviewer.is_same(one.reviewer)), None)
     if earlier is not None and verdict is Verdict.YES and not earlier.void:
-        raise Refusal(f"You already said yes to {request.label}.", code="said_yes")
+        raise Refusal(f"You already approved {request.label}. Somebody else has to approve it, too.", code="said_yes")
     who = earlier.reviewer if earlier is not None else reviewer.identity  # one row a person, under whichever id it has
     mine = Review(who, verdict, by, now, reason)
     others = tuple(one for one in record.reviews if one.reviewer != who)
@@ -182,7 +182,7 @@ def review(
 def deny(record: Record, reason: str, now: datetime, new_id: NewId) -> Transition:
     """An operator at the command line ends a waiting request, and its requester hears why."""
     if record.request.state is not RequestState.PENDING:
-        raise Refusal(decided_sentence(record.request), code="decided")
+        raise already_decided(record.request)
     draft = Draft(record, now, new_id)
     _deny(draft, None, reason)
     return draft.done()
@@ -191,9 +191,9 @@ def deny(record: Record, reason: str, now: datetime, new_id: NewId) -> Transitio
 def withdraw(record: Record, who: Identity, now: datetime, new_id: NewId) -> Transition:
     """The requester takes a waiting request back."""
     if who != record.request.requester:
-        raise Refusal("Only the one who asked can withdraw.", code="not_requester")
+        raise rules.not_theirs(record.request, f"withdraw {record.request.label}")
     if record.request.state is not RequestState.PENDING:
-        raise Refusal(decided_sentence(record.request), code="decided")
+        raise already_decided(record.request)
     draft = Draft(record, now, new_id)
     _decide(draft, RequestState.WITHDRAWN, who)
     draft.say(AuditEvent.WITHDRAWN, who)
@@ -253,8 +253,8 @@ def _decide(draft: Draft, state: RequestState, who: Identity | None, reason: str
     draft.drop(draft.record.request.id, EffectKind.LAPSE_REQUEST, EffectKind.REMIND)
 
 
-def decided_sentence(request: Request) -> str:
-    """A sentence for a click that came too late: who decided, and when (Slack draws the date in the reader's own zone)."""
+def already_decided(request: Request) -> Refusal:
+    """A no to a click that came too late; its code is the state of the request. Slack draws the date in the reader's own zone."""
     at = request.decided_at or request.created_at
     when = f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
     by = f" by <@{request.decided_by.user_id}>" if request.decided_by else ""
@@ -263,9 +263,10 @@ def decided_sentence(request: Request) -> str:
         RequestState.APPROVED: "was approved",
         RequestState.DENIED: "was denied",
         RequestState.WITHDRAWN: "was withdrawn",
-        RequestState.LAPSED: f"lapsed, because nobody {_why_lapsed(request)}",
+        RequestState.LAPSED: f"expired unanswered, because nobody {_why_lapsed(request)}",
     }[request.state]
-    return f"{request.label} {how}{by}, {when}."
+    said = f"{request.label} {how}{by}, {when}. There is nothing left to decide."
+    return Refusal(said, code=request.state.value)
 
 
 def _why_lapsed(request: Request) -> str:

@@ -14,6 +14,7 @@ from bot.core.model import (
     Plan,
     Record,
     Refusal,
+    Request,
     Review,
     Rule,
     Rulebook,
@@ -86,12 +87,17 @@ def stricter(record: Record, in_force: Rule | None) -> Rule:
         )
     check_in_force(in_force)
     if in_force.api.right != frozen.api.right:
-        raise Refusal(f"{frozen.title} now stands for another API. Please ask again.", code="rule_changed")
+        raise Refusal(f"{frozen.title} now stands for another API. It has to be requested again.", code="rule_changed")
     offers = in_force.plan(plan.name)
     if offers is None or offers.rights != plan.rights:
-        raise Refusal(f"The plan {plan.name} of {frozen.title} has changed. Please ask again.", code="plan_changed")
+        raise Refusal(
+            f"The plan {plan.name} of {frozen.title} has changed. It has to be requested again.", code="plan_changed"
+        )
     if record.request.lifetime not in in_force.lifetimes:
-        raise Refusal(f"{frozen.title} is no longer granted for that long. Please ask again.", code="lifetime_changed")
+        raise Refusal(
+            f"{frozen.title} is no longer granted for that long. It has to be requested again.",
+            code="lifetime_changed",
+        )
     asks = for_plan(in_force, offers)
     return replace(asks, approvals=max(frozen.approvals, asks.approvals))
 
@@ -100,8 +106,8 @@ def check_in_force(rule: Rule) -> None:
     """Raises Refusal where too few are left to decide under this rule."""
     if rule.out_of_force:
         raise Refusal(
-            f"{rule.title} is out of force: too few of those whom the configuration names as its approvers are left. Nothing is "
-            "granted until its owners have mended that. Ask them, or in the help channel.",
+            f"{rule.title} can't be granted right now: too few of its approvers are left. Its owners have to name others first. "
+            "Ask them, or in the help channel.",
             code="out_of_force",
             field="api",
         )
@@ -147,11 +153,17 @@ def reviewing_by(record: Record, in_force: Rule | None, reviewer: Person) -> str
     counts."""
     rule = stricter(record, in_force)
     if reviewer.is_same(record.request.requester):
-        raise Refusal("You asked for this yourself, so somebody else has to decide it.", code="own_request")
+        raise Refusal("You can't approve your own request.", code="own_request", able=rule.approvers)
     by = _decides_by(record, in_force, reviewer)
     if by is None:
-        raise Refusal(f"You are not among those who may decide about {rule.title}.", code="not_approver")
+        raise Refusal(f"You can't approve {rule.title}.", code="not_approver", able=rule.approvers)
     return by
+
+
+def not_theirs(request: Request, what: str) -> Refusal:
+    """A no to somebody who is not the requester; `what` is what they wanted to do."""
+    requester = Audience(users=frozenset({request.requester.user_id}))
+    return Refusal(f"You can't {what}.", code="not_requester", able=requester)
 
 
 def approvals(reviews: tuple[Review, ...], requester: Identity) -> tuple[Review, ...]:
@@ -189,7 +201,8 @@ def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) 
     if left < rule.approvals:
         people = "person" if left == 1 else "people"
         raise Refusal(
-            f"{rule.title} needs {rule.approvals} approvals, but only {left} {people} other than you can give one.",
+            f"{rule.title} needs {rule.approvals} approvals, but only {left} {people} other than you can give one. "
+            "Ask in the help channel.",
             code="unreachable",
             field="api",
         )
@@ -206,7 +219,7 @@ def check_still_allowed(
     rule = stricter(record, in_force)
     offers = offered(rule, person)  # the request's own rule has no say in this: wider is not narrower
     if not offers or not offers.plan(record.request.plan.name):
-        why = f"The requester is no longer among those who may ask for {rule.title}."  # read by approvers, too
+        why = f"The requester can no longer request {rule.title}."  # read by approvers, too
         raise Refusal(why, code="not_requester")
     reviews = recounted(record, in_force, approvers or ())
     have = len(approvals(reviews, record.request.requester))
@@ -214,9 +227,11 @@ def check_still_allowed(
         return
     label, need = record.request.label, "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
     if lost := _lost(reviews, approvers or ()):
-        why = f"{rule.title} needs {need}, and {label} has {have} left: {lost}. Please ask again."
+        why = f"{rule.title} needs {need}, and {label} has {have} left: {lost}. It has to be requested again."
         raise Refusal(why, code="approvals_fell")
-    raise Refusal(f"{rule.title} now needs {need}, and {label} has {have}. Please ask again.", code="approvals_rose")
+    raise Refusal(
+        f"{rule.title} now needs {need}, and {label} has {have}. It has to be requested again.", code="approvals_rose"
+    )
 
 
 def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:

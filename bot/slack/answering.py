@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import structlog
@@ -32,12 +32,12 @@ log = structlog.get_logger(__name__)
 
 BUDGET = 2.0
 PATIENCE = 0.4  # a trigger lives three seconds; so long nobody minds, and mostly one view is enough
-UNCONFIRMED = "I could not confirm this in time. Please try again: nothing is done twice."
-CANNOT_SAY = "Slack cannot tell me right now who you are, so I did nothing. Please try again in a moment."
+UNCONFIRMED = "That took too long to confirm. Try again: it won't be done twice."
+CANNOT_SAY = "I couldn't check who you are with Slack. Nothing was changed. Try again in a moment."
 CANNOT_SAY_OF_OTHERS = (
     "I couldn't check with Slack whether the earlier approvals still count. Nothing was changed. Try again in a moment."
 )
-OUT_OF_DATE = "This control is out of date. Please start again with {command}."
+OUT_OF_DATE = "This {what} is out of date. Start again with {command}."
 
 Body = dict[str, Any]
 T = TypeVar("T")
@@ -187,7 +187,7 @@ class Answering:
 
     async def holdings(self, person: Person) -> Body:
         if (refusal := members.refuse(person, self._workspace)) is not None:
-            return modals.notice("Not available", refusal.text)
+            return modals.notice(refusal_title(refusal), refusal.text)
         found = await self._operations.holdings(person)
         return holdings.view(found, command=self.command, help_channel=self.help_channel)
 
@@ -287,16 +287,16 @@ class Answering:
 
         try:
             if field == "reason" and not modals.read_reason(view)[1]:
-                await ack(**errors(view, "reason", f"Please say why: {_TOLD[kind]} is told."))
+                await ack(**errors(view, "reason", f"Say why: {_TOLD[kind]} will see it."))
                 return
             await self.in_time(act())
         except modals.StaleView:
-            await ack(response_action="update", view=modals.notice("Out of date", self.out_of_date()))
+            await ack(response_action="update", view=modals.notice("Out of date", self.out_of_date("form")))
         except Refusal as refusal:
             if refusal.field is not None:
                 await ack(**errors(view, refusal.field, refusal.text))
                 return
-            await ack(response_action="update", view=modals.notice(_refusal_title(refusal), refusal.text))
+            await ack(response_action="update", view=modals.notice(refusal_title(refusal), _said(refusal, user_id)))
             await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
         except TooLateError:
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
@@ -313,7 +313,7 @@ class Answering:
     # a no
 
     async def say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
-        await self.notice(where, _refusal_title(refusal), refusal.text)
+        await self.notice(where, refusal_title(refusal), _said(refusal, where.user_id))
         await self.tell_audit(where.user_id, None, refusal, "clicking", request_id)
 
     async def show_afresh(
@@ -342,8 +342,8 @@ class Answering:
             who = Identity(self._workspace.team_id, user_id)
             await self._operations.refused(who, api, refusal.text, step, request_id)
 
-    def out_of_date(self) -> str:
-        return OUT_OF_DATE.format(command=self.command)
+    def out_of_date(self, what: str) -> str:
+        return OUT_OF_DATE.format(what=what, command=self.command)
 
     # a fault
 
@@ -351,7 +351,7 @@ class Answering:
         """The one sentence for a fault of ours; without `marked`, for where Slack draws no links."""
         help_ = wording.channel(self.help_channel) if marked else "the help channel"
         about = f", {label}" if label else ""
-        return f"Something went wrong here (id {fault}{about}). Please try again, or ask in {help_}."
+        return f"Something went wrong here (id {fault}{about}). Try again, or ask in {help_}."
 
     async def label(self, body: Body) -> str:
         """The number of the request that the click or form was about, where it can still be told."""
@@ -373,7 +373,7 @@ class Answering:
 
 _DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
 _TOLD = {"deny": "the requester", "revoke": "the holder"}
-_OVERTAKEN = frozenset({"decided", "ended"})
+_OVERTAKEN = frozenset({"approved", "denied", "withdrawn", "lapsed", "reviewed", "ended"})
 _FOR_THE_AUDIT = frozenset(
     {
         "not_allowed",
@@ -398,8 +398,51 @@ def fault_id() -> str:
     return secrets.token_hex(4)
 
 
-def _refusal_title(refusal: Refusal) -> str:
-    return "Already decided" if refusal.code == "decided" else "Not done"
+_TITLES = {
+    "approved": "Already approved",
+    "denied": "Already denied",
+    "withdrawn": "Already withdrawn",
+    "lapsed": "Already expired",
+    "reviewed": "Already reviewed",
+    "ended": "Already ended",
+    "said_yes": "Already approved",
+    "under_way": "Already on its way",
+    "no_token": "No longer shown",
+    "no_grant": "Never granted",
+    "own_request": "Your own request",
+    "not_approver": "You're not an approver",
+    "not_requester": "Not your request",
+    "not_allowed": "Not for you to request",
+    "nobody": "Nothing to request",
+    "rule_gone": "No longer offered",
+    "rule_changed": "The rules changed",
+    "plan_changed": "The rules changed",
+    "lifetime_changed": "The rules changed",
+    "approvals_rose": "The rules changed",
+    "approvals_fell": "Approvals are missing",
+    "out_of_force": "Too few approvers",
+    "unreachable": "Too few approvers",
+    "unknown": "Unknown request",
+    "cannot_say": "Slack didn't answer",
+    "guest": "Only for full members",
+    "stranger": "Only for members",
+    "other_team": "Only for members",
+    "bot": "Only for people",
+    "deactivated": "Account deactivated",
+}
+
+
+def refusal_title(refusal: Refusal) -> str:
+    """The reason itself."""
+    return _TITLES.get(refusal.code, "Not possible")
+
+
+def _said(refusal: Refusal, user_id: str) -> str:
+    """The sentence, and who can do what this person can't: the audit, where nobody is to be rung, gets the sentence alone."""
+    able = refusal.able and replace(refusal.able, users=refusal.able.users - {user_id})
+    if not able or not (able.groups or able.users):
+        return refusal.text
+    return f"{refusal.text} {wording.begun(wording.audience(able, last='and'))} can."
 
 
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:

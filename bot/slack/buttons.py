@@ -84,7 +84,7 @@ def _can_be_replaced(record: Record) -> bool:
 
 def ask_again(request: Request) -> Block:
     """The button that opens the form, filled in as it was."""
-    return button("Ask Again", ASK_AGAIN, request.id, f"Ask for {request.rule.title} again")
+    return button("Ask again", ASK_AGAIN, request.id, f"Ask again for {request.rule.title}")
 
 
 def revoke_for_others(request: Request) -> Block:
@@ -93,25 +93,27 @@ def revoke_for_others(request: Request) -> Block:
 
 
 def replace(request: Request) -> Block:
-    return button("Replace Token", REPLACE, request.id, f"Replace the token of {request.label}")
+    return button("Replace token", REPLACE, request.id, f"Replace token of {request.label}")
 
 
 def _withdraw(request: Request) -> Block:
-    confirm = confirm_dialog(f"Withdraw {request.label}?", "Nobody will decide about it then.", "Withdraw", "Keep It")
+    confirm = confirm_dialog(
+        f"Withdraw {request.label}?", "Nobody will decide it then. You can ask again later.", "Withdraw", "Keep it"
+    )
     return button("Withdraw", WITHDRAW, request.id, f"Withdraw {request.label}", confirm=confirm)
 
 
 def _revoke(request: Request) -> Block:
     """The holder's button, which asks in a dialog."""
-    said = "The token stops working, and this cannot be undone."
-    confirm = confirm_dialog(f"Revoke {request.label}?", said, "Revoke", "Keep It") | {"style": "danger"}
+    said = "The token stops working within about ten seconds. This can't be undone."
+    confirm = confirm_dialog(f"Revoke {request.label}?", said, "Revoke", "Keep it") | {"style": "danger"}
     return button("Revoke", REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm)
 
 
 def keep(request: Request) -> Block:
-    return button("Keep It", RENEW, request.id, f"Keep {request.label}", style="primary")
+    return button("Still needed", RENEW, request.id, f"Still needed: {request.label}", style="primary")
 
 
 def saved(request: Request, key: Key) -> Block:
-    spoken = f"I have saved the token of {request.label}"
-    return button("I Have Saved It", TOKEN_SAVED, f"{request.id}:{key.id}", spoken)
+    spoken = f"I've saved it: the token of {request.label}"
+    return button("I've saved it", TOKEN_SAVED, f"{request.id}:{key.id}", spoken)

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 ACK_LEAVES = (
     0.1  # Bolt looks every 10 ms whether there is an ack to send, and forgets it where the listener failed meanwhile
 )
-TOO_FAST = "That was too fast for me, so I did nothing. Wait a few seconds, then try again."
+TOO_FAST = "That was too fast, so nothing was changed. Wait a few seconds, then try again."
 SHORTCUTS = frozenset({"shortcut", "message_action"})
 PAID_FOR = SHORTCUTS | {"block_actions", "view_submission"}
 MEMBERSHIP_EVENTS = (
@@ -261,10 +261,10 @@ class Listeners:
     async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()
         if action.get("type") == "button" and not action.get("url"):
-            await self._answering.notice(Where.of(body), "Out of date", self._answering.out_of_date())
+            await self._answering.notice(Where.of(body), "Out of date", self._answering.out_of_date("button"))
 
     async def on_other_view(self, ack: AsyncAck) -> None:
-        await ack(response_action="update", view=modals.notice("Out of date", self._answering.out_of_date()))
+        await ack(response_action="update", view=modals.notice("Out of date", self._answering.out_of_date("form")))
 
     async def on_error(self, error: Exception, body: Body) -> None:
         """A fault of our own or of Slack's: an id for the log and, where there is a way to say it, for the person."""

@@ -34,6 +34,7 @@ ACTION_REASON = "reason"
 ACTION_LOSS = "loss"
 
 _ANSWERS = tuple(one.name for one in fields(Answers))  # each is a block and its action of that name
+USED_BY_HINT = "The service or script that will use it. If you leave, this tells others what would break."
 NEVER_VALUE = "never"
 MAX_OPTIONS = 100
 MAX_TIDIED = 10_000  # a text far beyond what any field takes will be refused as it is
@@ -98,8 +99,8 @@ class Form:
 
 def loading(request_id: str) -> Block:
     return modal(
-        "Request a Token",
-        [section("Looking up what you may ask for…")],
+        "Request a token",
+        [section("Looking up what you can request…")],
         callback=CALLBACK_REQUEST,
         metadata={"request_id": request_id},
     )
@@ -108,8 +109,10 @@ def loading(request_id: str) -> Block:
 def request_form(form: Form) -> Block:
     """The form, as far as an API is chosen. What was typed survives a change of API; plan and lifetime are asked anew."""
     if not form.rules:
-        said = f"There is no API you may ask for here. If there should be, ask in {wording.channel(form.help_channel)}."
-        return notice("Not available", said)
+        said = (
+            f"There is nothing you can request here. If there should be, ask in {wording.channel(form.help_channel)}."
+        )
+        return notice("Nothing to request", said)
     chosen, filled = form.chosen, form.filled
     blocks = [_api_input(form.rules, chosen)]
     if chosen is not None:
@@ -124,9 +127,9 @@ def request_form(form: Form) -> Block:
         lines = [line for line in (form.decision, *_about_plans(chosen), *form.notes) if line]
         blocks += [context(lines)] if lines else []
     return modal(
-        "Request a Token",
+        "Request a token",
         blocks,
-        submit="Get Token" if chosen is not None and chosen.approvals == 0 else "Ask for Token",
+        submit="Get token" if chosen is not None and chosen.approvals == 0 else "Send request",
         callback=CALLBACK_REQUEST,
         metadata={"request_id": filled.request_id} | _kept(filled.answers if chosen is None else Answers()),
     )
@@ -195,7 +198,7 @@ def _lifetime_block(rule: Rule, picked: str | None) -> Block:
 
 def _used_by_input(typed: str) -> Block:
     element = text_input(ACTION_USED_BY, typed, MAX_USED_BY) | {"placeholder": plain("billing-service, staging", 150)}
-    return input_block("used_by", "Used by", element, hint="The program that will use the token.", optional=True)
+    return input_block("used_by", "Used by", element, hint=USED_BY_HINT, optional=True)
 
 
 def _reason_input(typed: str, rule: Rule) -> Block:
@@ -380,12 +383,12 @@ def deny_form(record: Record) -> Block:
     """A no needs a reason."""
     request = record.request
     asked_for = f"{wording.asked_for(request)}, {wording.duration(request.lifetime)}"
-    said = f"{wording.person(request.requester)} asked for {asked_for}."
+    said = f"{wording.person(request.requester)} requested {asked_for}."
     return modal(
         f"Deny {request.label}",
         [
             section(said),
-            _why_input("The requester is told, with your name."),
+            _why_input(f"{request.requester_name} will see this, with your name."),
         ],
         submit="Deny",
         callback=CALLBACK_DENY,
@@ -401,12 +404,12 @@ def revoke_form(record: Record) -> Block:
     return modal(
         f"Revoke {request.label}?",
         [
-            section(f"{said} This cannot be undone."),
+            section(f"{said} This can't be undone."),
             *([section(f"*Used by:* {inert(request.answers.used_by, 80)}")] if request.answers.used_by.strip() else []),
-            _why_input("The holder is told, with your name."),
+            _why_input(f"{request.requester_name} will see this, with your name."),
         ],
         submit="Revoke",
-        close="Keep It",
+        close="Keep it",
         callback=CALLBACK_REVOKE,
         metadata={"request_id": request.id},
     )
@@ -427,13 +430,13 @@ def replace_form(record: Record, form_id: str) -> Block:
     request = record.request
     options = [
         option("I lost it", Loss.LOST.value)
-        | {"description": plain("The old token works until the new one has reached you.", 75)},
+        | {"description": plain("The old token keeps working until you have the new one.", 75)},
         option("Others may have seen it", Loss.LEAKED.value)
         | {"description": plain("The old token stops within seconds, and the approvers are told.", 75)},
     ]
-    said = f"A new token for {wording.asked_for(request)} ({request.label}) comes in our DM, with the same end."
+    said = f"I'll send you a new token for {wording.asked_for(request)} ({request.label}). Its expiry stays the same."
     return modal(
-        "Replace Token",
+        "Replace token",
         [section(said), input_block("loss", "What happened?", choice(ACTION_LOSS, options, Loss.LOST.value))],
         submit="Replace",
         callback=CALLBACK_REPLACE,

@@ -38,7 +38,8 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
     match topic:
         case Topic.DENIED:
             by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
-            return said_with(f"{label} ({api}) was denied{by}.", request.decision_reason)
+            said = said_with(f"{label} ({api}) was denied{by}.", request.decision_reason)
+            return with_buttons(said, [buttons.ask_again(request)])
         case Topic.LAPSED:
             open_for = wording.duration(request.lapses_at - request.created_at)
             why = (
@@ -46,35 +47,40 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
                 if request.decision_reason
                 else f": nobody decided within {open_for}."
             )
-            said = said_with(f"{label} ({api}) lapsed{why} If you still need it, ask again.")
+            said = said_with(f"{label} ({api}) expired unanswered{why} If you still need it, ask again.")
             return with_buttons(said, [buttons.ask_again(request)])
         case Topic.DELAYED | Topic.DELAYED_BY_TYK | Topic.DELAYED_BY_SLACK:
             why = state.because(_LATE[topic])
             return said_with(f"Your token for {api} ({label}) is taking longer than usual{why}. {_SAFE}")
         case Topic.UNASKED:
             return said_with(
-                f"{label} ({api}): the approvers could not be asked so far, because I couldn't reach their channel. {_SAFE}"
+                f"{label} ({api}): the approvers couldn't be asked so far, because I couldn't reach their channel. {_SAFE}"
             )
         case Topic.UNDECIDABLE:
             why = inert(request.undecidable, 600)
             return said_with(f"{label} ({api}) can't be approved now. {why} Withdraw it and ask again.")
         case Topic.STUCK:
-            return said_with(f"Your token for {api} got stuck. Please ask in {help_} and say {label}.")
+            return said_with(
+                f"Your token for {api} is stuck, and a person has to help. Ask in {help_} and mention {label}."
+            )
         case Topic.ARRIVED:
             return said_with(f"Your token for {api} has arrived in this conversation ({label}).")
         case Topic.ENDED:
-            ended = state.ended(grant) if grant else "ended."
-            return said_with(f"Your access to {api} ({label}) was {ended}", grant.end_reason if grant else "")
+            ended = state.ended(grant) if grant else "revoked."
+            ended = ended if ended.startswith("expired") else f"was {ended}"
+            said = said_with(f"Your access to {api} ({label}) {ended}", grant.end_reason if grant else "")
+            return with_buttons(said, [buttons.ask_again(request)])
         case Topic.BARRED:
             return said_with(
-                f"{label} ({api}) was ended: it would not be granted any more.", grant.end_reason if grant else ""
+                f"{label} ({api}) was cancelled: you can no longer get it as requested.",
+                grant.end_reason if grant else "",
             )
         case Topic.RESUMED:
             return said_with(f"{label} ({api}) goes on again.")
         case Topic.UNSEEN:
             return said_with(
-                f"I could not show you your token for {api} ({label}) in time, so it went unseen. Press Replace Token on the "
-                "message about your request, and a new one comes."
+                f"I couldn't show you your token for {api} ({label}) in time, so nobody has seen it. Press *Replace token* on "
+                "the message about your request for a new one."
             )
         case Topic.ENDING:
             until = wording.date(grant.until) if grant and grant.until else "tomorrow"
@@ -82,25 +88,25 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
             stops = f" What uses it ({used_by}) stops working then." if used_by else ""
             said = said_with(
                 f"Your access to {api} ({label}) was granted until {until}.{stops} If you need it for longer, ask again now: "
-                "the token you have works until its own end."
+                "the token you have keeps working until then."
             )
             return with_buttons(said, [buttons.ask_again(request)])
         case Topic.REVIEWING:
             end = timing.end_of(record)
             by = f" by {wording.date(end.at)}" if end else ""
             return said_with(
-                f"Your access to {api} ({label}) has no end, so its approvers are asked whether it is still needed. Without a "
-                f"yes{by} it ends."
+                f"Your access to {api} ({label}) doesn't expire, so its approvers are asked whether it is still needed. If "
+                f"nobody confirms{by}, it expires."
             )
         case Topic.GONE:
             until = f" until {wording.date(grant.until)}" if grant and grant.until else ""
             said = said_with(
-                f"Your token for {api} ({label}) no longer works: somebody deleted its key at Tyk. You still have access{until}: "
-                "press Replace Token, and a new one comes."
+                f"Your token for {api} ({label}) no longer works: somebody deleted it at Tyk. You still have access{until}: "
+                "press *Replace token* for a new one."
             )
             return with_buttons(said, [buttons.replace(request)])
         case Topic.BACK:
-            return said_with(f"Your token for {api} ({label}) works again: its key is back at Tyk.")
+            return said_with(f"Your token for {api} ({label}) works again: it is back at Tyk.")
         case Topic.EXTENDED:
             until = f"now lasts until {wording.date(grant.until)}" if grant and grant.until else "no longer expires"
             by = f", as {_number(grant.extended_by)} asked" if grant and grant.extended_by else ""
@@ -127,14 +133,14 @@ def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> B
     subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
     if topic is Topic.LEAKED:
         to = _addressed(request)
-        said = f"{to}the token of {subject} leaked, says its holder, who asked for a new one. The old key is being deleted."
+        said = f"{to}the token of {subject} leaked, says its holder, who gets a new one. The old one is being revoked."
         return said_with(wording.begun(said))
     names = [wording.person(user) for user in undecided[:MAX_NAMED]]
     names += [f"{len(undecided) - MAX_NAMED} more"] if len(undecided) > MAX_NAMED else []
     to = f"{wording.people(names)}: " if names else ""
     return said_with(
         f"{to}{subject} has been waiting since {wording.date(request.created_at)}. "
-        f"It lapses {wording.date(request.lapses_at)} if nobody decides."
+        f"It expires {wording.date(request.lapses_at)} if nobody decides."
     )
 
 
@@ -167,7 +173,7 @@ def found(told: Sequence[Told], more: int) -> Body:
     over = [f"• {_about(one)}{_finding(one.finding.what)}" for one in told if one.is_over]
     lines = [
         *(["I compared my keys with those that Tyk has:", *new] if new else []),
-        *(["This is so no more:", *over] if over else []),
+        *(["No longer so:", *over] if over else []),
         *([f"And {more:,} more: `tyk-key-bot reconcile` names them all."] if more else []),
     ]
     return Body(wording.cut("\n".join(lines), MAX_TEXT), [section(line) for line in lines])
@@ -213,14 +219,14 @@ def question(record: Record, topic: Topic | None) -> Body:
     if topic is Topic.LEFT:
         said = f"{to}{holder}, who has had access to {state.what(request)}{since} ({request.label}), has left."
     else:
-        has = f"{to}{holder} has had access to {state.what(request)}{since} ({request.label}), without an end."
-        said = f"{has} Is it still needed?"
+        has = f"{to}{holder} has had access to {state.what(request)}{since} ({request.label}), and it doesn't expire."
+        said = f"{has} Does {holder} still need this?"
     blocks: list[Block] = [section(said)]
     facts = {
         "Key": ", ".join(_hashes(record)) or "none",
         "Approved by": wording.people(state.approvers(record))
         if state.approvers(record)
-        else "The rule, without review",
+        else "Nobody: no approval was needed",
     }
     blocks.append({"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]})
     blocks += [quoted(name, typed) for name, typed in state.typed(request)]
@@ -240,12 +246,12 @@ def shown_question(record: Record, message: Message) -> Body:
     elif message.topic is Topic.LEFT:
         lines, offered = [_left_behind(record)], [buttons.revoke_for_others(record.request)]
         if not _addressed(record.request):  # a button that refuses everybody helps nobody
-            lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` ends it.")
+            lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` revokes it.")
             offered = []
     elif grant is not None and grant.asked_at is None:
-        lines = [f"Yes. It is asked again {wording.date(grant.review_at)}." if grant.review_at else "Yes."]
+        lines = [f"Still needed. Next review {wording.date(grant.review_at)}." if grant.review_at else "Still needed."]
     else:
-        lines = [f"Without a yes it ends {wording.date(end.at)}."] if end else []
+        lines = [f"If nobody confirms, it expires {wording.date(end.at)}."] if end else []
         offered = [buttons.keep(record.request), buttons.revoke_for_others(record.request)]
     if why := state.why_ended(record):
         lines.append(f"Why: {inert(why, 600)}")
@@ -256,11 +262,11 @@ def shown_question(record: Record, message: Message) -> Body:
 def _left_behind(record: Record) -> str:
     grant, end = record.grant, timing.end_of(record)
     if grant is not None and grant.left_at is None:
-        return "They are back, so it goes on."
+        return "They are back, so it stays valid."
     if end is not None and end.why == timing.LEFT_BEHIND:
-        return f"Nothing says what uses it, so it ends by itself {wording.date(end.at)}."
-    goes_on = f"until {wording.date(end.at)}" if end else "without an end"
-    return f"It says what uses it, so it goes on {goes_on}. Revoke it if nothing needs it any more."
+        return f"Nothing says what uses it, so it expires {wording.date(end.at)}."
+    stays = f"it stays valid until {wording.date(end.at)}" if end else "it doesn't expire"
+    return f"It says what uses it, so {stays}. Revoke it if nothing needs it any more."
 
 
 def _addressed(request: Request) -> str:

@@ -36,6 +36,7 @@ from bot.slack.answering import (
     TooLateError,
     errors,
     fault_id,
+    refusal_title,
 )
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -47,7 +48,7 @@ log = structlog.get_logger(__name__)
 TERMS_WITHIN = 0.5  # of the two seconds in which a form must be answered
 TermsOf = Callable[[Plan], Awaitable[tuple[PolicyTerms, ...]]]
 
-REDRAWN = "The form was still being drawn for this API. Please look at it once more, and send it again."
+REDRAWN = "The form was still loading for this API. Check it once more, then send it again."
 
 
 class Requesting:
@@ -79,7 +80,7 @@ class Requesting:
         if refusal or not offered:
             why = refusal or self._nothing_for_you()
             await self._operations.refused(person.identity, None, why.text, "opening")
-            return modals.notice("Not available", why.text)
+            return modals.notice(refusal_title(why), why.text)
         record = await self._operations.look(again) if again else None
         if record is not None and person.is_same(record.request.requester):
             return await self._form(person, modals.Filled.like(record.request, request_id))
@@ -87,7 +88,7 @@ class Requesting:
 
     def _nothing_for_you(self) -> Refusal:
         return Refusal(
-            f"There is no API that you may ask for here. If there should be, ask in <#{self._answering.help_channel}>.",
+            f"There is nothing that you can request here. If there should be, ask in <#{self._answering.help_channel}>.",
             code="nobody",
         )
 
@@ -104,7 +105,7 @@ class Requesting:
             standing, enough = await self._operations.room(person.identity, chosen)
             held = tuple(map(_standing_note, standing[:3]))
             if enough is not None:
-                held = (f"{inert(enough.text, 500)} {inert(self._answering.command, 40)} list shows them.",)
+                held = (f"{inert(enough.text, 500)} `{inert(self._answering.command, 40)} list` shows them.",)
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
             if any(plan.tyk_policies for plan in chosen.plans):
                 shown = await self._with_terms(chosen)
@@ -134,7 +135,7 @@ class Requesting:
         try:
             person = await self._answering.member(body["user"]["id"])
         except Refusal as refusal:
-            await self._chat.update_view(view["id"], modals.notice("Not available", refusal.text))
+            await self._chat.update_view(view["id"], modals.notice(refusal_title(refusal), refusal.text))
             return
         form = await self._form(person, modals.Filled(request_id, name, answers=modals.kept_answers(view)))
         try:
@@ -171,7 +172,7 @@ class Requesting:
         except modals.NotDrawnYet as undrawn:
             return await self._redrawn(user_id, view, undrawn.filled)
         except modals.StaleView:
-            return errors(view, "api", self._answering.out_of_date())
+            return errors(view, "api", self._answering.out_of_date("form"))
         except Exception:  # the person must not be left with Slack's "trouble connecting"
             fault = fault_id()
             log.exception("submission.failed", fault=fault)
@@ -195,7 +196,7 @@ class Requesting:
     async def _submit(self, user_id: str, view: Body) -> Record:
         filled = modals.read_form(view)
         if filled.api is None:
-            raise Refusal("Please pick an API.", code="api", field="api")
+            raise Refusal("Pick an API.", code="api", field="api")
         try:
             return await self._ask(user_id, filled, filled.api)
         except Refusal as refusal:
@@ -253,9 +254,11 @@ class Requesting:
 def decision_line(rule: Rule, requester: Identity) -> str:
     """A line of the form about who will decide."""
     if rule.approvals == 0:
-        return "Granted at once."
-    noun = "approval" if rule.approvals == 1 else "approvals"
-    return f"Needs {rule.approvals} {noun} from {wording.audience(rule.approvers, except_=requester)}."
+        return "No approval needed: you get the token right away."
+    who = wording.audience(rule.approvers, except_=requester)
+    if rule.approvals == 1:
+        return f"{who} needs to approve this."
+    return f"{rule.approvals} approvals from {who} are needed."
 
 
 def _what_now(record: Record) -> str:
@@ -267,10 +270,10 @@ def _what_now(record: Record) -> str:
 def _standing_note(record: Record) -> str:
     label, grant = record.request.label, record.grant
     if grant is None:
-        return f"You already asked, {label}: it is waiting."
+        return f"You already requested this, and it is waiting for a decision ({label})."
     if grant.until is None:
-        return f"You already hold one without an end ({label})."
-    return f"You already hold one until {wording.date(grant.until)} ({label})."
+        return f"You already have a token for this that doesn't expire ({label})."
+    return f"You already have a token for this, valid until {wording.date(grant.until)} ({label})."
 
 
 def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:

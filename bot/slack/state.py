@@ -55,7 +55,7 @@ def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck
                 if request.decision_reason
                 else ": nobody decided in time."
             )
-            return [f"Lapsed, {at}{why}"]
+            return [f"Expired unanswered, {at}{why}"]
         case _:
             assert_never(request.state)
 
@@ -69,7 +69,7 @@ def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: boo
     if grant is None or grant.state is GrantState.ENDED:
         return lines(record, deciders, card=card)
     approved = _approved(record, wording.date(request.decided_at or request.created_at))
-    return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without an end.", approved]
+    return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without expiry.", approved]
 
 
 def _needed(request: Request, deciders: Deciders, *, card: bool) -> list[str]:
@@ -131,7 +131,7 @@ def approvers(record: Record) -> list[str]:
 def _approved(record: Record, at: str) -> str:
     decided_by = record.request.decided_by
     by = approvers(record) or ([wording.person(decided_by)] if decided_by else [])
-    return f"Approved by {wording.people(by)}, {at}." if by else f"Granted at once, {at}: no approval was needed."
+    return f"Approved by {wording.people(by)}, {at}." if by else f"Granted {at}. No approval was needed."
 
 
 def granted(record: Record, *, stuck: bool) -> list[str]:
@@ -140,13 +140,13 @@ def granted(record: Record, *, stuck: bool) -> list[str]:
         return []
     match grant.state:
         case GrantState.ISSUING:
-            return [] if stuck else ["The token is being made."]
+            return [] if stuck else ["Your token is on its way."]
         case GrantState.ACTIVE:
             replaced = len(record.keys) > 1 and record.awaits_token
             anew = ["A new token is on its way."] if replaced and not stuck else []
             if record.gone_at is not None:
-                lost = f"Its token does not work: {wording.date(record.gone_at)} I found its key deleted at Tyk."
-                return [_access(record, grant), f"{lost} Press Replace Token for a new one."]
+                lost = f"The token doesn't work: somebody deleted it at Tyk, as I saw {wording.date(record.gone_at)}."
+                return [_access(record, grant), f"{lost} Press *Replace token* for a new one."]
             return [_active(record, grant), *anew]
         case GrantState.ENDED:
             return [wording.begun(ended(grant))]
@@ -160,10 +160,10 @@ def _access(record: Record, grant: Grant) -> str:
     if grant.until is not None:
         return f"Access until {wording.date(grant.until)}."
     if grant.asked_at is not None and end is not None:
-        return f"Its approvers are asked whether it is still needed; without a yes it ends {wording.date(end.at)}."
+        return f"Its approvers are asked whether it is still needed. If nobody confirms, it expires {wording.date(end.at)}."
     if grant.review_at is not None:
-        return f"Access without an end. Whether it is still needed is asked {wording.date(grant.review_at)}."
-    return "Access without an end: a person has to end it."
+        return f"Access doesn't expire. Next review {wording.date(grant.review_at)}."
+    return "Access doesn't expire until somebody revokes it."
 
 
 def _active(record: Record, grant: Grant) -> str:
@@ -171,29 +171,31 @@ def _active(record: Record, grant: Grant) -> str:
     if grant.until is not None:
         return f"Active until {wording.date(grant.until)}."
     if grant.asked_at is not None and end is not None:
-        return (
-            f"Active. Its approvers are asked whether it is still needed; without a yes it ends {wording.date(end.at)}."
-        )
+        asked = "Its approvers are asked whether it is still needed"
+        return f"Active. {asked}. If nobody confirms, it expires {wording.date(end.at)}."
     if grant.review_at is not None:
-        return f"Active, no end. Whether it is still needed is asked {wording.date(grant.review_at)}."
-    return "Active, no end: a person has to end it."
+        return f"Active, doesn't expire. Next review {wording.date(grant.review_at)}."
+    return "Active, doesn't expire until somebody revokes it."
 
 
 def ended(grant: Grant) -> str:
     at = f", {wording.date(grant.ended_at)}" if grant.ended_at else ""
     if grant.ended_by is not None:
-        return f"ended by {wording.person(grant.ended_by)}{at}."
-    return f"ended{at}." if grant.end_reason else f"ended on time{at}."
+        return f"revoked by {wording.person(grant.ended_by)}{at}."
+    by_time = grant.end_reason in ("", timing.UNREVIEWED, timing.LEFT_BEHIND)
+    return f"expired{at}." if by_time else f"revoked{at}."
 
 
 def trouble(record: Record, help_channel: str, *, card: bool, stuck: bool, late: Side | None) -> list[str]:
     if stuck:
-        return [f"Stuck: a person has to look. Ask in {wording.channel(help_channel)} and say {record.request.label}."]
+        return [
+            f"Stuck: a person has to help. Ask in {wording.channel(help_channel)} and mention {record.request.label}."
+        ]
     if late is None:
         return []
     if not card and messages.is_unasked(record):
         return [
-            "The approvers could not be asked so far. Your request is safe and I'm still trying. No need to ask again."
+            "The approvers couldn't be asked so far. Your request is safe and I'm still trying. No need to ask again."
         ]
     return [
         f"This is taking longer than usual{because(late)}. Your request is safe and I'm still trying. No need to ask again."

@@ -147,9 +147,9 @@ _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def duration(lifetime: Lifetime) -> str:
-    """`7 days`, `1 day 12 hours`, `no end`."""
+    """`7 days`, `1 day 12 hours`, `no expiry`."""
     if lifetime is None:
-        return "no end"
+        return "no expiry"
     left, parts = int(lifetime.total_seconds()), []
     for unit, seconds in _UNITS:
         count, left = divmod(left, seconds)

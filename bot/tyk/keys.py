@@ -80,7 +80,7 @@ class Keys:
             return
         now = terms_of(record.request.plan, await self._catalogue.policies())
         if (name := changed_terms(shown, now)) is not None:
-            said = f"The Tyk policy {name} has other limits by now than were shown when this was asked for. Please ask again."
+            said = f"The Tyk policy {name} now has other limits than were shown in the request. It has to be requested again."
             raise Refusal(said, code="policy_changed")
 
     async def terms(self, plan: Plan) -> tuple[PolicyTerms, ...]:

@@ -59,7 +59,7 @@ def test_they_are_enough_where_the_approvers_are_not() -> None:
     left = Named({"S0LEADS": frozenset({"UCAROL"})})
     assert deciders(asked(two).record, two, left).undecidable == ""
     without = replace(two, also_may_approve=Audience())
-    assert "no more than 1 can be given" in deciders(asked(without).record, without, left).undecidable
+    assert "but only 1 can be given" in deciders(asked(without).record, without, left).undecidable
 
 
 def test_their_yes_and_their_no_count() -> None:

@@ -63,8 +63,8 @@ def test_who_may_not_use_the_bot_is_not_called() -> None:
     [
         (None, "Payments is no longer offered here."),
         (replace(ONE, plans=()), "The plan standard of Payments has changed."),
-        (by(ONE, "UEVE"), "The approvers of Payments have changed, and nobody is named both by the rule of then and"),
-        (replace(ONE, approvals=9), "Payments needs 9 approvals, and no more than 3 can be given."),
+        (by(ONE, "UEVE"), "The approvers of Payments have changed: nobody named when this was requested"),
+        (replace(ONE, approvals=9), "Payments needs 9 approvals, but only 3 can be given."),
     ],
 )
 def test_why_nobody_can_decide(now: Rule | None, why: str) -> None:
@@ -76,9 +76,7 @@ def test_why_nobody_can_decide(now: Rule | None, why: str) -> None:
 
 def test_that_everybody_has_left_is_said_of_the_rule_that_did_not_change() -> None:
     alone = by(ONE, "UBOB")
-    assert (
-        found(alone, alone, barred=frozenset({"UBOB"})).undecidable == "Nobody is left who may decide about Payments."
-    )
+    assert found(alone, alone, barred=frozenset({"UBOB"})).undecidable == "Nobody is left who can approve Payments."
 
 
 def test_who_has_said_yes_is_enough_for_one_and_not_for_two() -> None:
@@ -88,4 +86,4 @@ def test_who_has_said_yes_is_enough_for_one_and_not_for_two() -> None:
     assert (who.undecided(half), who.undecidable) == (("UDAVE",), "")
     alone = Named({"S0LEADS": frozenset({"UBOB"})}, barred=frozenset({"UDAVE"}))
     few = deciders(half, PAYMENTS, alone)
-    assert few.undecidable == "Payments needs 2 approvals, and no more than 1 can be given."
+    assert few.undecidable == "Payments needs 2 approvals, but only 1 can be given."

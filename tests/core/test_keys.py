@@ -359,9 +359,7 @@ def test_who_may_not_ask_any_more_reads_that_it_is_about_them() -> None:
     life = held()
     with pytest.raises(Refusal) as caught:
         life.replaces(Loss.LOST, person("alice"))
-    assert caught.value.text.startswith(
-        "You are no longer among those who may ask for Payments. So there is no new token."
-    )
+    assert caught.value.text.startswith("You can no longer request Payments. So you can't get a new token.")
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,9 @@ def test_everybody_else_is_told_why_not(person: Person, expected: str) -> None:
         (replace(MEMBER, deleted=True), "Their Slack account is deactivated."),
         (replace(MEMBER, is_guest=True), "They are only a guest here now."),
         (replace(MEMBER, is_guest=True, deleted=True), "Their Slack account is deactivated."),
-        (replace(MEMBER, is_stranger=True), "They are no member of this workspace any more."),
-        (replace(MEMBER, identity=Identity("T0OTHER", "U01")), "They are no member of this workspace any more."),
-        (replace(MEMBER, is_bot=True), "They are no member of this workspace any more."),
+        (replace(MEMBER, is_stranger=True), "They are no longer a member of this workspace."),
+        (replace(MEMBER, identity=Identity("T0OTHER", "U01")), "They are no longer a member of this workspace."),
+        (replace(MEMBER, is_bot=True), "They are no longer a member of this workspace."),
     ],
 )
 def test_others_are_told_why_somebody_left(person: Person, said: str | None) -> None:

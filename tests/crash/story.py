@@ -238,7 +238,13 @@ class Story:
     async def _approve(self, user_id: str) -> None:
         approvers = await self.slack.approvers(await self.record())
         outcome = await self.operations.review(REQUEST, PEOPLE[user_id], Verdict.YES, "", approvers)
-        assert outcome.refusal is None or outcome.refusal.code in ("decided", "said_yes"), outcome.refusal
+        assert outcome.refusal is None or outcome.refusal.code in (
+            "approved",
+            "denied",
+            "withdrawn",
+            "lapsed",
+            "said_yes",
+        ), outcome.refusal
 
     async def _save(self) -> None:
         key = next(key for key in (await self.record()).keys if key.state is KeyState.LIVE)

@@ -16,7 +16,7 @@ async def saves_token(world: World) -> None:
     alice = world.person("alice")
     await world.told("sent")
     message = await alice.sees(lambda one: token_in(one) is not None, channel="dm", timeout=WITHIN)
-    await alice.clicks("I Have Saved It", message)
+    await alice.clicks("I've saved it", message)
     await alice.sees_gone(message, timeout=WITHIN)
 
 

@@ -47,13 +47,13 @@ async def test_another_writer_holds_the_file(tmp_path: Path, log: Log) -> None:
         await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         outcome = await alice.submits()
         other.execute("COMMIT")
-        assert outcome.errors == {"api": "I could not confirm this in time. Please try again: nothing is done twice."}
+        assert outcome.errors == {"api": "That took too long to confirm. Try again: it won't be done twice."}
         assert (await alice.submits()).response_action == "update"
         await alice.sees_view("R-1001")
         shown = await card(world)
         await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         click = await bob.clicks("Approve", shown)
-        await bob.sees_view("I could not confirm this in time.")
+        await bob.sees_view("That took too long to confirm.")
         other.execute("COMMIT")
         other.close()
         assert click.error is None
@@ -114,7 +114,7 @@ async def test_a_yes_whose_commit_is_not_answered(tmp_path: Path, log: Log, post
 
         event.listen(world.running.store.engine, "commit", goes_away)
         assert (await bob.clicks("Approve", shown)).error is None
-        await bob.sees_view("I could not confirm this in time.")
+        await bob.sees_view("That took too long to confirm.")
         assert len(lines(log, event="listener.unconfirmed")) == 1
         await bob.clicks("Approve", shown)
         token = await world.token_of("alice")
@@ -166,7 +166,7 @@ async def test_the_disk_is_full(tmp_path: Path, log: Log) -> None:
         outcome = await alice.submits()
         assert outcome.response_action == "errors"
         told = re.fullmatch(
-            r"Something went wrong here \(id ([0-9a-f]{8})\)\. Please try again, or ask in the help channel\.",
+            r"Something went wrong here \(id ([0-9a-f]{8})\)\. Try again, or ask in the help channel\.",
             outcome.errors["api"],
         )
         assert told

@@ -209,7 +209,7 @@ async def test_the_connection_ends_at_every_step(tmp_path: Path, log: Log, reaso
         token = await world.token_of("alice")
         await cut()
         message = await alice.sees(lambda one: token_in(one) is not None, channel="dm")
-        while (await alice.clicks("I Have Saved It", message)).error is not None:
+        while (await alice.clicks("I've saved it", message)).error is not None:
             await world.slack.connected()
         await alice.sees_gone(message, timeout=WITHIN)
         await ends_as_ever(world, token)

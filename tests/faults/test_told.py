@@ -41,7 +41,7 @@ Begin = Callable[[World], Callable[[], object]]
 
 APPROVALS, AUDIT, HELP, ALICE = "C0APPROVALS", "C0AUDIT", "C0HELP", "U0ALICE"
 SAFE = "Your request is safe and I'm still trying. No need to ask again."
-UNASKED = f"The approvers could not be asked so far. {SAFE}"
+UNASKED = f"The approvers couldn't be asked so far. {SAFE}"
 NO_TYK = f"This is taking longer than usual because Tyk isn't answering. {SAFE}"
 
 
@@ -217,7 +217,7 @@ TABLE = {
         approvers_leave,
         "undecidable",
         "payments: Too few people are left who may approve what waits.",
-        "This can't be approved now. Nobody is left who may decide about Payments. Withdraw it and ask again.",
+        "This can't be approved now. Nobody is left who can approve Payments. Withdraw it and ask again.",
         waits=True,
     ),
     "the app is not approved": Told(

@@ -108,7 +108,7 @@ class Window:
         if plan is not None:
             await self.modal.get_by_role("radio", name=plan).check()
         await self.modal.get_by_role("textbox", name="Reason").fill(reason)
-        await self.button("Ask for Token").click()
+        await self.button("Send request").click()
         await expect(self.modal.get_by_role("heading")).to_contain_text("R-")
         await self.modal.get_by_role("button", name="Close").last.click()
         await expect(self.modal).to_have_count(0)

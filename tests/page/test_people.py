@@ -16,13 +16,13 @@ async def test_alice_asks_bob_approves_and_carol_reads_it_all(tmp_path: Path) ->
         carol = await scene.window("carol", room="C0AUDIT")
         await alice.types("/tyk-key")
         await alice.picks("API", "Payments")
-        await expect(alice.modal).to_contain_text("Needs 1 approval from @payments-leads.")
+        await expect(alice.modal).to_contain_text("@payments-leads needs to approve this.")
         await alice.modal.get_by_role("radio", name="standard").check()
         await alice.modal.get_by_role("radio", name="1 day").check()
         await alice.modal.get_by_role("textbox", name="Used by").fill("checkout")
         await alice.modal.get_by_role("textbox", name="Reason").fill("to test the new checkout")
         await expect(alice.modal.locator(".counter").last).to_have_text("24/500")
-        await alice.button("Ask for Token").click()
+        await alice.button("Send request").click()
         await expect(alice.modal.get_by_role("heading", name="R-1001")).to_be_visible()
         await alice.modal.get_by_role("button", name="Close").last.click()
 
@@ -37,7 +37,7 @@ async def test_alice_asks_bob_approves_and_carol_reads_it_all(tmp_path: Path) ->
         token_message = alice.message("your token for Payments")
         await expect(token_message).to_be_visible()
         await expect(token_message.locator("pre").first).to_have_text(scene.tyk.keys[0].token)
-        await alice.button("I have saved the token of R-1001").click()
+        await alice.button("I've saved it: the token of R-1001").click()
         await expect(alice.page.get_by_text("your token for Payments")).to_have_count(0)
 
         for event in ("asked", "reviewed", "approved", "key created", "sent", "hidden"):
@@ -113,7 +113,7 @@ async def test_among_10_000_apis_alice_finds_hers_by_typing(tmp_path: Path) -> N
         await box.press("Enter")
         await expect(box).to_have_value("Service 4321")
         await alice.modal.get_by_role("textbox", name="Reason").fill("to look around")
-        await expect(alice.button("Get Token")).to_be_visible()
+        await expect(alice.button("Get token")).to_be_visible()
 
 
 async def test_with_the_keyboard_alone(tmp_path: Path) -> None:

@@ -31,13 +31,13 @@ async def test_the_timeline_tells_the_story_in_order(tmp_path: Path) -> None:
         titles = timeline.locator(".group .title")
         for title in (
             "Alice Adams runs /tyk-key",
-            "Alice Adams presses “Ask for Token”",
+            "Alice Adams presses “Send request”",
             "Bob Brown presses “Approve”",
         ):
             await expect(titles.filter(has_text=title)).to_have_count(1)
         asking = timeline.locator(".group", has_text="Alice Adams runs /tyk-key")
         await expect(asking.locator(".line", has_text="command /tyk-key")).to_contain_text("acknowledged")
-        await expect(asking.locator(".line .line", has_text="views.open “Request a Token”")).to_contain_text(" ms")
+        await expect(asking.locator(".line .line", has_text="views.open “Request a token”")).to_contain_text(" ms")
         approving = timeline.locator(".group", has_text="Bob Brown presses “Approve”")
         await expect(approving.locator(".sum")).to_contain_text("R-1001 · ")
         issuing = approving.locator(".lines > .line", has_text="issue key")

@@ -261,7 +261,7 @@ async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert world.tyk.opens(token, "/test-api/")[0] == 403
         await world.person("alice").rung("a drill")
         assert await verb(tmp_path, "revoke", "R-1001", "--yes") == 1
-        assert capsys.readouterr().err == "R-1001 has ended already.\n"
+        assert capsys.readouterr().err == "R-1001 has already ended.\n"
 
 
 async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +339,7 @@ async def test_revoke_in_bulk(
         holders = {"R-1001": "alice", "R-1002": "dave", "R-1003": "alice"}
         for number in ends:
             person = world.person(holders[number])
-            ring = await person.sees(f"({number}) was ended", channel="dm")
+            ring = await person.sees(f"({number}) was revoked", channel="dm")
             assert "a stolen laptop" in ring.shown
         assert world.slack.app_errors == []
 

@@ -123,7 +123,7 @@ async def test_a_handle_that_means_another_group_is_not_followed(tmp_path: Path,
     async with living(tmp_path, prepare=_moved) as world:
         erin, shown = world.person("erin"), await asked(world)
         await erin.clicks("Approve", shown)
-        await is_told(erin, "You are not among those who may decide about Payments.")
+        await is_told(erin, "You can't approve Payments.")
         await denies(world, "bob", shown, "not this week")
         await world.told("denied")
         new = world.slack.workspace.group("payments-leads").id

@@ -63,7 +63,7 @@ async def test_a_line_for_each_finding(tmp_path: Path, capsys: Said) -> None:
         deleted, changed, unknown, looked = lines.splitlines()
         assert deleted == (
             f"R-1001, alice (U0ALICE), Test API, key {first.hash}: Tyk no longer has it: somebody deleted it there. Replace "
-            "Token gives its holder another, `tyk-key-bot revoke R-1001` ends the grant."
+            "token gives its holder another, `tyk-key-bot revoke R-1001` ends the grant."
         )
         assert changed == (
             f"R-1002, dave (U0DAVE), Payments, key {second.hash}: Tyk holds another rate than was granted. Put it right in the "
@@ -308,7 +308,7 @@ async def test_the_help_channel_hears_that_it_is_over(tmp_path: Path) -> None:
         assert len(helped(world)) == 1
         assert await verb(tmp_path, "reconcile", "--end", "--yes", TYK_DASHBOARD_KEY=world.tyk.credential) == 0
         world.running.worker.wake()
-        await world.person("carol").sees("This is so no more", channel="help")
+        await world.person("carol").sees("No longer so", channel="help")
 
 
 async def test_it_is_seen_where_an_operator_looks(tmp_path: Path, capsys: Said) -> None:

@@ -73,8 +73,8 @@ async def test_reseal_beside_a_bot(tmp_path: Path) -> None:
         await world.told("sent")
         await quiet(world)
         assert await verb(tmp_path, "reseal", SEAL_KEYS=f"{NEW},{OLD}") == 0
-        shown = await world.person("alice").sees("I Have Saved It", channel="dm")
-        await world.person("alice").clicks("I Have Saved It", shown)
+        shown = await world.person("alice").sees("I've saved it", channel="dm")
+        await world.person("alice").clicks("I've saved it", shown)
         await world.told("hidden")
         assert newest(tmp_path, NEW) == [True]
 

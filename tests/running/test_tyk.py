@@ -154,7 +154,7 @@ async def test_a_tyk_without_hashes_does_not_fit_keys_by_hash(tmp_path: Path) ->
 
     async with living(tmp_path, prepare=prepare) as world:
         await world.asks("alice", "test-api")
-        await world.person("alice").rung("got stuck", timeout=WITHIN)
+        await world.person("alice").rung("is stuck", timeout=WITHIN)
         await world.told("stuck")
         assert not tokens(world, "alice")
         assert not world.tyk.usable_keys(time.time() + 16 * 60)
@@ -307,7 +307,10 @@ async def test_a_definite_no(
         world.tyk.faults.next(call, status=status, body=said)
         await world.asks("alice", "test-api")
         ring = await world.person("alice").rung("stuck", timeout=WITHIN)
-        assert ring.text == "Your token for Test API got stuck. Please ask in <#C0HELP> and say R-1001."
+        assert (
+            ring.text
+            == "Your token for Test API is stuck, and a person has to help. Ask in <#C0HELP> and mention R-1001."
+        )
         await world.told("stuck")
         assert len(world.tyk.calls(call.partition("{")[0])) == 1, "it is not tried again by itself"
         kind, _, error = code.rstrip(")").partition("(")
@@ -332,7 +335,7 @@ async def test_a_policy_that_opens_more_than_the_plan_lists(tmp_path: Path) -> N
 
     async with living(tmp_path, change=unlisted) as world:
         await asks_for_gold(world, needs=1)
-        await world.person("alice").rung("got stuck", timeout=WITHIN)
+        await world.person("alice").rung("is stuck", timeout=WITHIN)
         await world.told("stuck")
         assert world.tyk.calls(POST) == []
         del world.tyk.policies[GOLD].access_rights[LEDGER]
@@ -349,7 +352,7 @@ async def test_an_api_that_tyk_does_not_know(tmp_path: Path) -> None:
 
     async with living(tmp_path, prepare=prepare) as world:
         await world.asks("alice", "test-api")
-        await world.person("alice").rung("got stuck", timeout=WITHIN)
+        await world.person("alice").rung("is stuck", timeout=WITHIN)
         await world.told("stuck")
         assert world.tyk.calls(POST) == []
         world.tyk.add_api(TEST_API, "test-api", "/test-api/")
@@ -408,7 +411,7 @@ async def test_a_key_that_tyk_altered(tmp_path: Path, what: str, why: str) -> No
         else:
             session["access_rights"] |= {LEDGER: {"api_id": LEDGER, "api_name": "ledger", "versions": ["Default"]}}
         world.tyk.faults.release()
-        ring = await world.person("alice").rung("was ended", timeout=WITHIN)
+        ring = await world.person("alice").rung("was revoked", timeout=WITHIN)
         assert why in ring.text
         await world.told("key deleted")
         assert not world.tyk.usable_keys()

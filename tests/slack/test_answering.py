@@ -11,7 +11,7 @@ from tests.log import Log
 from tests.story import asked, heard, opens_form, options, with_bystander
 from tests.world import World, living
 
-NOT_AMONG = "You are not among those who may decide about Payments."
+NOT_AMONG = "You can't approve Payments."
 
 
 async def test_a_no_that_no_modal_can_show_is_a_line_for_that_person_alone(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_what_fails_after_its_answer_was_due_is_warned_of(log: Log) -> Non
     async def fails(error: Exception) -> None:
         raise error
 
-    for error in (Refusal("No.", code="decided"), RuntimeError("the disk is full")):
+    for error in (Refusal("No.", code="approved"), RuntimeError("the disk is full")):
         task = asyncio.create_task(fails(error))
         await asyncio.wait({task})
         answering._tell_of_failure(task)

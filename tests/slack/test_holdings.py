@@ -121,10 +121,10 @@ def test_each_entry_has_the_buttons_for_what_can_be_done() -> None:
     shown = view(own, past)
     assert buttons(shown) == {
         "buttons:req1": ["Withdraw"],
-        "buttons:req2": ["Replace Token", "Revoke"],
+        "buttons:req2": ["Replace token", "Revoke"],
         "buttons:req3": ["Revoke"],
-        "buttons:req4": ["Ask Again"],
-        "buttons:req5": ["Ask Again"],
+        "buttons:req4": ["Ask again"],
+        "buttons:req5": ["Ask again"],
     }
     for block in shown["blocks"]:
         if block["type"] == "actions":

@@ -310,27 +310,31 @@ def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: lis
             "at once",
             (
                 f"Granted until {wording.date(NOW + timedelta(days=7))}.\n"
-                f"Granted at once, {wording.date(NOW)}: no approval was needed."
+                f"Granted {wording.date(NOW)}. No approval was needed."
             ),
             ["Revoke"],
         ),
         (
             "delivered",
             f"Granted until {wording.date(NOW + timedelta(days=7))}.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
-            ["Replace Token", "Revoke"],
+            ["Replace token", "Revoke"],
         ),
         (
             "asked about",
-            f"Granted without an end.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
-            ["Replace Token", "Revoke"],
+            f"Granted without expiry.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
+            ["Replace token", "Revoke"],
         ),
-        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
-        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.", ["Ask Again"]),
-        ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.", ["Ask Again"]),
+        ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}.", ["Ask again"]),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.", ["Ask again"]),
+        (
+            "lapsed",
+            f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.",
+            ["Ask again"],
+        ),
         (
             "unasked",
-            f"Lapsed, {wording.date(NOW + timedelta(days=8))}. {UNASKED}",
-            ["Ask Again"],
+            f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}. {UNASKED}",
+            ["Ask again"],
         ),
     ],
 )
@@ -390,19 +394,19 @@ def test_approve_is_the_only_primary_button() -> None:
         ("half", ["Approve", "Deny"], ["Withdraw"]),
         ("issuing", ["Revoke"], ["Revoke"]),
         ("active", ["Revoke"], ["Revoke"]),
-        ("delivered", ["Revoke"], ["Replace Token", "Revoke"]),
+        ("delivered", ["Revoke"], ["Replace token", "Revoke"]),
         ("replacing", ["Revoke"], ["Revoke"]),
-        ("unseen", ["Revoke"], ["Replace Token", "Revoke"]),
-        ("without end", ["Revoke"], ["Replace Token", "Revoke"]),
-        ("asked about", ["Revoke"], ["Replace Token", "Revoke"]),
-        ("left", ["Revoke"], ["Replace Token", "Revoke"]),
-        ("denied", [], ["Ask Again"]),
-        ("withdrawn", [], ["Ask Again"]),
-        ("gone", [], ["Ask Again"]),
-        ("lapsed", [], ["Ask Again"]),
-        ("ended", [], ["Ask Again"]),
-        ("unreviewed", [], ["Ask Again"]),
-        ("revoked", [], ["Ask Again"]),
+        ("unseen", ["Revoke"], ["Replace token", "Revoke"]),
+        ("without end", ["Revoke"], ["Replace token", "Revoke"]),
+        ("asked about", ["Revoke"], ["Replace token", "Revoke"]),
+        ("left", ["Revoke"], ["Replace token", "Revoke"]),
+        ("denied", [], ["Ask again"]),
+        ("withdrawn", [], ["Ask again"]),
+        ("gone", [], ["Ask again"]),
+        ("lapsed", [], ["Ask again"]),
+        ("ended", [], ["Ask again"]),
+        ("unreviewed", [], ["Ask again"]),
+        ("revoked", [], ["Ask again"]),
     ],
 )
 def test_only_what_can_still_be_done_has_a_button(state: str, card: list[str], status: list[str]) -> None:
@@ -433,27 +437,27 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
         ("replacing", GRANTED),
         ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need"),
         ("withdrawn", f"Withdrawn by <@U0ANN>, {wording.date(NOW)}."),
-        ("lapsed", f"Lapsed, {wording.date(NOW + timedelta(days=8))}: nobody decided in time."),
-        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
-        ("revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\n{APPROVED}"),
+        ("lapsed", f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}: nobody decided in time."),
+        ("ended", f"Expired, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+        ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}.\n{APPROVED}"),
         (
             "without end",
-            f"{APPROVED} Access without an end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.",
+            f"{APPROVED} Access doesn't expire. Next review {wording.date(NOW + EVERY)}.",
         ),
         (
             "asked about",
             (
-                f"{APPROVED} Its approvers are asked whether it is still needed; without a yes it ends "
+                f"{APPROVED} Its approvers are asked whether it is still needed. If nobody confirms, it expires "
                 f"{wording.date(NOW + EVERY + timedelta(days=14))}."
             ),
         ),
         (
             "renewed",
-            f"{APPROVED} Access without an end. Whether it is still needed is asked {wording.date(NOW + EVERY + EVERY)}.",
+            f"{APPROVED} Access doesn't expire. Next review {wording.date(NOW + EVERY + EVERY)}.",
         ),
         (
             "unreviewed",
-            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
+            f"Expired, {wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
         ),
         ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
     ],
@@ -468,7 +472,7 @@ def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("issuing", f"The token is being made.\n{APPROVED}"),
+        ("issuing", f"Your token is on its way.\n{APPROVED}"),
         ("active", f"Active until {wording.date(NOW + timedelta(days=7))}.\n{APPROVED}"),
         (
             "replacing",
@@ -476,17 +480,17 @@ def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
         ),
         (
             "without end",
-            f"Active, no end. Whether it is still needed is asked {wording.date(NOW + EVERY)}.\n{APPROVED}",
+            f"Active, doesn't expire. Next review {wording.date(NOW + EVERY)}.\n{APPROVED}",
         ),
         (
             "asked about",
             (
-                "Active. Its approvers are asked whether it is still needed; without a yes it ends "
+                "Active. Its approvers are asked whether it is still needed. If nobody confirms, it expires "
                 f"{wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}"
             ),
         ),
-        ("at once", f"Granted at once, {wording.date(NOW)}: no approval was needed."),
-        ("ended", f"Ended on time, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+        ("at once", f"Granted {wording.date(NOW)}. No approval was needed."),
+        ("ended", f"Expired, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
     ],
 )
 def test_the_status_says_what_the_record_says(state: str, said: str) -> None:
@@ -514,15 +518,15 @@ def test_a_pending_request_with_yeses_enough_needs_more_than_it_did() -> None:
 def test_a_no_end_says_that_a_person_ends_it() -> None:
     """`never` never says a date."""
     story = Story(rule(lifetimes=(None,)))
-    assert "Active, no end: a person has to end it." in lines(show(story.activate(), STATUS))
-    assert "Access without an end: a person has to end it." in lines(show(story.record, CARD))
+    assert "Active, doesn't expire until somebody revokes it." in lines(show(story.activate(), STATUS))
+    assert "Access doesn't expire until somebody revokes it." in lines(show(story.record, CARD))
 
 
 def test_trouble_is_told_with_the_way_to_help() -> None:
     """And what is stuck does not claim to be under way."""
     record = ends()["issuing"]
     stuck, late = show(record, STATUS, stuck=True), show(record, STATUS, late=Side.TYK)
-    assert "Stuck: a person has to look. Ask in <#C0HELP> and say R-1042." in stuck.text
+    assert "Stuck: a person has to help. Ask in <#C0HELP> and mention R-1042." in stuck.text
     assert "being made" not in stuck.text
     assert late.text.endswith(f"This is taking longer than usual because Tyk isn't answering. {SAFE}")
 
@@ -544,7 +548,7 @@ def test_the_side_that_fails_is_named(late: Side, because: str) -> None:
 def test_the_requester_reads_that_nobody_could_be_asked() -> None:
     """As long as there is no card, the status says so; once there is, what is late is something else."""
     unasked, asked_late = show(Story().record, STATUS, late=Side.SLACK), show(carded().record, STATUS, late=Side.SLACK)
-    said = f"The approvers could not be asked so far. {SAFE}"
+    said = f"The approvers couldn't be asked so far. {SAFE}"
     assert lines(unasked).endswith(said)
     assert said not in lines(asked_late)
     assert said not in lines(show(Story().record, CARD, late=Side.SLACK))

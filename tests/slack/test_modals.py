@@ -271,7 +271,7 @@ def test_every_view_keeps_the_limits() -> None:
         modals.request_form(form(rule())),
         modals.request_form(form(rule(), rule(name="other"))),
         modals.request_form(form(*many)),
-        modals.request_form(form(*many, api="api-3", notes=("You already hold one.",))),
+        modals.request_form(form(*many, api="api-3", notes=("You already have a token for this.",))),
         modals.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
         modals.request_form(form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")),
         modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
@@ -347,14 +347,14 @@ def test_the_first_lifetime_is_preselected_and_no_plan_is() -> None:
     assert [one["text"]["text"] for one in block(view, "lifetime:payments")["element"]["options"]] == [
         "7 days",
         "1 day",
-        "No end",
+        "No expiry",
     ]
 
 
 def test_submit_says_what_will_come_of_it() -> None:
     """A token at once, or a question to others."""
-    assert modals.request_form(form(rule()))["submit"]["text"] == "Ask for Token"
-    assert modals.request_form(form(rule(approvals=0)))["submit"]["text"] == "Get Token"
+    assert modals.request_form(form(rule()))["submit"]["text"] == "Send request"
+    assert modals.request_form(form(rule(approvals=0)))["submit"]["text"] == "Get token"
 
 
 def test_a_form_comes_back_as_it_was_filled() -> None:
@@ -457,16 +457,16 @@ def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
     """And comes back with the reason, which the holder is told."""
     view = check_view(modals.revoke_form(asked()))
     assert [one["text"]["text"] for one in view["blocks"] if one["type"] == "section"] == [
-        "The token of <@U0ANN> for Payments stops working within about ten seconds. This cannot be undone.",
+        "The token of <@U0ANN> for Payments stops working within about ten seconds. This can't be undone.",
         "*Used by:* nightly",
     ]
     assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (
         "Revoke R-1042?",
         "Revoke",
-        "Keep It",
+        "Keep it",
     )
     assert block(view, "reason")["optional"] is False
-    assert "The holder is told, with your name." in block(view, "reason")["hint"]["text"]
+    assert "Ann will see this, with your name." in block(view, "reason")["hint"]["text"]
     assert modals.read_reason(fill(view, reason=" on GitHub ")) == ("req1", "on GitHub")
     assert modals.read_reason(fill(view)) == ("req1", "")
     unused = modals.revoke_form(asked(answers=Answers("  ")))
@@ -479,7 +479,7 @@ def test_a_replacement_asks_what_happened() -> None:
     element = block(view, "loss")["element"]
     assert (element["type"], element["initial_option"]["value"]) == ("radio_buttons", "lost")
     assert {one["value"]: one["description"]["text"] for one in element["options"]} == {
-        "lost": "The old token works until the new one has reached you.",
+        "lost": "The old token keeps working until you have the new one.",
         "leaked": "The old token stops within seconds, and the approvers are told.",
     }
     assert modals.read_replace(fill(view)) == ("req1", Loss.LOST, "form1")

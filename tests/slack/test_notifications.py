@@ -57,12 +57,12 @@ def _barred(story: Story) -> Record:
         (
             Topic.LAPSED,
             lambda: ends()["lapsed"],
-            "R-1042 (Payments) lapsed: nobody decided within 7 days. If you still need it, ask again.",
+            "R-1042 (Payments) expired unanswered: nobody decided within 7 days. If you still need it, ask again.",
         ),
         (
             Topic.LAPSED,
             lambda: ends()["unasked"],
-            f"R-1042 (Payments) lapsed. {UNASKED} If you still need it, ask again.",
+            f"R-1042 (Payments) expired unanswered. {UNASKED} If you still need it, ask again.",
         ),
         (
             Topic.DELAYED,
@@ -82,12 +82,12 @@ def _barred(story: Story) -> Record:
         (
             Topic.UNASKED,
             lambda: Story().record,
-            f"R-1042 (Payments): the approvers could not be asked so far, because I couldn't reach their channel. {SAFE}",
+            f"R-1042 (Payments): the approvers couldn't be asked so far, because I couldn't reach their channel. {SAFE}",
         ),
         (
             Topic.STUCK,
             lambda: ends()["issuing"],
-            "Your token for Payments got stuck. Please ask in <#C0HELP> and say R-1042.",
+            "Your token for Payments is stuck, and a person has to help. Ask in <#C0HELP> and mention R-1042.",
         ),
         (
             Topic.ARRIVED,
@@ -97,13 +97,13 @@ def _barred(story: Story) -> Record:
         (
             Topic.ENDED,
             lambda: ends("left the team")["revoked"],
-            f"Your access to Payments (R-1042) was ended by <@U0BOB>, {wording.date(NOW)}. Reason: left the team",
+            f"Your access to Payments (R-1042) was revoked by <@U0BOB>, {wording.date(NOW)}. Reason: left the team",
         ),
         (
             Topic.ENDED,
             lambda: ends()["unreviewed"],
             (
-                f"Your access to Payments (R-1042) was ended, {wording.date(NOW + EVERY + timedelta(days=14))}. "
+                f"Your access to Payments (R-1042) expired, {wording.date(NOW + EVERY + timedelta(days=14))}. "
                 f"Reason: {timing.UNREVIEWED}"
             ),
         ),
@@ -112,8 +112,8 @@ def _barred(story: Story) -> Record:
             lambda: ends()["delivered"],
             (
                 f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. What uses it "
-                "(nightly) stops working then. If you need it for longer, ask again now: the token you have works until its "
-                "own end."
+                "(nightly) stops working then. If you need it for longer, ask again now: the token you have keeps "
+                "working until then."
             ),
         ),
         (
@@ -121,23 +121,23 @@ def _barred(story: Story) -> Record:
             lambda: ends()["left"],
             (
                 f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. If you need it for "
-                "longer, ask again now: the token you have works until its own end."
+                "longer, ask again now: the token you have keeps working until then."
             ),
         ),
         (
             Topic.REVIEWING,
             lambda: ends()["asked about"],
             (
-                "Your access to Payments (R-1042) has no end, so its approvers are asked whether it is still needed. Without a "
-                f"yes by {wording.date(NOW + EVERY + timedelta(days=14))} it ends."
+                "Your access to Payments (R-1042) doesn't expire, so its approvers are asked whether it is still needed. If "
+                f"nobody confirms by {wording.date(NOW + EVERY + timedelta(days=14))}, it expires."
             ),
         ),
         (
             Topic.UNSEEN,
             lambda: ends()["unseen"],
             (
-                "I could not show you your token for Payments (R-1042) in time, so it went unseen. Press Replace Token on the "
-                "message about your request, and a new one comes."
+                "I couldn't show you your token for Payments (R-1042) in time, so nobody has seen it. Press *Replace token* on "
+                "the message about your request for a new one."
             ),
         ),
         (Topic.RESUMED, lambda: ends()["issuing"], "R-1042 (Payments) goes on again."),
@@ -145,20 +145,20 @@ def _barred(story: Story) -> Record:
             Topic.GONE,
             lambda: ends()["delivered"],
             (
-                "Your token for Payments (R-1042) no longer works: somebody deleted its key at Tyk. You still have access until "
-                f"{wording.date(NOW + timedelta(days=7))}: press Replace Token, and a new one comes."
+                "Your token for Payments (R-1042) no longer works: somebody deleted it at Tyk. You still have access until "
+                f"{wording.date(NOW + timedelta(days=7))}: press *Replace token* for a new one."
             ),
         ),
         (
             Topic.BACK,
             lambda: ends()["delivered"],
-            "Your token for Payments (R-1042) works again: its key is back at Tyk.",
+            "Your token for Payments (R-1042) works again: it is back at Tyk.",
         ),
         (
             Topic.BARRED,
             lambda: _barred(Story()),
             (
-                "R-1042 (Payments) was ended: it would not be granted any more. "
+                "R-1042 (Payments) was cancelled: you can no longer get it as requested. "
                 "Reason: You are no longer among those who may ask."
             ),
         ),
@@ -178,7 +178,11 @@ def test_what_is_told_to_approvers_rings_no_holder(why: Topic) -> None:
 
 @pytest.mark.parametrize(
     ("why", "state", "offered"),
-    [(Topic.LAPSED, "lapsed", ["Ask Again"]), (Topic.ENDING, "delivered", ["Ask Again"]), (Topic.ENDED, "revoked", [])],
+    [
+        (Topic.LAPSED, "lapsed", ["Ask again"]),
+        (Topic.ENDING, "delivered", ["Ask again"]),
+        (Topic.ENDED, "revoked", ["Ask again"]),
+    ],
 )
 def test_a_ring_offers_to_ask_again_where_that_helps(why: Topic, state: str, offered: list[str]) -> None:
     """The button opens a form, which is true at any time; it says which request it is filled in from."""
@@ -197,7 +201,7 @@ def test_a_reminder_calls_those_who_have_not_decided(why: Topic) -> None:
     body = post(Story().record, note(why), undecided=("U0BOB", "U0ZOE"))
     assert body.text == (
         "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
-        f"{wording.date(NOW)}. It lapses {wording.date(NOW + timedelta(days=7))} if nobody decides."
+        f"{wording.date(NOW)}. It expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
     assert labels(body) == []
 
@@ -218,7 +222,7 @@ def test_approvers_are_told_of_a_leak() -> None:
     said = post(ends()["replacing"], note(Topic.LEAKED)).text
     assert said == (
         "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
-        "who asked for a new one. The old key is being deleted."
+        "who gets a new one. The old one is being revoked."
     )
     alone = Story(rule(approvals=0, approvers=Audience())).record
     assert post(alone, note(Topic.LEAKED)).text.startswith("The token of R-1042")
@@ -230,14 +234,14 @@ def test_approvers_are_told_of_a_leak() -> None:
         (
             Topic.LEFT,
             "left",
-            f"Nothing says what uses it, so it ends by itself {wording.date(NOW + timedelta(days=1))}.",
+            f"Nothing says what uses it, so it expires {wording.date(NOW + timedelta(days=1))}.",
             ["Revoke"],
         ),
         (
             Topic.LEFT,
             "left in use",
             (
-                f"It says what uses it, so it goes on until {wording.date(NOW + timedelta(days=7))}. "
+                f"It says what uses it, so it stays valid until {wording.date(NOW + timedelta(days=7))}. "
                 "Revoke it if nothing needs it any more."
             ),
             ["Revoke"],
@@ -246,24 +250,24 @@ def test_approvers_are_told_of_a_leak() -> None:
             Topic.LEFT,
             "left without end",
             (
-                f"It says what uses it, so it goes on until {wording.date(NOW + EVERY + timedelta(days=14))}. "
+                f"It says what uses it, so it stays valid until {wording.date(NOW + EVERY + timedelta(days=14))}. "
                 "Revoke it if nothing needs it any more."
             ),
             ["Revoke"],
         ),
-        (Topic.LEFT, "back", "They are back, so it goes on.", ["Revoke"]),
-        (Topic.LEFT, "revoked", f"Ended by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need", []),
+        (Topic.LEFT, "back", "They are back, so it stays valid.", ["Revoke"]),
+        (Topic.LEFT, "revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need", []),
         (
             Topic.RENEWAL,
             "asked about",
-            f"Without a yes it ends {wording.date(NOW + EVERY + timedelta(days=14))}.",
-            ["Keep It", "Revoke"],
+            f"If nobody confirms, it expires {wording.date(NOW + EVERY + timedelta(days=14))}.",
+            ["Still needed", "Revoke"],
         ),
-        (Topic.RENEWAL, "renewed", f"Yes. It is asked again {wording.date(NOW + EVERY + EVERY)}.", []),
+        (Topic.RENEWAL, "renewed", f"Still needed. Next review {wording.date(NOW + EVERY + EVERY)}.", []),
         (
             Topic.RENEWAL,
             "unreviewed",
-            f"Ended, {wording.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
+            f"Expired, {wording.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
             [],
         ),
     ],
@@ -286,7 +290,7 @@ def test_a_case_that_nobody_can_decide_says_who_can() -> None:
     record = replace(record, request=replace(record.request, rule=rule))
     shown = show(record, case(Topic.LEFT))
     assert labels(shown) == []
-    assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` ends it.")
+    assert shown.text.endswith("Its rule names no approvers: `tyk-key-bot revoke R-1042` revokes it.")
 
 
 def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
@@ -301,7 +305,7 @@ def test_a_case_names_the_keys_their_use_and_who_approved() -> None:
     typed = [block["text"]["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
     assert typed == ["Used by: nightly", "Reason: no need"]
     asked = post(ends()["asked about"], case(Topic.RENEWAL))
-    assert asked.text.endswith("(R-1042), without an end. Is it still needed?")
+    assert asked.text.endswith("(R-1042), and it doesn't expire. Does Somebody still need this?")
 
 
 def test_a_case_names_no_key_that_is_dead() -> None:
@@ -391,9 +395,9 @@ def test_the_help_channel_hears_what_was_found() -> None:
     )
     assert body.text.splitlines() == [
         "I compared my keys with those that Tyk has:",
-        f"{whose}: Tyk no longer has it. Replace Token gives its holder another, `tyk-key-bot revoke R-1042` ends the grant.",
+        f"{whose}: Tyk no longer has it. Replace token gives its holder another, `tyk-key-bot revoke R-1042` ends the grant.",
         "• R-1042, key `ab12`: I don't know this key. `tyk-key-bot reconcile --end` ends such keys.",
-        "This is so no more:",
+        "No longer so:",
         f"{whose}: Tyk holds another rate",
         "And 1,200 more: `tyk-key-bot reconcile` names them all.",
     ]

@@ -194,9 +194,9 @@ async def revokes(world: World, who: str, message: Message, reason: str) -> None
 
 
 async def replaces(world: World, who: str, loss: str, message: Message | None = None) -> None:
-    """The holder presses Replace Token, in their status message, and says what happened."""
+    """The holder presses Replace token, in their status message, and says what happened."""
     person = world.person(who)
-    await person.clicks("Replace Token", message or await status(world, who, "Replace Token"))
+    await person.clicks("Replace token", message or await status(world, who, "Replace token"))
     await person.sees_view("What happened?")
     await person.picks("loss", loss)
     assert (await person.submits()).response_action == "close"
@@ -220,9 +220,9 @@ def labels(view: View | None) -> list[str]:
     return [element["text"]["text"] for element in elements]
 
 
-async def is_told(person: Person, sentence: str, title: str = "Not done") -> None:
+async def is_told(person: Person, sentence: str, title: str | None = None) -> None:
     """A small modal says so, and is closed."""
-    assert sentence in reads(await person.sees_view(title))
+    assert sentence in reads(await person.sees_view(title or sentence))
     await person.closes()
 
 

@@ -52,9 +52,9 @@ async def test_a_key_that_was_deleted_at_tyk(tmp_path: Path) -> None:
         token, key = await holds(world)
         world.tyk.delete_by_hand(key.hash)
         await looks(world)
-        told = await alice.sees("somebody deleted its key at Tyk", channel="dm")
+        told = await alice.sees("somebody deleted it at Tyk", channel="dm")
         assert told.shown.startswith("Your token for Payments (R-1001) no longer works")
-        assert told.labels == ["Replace Token"]
+        assert told.labels == ["Replace token"]
         (gone,) = await of_event(world, "key gone")
         assert (gone.details["key_hash"], gone.request_number) == (key.hash, 1001)
         (said,) = helped(world)
@@ -67,7 +67,7 @@ async def test_a_key_that_was_deleted_at_tyk(tmp_path: Path) -> None:
         assert opens(world, await another_token(world, "alice", token))
         await looks(world)
         (over,) = helped(world)[1:]
-        assert over.startswith("This is so no more:")
+        assert over.startswith("No longer so:")
         assert f"R-1001 {WHOSE}, key `{key.hash}`" in over
         assert world.slack.app_errors == []
 
@@ -76,19 +76,19 @@ async def test_the_status_of_who_holds_a_deleted_key(tmp_path: Path) -> None:
     """It says that the token does not work and offers another, and all is well again when the key is back."""
     async with living(tmp_path) as world:
         _, key = await holds(world)
-        await world.person("alice").clicks("I Have Saved It", channel="dm")
+        await world.person("alice").clicks("I've saved it", channel="dm")
         await status(world, "alice", "Active until")
         world.tyk.delete_by_hand(key.hash)
         await looks(world)
-        shown = await status(world, "alice", "Its token does not work")
-        assert "Press Replace Token for a new one." in shown.shown
+        shown = await status(world, "alice", "The token doesn't work")
+        assert "Press *Replace token* for a new one." in shown.shown
         assert "Active" not in shown.shown
         key.dead = None
         await looks(world)
-        await world.person("alice").sees("works again: its key is back at Tyk", channel="dm")
-        assert "does not work" not in (await status(world, "alice", "Active until")).shown
+        await world.person("alice").sees("works again: it is back at Tyk", channel="dm")
+        assert "doesn't work" not in (await status(world, "alice", "Active until")).shown
         assert await world.events() == [*(await world.events())[:-2], "key gone", "key as granted"]
-        assert "This is so no more" in helped(world)[-1]
+        assert "No longer so" in helped(world)[-1]
         assert world.slack.app_errors == []
 
 
@@ -122,7 +122,7 @@ async def test_a_key_that_was_changed_at_tyk(tmp_path: Path, change: dict[str, A
         assert len(await of_event(world, "key changed")) == 2, "another change is news"
         world.tyk.change_by_hand(key.hash, **before)
         await looks(world)
-        assert "This is so no more" in helped(world)[-1]
+        assert "No longer so" in helped(world)[-1]
         assert (await world.events())[-1] == "key as granted"
         assert len(world.person("alice").dm()) == messages
         assert opens(world, token)
@@ -156,7 +156,7 @@ async def test_a_key_that_nobody_knows(tmp_path: Path, hashes: bool) -> None:
         world.tyk.delete_by_hand(stranger.token)
         await looks(world)
         await looks(world)
-        assert "This is so no more" in helped(world)[-1]
+        assert "No longer so" in helped(world)[-1]
 
 
 async def test_a_list_that_skips_a_key(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_a_key_that_was_ended_here_and_lives_there(tmp_path: Path) -> None
     """A Tyk that was restored has a key again which the bot deleted: it is told as such."""
     async with living(tmp_path) as world:
         _, key = await holds(world)
-        await world.person("alice").clicks("I Have Saved It", channel="dm")
+        await world.person("alice").clicks("I've saved it", channel="dm")
         await world.person("alice").clicks("Revoke", await status(world, "alice", "Active until"))
         await world.told("key deleted")
         key.dead = None
@@ -203,7 +203,7 @@ async def test_a_tyk_that_gives_no_list(tmp_path: Path) -> None:
         assert "`enable_hashed_keys_listing`" in said
         world.tyk.switches.enable_hashed_keys_listing = True
         await looks(world)
-        assert "This is so no more" in helped(world)[-1]
+        assert "No longer so" in helped(world)[-1]
 
 
 def by_id(text: str) -> str:

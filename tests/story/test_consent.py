@@ -149,7 +149,7 @@ async def test_who_lost_the_further_api_meanwhile_gets_no_key(tmp_path: Path) ->
         world.slack.workspace.set_group_members("api-owners", ["carol", "dave"])
         world.running.directory.forget_groups()
         await world.person("carol").clicks("Approve", shown)
-        ring = await world.person("alice").rung("no longer among those who may ask")
+        ring = await world.person("alice").rung("can no longer request")
         assert "R-1001" in ring.text
         assert world.tyk.keys == []
 
@@ -195,9 +195,9 @@ async def test_a_policy_that_changed_between_the_yes_and_the_key(tmp_path: Path)
         world.tyk.policies[GOLD].rate = 5000
         forget_policies(world)
         await _both_approve(world)
-        ring = await world.person("alice").rung("was ended")
-        assert "The Tyk policy Gold has other limits by now" in ring.text
-        assert "Please ask again." in ring.text
+        ring = await world.person("alice").rung("was cancelled")
+        assert "The Tyk policy Gold now has other limits" in ring.text
+        assert "It has to be requested again." in ring.text
         assert world.tyk.keys == []
         assert "refused" in await world.events()
 

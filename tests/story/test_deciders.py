@@ -24,7 +24,7 @@ from tests.world import WITHIN, World, living
 
 LEADS = 'approvers: ["@payments-leads"]'
 IN_VAIN = "This can't be approved now."
-CHANGED = "The approvers of Payments have changed, and nobody is named both by the rule of then and by the one of now."
+CHANGED = "The approvers of Payments have changed: nobody named when this was requested can still approve it."
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ async def test_the_card_calls_whom_both_rules_name(tmp_path: Path) -> None:
             assert "subteam" not in shown.text
             await status(world, "alice", "<@U0BOB> needs to approve this.")
             await world.person("carol").clicks("Approve", shown)
-            await is_told(world.person("carol"), "You are not among those who may decide about Payments.")
+            await is_told(world.person("carol"), "You can't approve Payments.")
             await world.person("bob").clicks("Approve", shown)
             await world.token_of("alice")
             assert world.slack.app_errors == []
@@ -123,7 +123,7 @@ async def test_nobody_whom_both_rules_name(tmp_path: Path, log: Log) -> None:
             assert shown.text.startswith("alice asked for Payments")
             assert "<@" not in shown.text
             await world.person("erin").clicks("Approve", shown)
-            await is_told(world.person("erin"), "You are not among those who may decide about Payments.")
+            await is_told(world.person("erin"), "You can't approve Payments.")
             ring = await world.person("alice").rung("can't be approved now")
             assert ring.text == f"R-1001 (Payments) can't be approved now. {CHANGED} Withdraw it and ask again."
             waiting = await status(world, "alice", f"{IN_VAIN} {CHANGED} Withdraw it and ask again.")
@@ -177,8 +177,8 @@ async def test_what_nobody_could_decide_lapses_with_that_reason(
             assert await verb(tmp_path, "requests") == 0
             assert CHANGED in capsys.readouterr().out
             await world.pass_time(timedelta(days=7, minutes=1))
-            ring = await world.person("alice").rung("lapsed")
-            assert ring.text.startswith(f"R-1001 (Payments) lapsed. {CHANGED}")
+            ring = await world.person("alice").rung("expired unanswered")
+            assert ring.text.startswith(f"R-1001 (Payments) expired unanswered. {CHANGED}")
             await hears(world, "Over since ")
 
 
@@ -221,7 +221,7 @@ async def test_the_last_approver_leaves_and_comes_back(tmp_path: Path) -> None:
     async with living(tmp_path, change=by("U0BOB")) as world:
         shown = await asked(world)
         world.slack.workspace.deactivate("bob")
-        shown = await becomes(world.person("carol"), shown, "Nobody is left who may decide about Payments.")
+        shown = await becomes(world.person("carol"), shown, "Nobody is left who can approve Payments.")
         await hears(world, "Too few people are left who may approve what waits.")
         world.slack.workspace.reactivate("bob")
         shown = await becomes(world.person("carol"), shown, "Needs 1 approval.")
@@ -236,7 +236,7 @@ async def test_too_few_for_the_approvals_that_it_takes(tmp_path: Path) -> None:
         await world.person("bob").clicks("Approve", shown)
         await becomes(world.person("bob"), shown, "1 of 2 approvals")
         world.slack.workspace.deactivate("carol")
-        few = "Payments needs 2 approvals, and no more than 1 can be given."
+        few = "Payments needs 2 approvals, but only 1 can be given."
         shown = await becomes(world.person("bob"), shown, f"{IN_VAIN} {few}")
         assert called(shown) == "<@U0BOB>"
 

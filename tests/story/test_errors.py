@@ -27,10 +27,10 @@ from tests.story import (
 from tests.world import World, living
 
 WRONG = re.compile(
-    r"Something went wrong here \(id [0-9a-f]{8}, R-1001\)\. Please try again, or ask in <#C0HELP>\.",
+    r"Something went wrong here \(id [0-9a-f]{8}, R-1001\)\. Try again, or ask in <#C0HELP>\.",
 )
 WRONG_IN_A_FORM = re.compile(
-    r"Something went wrong here \(id [0-9a-f]{8}(, R-1001)?\)\. Please try again, or ask in the help channel\."
+    r"Something went wrong here \(id [0-9a-f]{8}(, R-1001)?\)\. Try again, or ask in the help channel\."
 )
 
 
@@ -133,7 +133,7 @@ async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form
         else:
             token = await granted(world)
             person = world.person("alice")
-            await person.clicks("Replace Token", await status(world, "alice", "Replace Token"))
+            await person.clicks("Replace token", await status(world, "alice", "Replace token"))
         await person.sees_view(lambda view: view["submit"] is not None)
         if field == "reason":
             await person.types("reason", "not this week")
@@ -164,10 +164,10 @@ async def test_a_reason_for_others_that_is_too_long_or_cannot_be_seen(tmp_path: 
         await bob.types("reason", "z")
         window = world.slack.workspace.stacks[bob.id][-1]
         sends_anything(window, "reason", "x" * 501)
-        said = {"reason": "Your reason has 501 characters; 500 fit. Please shorten it."}
+        said = {"reason": "Your reason has 501 characters; 500 fit. Shorten it."}
         assert (await bob.submits()).errors == said
         await bob.types("reason", "\u200b\u3164")
-        assert "Please say why" in (await bob.submits()).errors["reason"]
+        assert "Say why" in (await bob.submits()).errors["reason"]
         await bob.types("reason", "not\x00 this\u202e week")
         assert (await bob.submits()).response_action == "close"
         event = {"deny": "denied", "revoke": "revoked"}[form]

@@ -90,7 +90,7 @@ async def test_what_a_leaver_waits_for_ends_at_once(tmp_path: Path, leaves: Leav
         assert "who asked may not use the bot any more" in ended.shown
         assert ended.labels == []
         await bob.clicks("Approve", screen)
-        await is_told(bob, "R-1001 was withdrawn", "Already decided")
+        await is_told(bob, "R-1001 was withdrawn", "Already withdrawn")
         assert [(one.details["person"], one.details["why"]) for one in await of_event(world, "left")] == [
             ("U0ALICE", why)
         ]
@@ -116,7 +116,7 @@ async def test_about_what_a_leaver_holds_the_approvers_are_asked(tmp_path: Path,
         assert world.tyk.keys[0].hash in shown.shown
         assert "Used by: checkout <!here>" in shown.shown
         assert "Approved by*\n<@U0BOB>" in shown.shown
-        assert "It says what uses it, so it goes on until" in shown.shown
+        assert "It says what uses it, so it stays valid until" in shown.shown
         assert shown.labels == ["Revoke"]
         assert rung_by(world, shown) == {"bob", "carol", "dave"}
         assert [one.details["why"] for one in await of_event(world, "left")] == [why]
@@ -138,7 +138,7 @@ async def test_a_key_that_says_what_uses_it_lives_until_its_own_end(tmp_path: Pa
         assert "reminded" not in await world.events(), "nobody is left to be told that it ends"
         await world.pass_time(DAY)
         await dies(world, token)
-        assert (await becomes(world.person("bob"), shown, "Ended on time")).labels == []
+        assert (await becomes(world.person("bob"), shown, "Revoked")).labels == []
         assert world.slack.app_errors == []
 
 
@@ -147,7 +147,7 @@ async def test_a_key_that_says_nothing_dies_after_a_day(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         token = await granted(world)
         await _deactivated_by_event(world)
-        shown = await case(world, "Nothing says what uses it, so it ends by itself <!date^")
+        shown = await case(world, "Nothing says what uses it, so it expires <!date^")
         await world.pass_time(DAY - HOUR)
         await world.running.worker.drain()
         assert opens(world, token)
@@ -170,7 +170,7 @@ async def test_an_approver_revokes_what_a_leaver_held(tmp_path: Path) -> None:
         await revokes(world, "carol", shown, "checkout has another by now")
         await dies(world, token)
         for one in (shown, decided):
-            assert (await becomes(carol, one, "Ended by <@U0CAROL>")).labels == []
+            assert (await becomes(carol, one, "Revoked by <@U0CAROL>")).labels == []
         (revoked,) = await of_event(world, "revoked")
         assert revoked.details["why"] == "checkout has another by now"
         assert world.slack.app_errors == []
@@ -182,7 +182,7 @@ async def test_who_reads_along_may_not_revoke_what_a_leaver_held(tmp_path: Path)
         erin, token = world.person("erin"), await granted(world, used_by="checkout")
         await _deactivated_by_event(world)
         await erin.clicks("Revoke", await case(world, "has left", "erin"))
-        await is_told(erin, "You are not among those who may revoke this.")
+        await is_told(erin, "You can't revoke this.")
         await world.told("refused")
         assert opens(world, token)
         assert world.slack.app_errors == []
@@ -199,7 +199,7 @@ async def test_a_leaver_before_delivery_gets_nothing(tmp_path: Path) -> None:
         await world.told("left")
         world.tyk.faults.clear()
         await world.pass_time(timedelta(minutes=5))
-        await becomes(world.person("bob"), shown, "Ended")
+        await becomes(world.person("bob"), shown, "Revoked")
         assert "sent" not in await world.events()
         assert world.tyk.usable_keys() == []
         assert world.slack.app_errors == []
@@ -216,13 +216,13 @@ async def test_who_comes_back_within_the_day_keeps_the_key(tmp_path: Path) -> No
         shown = await case(world, "Nothing says what uses it")
         await world.pass_time(HOUR)
         world.slack.workspace.change_user("alice", is_restricted=False)
-        back = await becomes(world.person("bob"), shown, "They are back, so it goes on.")
+        back = await becomes(world.person("bob"), shown, "They are back, so it stays valid.")
         assert "ends by itself" not in back.shown
         assert [one.details["person"] for one in await of_event(world, "returned")] == ["U0ALICE"]
         await world.pass_time(2 * DAY)
         await _sweeps(world)
         assert opens(world, token)
-        await status(world, "alice", "Replace Token")
+        await status(world, "alice", "Replace token")
         assert world.slack.app_errors == []
 
 
@@ -234,7 +234,7 @@ async def test_a_sweep_finds_who_came_back_before_the_key_ends(tmp_path: Path) -
         shown = await case(world, "Nothing says what uses it")
         _returns_unnoticed(world)
         await world.pass_time(DAY - timedelta(minutes=5))
-        await becomes(world.person("bob"), shown, "They are back, so it goes on.")
+        await becomes(world.person("bob"), shown, "They are back, so it stays valid.")
         await world.pass_time(HOUR)
         await world.running.worker.drain()
         assert opens(world, token)

@@ -95,7 +95,7 @@ async def test_what_waits_comes_first_then_what_ends_soon_then_what_is_over(tmp_
             "*R-1001* · Payments (standard)",
             "Denied by <@U0BOB>",
         )
-        assert labels(view) == ["Withdraw", "Replace Token", "Revoke", "Replace Token", "Revoke", "Ask Again"]
+        assert labels(view) == ["Withdraw", "Replace token", "Revoke", "Replace token", "Revoke", "Ask again"]
         assert "Waiting for you" not in reads(view)
         assert world.slack.app_errors == []
 
@@ -119,7 +119,7 @@ async def test_withdrawing_from_the_list_shows_in_it(tmp_path: Path) -> None:
         await opens_list(alice)
         await alice.clicks("Withdraw")
         view = await lists(alice, "Withdrawn by <@U0ALICE>")
-        assert labels(view) == ["Ask Again"]
+        assert labels(view) == ["Ask again"]
         assert len(alice.views) == 1
         await becomes(world.person("bob"), shown, "Withdrawn by <@U0ALICE>")
         assert world.slack.app_errors == []
@@ -130,7 +130,7 @@ async def test_replacing_from_the_list_shows_in_it(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         alice, token = world.person("alice"), await granted(world)
         await opens_list(alice)
-        await alice.clicks("Replace Token")
+        await alice.clicks("Replace token")
         await alice.sees_view("What happened?")
         assert len(alice.views) == 2
         world.tyk.faults.away = True
@@ -150,7 +150,7 @@ async def test_asking_again_for_what_is_over(tmp_path: Path) -> None:
         await denies(world, "bob", shown, "not this week")
         await becomes(world.person("bob"), shown, "Denied by <@U0BOB>")
         await opens_list(alice)
-        await alice.clicks("Ask Again")
+        await alice.clicks("Ask again")
         form = await alice.sees_view(lambda view: has_block(view, "about:payments"))
         initial = {block["block_id"]: block["element"] for block in form["blocks"] if block["type"] == "input"}
         assert initial["used_by"]["initial_value"] == "checkout"
@@ -171,8 +171,8 @@ async def test_a_click_in_an_outdated_list_is_told_so_and_the_list_is_drawn_anew
         await denies(world, "bob", shown, "not this week")
         await world.told("denied")
         await alice.clicks("Withdraw")
-        await is_told(alice, "R-1001 was denied by <@U0BOB>", "Already decided")
-        assert labels(await lists(alice, "Denied by <@U0BOB>")) == ["Ask Again"]
+        await is_told(alice, "R-1001 was denied by <@U0BOB>", "Already denied")
+        assert labels(await lists(alice, "Denied by <@U0BOB>")) == ["Ask again"]
         assert "withdrawn" not in await world.events()
         assert world.slack.app_errors == []
 
@@ -183,9 +183,9 @@ async def test_time_decides_in_the_list_too(tmp_path: Path) -> None:
         alice, bob = world.person("alice"), world.person("bob")
         await asked(world)
         await world.pass_time(timedelta(days=7, seconds=1))
-        await status(world, "alice", "Lapsed")
+        await status(world, "alice", "Expired unanswered")
         assert "R-1001" not in reads(await opens_list(bob))
-        assert labels(await opens_list(alice)) == ["Ask Again"]
+        assert labels(await opens_list(alice)) == ["Ask again"]
         assert world.slack.app_errors == []
 
 
@@ -254,7 +254,7 @@ async def test_a_list_that_was_overtaken_says_who_decided(tmp_path: Path) -> Non
         await world.person("carol").clicks("Approve", shown)
         await world.told("sent")
         await bob.clicks("Approve")
-        await is_told(bob, "R-1001 was approved by <@U0CAROL>", "Already decided")
+        await is_told(bob, "R-1001 was approved by <@U0CAROL>", "Already approved")
         await lists(bob, NOTHING)
         assert len(await of_event(world, "reviewed")) == 1
         assert world.slack.app_errors == []
@@ -269,7 +269,7 @@ async def test_who_left_the_approvers_decides_nothing_from_an_outdated_list(tmp_
         world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
         world.running.directory.forget_groups()
         await bob.clicks("Approve")
-        await is_told(bob, "You are not among those who may decide about Payments.")
+        await is_told(bob, "You can't approve Payments.")
         await lists(bob, NOTHING)
         await world.told("refused")
         assert "reviewed" not in await world.events()
@@ -284,8 +284,8 @@ async def test_a_guest_is_told_that_only_full_members_may(tmp_path: Path) -> Non
     async with living(tmp_path) as world:
         gwen = world.person("gwen")
         await gwen.runs("/tyk-key", "list")
-        view = await gwen.sees_view("Not available")
-        assert "Only full members of this workspace can use this bot, and you are a guest here." in reads(view)
+        view = await gwen.sees_view("Only for full members")
+        assert "Only full members of this workspace can use this bot, and you're a guest here." in reads(view)
         await world.told("refused")
         (refused,) = await of_event(world, "refused")
         assert (refused.details["person"], refused.details["step"]) == (gwen.id, "opening")
@@ -300,7 +300,7 @@ async def test_where_slack_cannot_say_who_she_is_there_is_no_list(tmp_path: Path
             "users.info", error="internal_error", times=None, when=lambda args: bool(args["user"] == alice.id)
         )
         await alice.runs("/tyk-key", "list")
-        await alice.sees_view("Slack cannot tell me right now who you are")
+        await alice.sees_view("I couldn't check who you are with Slack")
         world.slack.faults.clear()
         await opens_list(alice)
         await lists(alice, NOTHING)

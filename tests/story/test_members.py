@@ -27,6 +27,11 @@ from tests.story import (
 )
 from tests.world import World, living
 
+NO_GUESTS = (
+    "Only full members of this workspace can use this bot, and you're a guest here. If that's wrong, ask your Slack "
+    "admins."
+)
+
 
 def _into_approvals(name: str, kind: str | None = None) -> Callable[[LocalSlack, LocalTyk], None]:
     def prepare(slack: LocalSlack, _tyk: LocalTyk) -> None:
@@ -58,13 +63,13 @@ async def test_a_guest_is_told_that_only_full_members_may(tmp_path: Path) -> Non
     async with living(tmp_path) as world:
         gwen = world.person("gwen")
         await gwen.runs("/tyk-key")
-        view = await gwen.sees_view("Not available")
-        assert "Only full members of this workspace can use this bot, and you are a guest here." in reads(view)
+        view = await gwen.sees_view("Only for full members")
+        assert NO_GUESTS in reads(view)
         await world.told("refused")
         (refused,) = await of_event(world, "refused")
         assert (refused.details["person"], refused.details["step"]) == (gwen.id, "opening")
         helped = await gwen.runs("/tyk-key", "help")
-        assert helped.text == "Only full members of this workspace can use this bot, and you are a guest here."
+        assert helped.text == NO_GUESTS
         assert world.slack.app_errors == []
 
 
@@ -76,7 +81,7 @@ async def test_somebody_of_another_company_cannot_press_a_button(tmp_path: Path)
         shown = await card(world)
         for button in ("Approve", "Deny"):
             await oscar.clicks(button, shown)
-            view = await oscar.sees_view("Not done")
+            view = await oscar.sees_view("Only for members")
             assert "Only members of this workspace can use this bot, and you belong to another one." in reads(view)
             await oscar.closes()
         await world.told("refused")
@@ -93,7 +98,7 @@ async def test_another_app_cannot_approve(tmp_path: Path) -> None:
         robot = world.person("autobot")
         await world.asks("alice", "payments", plan="standard")
         await robot.clicks("Approve", await card(world))
-        assert "Only people can use this bot, not other apps." in reads(await robot.sees_view("Not done"))
+        assert "Only people can use this bot, not other apps." in reads(await robot.sees_view("Only for people"))
         await world.told("refused")
         assert "reviewed" not in await world.events()
         assert world.slack.app_errors == []
@@ -109,9 +114,7 @@ async def test_who_became_a_guest_while_the_form_was_open_is_refused(tmp_path: P
         world.slack.workspace.change_user("alice", is_restricted=True)
         await heard(world)
         outcome = await alice.submits()
-        assert outcome.errors == {
-            "api": "Only full members of this workspace can use this bot, and you are a guest here."
-        }
+        assert outcome.errors == {"api": NO_GUESTS}
         await world.told("refused")
         (refused,) = await of_event(world, "refused")
         assert (refused.details["person"], refused.details["step"]) == (alice.id, "submitting")
@@ -129,7 +132,7 @@ async def test_who_was_deactivated_before_the_yes_gets_no_key(tmp_path: Path) ->
         bob = world.person("bob")
         await bob.clicks("Approve", shown)
         ended = await becomes(bob, shown, "This Slack account is deactivated")
-        assert "Ended" in ended.shown
+        assert "Revoked" in ended.shown
         assert ended.labels == []
         await world.told("refused")
         (refused,) = await of_event(world, "refused")
@@ -147,8 +150,8 @@ async def test_who_left_the_group_before_the_yes_gets_no_key(tmp_path: Path) -> 
         world.slack.workspace.set_group_members("payments-devs", ["bob", "dave"])
         await heard(world)
         await world.person("bob").clicks("Approve", shown)
-        ring = await world.person("alice").rung("was ended")
-        assert "no longer among those who may ask for Payments." in ring.text
+        ring = await world.person("alice").rung("was cancelled")
+        assert "can no longer request Payments." in ring.text
         await world.told("refused")
         assert world.tyk.keys == []
         assert world.slack.app_errors == []
@@ -202,7 +205,7 @@ async def test_an_approver_who_became_a_guest_decides_nothing(tmp_path: Path) ->
         world.slack.workspace.change_user("bob", is_restricted=True)
         await heard(world)
         await bob.clicks("Approve", shown)
-        assert "you are a guest here" in reads(await bob.sees_view("Not done"))
+        assert "you're a guest here" in reads(await bob.sees_view("Only for full members"))
         assert "reviewed" not in await world.events()
         assert world.slack.app_errors == []
 
@@ -251,7 +254,7 @@ async def test_where_slack_cannot_say_who_he_is_nothing_is_decided(tmp_path: Pat
         _slack_cannot_say(world, "bob")
         for button in ("Approve", "Deny"):
             await bob.clicks(button, shown)
-            assert CANNOT_SAY in reads(await bob.sees_view("Not done"))
+            assert CANNOT_SAY in reads(await bob.sees_view("Slack didn't answer"))
             await bob.closes()
         assert "reviewed" not in await world.events()
         world.slack.faults.clear()
@@ -272,7 +275,7 @@ async def test_where_slack_cannot_say_who_he_is_the_sent_reason_denies_nothing(t
         await _slack_forgets(world, "bob")
         _slack_cannot_say(world, "bob")
         await bob.submits()
-        assert CANNOT_SAY in reads(await bob.sees_view("Not done"))
+        assert CANNOT_SAY in reads(await bob.sees_view("Slack didn't answer"))
         assert "denied" not in await world.events()
         assert world.slack.app_errors == []
 

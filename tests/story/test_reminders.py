@@ -46,7 +46,7 @@ async def test_before_the_end_the_holder_is_told(tmp_path: Path) -> None:
         assert "What uses it (checkout" in ring.text
         assert "<!here>" not in ring.text
         message = await alice.sees("was granted until", channel="dm")
-        assert message.labels == ["Ask Again"]
+        assert message.labels == ["Ask again"]
         assert opens(world, token)
         await world.pass_time(DAY - 5 * MOMENT)
         await _settled(world)
@@ -66,7 +66,7 @@ async def test_asking_again_from_the_reminder_makes_a_new_request(tmp_path: Path
         old = await granted(world, lifetime=SECONDS_30_DAYS, used_by="checkout", reason="for the shop")
         await world.pass_time(timedelta(days=29))
         message = await alice.sees("was granted until", channel="dm")
-        await alice.clicks("Ask Again", message)
+        await alice.clicks("Ask again", message)
         form = await alice.sees_view(lambda view: has_block(view, "about:payments"))
         initial = {block["block_id"]: block["element"] for block in form["blocks"] if block["type"] == "input"}
         assert initial["api"]["initial_option"]["value"] == "payments"
@@ -105,7 +105,7 @@ async def test_asking_again_offers_what_is_on_offer_now(tmp_path: Path) -> None:
         message = await alice.sees("was granted until", channel="dm")
         world.slack.workspace.set_group_members("payments-devs", ["bob", "dave"])
         world.running.directory.forget_groups()
-        await alice.clicks("Ask Again", message)
+        await alice.clicks("Ask again", message)
         form = await alice.sees_view(lambda view: has_block(view, "about:test-api"))
         assert not has_block(form, "about:payments")
         assert world.slack.app_errors == []
@@ -116,7 +116,7 @@ async def test_a_replaced_token_does_not_change_when_the_holder_is_told(tmp_path
     async with living(tmp_path) as world:
         alice = world.person("alice")
         old = await granted(world, lifetime=SECONDS_7_DAYS)
-        await alice.clicks("Replace Token", await status(world, "alice", "Replace Token"))
+        await alice.clicks("Replace token", await status(world, "alice", "Replace token"))
         await alice.sees_view("What happened?")
         await alice.submits()
         await another_token(world, "alice", old)
@@ -179,7 +179,7 @@ async def test_silent_approvers_are_reminded_twice_under_the_card(tmp_path: Path
         await world.pass_time(2 * MOMENT)
         first = await in_thread(world, shown, "R-1001")
         assert first.text.startswith("<@U0BOB>, <@U0CAROL> and <@U0DAVE>: ")
-        assert "It lapses <!date^" in first.text
+        assert "It expires <!date^" in first.text
         assert rung_by(world, first) == {"bob", "carol", "dave"}
         await world.pass_time(timedelta(days=6) - timedelta(days=7) / 3 - 3 * MOMENT)
         await _settled(world)
@@ -195,7 +195,7 @@ async def test_silent_approvers_are_reminded_twice_under_the_card(tmp_path: Path
         assert len(_replies(world, shown)) == 2
         assert await _reminded(world) == ["still waiting", "last chance"]
         await world.pass_time(DAY)
-        await becomes(world.person("bob"), shown, "Lapsed")
+        await becomes(world.person("bob"), shown, "Expired unanswered")
         assert world.slack.app_errors == []
 
 
@@ -264,7 +264,7 @@ async def test_what_lapses_within_hours_reminds_once(tmp_path: Path) -> None:
         await _settled(world)
         assert await _reminded(world) == ["still waiting"]
         await world.pass_time(timedelta(minutes=2))
-        await becomes(world.person("bob"), shown, "Lapsed")
+        await becomes(world.person("bob"), shown, "Expired unanswered")
         ring = await world.person("alice").sees("nobody decided within 1 hour", channel="dm")
-        assert ring.labels == ["Ask Again"]
+        assert ring.labels == ["Ask again"]
         assert world.slack.app_errors == []

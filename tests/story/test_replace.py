@@ -1,9 +1,8 @@
-"""Replace Token: a new key under the same grant, with the same end and without a new approval."""
+"""Replace token: a new key under the same grant, with the same end and without a new approval."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,13 +33,13 @@ from tests.story import (
 )
 from tests.world import World, living
 
-NO_LONGER = "no longer among those who may ask for Payments"
-ON_ITS_WAY = "A new token for R-1001 is on its way already."
+NO_LONGER = "can no longer request Payments"
+ON_ITS_WAY = "A new token for R-1001 is already on its way."
 
 
 async def _found_to_have_leaked(world: World, old: str) -> str:
     """Alice says that she lost her token and, while another is on its way, that it leaked: the other, once it is there."""
-    screen = (await status(world, "alice", "Replace Token")).snapshot()
+    screen = (await status(world, "alice", "Replace token")).snapshot()
     world.tyk.faults.next("POST /api/keys", status=500, times=1000)
     await replaces(world, "alice", "lost")
     await replaces(world, "alice", "leaked", screen)
@@ -66,12 +65,12 @@ async def test_a_lost_token_is_replaced_without_a_gap(tmp_path: Path) -> None:
         alice, bob = world.person("alice"), world.person("bob")
         old = await granted(world)
         before = _ends(world)
-        active = await status(world, "alice", "Replace Token")
-        assert active.labels == ["Replace Token", "Revoke"]
-        await alice.clicks("Replace Token", active)
+        active = await status(world, "alice", "Replace token")
+        assert active.labels == ["Replace token", "Revoke"]
+        await alice.clicks("Replace token", active)
         view = await alice.sees_view("What happened?")
         assert options(view, "loss") == ["lost", "leaked"]
-        assert "A new token for Payments (R-1001) comes in our DM, with the same end." in reads(view)
+        assert "I'll send you a new token for Payments (R-1001). Its expiry stays the same." in reads(view)
         world.tyk.faults.away = True
         assert (await alice.submits()).response_action == "close"
         waiting = await becomes(alice, active, "A new token is on its way.")
@@ -83,7 +82,7 @@ async def test_a_lost_token_is_replaced_without_a_gap(tmp_path: Path) -> None:
         assert opens(world, new)
         assert tokens(alice) == [new]
         assert _ends(world) == before
-        assert (await becomes(alice, active, lambda one: "Replace Token" in one.labels)).labels == active.labels
+        assert (await becomes(alice, active, lambda one: "Replace token" in one.labels)).labels == active.labels
         assert [entry.details for entry in await of_event(world, "replaced")] == [{"why": "lost"}]
         assert len(await of_event(world, "approved")) == 1
         assert not [one for one in bob.messages("approvals") if "leaked" in one.shown]
@@ -102,7 +101,7 @@ async def test_the_new_token_is_delivered_like_the_first(tmp_path: Path) -> None
         assert not [ring for ring in alice.rings if new in ring.text]
         assert new not in message.text
         await world.told("sent", times=2)
-        await alice.clicks("I Have Saved It", message)
+        await alice.clicks("I've saved it", message)
         await alice.sees_gone(message)
         await world.told("hidden", times=2)
         assert opens(world, new)
@@ -136,11 +135,11 @@ async def test_a_token_that_could_not_be_shown_in_time_is_replaced(tmp_path: Pat
         await world.pass_time(timedelta(minutes=11))
         await world.told("delayed")
         await world.pass_time(timedelta(days=1))
-        await alice.rung("so it went unseen. Press Replace Token")
+        await alice.rung("so nobody has seen it. Press *Replace token*")
         world.slack.faults.clear()
         assert tokens(alice) == []
         after = await status(world, "alice", "Active until")
-        await becomes(alice, after, lambda one: "Replace Token" in one.labels and "I keep trying" not in one.shown)
+        await becomes(alice, after, lambda one: "Replace token" in one.labels and "I keep trying" not in one.shown)
         unseen = world.tyk.usable_keys()[0].token
         await replaces(world, "alice", "lost")
         assert opens(world, await another_token(world, "alice"))
@@ -152,10 +151,10 @@ async def test_replacing_twice_in_a_row(tmp_path: Path) -> None:
     """While the second is on its way there is no third; once it has arrived there may be, and one token opens at a time."""
     async with living(tmp_path) as world:
         alice, first = world.person("alice"), await granted(world)
-        screen = (await status(world, "alice", "Replace Token")).snapshot()
+        screen = (await status(world, "alice", "Replace token")).snapshot()
         world.tyk.faults.away = True
         await replaces(world, "alice", "lost")
-        await alice.clicks("Replace Token", screen)
+        await alice.clicks("Replace token", screen)
         if "What happened?" in reads(await alice.sees_view("")):
             await alice.submits()
         await is_told(alice, ON_ITS_WAY)
@@ -178,7 +177,7 @@ async def test_revoking_while_a_new_token_is_on_its_way_ends_both(tmp_path: Path
         world.tyk.faults.away = True
         await replaces(world, "alice", "lost")
         await alice.clicks("Revoke", await status(world, "alice", "A new token is on its way."))
-        await status(world, "alice", "Ended by <@U0ALICE>")
+        await status(world, "alice", "Revoked by <@U0ALICE>")
         world.tyk.faults.clear()
         await world.pass_time(timedelta(minutes=16))
         await dies(world, old)
@@ -261,7 +260,7 @@ async def test_where_nobody_approved_the_approvers_hear_of_a_leak_in_their_chann
         await alice.closes()
         old = await world.token_of("alice")
         await world.told("sent")
-        await alice.clicks("I Have Saved It", await alice.sees(lambda one: token_in(one) == old, channel="dm"))
+        await alice.clicks("I've saved it", await alice.sees(lambda one: token_in(one) == old, channel="dm"))
         await replaces(world, "alice", "leaked")
         note = await carol.sees("the token of R-1001, Test API for alice, leaked", channel="approvals")
         assert not note.is_reply
@@ -279,7 +278,7 @@ async def test_who_was_removed_from_the_group_gets_no_other_token(tmp_path: Path
     async with living(tmp_path) as world:
         alice, old = world.person("alice"), await granted(world)
         await _leaves_the_developers(world)
-        await alice.clicks("Replace Token", await status(world, "alice", "Replace Token"))
+        await alice.clicks("Replace token", await status(world, "alice", "Replace token"))
         await is_told(alice, NO_LONGER)
         await _nothing_was_replaced(world, old)
 
@@ -289,7 +288,7 @@ async def test_who_is_removed_while_the_form_is_open_gets_no_other_token(tmp_pat
     """The group is looked up again when the form is sent."""
     async with living(tmp_path) as world:
         alice, old = world.person("alice"), await granted(world)
-        await alice.clicks("Replace Token", await status(world, "alice", "Replace Token"))
+        await alice.clicks("Replace token", await status(world, "alice", "Replace token"))
         await alice.sees_view("What happened?")
         await alice.picks("loss", loss)
         await _leaves_the_developers(world)
@@ -322,7 +321,7 @@ async def test_who_is_removed_while_the_new_token_is_made_gets_none(tmp_path: Pa
         await _leaves_the_developers(world)
         world.tyk.faults.clear()
         await world.pass_time(timedelta(minutes=5))
-        assert NO_LONGER in (await world.person("alice").rung("was ended")).text
+        assert NO_LONGER in (await world.person("alice").rung("was cancelled")).text
         await dies(world, old)
         assert lasting(world) == []
         assert world.slack.app_errors == []
@@ -333,8 +332,8 @@ async def test_somebody_elses_click_replaces_nothing(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         alice, bob, token = world.person("alice"), world.person("bob"), await granted(world)
         world.slack.workspace.dm(alice.id).members.append(bob.id)
-        await bob.clicks("Replace Token", await status(world, "alice", "Replace Token"))
-        await is_told(bob, "Only the one it belongs to can replace a token.")
+        await bob.clicks("Replace token", await status(world, "alice", "Replace token"))
+        await is_told(bob, "You can't replace the token of R-1001. <@U0ALICE> can.")
         await world.told("refused")
         (refused,) = await of_event(world, "refused")
         assert refused.details["person"] == bob.id
@@ -346,11 +345,11 @@ async def test_what_has_ended_is_not_replaced(tmp_path: Path) -> None:
     """Alice's screen still has the button after Bob ended it: she is told so, and no key is made."""
     async with living(tmp_path) as world:
         alice, token = world.person("alice"), await granted(world)
-        screen = (await status(world, "alice", "Replace Token")).snapshot()
+        screen = (await status(world, "alice", "Replace token")).snapshot()
         await alice.clicks("Revoke", screen)
         await dies(world, token)
-        await alice.clicks("Replace Token", screen)
-        assert re.search("R-1001 (is not active|has ended)", reads(await alice.sees_view("Not done")))
+        await alice.clicks("Replace token", screen)
+        assert "R-1001 isn't active" in reads(await alice.sees_view("Already ended"))
         assert lasting(world) == []
         assert len(world.tyk.keys) == 1
         assert world.slack.app_errors == []

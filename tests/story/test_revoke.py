@@ -25,7 +25,7 @@ from tests.story import (
 )
 from tests.world import WITHIN, World, living
 
-NOT_AMONG = "You are not among those who may revoke this."
+NOT_AMONG = "You can't revoke this."
 NO_MEMBER = "Only full members of this workspace can use this bot"
 
 
@@ -63,11 +63,11 @@ async def test_the_holder_revokes_from_the_list(tmp_path: Path) -> None:
         assert thinking.dialog["title"]["text"] == "Revoke R-1001?"
         assert opens(world, token)
         await alice.clicks("Revoke")
-        view = await lists(alice, "Ended by <@U0ALICE>")
-        assert labels(view) == ["Ask Again"]
+        view = await lists(alice, "Revoked by <@U0ALICE>")
+        assert labels(view) == ["Ask again"]
         await dies(world, token)
         assert await _who_revoked(world) == [(alice.id, "")]
-        assert not [ring for ring in alice.rings if "was ended" in ring.text], "she need not be told what she did"
+        assert not [ring for ring in alice.rings if "was revoked" in ring.text], "she need not be told what she did"
         assert world.slack.app_errors == []
 
 
@@ -78,10 +78,10 @@ async def test_the_holder_revokes_while_the_token_is_being_made(tmp_path: Path) 
         shown = await asked(world)
         world.tyk.faults.away = True
         await world.person("bob").clicks("Approve", shown)
-        making = await status(world, "alice", "The token is being made.")
+        making = await status(world, "alice", "Your token is on its way.")
         assert making.labels == ["Revoke"]
         await alice.clicks("Revoke", making)
-        await becomes(alice, making, "Ended by <@U0ALICE>")
+        await becomes(alice, making, "Revoked by <@U0ALICE>")
         world.tyk.faults.clear()
         await world.running.worker.drain()
         assert world.tyk.usable_keys() == []
@@ -102,23 +102,26 @@ async def test_an_approver_revokes_from_the_decided_card(tmp_path: Path) -> None
         await carol.clicks("Revoke", shown)
         view = await carol.sees_view("Revoke R-1001?")
         assert (
-            "The token of <@U0ALICE> for Payments stops working within about ten seconds. This cannot be undone."
+            "The token of <@U0ALICE> for Payments stops working within about ten seconds. This can't be undone."
             in reads(view)
         )
         assert "Used by: checkout" in reads(view).replace("*", "")
-        assert "The holder is told, with your name." in str(view["blocks"])
+        assert "alice will see this, with your name." in str(view["blocks"])
         assert (await carol.submits()).errors.keys() == {"reason"}
         await carol.types("reason", "  ")
-        assert (await carol.submits()).errors == {"reason": "Please say why: the holder is told."}
+        assert (await carol.submits()).errors == {"reason": "Say why: the holder will see it."}
         assert opens(world, token)
         await carol.types("reason", "the <!channel> *checkout* is closed")
         assert (await carol.submits()).response_action == "close"
-        ring = await alice.rung("was ended by <@U0CAROL>")
+        ring = await alice.rung("was revoked by <@U0CAROL>")
         assert "checkout" in ring.text
         assert "<!channel>" not in ring.text
         assert "*checkout*" not in ring.text
         await dies(world, token)
-        for decided in (await becomes(carol, shown, "Ended by <@U0CAROL>"), await status(world, "alice", "Ended by")):
+        for decided in (
+            await becomes(carol, shown, "Revoked by <@U0CAROL>"),
+            await status(world, "alice", "Revoked by"),
+        ):
             assert "the <!channel> *checkout* is closed" in decided.shown
             assert "Revoke" not in decided.labels
         assert await _who_revoked(world) == [(carol.id, "the <!channel> *checkout* is closed")]
@@ -132,7 +135,7 @@ async def test_an_approver_who_did_not_decide_may_revoke(tmp_path: Path) -> None
         shown = await world.person("dave").sees("Access until", channel="approvals")
         await revokes(world, "dave", shown, "Bob is wrong")
         await dies(world, token)
-        await world.person("alice").rung("was ended by <@U0DAVE>")
+        await world.person("alice").rung("was revoked by <@U0DAVE>")
         assert world.slack.app_errors == []
 
 
@@ -206,11 +209,11 @@ async def test_two_who_revoke_at_the_same_moment_end_it_once(tmp_path: Path) -> 
         outcomes = await asyncio.gather(bob.submits(), carol.submits())
         assert sorted(str(one.response_action) for one in outcomes) == ["close", "update"]
         loser = bob if outcomes[0].response_action == "update" else carol
-        await is_told(loser, "R-1001 has ended already.")
+        await is_told(loser, "R-1001 has already ended. There is nothing left to revoke.")
         await dies(world, token)
         assert len(await of_event(world, "revoked")) == 1
-        await world.person("alice").rung("was ended")
-        assert len([ring for ring in world.person("alice").rings if "was ended" in ring.text]) == 1
+        await world.person("alice").rung("was revoked")
+        assert len([ring for ring in world.person("alice").rings if "was revoked" in ring.text]) == 1
         assert world.slack.app_errors == []
 
 
@@ -223,12 +226,12 @@ async def test_a_click_on_an_outdated_message_is_told_that_it_has_ended(tmp_path
         on_status = (await status(world, "alice", "Active until")).snapshot()
         await revokes(world, "bob", on_card, "the checkout is closed")
         await dies(world, token)
-        await becomes(carol, on_card, "Ended by <@U0BOB>")
-        await becomes(alice, on_status, "Ended by <@U0BOB>")
+        await becomes(carol, on_card, "Revoked by <@U0BOB>")
+        await becomes(alice, on_status, "Revoked by <@U0BOB>")
         for person, screen in ((carol, on_card), (alice, on_status)):
             edits = _edits(world, screen)
             await person.clicks("Revoke", screen)
-            await is_told(person, "R-1001 has ended already.")
+            await is_told(person, "R-1001 has already ended. There is nothing left to revoke.")
             await _shown_afresh(world, person, screen, edits)
         assert len(await of_event(world, "revoked")) == 1
         assert world.slack.app_errors == []

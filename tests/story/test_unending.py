@@ -12,7 +12,7 @@ from tests.world import World, living
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-NEEDED = "Is it still needed?"
+NEEDED = "still need this?"
 UNREVIEWED = "Nobody confirmed within 14 days that it is still needed."
 
 
@@ -32,10 +32,10 @@ async def test_the_form_and_the_status_say_that_it_has_no_end(tmp_path: Path) ->
     """Alice reads when it is asked whether she still needs it."""
     async with living(tmp_path, change=never) as world:
         shown = await asked(world, lifetime="never")
-        assert "No end" in shown.shown
+        assert "No expiry" in shown.shown
         await world.person("bob").clicks("Approve", shown)
-        active = await status(world, "alice", "Active, no end.")
-        assert "Whether it is still needed is asked <!date^" in active.shown
+        active = await status(world, "alice", "Active, doesn't expire.")
+        assert "Next review <!date^" in active.shown
         await world.token_of("alice")
         (approved,) = await of_event(world, "approved")
         assert approved.details["until"] is None
@@ -53,15 +53,20 @@ async def test_when_it_is_due_the_approvers_are_asked_and_the_holder_is_told(tmp
         await world.pass_time(HOUR)
         shown = await case(world, NEEDED)
         assert shown.text.startswith("<!subteam^S0LEADS>: alice has had access to Payments (standard) since <!date^")
-        for fact in ("R-1001", "Used by: checkout", "Reason: to build the checkout", "Without a yes it ends <!date^"):
+        for fact in (
+            "R-1001",
+            "Used by: checkout",
+            "Reason: to build the checkout",
+            "If nobody confirms, it expires <!date^",
+        ):
             assert fact in shown.shown
         assert world.tyk.keys[0].hash in shown.shown
-        assert shown.labels == ["Keep It", "Revoke"]
+        assert shown.labels == ["Still needed", "Revoke"]
         assert rung_by(world, shown) == {"bob", "carol", "dave"}
-        ring = await alice.rung("has no end, so its approvers are asked whether it is still needed.")
-        assert "Without a yes by <!date^" in ring.text
+        ring = await alice.rung("doesn't expire, so its approvers are asked whether it is still needed.")
+        assert "If nobody confirms by <!date^" in ring.text
         await status(
-            world, "alice", "Active. Its approvers are asked whether it is still needed; without a yes it ends"
+            world, "alice", "Active. Its approvers are asked whether it is still needed. If nobody confirms, it expires"
         )
         assert [one.details["of"] for one in await of_event(world, "reminded")] == ["renewal"]
         assert opens(world, token)
@@ -69,14 +74,14 @@ async def test_when_it_is_due_the_approvers_are_asked_and_the_holder_is_told(tmp
 
 
 async def test_a_yes_keeps_it_until_it_is_asked_again(tmp_path: Path) -> None:
-    """Bob presses Keep It: the card says until when, nothing ends after 14 days, and 90 days later there is a new card."""
+    """Bob presses Still needed: the card says until when, nothing ends after 14 days, and 90 days later there is a new card."""
     async with living(tmp_path, change=never) as world:
         bob = world.person("bob")
         token, shown = await _question(world)
-        await bob.clicks("Keep It", shown)
-        kept = await becomes(bob, shown, "Yes. It is asked again <!date^")
+        await bob.clicks("Still needed", shown)
+        kept = await becomes(bob, shown, "Still needed. Next review <!date^")
         assert kept.labels == []
-        await status(world, "alice", "Active, no end.")
+        await status(world, "alice", "Active, doesn't expire.")
         (renewed,) = await of_event(world, "renewed")
         assert renewed.details == {"reviewer": bob.id, "counted_by": "S0LEADS"}
         await world.told("renewed")
@@ -85,7 +90,7 @@ async def test_a_yes_keeps_it_until_it_is_asked_again(tmp_path: Path) -> None:
         assert opens(world, token)
         await world.pass_time(70 * DAY)
         again = await world.person("carol").sees(
-            lambda one: one.ts != shown.ts and "Keep It" in one.labels, channel="approvals"
+            lambda one: one.ts != shown.ts and "Still needed" in one.labels, channel="approvals"
         )
         assert NEEDED in again.shown
         assert world.slack.app_errors == []
@@ -105,7 +110,7 @@ async def test_without_a_yes_it_ends_after_fourteen_days(tmp_path: Path) -> None
         assert opens(world, token)
         await world.pass_time(DAY)
         await dies(world, token)
-        assert UNREVIEWED in (await alice.rung("was ended")).text
+        assert UNREVIEWED in (await alice.rung("expired")).text
         ended = await becomes(world.person("bob"), shown, UNREVIEWED)
         assert ended.labels == []
         await status(world, "alice", UNREVIEWED)
@@ -137,8 +142,8 @@ async def test_the_holders_own_yes_is_refused(tmp_path: Path) -> None:
     async with living(tmp_path, change=never) as world:
         bob = world.person("bob")
         token, shown = await _question(world, "bob")
-        await bob.clicks("Keep It", shown)
-        await is_told(bob, "You asked for this yourself, so somebody else has to decide it.")
+        await bob.clicks("Still needed", shown)
+        await is_told(bob, "You can't approve your own request.")
         await world.told("refused")
         assert await of_event(world, "renewed") == []
         await world.pass_time(14 * DAY + HOUR)
@@ -151,13 +156,13 @@ async def test_who_reads_along_keeps_nothing(tmp_path: Path) -> None:
     async with living(tmp_path, change=never, prepare=bystander) as world:
         erin = world.person("erin")
         token, shown = await _question(world)
-        await erin.clicks("Keep It", shown)
-        await is_told(erin, "You are not among those who may decide about Payments.")
+        await erin.clicks("Still needed", shown)
+        await is_told(erin, "You can't approve Payments.")
         await erin.clicks("Revoke", shown)
-        await is_told(erin, "You are not among those who may revoke this.")
+        await is_told(erin, "You can't revoke this.")
         await world.told("refused", times=2)
         assert await of_event(world, "renewed") == []
-        assert shown.labels == ["Keep It", "Revoke"]
+        assert shown.labels == ["Still needed", "Revoke"]
         assert opens(world, token)
         assert world.slack.app_errors == []
 
@@ -169,21 +174,21 @@ async def test_a_no_is_a_revocation(tmp_path: Path) -> None:
         token, shown = await _question(world)
         await revokes(world, "carol", shown, "checkout is closed")
         await dies(world, token)
-        assert (await becomes(carol, shown, "Ended by <@U0CAROL>")).labels == []
-        assert "checkout is closed" in (await world.person("alice").rung("was ended by <@U0CAROL>")).text
+        assert (await becomes(carol, shown, "Revoked by <@U0CAROL>")).labels == []
+        assert "checkout is closed" in (await world.person("alice").rung("was revoked by <@U0CAROL>")).text
         assert world.slack.app_errors == []
 
 
 async def test_a_second_yes_comes_too_late_and_does_no_harm(tmp_path: Path) -> None:
-    """Bob and Carol both press Keep It: it is asked again once, and the later of them is told."""
+    """Bob and Carol both press Still needed: it is asked again once, and the later of them is told."""
     async with living(tmp_path, change=never) as world:
         bob, carol = world.person("bob"), world.person("carol")
         _, shown = await _question(world)
         screen = shown.snapshot()
-        await bob.clicks("Keep It", shown)
-        await becomes(bob, shown, "Yes. It is asked again")
-        await carol.clicks("Keep It", screen)
-        await carol.sees_view("Nobody asks at the moment whether R-1001 is still needed.")
+        await bob.clicks("Still needed", shown)
+        await becomes(bob, shown, "Still needed. Next review")
+        await carol.clicks("Still needed", screen)
+        await carol.sees_view("R-1001 was already reviewed. There is nothing left to decide.")
         assert len(await of_event(world, "renewed")) == 1
         assert world.slack.app_errors == []
 
@@ -195,8 +200,8 @@ async def test_a_yes_after_it_has_ended_revives_nothing(tmp_path: Path) -> None:
         token, shown = await _question(world)
         screen = shown.snapshot()
         await world.pass_time(15 * DAY)
-        await bob.clicks("Keep It", screen)
-        await bob.sees_view("R-1001 has ended already.")
+        await bob.clicks("Still needed", screen)
+        await bob.sees_view("R-1001 has already ended. There is nothing left to revoke.")
         await dies(world, token)
         assert world.tyk.usable_keys() == []
         assert world.slack.app_errors == []

@@ -52,7 +52,7 @@ class MainStory:
         await self._alice.picks("lifetime", "20")
         await self._alice.types("used_by", "checkout")
         await self._alice.types("reason", "to test the new checkout")
-        say("Alice", "picks the plan standard for 20 seconds, “to test the new checkout”, and presses Ask for Token")
+        say("Alice", "picks the plan standard for 20 seconds, “to test the new checkout”, and presses Send request")
         outcome = await self._alice.submits()
         expect(outcome.response_action == "update", f"the form was not accepted: {outcome}")
         say("Slack", shown(await self._alice.sees_view("R-1001")))
@@ -79,8 +79,8 @@ class MainStory:
 
     async def _hide(self, token: str) -> None:
         message = await self._alice.sees(lambda one: token_in(one) == token, channel="dm")
-        say("Alice", "presses I Have Saved It")
-        await self._alice.clicks("I Have Saved It")
+        say("Alice", "presses I've saved it")
+        await self._alice.clicks("I've saved it")
         await self._alice.sees_gone(message, timeout=SEEN_WITHIN)
         expect(not any(token in one.shown for one in self._alice.dm()), "the token is still on show")
         say("Slack", "the message with the token is gone")
