@@ -248,6 +248,13 @@ class Operations:
         """The record, before the form for more time or another plan is shown. Raises Refusal where there is nothing to extend."""
         return await self.store.read(lambda tx: self._to_extend(tx, request_id, who))
 
+    async def of_requester(self, request_id: str, who: Person) -> Record:
+        """The record, for its requester. Raises Refusal for anybody else."""
+        record = await self.look(request_id)
+        if not who.is_same(record.request.requester):
+            raise rules.not_theirs(record.request, f"use the token of {record.request.label}")
+        return record
+
     async def may_replace(self, request_id: str, who: Person) -> Record:
         """The record, before the form for a new token is shown. Raises Refusal where this person may not have one."""
         record = await self.look(request_id)

@@ -10,7 +10,8 @@ from bot.core.model import (
     RequestState,
 )
 from bot.slack import wording
-from bot.slack.block_kit import Block, button, confirm_dialog
+from bot.slack.block_kit import Block, button, confirm_dialog, option
+from bot.slack.snippets import SNIPPETS
 
 SHORTCUT = "request"
 SHORTCUT_OF_MESSAGE = "request:message"
@@ -26,6 +27,7 @@ REPLACE = "replace"
 ASK_AGAIN = "ask:again"
 RENEW = "renew"
 TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
+SNIPPET = "snippet"
 
 
 _FOR = "api:"  # before the name of an API in the value of a button: Slack takes no empty value
@@ -112,6 +114,12 @@ def _revoke(request: Request) -> Block:
 
 def keep(request: Request) -> Block:
     return button("Still needed", RENEW, request.id, f"Still needed: {request.label}", style="primary")
+
+
+def snippets(request: Request) -> Block:
+    """The menu of other ways to use a token; which one, and of which request, stands in the option."""
+    options = [option(one.name, f"{value}:{request.id}") for value, one in SNIPPETS.items()]
+    return {"type": "overflow", "action_id": SNIPPET, "options": options}
 
 
 def saved(request: Request, key: Key) -> Block:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from typing import NamedTuple
 
 from bot.core import rules
 from bot.core.model import Audience, Person, Rule, Rulebook
 
 REMEMBERS = 64  # as many sets of APIs as there are kinds of people to offer them to
+
+
+class Found(NamedTuple):
+    """The first rules that a search found, and how many there are `in_all`."""
+
+    rules: tuple[Rule, ...]
+    in_all: int
 
 
 class Catalogue:
@@ -19,7 +27,7 @@ class Catalogue:
         in_force = (rule for rule in rulebook.rules.values() if not rule.out_of_force)
         self._sorted = sorted(in_force, key=lambda rule: (rule.title.casefold(), rule.name))
         self._audiences = frozenset(rule.requesters for rule in self._sorted)
-        self._words = {rule.name: f"\n{rule.title.casefold()}\n{rule.name.casefold()}" for rule in self._sorted}
+        self._words = {rule.name: _words(rule) for rule in self._sorted}
         self._offered: dict[frozenset[Audience], tuple[Rule, ...]] = {}
 
     def offered(self, person: Person) -> tuple[Rule, ...]:
@@ -33,21 +41,21 @@ class Catalogue:
             self._offered[mine] = tuple(rule for rule in offered if rule is not None)
         return self._offered[mine]
 
-    def search(self, person: Person, typed: str, most: int) -> tuple[Rule, ...]:
-        """Those whose title or name begins with what was typed, then those that contain it; each part in the order of reading."""
-        wanted = " ".join(typed.split()).casefold()
-        beginning = f"\n{wanted}"
-        first: list[Rule] = []
-        then: list[Rule] = []
+    def search(self, person: Person, typed: str, most: int) -> Found:
+        """Those whose title or name begins with what was typed, then those that have each of its words there, then those that
+        have them in the description, too; each part in the order of reading."""
+        wanted = typed.casefold().split()
+        beginning = f"\n{' '.join(wanted)}"
+        parts: tuple[list[Rule], list[Rule], list[Rule]] = ([], [], [])
         for rule in self.offered(person):
             words = self._words[rule.name]
             if beginning in words:
-                first.append(rule)
-                if len(first) == most:
-                    break
-            elif len(then) < most and wanted in words:
-                then.append(rule)
-        return tuple(first + then)[:most]
+                parts[0].append(rule)
+            elif all(word in words for word in wanted):
+                called = words.partition("\t")[0]
+                parts[1 if all(word in called for word in wanted) else 2].append(rule)
+        found = [rule for part in parts for rule in part]
+        return Found(tuple(found[:most]), len(found))
 
     def called(self, person: Person, words: str, most: int) -> tuple[Rule, ...]:
         """The one of this title or name, whatever its case; without one, those of which either begins so, `most` at the most."""
@@ -55,7 +63,7 @@ class Catalogue:
         begun: list[Rule] = []
         for rule in self.offered(person):
             known = self._words[rule.name]
-            if f"{known}\n".find(f"\n{wanted}\n") >= 0:
+            if f"\n{wanted}\n" in known or f"\n{wanted}\t" in known:
                 return (rule,)
             if len(begun) < most and f"\n{wanted}" in known:
                 begun.append(rule)
@@ -67,3 +75,8 @@ class Catalogue:
         known = {word: rule for rule in self.offered(person) for word in (rule.name.casefold(), rule.title.casefold())}
         close = difflib.get_close_matches(wanted, known, n=1)
         return known[close[0]] if close else None
+
+
+def _words(rule: Rule) -> str:
+    """All that a search looks at: the title and the name begin a line, the description comes behind a tab."""
+    return f"\n{rule.title}\n{rule.name}\t{rule.description}".casefold()

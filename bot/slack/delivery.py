@@ -62,7 +62,14 @@ class Delivery:
         self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
     ) -> tuple[str, str]:
         await self._privacy.check(message.target or self._help_channel)
-        body = messages.post(record, message, help_channel=self._help_channel, deciders=deciders, why=why)
+        body = messages.post(
+            record,
+            message,
+            help_channel=self._help_channel,
+            workspace=self._workspace.url,
+            deciders=deciders,
+            why=why,
+        )
         channel, ts, _ = await self._post_under(
             message.target or self._help_channel, body, _thread(record, message), _NO_THREAD
         )

@@ -25,6 +25,7 @@ from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.doors import Doors
 from bot.slack.requesting import Requesting, TermsOf
+from bot.slack.snippets import SNIPPETS
 from bot.slack.who import Who
 
 log = structlog.get_logger(__name__)
@@ -105,6 +106,7 @@ class Listeners:
         app.action(buttons.WHO)(self._who.on_pressed)
         app.action(who.NEWER)(self._who.on_page)
         app.action(who.OLDER)(self._who.on_page)
+        app.action(buttons.SNIPPET)(self.on_snippet)
         for event in MEMBERSHIP_EVENTS:
             app.event(event)(self.on_membership)
         # What an older version left behind, or what is picked but only read on submission.
@@ -206,6 +208,16 @@ class Listeners:
         request_id, _, key_id = action["value"].partition(":")
         await self._answering.click(ack, body, request_id, lambda who: self._operations.hide(request_id, key_id, who))
 
+    async def on_snippet(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        name, _, request_id = action["selected_option"]["value"].partition(":")
+        snippet = SNIPPETS.get(name)
+        if snippet is None:
+            await self.on_other_action(ack, body, action)
+            return
+        await self._answering.open_form(
+            ack, body, request_id, self._operations.of_requester, lambda one: modals.snippet(one, snippet)
+        )
+
     # everything else
 
     async def on_membership(self, event: Body) -> None:
@@ -260,7 +272,7 @@ class Listeners:
 
     async def on_other_action(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await ack()
-        if action.get("type") == "button" and not action.get("url"):
+        if action.get("type") in ("button", "overflow") and not action.get("url"):
             await self._answering.notice(Where.of(body), "Out of date", self._answering.out_of_date("button"))
 
     async def on_other_view(self, ack: AsyncAck) -> None:

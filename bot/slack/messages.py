@@ -7,8 +7,6 @@ nowhere else, least of all in a `text`, which phones show on a lock screen.
 
 from __future__ import annotations
 
-import re
-import shlex
 from datetime import datetime
 from typing import assert_never
 
@@ -19,14 +17,16 @@ from bot.core.model import (
     Message,
     MessageKind,
     Record,
+    Request,
     RequestState,
 )
 from bot.core.outages import Side
-from bot.slack import buttons, notifications, state, wording
+from bot.slack import buttons, notifications, snippets, state, wording
 from bot.slack.block_kit import (
     MAX_TEXT,
     Block,
     Body,
+    context,
     mrkdwn,
     plain,
     preformatted,
@@ -40,11 +40,18 @@ from bot.slack.wording import inert
 
 
 def post(  # noqa: PLR0911 - one return a kind
-    record: Record, message: Message, *, help_channel: str, deciders: Deciders | None = None, why: str = ""
+    record: Record,
+    message: Message,
+    *,
+    help_channel: str,
+    workspace: str = "",
+    deciders: Deciders | None = None,
+    why: str = "",
 ) -> Body:
     """The message as it is posted first.
 
-    `deciders` are those who may decide what waits, where somebody looked; `why` is the sentence behind what an alert is about.
+    `deciders` are those who may decide what waits, where somebody looked; `why` is the sentence behind what an alert is about,
+    `workspace` where Slack is read.
     """
     match message.kind:
         case MessageKind.CARD:
@@ -52,10 +59,10 @@ def post(  # noqa: PLR0911 - one return a kind
         case MessageKind.STATUS:
             return _standing(record, state.lasting_lines(record, deciders, card=False), deciders, card=False)
         case MessageKind.TOKEN:
-            return said_with(f"{record.request.label} · token for {state.what(record.request)}")
+            return said_with(f"{_your_token(record.request)} is on its way. It will appear in this message.")
         case MessageKind.NOTICE:
             assert message.topic is not None, "a ring has its topic"
-            return notifications.notice(record, message.topic, help_channel)
+            return notifications.notice(record, message.topic, help_channel, workspace)
         case MessageKind.REMINDER:
             return notifications.reminder(record, message.topic, deciders.undecided(record) if deciders else ())
         case MessageKind.QUESTION:
@@ -138,31 +145,34 @@ def _card(record: Record, deciders: Deciders) -> Body:
 def token(record: Record, key: Key, token: str, until: datetime | None = None) -> Body:
     """The token, alone in its block. `until` is when the message goes."""
     request, rule = record.request, record.request.rule
-    end = record.grant.until if record.grant is not None else key.expires_at
-    facts = {
-        "API": inert(rule.title, 150),
-        "Plan": inert(request.plan.name, 150),
-        "Limits": wording.begun(wording.plan_limits(request.plan)),
-        "Works until": wording.date(end) if end else "A person ends it",
-    }
     after = wording.date(until) if until else f"after {wording.duration(rule.hide_token_after)}"
-    goes = f"This message is deleted {after}, or as soon as you press the button. The token cannot be shown again."
+    goes = f"Save it somewhere safe. I'll delete this message {after}, or when you press *I've saved it*. I can't show it again."
+    try_it = "*Try it:* paste the token when the first line waits for it, then press Enter."
     blocks: list[Block] = [
-        section(f"*{request.label}* · your token for {state.what(request)}"),
+        section(f"*Your token for {state.what(request)}* · {request.label}"),
         preformatted(token),
-        {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
-        *([section(f"*Opens:* {opened}")] if (opened := wording.opens(rule, request.plan)) else []),
-        section("Try it, with the token in the variable TOKEN:"),
-        preformatted(curl(record)),
-        {"type": "context", "elements": [mrkdwn(goes)]},
+        section("\n".join(_terms(record, key))),
+        section(try_it) | {"accessory": buttons.snippets(request)},
+        preformatted(snippets.curl(rule)),
+        context([goes]),
     ]
-    body = Body(f"{request.label} · your token for {state.what(request)}. {goes}", blocks)
-    return with_buttons(body, [buttons.saved(request, key)])
+    return with_buttons(Body(f"{_your_token(request)} is here. {goes}", blocks), [buttons.saved(request, key)])
 
 
-def curl(record: Record) -> str:
-    """A line for a shell that reads the token from $TOKEN, so that it is in no history."""
-    rule = record.request.rule
-    url = f"{rule.gateway_url.rstrip('/')}/{rule.listen_path.lstrip('/')}"
-    header = re.sub(r"[^A-Za-z0-9!#%&'*+.^_|~-]", "", rule.auth_header) or "Authorization"
-    return f'curl -H "{header}: $TOKEN" {shlex.quote(url)}'
+def _your_token(request: Request) -> str:
+    return f"Your token for {inert(request.rule.title, 150)} ({request.label})"
+
+
+def _terms(record: Record, key: Key) -> list[str]:
+    """Until when the token works, what it opens, how much, and where to read on."""
+    request, rule = record.request, record.request.rule
+    end = record.grant.until if record.grant is not None else key.expires_at
+    review = record.grant.review_at if record.grant is not None else None
+    reviewed = f" (next review {wording.date(review)})" if review else ""
+    lines = [f"*Valid until:* {wording.date(end)}" if end else f"*Valid until:* doesn't expire{reviewed}"]
+    if opened := wording.opens(rule, request.plan, limit=1500):
+        lines.append(f"*Opens:* {opened}")
+    lines.append(f"*Limits:* {wording.plan_limits(request.plan)}")
+    if rule.docs and (link := wording.link(rule.docs, "Documentation")):
+        lines.append(link)
+    return lines

@@ -14,9 +14,22 @@ from typing import Any
 
 from bot.core.lifecycle import Loss
 from bot.core.limits import MAX_REASON, MAX_USED_BY, tidy
-from bot.core.model import Answers, Lifetime, Plan, Record, Request, RequestState, Rule
+from bot.core.model import NEVER, Answers, Lifetime, Plan, Record, Request, RequestState, Rule
 from bot.slack import wording
-from bot.slack.block_kit import Block, choice, context, input_block, modal, option, plain, section, text_input, warned
+from bot.slack.block_kit import (
+    Block,
+    choice,
+    context,
+    input_block,
+    modal,
+    option,
+    plain,
+    preformatted,
+    section,
+    text_input,
+    warned,
+)
+from bot.slack.snippets import Snippet
 from bot.slack.wording import inert
 
 CALLBACK_REQUEST = "request"
@@ -118,18 +131,16 @@ def request_form(form: Form) -> Block:
     if chosen is not None:
         blocks += [
             *warned(chosen.warning),
-            _about(chosen),
-            _plan_block(chosen, filled.plan),
+            _about(chosen, [form.decision, *form.notes]),
+            *_plan_blocks(chosen, filled.plan),
             _lifetime_block(chosen, filled.lifetime_value),
+            _used_by_input(filled.answers.used_by),
+            _reason_input(filled.answers.reason, chosen),
         ]
-        typed = filled.answers
-        blocks += [_used_by_input(typed.used_by), _reason_input(typed.reason, chosen)]
-        lines = [line for line in (form.decision, *_about_plans(chosen), *form.notes) if line]
-        blocks += [context(lines)] if lines else []
     return modal(
         "Request a token",
         blocks,
-        submit="Get token" if chosen is not None and chosen.approvals == 0 else "Send request",
+        submit="Get token" if chosen is not None and _at_once(chosen) else "Send request",
         callback=CALLBACK_REQUEST,
         metadata={"request_id": filled.request_id} | _kept(filled.answers if chosen is None else Answers()),
     )
@@ -155,44 +166,48 @@ def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
     if chosen is None:
         element["focus_on_load"] = True
     else:
-        element["initial_option"] = option(chosen.title, chosen.name)
+        element["initial_option"] = _api_option(chosen)
     return input_block("api", "API", element) | {"dispatch_action": True}
 
 
-def _about(rule: Rule) -> Block:
-    """The description of the API. Its block_id says which API the rest of the form was drawn for."""
-    lines = [inert(rule.description, 1000)] if rule.description else []
-    if rule.docs and (link := _link(rule.docs, "Documentation")):
+def _at_once(rule: Rule) -> bool:
+    """No plan of it needs an approval."""
+    return not (rule.approvals or any(plan.approvals for plan in rule.plans))
+
+
+def _about(rule: Rule, first: list[str]) -> Block:
+    """Who decides and what is held already, then what it opens and is. Its block_id says which API the rest of the form was drawn
+    for."""
+    lines = [*filter(None, first), *_about_plans(rule)]
+    if rule.description:
+        lines.append(inert(rule.description, 1000))
+    if rule.docs and (link := wording.link(rule.docs, "Documentation")):
         lines.append(link)
     return section("\n".join(lines) or f"*{inert(rule.title, 150)}*") | {"block_id": f"about:{rule.name}"}
 
 
-def _link(url: str, label: str) -> str | None:
-    """A link, if the address can stand in one."""
-    if not url.startswith(("https://", "http://")) or any(one in url for one in "<>| \n") or len(url) > 1500:
-        return None
-    return f"<{wording.escape(url)}|{label}>"
-
-
-def _plan_block(rule: Rule, picked: str | None) -> Block:
+def _plan_blocks(rule: Rule, picked: str | None) -> list[Block]:
+    """The choice of a plan; where there is one alone, its limits in small print."""
     if len(rule.plans) == 1:
-        plan = rule.plans[0]
-        opened = wording.opens(rule, plan)
-        said = f"*Limits:* {wording.plan_limits(plan)}" + (f"\n*Opens:* {opened}" if opened else "")
-        return _fixed("plan", rule, plan.name, said)
+        limits = context([f"Limits: {wording.plan_limits(rule.plans[0])}"])
+        return [_fixed("plan", rule, rule.plans[0].name, limits)]
     options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
-    return input_block(f"plan:{rule.name}", "Plan", choice(ACTION_PLAN, options, picked))
+    return [input_block(f"plan:{rule.name}", "Plan", choice(ACTION_PLAN, options, picked))]
 
 
 def _lifetime_block(rule: Rule, picked: str | None) -> Block:
-    values = [lifetime_value(lifetime) for lifetime in rule.lifetimes[:MAX_OPTIONS]]
-    if len(values) == 1:
-        return _fixed("lifetime", rule, values[0], f"*Lifetime:* {wording.duration(rule.lifetimes[0])}")
+    """The lifetimes by their length; the one that the file names first is picked, unless another was."""
+    lifetimes = rule.lifetimes[:MAX_OPTIONS]
+    first = lifetime_value(lifetimes[0])
+    if len(lifetimes) == 1:
+        said = section(f"*Lifetime:* {wording.lasting(rule, lifetimes[0])}")
+        return _fixed("lifetime", rule, first, said)
     options = [
-        option(wording.begun(wording.duration(lifetime)), value)
-        for lifetime, value in zip(rule.lifetimes, values, strict=False)
+        option(wording.lasting(rule, lifetime), lifetime_value(lifetime))
+        for lifetime in sorted(lifetimes, key=lambda one: timedelta.max if one is NEVER else one)
     ]
-    element = choice(ACTION_LIFETIME, options, picked if picked in values else values[0])
+    values = [one["value"] for one in options]
+    element = choice(ACTION_LIFETIME, options, picked if picked in values else first)
     return input_block(f"lifetime:{rule.name}", "Lifetime", element)
 
 
@@ -202,23 +217,37 @@ def _used_by_input(typed: str) -> Block:
 
 
 def _reason_input(typed: str, rule: Rule) -> Block:
-    hint = "What you need it for. Those who decide read it."
+    read_by = "This goes on record." if _at_once(rule) else "Your approvers will see this."
+    hint = f"What do you need it for? {read_by}"
     if rule.reason_pattern is not None:
         hint = f"{rule.reason_pattern.says} {hint}"
     element = text_input(ACTION_REASON, typed, MAX_REASON, lines=True)
     return input_block("reason", "Reason", element, hint=hint, optional=not rule.reason_required)
 
 
-def _fixed(what: str, rule: Rule, value: str, said: str) -> Block:
+def _fixed(what: str, rule: Rule, value: str, shown: Block) -> Block:
     """A value without a choice: it comes back in the block's id, so that what was shown is what is asked for."""
-    return section(said) | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
+    return shown | {"block_id": f"fixed:{what}:{rule.name}:{value}"}
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
 def api_options(rules: Iterable[Rule]) -> list[Block]:
-    return [option(rule.title, rule.name) for rule in rules]
+    return [_api_option(rule) for rule in rules]
+
+
+def _api_option(rule: Rule) -> Block:
+    """An option with whether somebody has to approve it, and as much of the description as fits."""
+    needs = "Needs approval" if rule.approvals == 1 else f"Needs {rule.approvals} approvals"
+    said = [needs if rule.approvals else "No approval needed", *filter(None, [rule.description])]
+    return option(rule.title, rule.name) | {"description": plain(wording.one_line(" · ".join(said), 75), 75)}
+
+
+def first_of(options: list[Block], count: int) -> Block:
+    """A group whose heading says that a search found more than these."""
+    heading = f"First {len(options)} of {count:,}. Type more to find the others."
+    return {"label": plain(heading, 75), "options": options}
 
 
 def lifetime_value(lifetime: Lifetime) -> str:
@@ -250,7 +279,9 @@ def _about_plans(rule: Rule) -> list[str]:
         if opened := wording.opens(rule, plan):
             needs = f" and needs {plan.approvals} approvals" if plan.approvals > rule.approvals else ""
             lines.append(f"*{inert(plan.name, 80)}* opens {opened}{needs}.")
-    return lines if len(rule.plans) > 1 else []
+    if len(rule.plans) == 1 and (opened := wording.opens(rule, rule.plans[0])):
+        return [f"*Opens:* {opened}"]
+    return lines
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
@@ -361,22 +392,31 @@ def _fixed_value(shown: list[str], what: str, api: str) -> str | None:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def accepted(record: Record, *, decision: str) -> Block:
-    """The number, and what happens now. `decision` is mrkdwn: who decides."""
+def accepted(record: Record, *, conversation: str | None) -> Block:
+    """That it is sent, and what happens now. `conversation` is a link to where it will be told."""
     request = record.request
+    title = "Request sent"
     if request.state is RequestState.PENDING:
-        now = f"{decision} I will message you.".strip()
-    elif request.state is RequestState.APPROVED and (record.grant is None or record.grant.ended_at is None):
-        now = "Your token arrives in our DM in a moment."
+        who = wording.audience(request.rule.approvers, except_=request.requester)
+        need = "approval" if request.rule.approvals == 1 else f"{request.rule.approvals} approvals"
+        now = f"Waiting for {need} from {who}. I'll message you when they decide."
+    elif request.state is RequestState.APPROVED and (record.grant is None or record.lives):
+        title, now = "Token on its way", "It will appear in our conversation in a moment."
     else:
-        now = "Our DM says how it went."
-    asked = f"*{request.label}* · {wording.asked_for(request)}, {wording.duration(request.lifetime)}"
-    return notice(request.label, f"{asked}\n{now}")
+        now = "Our conversation says how it went."
+    asked = f"*{request.label}* · {wording.asked_for(request)}, {wording.duration(request.lifetime)}."
+    return notice(title, "\n".join(filter(None, [f"{asked} {now}", conversation])))
 
 
 def notice(title: str, said: str) -> Block:
     """A small modal that asks nothing: for a click that lost or was refused. `said` is mrkdwn of our own."""
     return modal(title, [section(said)], close="Close", callback=CALLBACK_NOTICE)
+
+
+def snippet(record: Record, snippet: Snippet) -> Block:
+    """Lines that use a token of this request, without the token."""
+    blocks = [section(snippet.about), preformatted(snippet.lines(record.request.rule))]
+    return modal(snippet.name, blocks, close="Close", callback=CALLBACK_NOTICE)
 
 
 def deny_form(record: Record) -> Block:

@@ -30,8 +30,10 @@ _LATE = {
 }
 
 
-def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C901, PLR0911, PLR0912 - one case a topic
-    """One sentence, true for ever, and what a person gave as the reason."""
+def notice(  # noqa: C901, PLR0911, PLR0912 - one case a topic
+    record: Record, topic: Topic, help_channel: str, workspace: str = ""
+) -> Body:
+    """One sentence, true for ever, and what a person gave as the reason. `workspace` is where Slack is read."""
     request, grant = record.request, record.grant
     api, label = inert(request.rule.title, 150), request.label
     help_ = wording.channel(help_channel)
@@ -64,7 +66,7 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
                 f"Your token for {api} is stuck, and a person has to help. Ask in {help_} and mention {label}."
             )
         case Topic.ARRIVED:
-            return said_with(f"Your token for {api} has arrived in this conversation ({label}).")
+            return said_with(f"Your token for {api} ({label}) is ready{_shown_at(record, workspace)}")
         case Topic.ENDED:
             ended = state.ended(grant) if grant else "revoked."
             ended = ended if ended.startswith("expired") else f"was {ended}"
@@ -125,6 +127,14 @@ def notice(record: Record, topic: Topic, help_channel: str) -> Body:  # noqa: C9
 
 def _number(number: int) -> str:
     return f"R-{number}"
+
+
+def _shown_at(record: Record, workspace: str) -> str:
+    """The way to the message with the newest token, as the end of a sentence."""
+    message = record.token_message(record.keys[-1].id) if record.keys else None
+    if not workspace or message is None or message.channel is None or message.ts is None:
+        return ", further up."
+    return f": {wording.message_link(workspace, (message.channel, message.ts), 'Show it')}"
 
 
 def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:

@@ -154,15 +154,19 @@ class Requesting:
                 await ack(options=[])
                 return
         found = self._answering.catalogue.search(person, body.get("value") or "", modals.MAX_OPTIONS)
-        await ack(options=modals.api_options(found))
+        options = modals.api_options(found.rules)
+        if found.in_all > len(options):
+            await ack(option_groups=[modals.first_of(options, found.in_all)])
+        else:
+            await ack(options=options)
 
     async def on_request(self, ack: AsyncAck, body: Body) -> None:
         view = body["view"]
         with metrics.ANSWER_SECONDS.labels("submission").time():
-            answer = await self._answer_request(body["user"]["id"], view)
+            answer = await self._answer_request(body["user"]["id"], view, body.get("api_app_id"))
             await ack(**answer)
 
-    async def _answer_request(self, user_id: str, view: Body) -> Body:
+    async def _answer_request(self, user_id: str, view: Body, app_id: str | None) -> Body:
         try:
             record = await self._answering.in_time(self._submit(user_id, view))
         except Refusal as refusal:
@@ -177,7 +181,8 @@ class Requesting:
             fault = fault_id()
             log.exception("submission.failed", fault=fault)
             return errors(view, "api", self._answering.went_wrong(fault, marked=False))
-        return {"response_action": "update", "view": modals.accepted(record, decision=_what_now(record))}
+        conversation = wording.conversation(app_id, self._workspace.team_id) if app_id else None
+        return {"response_action": "update", "view": modals.accepted(record, conversation=conversation)}
 
     async def _redrawn(self, user_id: str, view: Body, filled: modals.Filled) -> Body:
         """The form for the API that was picked, with what was typed: sent once more, it asks for what it shows."""
@@ -259,12 +264,6 @@ def decision_line(rule: Rule, requester: Identity) -> str:
     if rule.approvals == 1:
         return f"{who} needs to approve this."
     return f"{rule.approvals} approvals from {who} are needed."
-
-
-def _what_now(record: Record) -> str:
-    if record.request.state is RequestState.PENDING:
-        return decision_line(record.request.rule, record.request.requester)
-    return ""
 
 
 def _standing_note(record: Record) -> str:

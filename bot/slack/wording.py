@@ -104,6 +104,18 @@ def message_link(workspace: str, place: tuple[str, str], label: str) -> str:
     return f"<{escape(workspace)}archives/{channel_id}/p{ts}|{label}>" if workspace else label
 
 
+def link(url: str, label: str) -> str | None:
+    """A link, if the address can stand in one."""
+    if not url.startswith(("https://", "http://")) or any(one in url for one in "<>| \n") or len(url) > 1500:
+        return None
+    return f"<{escape(url)}|{label}>"
+
+
+def conversation(app_id: str, team_id: str) -> str | None:
+    """A link to the direct messages with this app. Slack's own address for it works in every client."""
+    return link(f"https://slack.com/app_redirect?app={_id(app_id)}&team={_id(team_id)}", "Open our conversation")
+
+
 def people(who: list[str], *, last: str = "and") -> str:
     """`a, b and c`."""
     return who[0] if len(who) == 1 else f"{', '.join(who[:-1])} {last} {who[-1]}" if who else "nobody"
@@ -156,6 +168,13 @@ def duration(lifetime: Lifetime) -> str:
         if count:
             parts.append(f"{count} {unit}" if count == 1 else f"{count:,} {unit}s")
     return " ".join(parts) or "0 seconds"
+
+
+def lasting(rule: Rule, lifetime: Lifetime) -> str:
+    """`7 days`, `Doesn't expire (reviewed every 90 days)`."""
+    if lifetime is not None:
+        return begun(duration(lifetime))
+    return f"Doesn't expire (reviewed every {duration(rule.review_every)})" if rule.review_every else "Doesn't expire"
 
 
 def _per(seconds: int) -> str:

@@ -58,7 +58,7 @@ def test_what_is_out_of_force_is_not_offered() -> None:
     """Nobody is left to decide about it: it is neither listed nor found."""
     catalogue = Catalogue(book(rule(name="a", title="Ledger"), rule(name="b", title="Lost", out_of_force=True)))
     assert [one.name for one in catalogue.offered(person())] == ["a"]
-    assert catalogue.search(person(), "l", 10) == catalogue.offered(person())
+    assert catalogue.search(person(), "l", 10).rules == catalogue.offered(person())
 
 
 def test_ten_thousand_are_sorted_once() -> None:
@@ -75,10 +75,10 @@ def test_a_search_makes_no_title_ready_again() -> None:
     """Among ten thousand each letter that is typed costs one look at what was made ready before, and fits an answer."""
     catalogue, dev = Catalogue(book(*many(10_000))), person("S0DEVS")
     Title.read = 0
-    assert [one.name for one in catalogue.search(dev, "09999", modals.MAX_OPTIONS)] == ["api-9999"]
+    assert [one.name for one in catalogue.search(dev, "09999", modals.MAX_OPTIONS).rules] == ["api-9999"]
     assert Title.read == 0
     for typed in ("", "service", "9"):
-        check_options(modals.api_options(catalogue.search(dev, typed, modals.MAX_OPTIONS)), modals.MAX_OPTIONS)
+        check_options(modals.api_options(catalogue.search(dev, typed, modals.MAX_OPTIONS).rules), modals.MAX_OPTIONS)
 
 
 def test_what_begins_with_what_was_typed_comes_first() -> None:
@@ -86,10 +86,25 @@ def test_what_begins_with_what_was_typed_comes_first() -> None:
     named = (("x", "Old Pay"), ("pay", "Zed"), ("y", "PAYMENTS"), ("z", "Z"))
     hidden = rule(name="payroll", title="Payroll", requesters=DEVS)
     catalogue = Catalogue(book(hidden, *(rule(name=name, title=title) for name, title in named)))
-    assert [one.name for one in catalogue.search(person(), " pay ", 100)] == ["y", "pay", "x"]
-    assert [one.name for one in catalogue.search(person(), "pay", 2)] == ["y", "pay"]
-    assert catalogue.search(person(), "nothing", 100) == ()
-    assert "payroll" in [one.name for one in catalogue.search(person("S0DEVS"), "pay", 100)]
+    assert [one.name for one in catalogue.search(person(), " pay ", 100).rules] == ["y", "pay", "x"]
+    assert [one.name for one in catalogue.search(person(), "pay", 2).rules] == ["y", "pay"]
+    assert catalogue.search(person(), "nothing", 100) == ((), 0)
+    assert "payroll" in [one.name for one in catalogue.search(person("S0DEVS"), "pay", 100).rules]
+
+
+def test_words_are_found_in_any_order_and_in_the_description() -> None:
+    """What has them in its title or name comes before what is only described by them, and all are counted."""
+    catalogue = Catalogue(
+        book(
+            rule(name="a", title="Archive", description="Old bookings, by the ledger's month"),
+            rule(name="b", title="Ledger Bookings", description="What was booked"),
+            rule(name="c", title="Payments", description="Moves money"),
+        )
+    )
+    assert [one.name for one in catalogue.search(person(), "bookings ledger", 10).rules] == ["b", "a"]
+    assert [one.name for one in catalogue.search(person(), "MONEY moves", 10).rules] == ["c"]
+    assert catalogue.search(person(), "money ledger", 10).in_all == 0
+    assert catalogue.search(person(), "bookings", 1) == (catalogue.search(person(), "b", 10).rules[:1], 2)
 
 
 def test_what_is_remembered_is_bounded() -> None:

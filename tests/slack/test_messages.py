@@ -34,7 +34,7 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.outages import Side
-from bot.slack import buttons, messages, wording
+from bot.slack import buttons, messages, snippets, wording
 from bot.slack.block_kit import Body
 from tests.slack.test_modals import (
     ANN,
@@ -555,10 +555,12 @@ def test_the_requester_reads_that_nobody_could_be_asked() -> None:
     assert said not in lines(show(Story().record, STATUS))
 
 
-def test_status_and_token_posts_begin_with_the_number() -> None:
-    """And the announcement of a token says nothing else."""
+def test_the_posts_of_status_and_token_say_what_comes() -> None:
+    """A phone rings for each of them."""
     assert post(Story().record, STATUS).text.startswith("R-1042 · Payments (standard), 7 days\n")
-    assert post(Story().record, TOKEN).text == "R-1042 · token for Payments (standard)"
+    assert post(Story().record, TOKEN).text == (
+        "Your token for Payments (R-1042) is on its way. It will appear in this message."
+    )
     assert post(Story(rule(plans=(STANDARD,))).record, STATUS).text.startswith("R-1042 · Payments, 7 days\n")
 
 
@@ -576,20 +578,22 @@ def test_the_token_is_in_one_block_and_nowhere_else() -> None:
 
 
 def test_the_token_message_says_how_to_use_it_and_when_it_goes() -> None:
-    """A line to copy that keeps the token out of the shell's history."""
+    """Lines to copy and more of them in a menu, until when it works, and that nobody shows it again."""
     body = messages.token(ends()["active"], KEY, SECRET, NOW + timedelta(days=1))
-    assert messages.curl(Story().record) == 'curl -H "Authorization: $TOKEN" https://gw.example.com/payments/'
-    assert messages.curl(Story().record) in [one.get("text") for one in walk(body.blocks)]
-    assert f"This message is deleted {wording.date(NOW + timedelta(days=1))}" in body.text
+    assert snippets.curl(rule()) in [one.get("text") for one in walk(body.blocks)]
+    assert body.text == (
+        "Your token for Payments (R-1042) is here. Save it somewhere safe. I'll delete this message "
+        f"{wording.date(NOW + timedelta(days=1))}, or when you press *I've saved it*. I can't show it again."
+    )
+    said = lines(body).splitlines()
+    assert f"*Valid until:* {wording.date(NOW + timedelta(days=7))}" in said
+    assert "<https://docs.example.com/payments|Documentation>" in said
+    (menu,) = (one for one in walk(body.blocks) if one.get("type") == "overflow")
+    assert [one["text"]["text"] for one in menu["options"]] == ["Python", "Node.js", ".env line"]
+    assert [one["value"] for one in menu["options"]] == ["python:req1", "node:req1", "env:req1"]
     (button,) = (one for one in walk(body.blocks) if one.get("type") == "button")
     assert (button["action_id"], button["value"]) == (buttons.TOKEN_SAVED, "req1:key1")
-    assert "deleted after 1 day" in messages.token(ends()["active"], KEY, SECRET).text
-
-
-def test_the_line_to_copy_runs_nothing_else() -> None:
-    """Whatever the configuration says, it is one command for a shell."""
-    odd = rule(auth_header='X-Key"; rm -rf $HOME', gateway_url="https://gw/$(id)", listen_path="/a b/")
-    assert messages.curl(Story(odd).record) == "curl -H \"X-Keyrm-rfHOME: $TOKEN\" 'https://gw/$(id)/a b/'"
+    assert "delete this message after 1 day, or" in messages.token(ends()["active"], KEY, SECRET).text
 
 
 def test_an_audience_of_thousands_still_fits() -> None:

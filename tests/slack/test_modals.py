@@ -41,6 +41,7 @@ LIMITS = Limits(rate=100, per=1, quota_max=10000, quota_renewal_rate=86400)
 STANDARD = Plan("standard", LIMITS)
 GOLD = Plan("gold", LIMITS, tyk_policies=("5f1c0b5c6ad84c3c8d0b5f0e",))
 DAY = timedelta(days=1)
+CONVERSATION = "<https://slack.com/app_redirect?app=A0BOT&amp;team=T1|Open our conversation>"
 
 NASTY = (
     "<!here> <!channel> <@U0EVE> <!subteam^S0EVE|all> <#C0EVE> <https://evil.example|nice>",
@@ -85,7 +86,7 @@ def rule(**changes: Any) -> Rule:
 
 
 def form(*rules: Rule, notes: tuple[str, ...] = (), **filled: Any) -> modals.Form:
-    decision = "Needs 2 approvals from <!subteam^S0LEADS>."
+    decision = "2 approvals from <!subteam^S0LEADS> are needed."
     return modals.Form(modals.Filled("req1", **filled), rules, notes, decision, "C0HELP")
 
 
@@ -218,7 +219,7 @@ def check_view(view: dict[str, Any]) -> dict[str, Any]:
 
 ALLOWED = re.compile(
     r"<@[A-Za-z0-9]+>|<#[A-Za-z0-9]+>|<!subteam\^[A-Za-z0-9]+>|<https://docs\.example\.com/[a-z]*\|Documentation>"
-    r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[\d: -]+UTC>"
+    r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[\d: -]+UTC>|" + re.escape(CONVERSATION)
 )
 
 
@@ -274,7 +275,7 @@ def test_every_view_keeps_the_limits() -> None:
         modals.request_form(form(*many, api="api-3", notes=("You already have a token for this.",))),
         modals.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
         modals.request_form(form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")),
-        modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>."),
+        modals.accepted(asked(), conversation=CONVERSATION),
         modals.deny_form(asked(number=10**12)),
         modals.revoke_form(asked(number=10**12)),
         modals.revoke_form(asked(answers=Answers())),
@@ -290,7 +291,7 @@ def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, 
     """No text brings a mention, a link or a broken view."""
     one = rule(title=title, description=description, docs=f"https://x|{typed}")
     check_view(modals.request_form(form(one, answers=Answers(typed, typed))))
-    check_view(modals.accepted(asked(rule=one, answers=Answers(reason=typed)), decision=""))
+    check_view(modals.accepted(asked(rule=one, answers=Answers(reason=typed)), conversation=None))
     check_view(modals.deny_form(asked(rule=one)))
     check_view(modals.revoke_form(asked(rule=one, answers=Answers(typed))))
     check_view(modals.replace_form(asked(rule=one), "form1"))
@@ -339,15 +340,70 @@ def test_another_api_asks_plan_and_lifetime_anew_and_keeps_what_was_typed() -> N
     assert {"api", "used_by", "reason"} <= here & there
 
 
+def test_what_matters_stands_directly_under_the_api() -> None:
+    """Who decides, what is held already and what it opens, then what it is."""
+    opens_more = replace(GOLD, also_opens=(ApiRef("2", "ledger", ()),), approvals=3)
+    view = modals.request_form(form(rule(plans=(STANDARD, opens_more)), notes=("You already have a token for this.",)))
+    assert view["blocks"][1]["text"]["text"].splitlines() == [
+        "2 approvals from <!subteam^S0LEADS> are needed.",
+        "You already have a token for this.",
+        "*gold* opens Payments, ledger and needs 3 approvals.",
+        "Moves money",
+        "<https://docs.example.com/payments|Documentation>",
+    ]
+
+
+def test_an_api_with_one_plan_has_no_plan() -> None:
+    """Its limits stand in small print, and the one plan comes back as it was shown."""
+    view = modals.request_form(form(rule(plans=(STANDARD,))))
+    assert not [one for one in view["blocks"] if one["type"] == "input" and "Plan" in one["label"]["text"]]
+    small = block(view, "fixed:plan:payments:standard")
+    assert (small["type"], small["elements"][0]["text"]) == ("context", "Limits: 100 calls per second, 10,000 per day")
+    assert modals.read_form(fill(view, reason="r")).plan == "standard"
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({}, "What do you need it for? Your approvers will see this."),
+        ({"approvals": 0}, "What do you need it for? This goes on record."),
+        (
+            {"approvals": 0, "plans": (replace(GOLD, approvals=1),)},
+            "What do you need it for? Your approvers will see this.",
+        ),
+    ],
+)
+def test_what_needs_no_approval_does_not_speak_of_approvers(changes: dict[str, Any], hint: str) -> None:
+    """The reason goes on record all the same; one plan that needs approval is enough for somebody to read it."""
+    view = modals.request_form(form(rule(**changes)))
+    assert block(view, "reason")["hint"]["text"] == hint
+
+
+def test_an_option_says_whether_somebody_has_to_approve_it_and_what_it_is() -> None:
+    """In the 75 characters that Slack gives it, the first of the two whole."""
+    offered = modals.api_options([rule(), rule(approvals=1, description=""), rule(approvals=0, description="x" * 200)])
+    assert [one["description"]["text"] for one in offered] == [
+        "Needs 2 approvals · Moves money",
+        "Needs approval",
+        f"No approval needed · {'x' * 53}…",
+    ]
+
+
+def test_more_than_an_answer_holds_is_said_in_its_heading() -> None:
+    """Slack shows no more than a hundred."""
+    options = modals.api_options([rule()])
+    assert modals.first_of(options, 1412)["label"]["text"] == "First 1 of 1,412. Type more to find the others."
+
+
 def test_the_first_lifetime_is_preselected_and_no_plan_is() -> None:
-    """A plan is a choice to make, a lifetime has a good answer."""
-    view = modals.request_form(form(rule()))
+    """A plan is a choice to make, a lifetime has a good answer. They stand in the order of their length."""
+    view = modals.request_form(form(rule(review_every=timedelta(days=90))))
     assert block(view, "lifetime:payments")["element"]["initial_option"]["value"] == "604800"
     assert "initial_option" not in block(view, "plan:payments")["element"]
     assert [one["text"]["text"] for one in block(view, "lifetime:payments")["element"]["options"]] == [
-        "7 days",
         "1 day",
-        "No expiry",
+        "7 days",
+        "Doesn't expire (reviewed every 90 days)",
     ]
 
 
@@ -433,15 +489,31 @@ def test_an_error_stands_at_its_field_or_else_at_the_api() -> None:
     assert modals.error_block(modals.deny_form(asked()), "api") == "reason"
 
 
-def test_accepted_says_the_number_and_what_happens_now() -> None:
-    """Also to a second submission, whatever became of the first."""
-    waiting = modals.accepted(asked(), decision="Needs 1 approval from <@U0BOB>.")
-    assert waiting["title"]["text"] == "R-1042"
-    assert "Needs 1 approval from <@U0BOB>. I will message you." in waiting["blocks"][0]["text"]["text"]
-    granted = replace(asked(state=RequestState.APPROVED), grant=Grant(GrantState.ISSUING, NOW, None))
-    assert "arrives in our DM" in modals.accepted(granted, decision="")["blocks"][0]["text"]["text"]
-    denied = modals.accepted(asked(state=RequestState.DENIED), decision="")
+def test_accepted_says_that_it_is_sent_and_what_happens_now() -> None:
+    """With the way to where it will be told; also to a second submission, whatever became of the first."""
+    waiting = modals.accepted(asked(), conversation=CONVERSATION)
+    assert waiting["title"]["text"] == "Request sent"
+    assert waiting["blocks"][0]["text"]["text"] == (
+        "*R-1042* · Payments, 7 days. Waiting for 2 approvals from <!subteam^S0LEADS> or <@U0BOB>. I'll message you when they "
+        f"decide.\n{CONVERSATION}"
+    )
+    alone = modals.accepted(
+        asked(rule=rule(approvals=1, approvers=Audience(users=frozenset({BOB.user_id})))), conversation=None
+    )
+    assert "Waiting for approval from <@U0BOB>." in alone["blocks"][0]["text"]["text"]
+    granted = modals.accepted(
+        replace(asked(state=RequestState.APPROVED), grant=Grant(GrantState.ISSUING, NOW, None)), conversation=None
+    )
+    assert granted["title"]["text"] == "Token on its way"
+    assert "It will appear in our conversation in a moment." in granted["blocks"][0]["text"]["text"]
+    denied = modals.accepted(asked(state=RequestState.DENIED), conversation=None)
     assert "how it went" in denied["blocks"][0]["text"]["text"]
+
+
+def test_the_way_to_the_conversation_is_slacks_own() -> None:
+    """The address that Slack documents for links in an app's messages; nothing else gets into it."""
+    assert wording.conversation("A0BOT", "T1") == CONVERSATION
+    assert wording.conversation("A0|<!here>", "T1") == CONVERSATION.replace("A0BOT", "A0here")
 
 
 def test_a_denial_comes_back_with_its_reason() -> None:

@@ -14,12 +14,15 @@ from bot.core.messages import UNASKED
 from bot.core.model import (
     Audience,
     EffectKind,
+    Message,
+    MessageId,
+    MessageKind,
     Record,
     Topic,
 )
 from bot.core.outages import Outage, cause_of
 from bot.core.reconciliation import Finding, FindingKind, Told
-from bot.slack import buttons, notifications, wording
+from bot.slack import buttons, messages, notifications, wording
 from tests.slack.test_messages import (
     CASES,
     EVERY,
@@ -39,6 +42,7 @@ from tests.slack.test_messages import (
     show,
 )
 from tests.slack.test_modals import (
+    ANN,
     NOW,
     rule,
     walk,
@@ -92,7 +96,7 @@ def _barred(story: Story) -> Record:
         (
             Topic.ARRIVED,
             lambda: ends()["active"],
-            "Your token for Payments has arrived in this conversation (R-1042).",
+            "Your token for Payments (R-1042) is ready, further up.",
         ),
         (
             Topic.ENDED,
@@ -167,6 +171,22 @@ def _barred(story: Story) -> Record:
 def test_a_ring_says_in_one_sentence_what_happened_and_why(why: Topic, record: Callable[[], Record], said: str) -> None:
     """New messages are few, so each is worth the noise."""
     assert post(record(), ring(why)).text == said
+
+
+def test_a_token_that_came_late_is_told_with_the_way_to_it() -> None:
+    """Where nobody knows where Slack is read, the sentence is true without."""
+    token = Message(MessageId("t"), MessageKind.TOKEN, ANN.user_id, channel="D0ANN", ts="17.0001")
+    for record, workspace, said in (
+        (ends()["active"], "https://x.slack.com/", ", further up."),
+        (replace(ends()["active"], messages=(token,)), "", ", further up."),
+        (
+            replace(ends()["active"], messages=(token,)),
+            "https://x.slack.com/",
+            ": <https://x.slack.com/archives/D0ANN/p170001|Show it>",
+        ),
+    ):
+        body = messages.post(record, ring(Topic.ARRIVED), help_channel="C0HELP", workspace=workspace)
+        assert body.text == f"Your token for Payments (R-1042) is ready{said}"
 
 
 @pytest.mark.parametrize("why", [*NOTES, *CASES])

@@ -138,7 +138,7 @@ async def test_a_key_that_says_what_uses_it_lives_until_its_own_end(tmp_path: Pa
         assert "reminded" not in await world.events(), "nobody is left to be told that it ends"
         await world.pass_time(DAY)
         await dies(world, token)
-        assert (await becomes(world.person("bob"), shown, "Revoked")).labels == []
+        assert (await becomes(world.person("bob"), shown, "Expired")).labels == []
         assert world.slack.app_errors == []
 
 

@@ -95,7 +95,7 @@ class Acts:
 
     async def _search(self, person: Person, told: Json) -> Json:
         _, message = self._surface(person, told)
-        return {"options": await person.searches(_target(told), told["query"], message=message)}
+        return await person.is_offered(_target(told), told["query"], message=message)
 
     # --- modals ---
 

@@ -307,28 +307,32 @@ class Person:
 
     async def searches(self, target: Target, query: str, *, message: Message | None = None) -> list[Json]:
         """Types into an external select; the options the app offers, none when it fails."""
+        return options_of(await self.is_offered(target, query, message=message))
+
+    async def is_offered(self, target: Target, query: str, *, message: Message | None = None) -> Json:
+        """The same with the headings under which the app offers them, if it gives any: its whole answer."""
         view = None if message is not None else self._view_with(target)
         source = self._find_message(target, None) if view is None and message is None else message
         slot = self._slot(view.blocks if view else source.blocks if source else [], target)
         if "external" not in slot.type:
             raise NotPossible(f"{target} is a {slot.type}, its options are not searched for")
         if len(query) < slot.element.get("min_query_length", 3):
-            return []
+            return {}
         self._note("searches", target=target, query=query)
         payload = payloads.suggestion(self._parts, self.user, slot, query, view, source)
         ack = await self._parts.transport.deliver("interactive", payload, answers=True)
-        options = self._offered(ack)
+        answer = self._offered(ack)
         if view is not None:
-            view.loaded[slot.action_id] = options
-        return options
+            view.loaded[slot.action_id] = options_of(answer)
+        return answer
 
-    def _offered(self, ack: Ack) -> list[Json]:
+    def _offered(self, ack: Ack) -> Json:
         if not ack.ok or not isinstance(ack.payload, dict):
-            return []
+            return {}
         if complaints := check_options(ack.payload):
             self._parts.journal.blame("invalid_options", "; ".join(complaints), answer=ack.payload)
-            return []
-        return options_of(ack.payload)
+            return {}
+        return ack.payload
 
     async def _chosen(self, slot: Slot, value: Any, view: View | None, message: Message | None) -> Any:
         several = bool(slot.value_key and slot.value_key.endswith("s"))

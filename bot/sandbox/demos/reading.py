@@ -26,11 +26,11 @@ def has_block(view: dict[str, Any], block_id: str) -> bool:
 
 
 def token_in(message: Message) -> str | None:
-    """The text that stands alone in a preformatted block, unless it is the `curl` line."""
+    """The text that stands alone in a preformatted block, unless it is for a shell."""
     for block in message.blocks:
         for part in block.get("elements", ()):
             if part["type"] == "rich_text_preformatted":
                 text = "".join(one.get("text", "") for one in part["elements"])
-                if not text.startswith("curl"):
+                if not text.startswith("read -rs"):
                     return text
     return None

@@ -118,7 +118,7 @@ function searching(slot, surface) {
   return async (query) => {
     if (query.length < least) return [];
     const answer = await surface.act("search", slot, { query });
-    return (answer.options ?? []).map(optionOf);
+    return optionsOf(answer);
   };
 }
 
