@@ -147,7 +147,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
     request, rule = record.request, record.request.rule
     after = wording.date(until) if until else f"after {wording.duration(rule.hide_token_after)}"
     goes = f"Save it somewhere safe. I'll delete this message {after}, or when you press *I've saved it*. I can't show it again."
-    try_it = "*Try it:* paste the token when the first line waits for it, then press Enter."
+    try_it = "*Try it:* run this line in a shell, paste the token where it waits, and press Enter."
     blocks: list[Block] = [
         section(f"*Your token for {state.what(request)}* · {request.label}"),
         preformatted(token),

@@ -21,8 +21,9 @@ class Snippet:
 
 
 def curl(rule: Rule) -> str:
-    """Lines for a shell. The first one waits for the token, so that it is in no history and on no screen."""
-    return f'read -rs TOKEN\ncurl -H "{_header(rule)}: $TOKEN" {shlex.quote(_url(rule))}'
+    """A line for a shell, which waits for the token, so that it is in no history and on no screen. It is one line because what is
+    pasted behind a `read` would be read."""
+    return f'read -rs TOKEN && curl -H "{_header(rule)}: $TOKEN" {shlex.quote(_url(rule))}'
 
 
 def _python(rule: Rule) -> str:

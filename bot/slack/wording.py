@@ -22,6 +22,7 @@ _MARK = re.compile(
 _LOOKALIKE = str.maketrans({"*": "∗", "_": "＿", "~": "∼", "`": "ˋ", ":": "∶", "@": "＠"})  # noqa: RUF001 - that is the point
 """Slack knows no escape for its formatting, so a mark that could format is drawn with a character that cannot."""
 
+_TYK_ID = re.compile("[0-9a-f]{24}")
 _OUR_DATE = re.compile(r"<!date\^[^>|]*\|([^>]*)>")
 _OUR_LINK = re.compile(r"<([@#])([A-Za-z0-9]+)>")
 
@@ -224,8 +225,13 @@ def plan_limits(plan: Plan) -> str:
         return limits(plan.limits)
     if not plan.terms:
         return "limits set by its Tyk policy"
-    told = [f"{_set_by(terms, plan.limits)} (Tyk policy {inert(terms.name, 75)})" for terms in plan.terms]
+    told = [f"{_set_by(terms, plan.limits)} ({_policy(terms)})" for terms in plan.terms]
     return told[0] if len(told) == 1 else f"the most generous of {people(told)}"
+
+
+def _policy(terms: PolicyTerms) -> str:
+    """The name that people gave it in Tyk; an id is no name."""
+    return "its Tyk policy" if _TYK_ID.fullmatch(terms.name) else f"Tyk policy {inert(terms.name, 75)}"
 
 
 def _set_by(terms: PolicyTerms, own: Limits) -> str:

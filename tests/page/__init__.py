@@ -92,7 +92,11 @@ class Window:
 
     async def picks(self, label: str, option: str) -> None:
         await self.modal.get_by_role("combobox", name=label).click()
-        await self.modal.get_by_role("option", name=option, exact=True).click()
+        await self.option(option).click()
+
+    def option(self, text: str) -> Locator:
+        """An option of an open select, by its text, whatever is said of it below."""
+        return self.modal.get_by_role("option").filter(has=self.page.get_by_text(text, exact=True))
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
@@ -109,7 +113,7 @@ class Window:
             await self.modal.get_by_role("radio", name=plan).check()
         await self.modal.get_by_role("textbox", name="Reason").fill(reason)
         await self.button("Send request").click()
-        await expect(self.modal.get_by_role("heading")).to_contain_text("R-")
+        await expect(self.modal.get_by_role("heading")).to_contain_text("Request sent")
         await self.modal.get_by_role("button", name="Close").last.click()
         await expect(self.modal).to_have_count(0)
 

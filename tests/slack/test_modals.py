@@ -625,6 +625,7 @@ def test_limits_of_a_tyk_policy_are_not_ours_to_make_up() -> None:
     [
         ((PolicyTerms("p", "Gold", 5, 60, 1000, 3600),), "5 calls per minute, 1,000 per hour (Tyk policy Gold)"),
         ((PolicyTerms("p", "Gold", 0, 1, -1, 60),), "no rate limit (Tyk policy Gold)"),
+        ((PolicyTerms("p", "5f1c0b5c6ad84c3c8d0b5f0e", 0, 1, -1, 60),), "no rate limit (its Tyk policy)"),
         ((PolicyTerms("p", "<!here>"),), "100 calls per second, 10,000 per day (Tyk policy &lt;!here&gt;)"),
         ((PolicyTerms("p", "Gold", each_api=True),), "limits of its own for each API (Tyk policy Gold)"),
         (
