@@ -105,7 +105,13 @@ class Window:
         return self.page.locator("article", has_text=text).last
 
     async def asks(self, api: str, *, reason: str = "to test the new checkout", plan: str | None = "standard") -> None:
-        """Command, form, submission, up to the number. `plan` is None where there is nothing to choose."""
+        """Command, form, submission, up to the answer, which is closed."""
+        await self.sends(api, reason=reason, plan=plan)
+        await self.modal.get_by_role("button", name="Close").last.click()
+        await expect(self.modal).to_have_count(0)
+
+    async def sends(self, api: str, *, reason: str = "to test the new checkout", plan: str | None = "standard") -> None:
+        """Command, form, submission, up to the answer. `plan` is None where there is nothing to choose."""
         await self.go("general")
         await self.types("/tyk-key")
         await self.picks("API", api)
@@ -114,8 +120,6 @@ class Window:
         await self.modal.get_by_role("textbox", name="Reason").fill(reason)
         await self.button("Send request").click()
         await expect(self.modal.get_by_role("heading")).to_contain_text("Request sent")
-        await self.modal.get_by_role("button", name="Close").last.click()
-        await expect(self.modal).to_have_count(0)
 
     async def underneath(self, tab: str) -> Locator:
         """Opens the panel at this tab."""

@@ -194,7 +194,7 @@ async def test_the_bot_is_killed_between_command_and_submission_and_started_agai
         await (await other.underneath("Switches")).get_by_role("button", name="Start the bot").click()
         await expect(other.page.locator("#standing")).to_contain_text("Bot running")
         await alice.button("Get token").click()
-        await expect(alice.modal.get_by_role("heading", name="R-1001")).to_be_visible()
+        await expect(alice.modal.get_by_role("heading", name="Token on its way")).to_be_visible()
         await alice.modal.get_by_role("button", name="Close").last.click()
         await alice.go(APP)
         await expect(alice.message("your token for Test API")).to_be_visible()

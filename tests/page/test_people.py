@@ -23,7 +23,7 @@ async def test_alice_asks_bob_approves_and_carol_reads_it_all(tmp_path: Path) ->
         await alice.modal.get_by_role("textbox", name="Reason").fill("to test the new checkout")
         await expect(alice.modal.locator(".counter").last).to_have_text("24/500")
         await alice.button("Send request").click()
-        await expect(alice.modal.get_by_role("heading", name="R-1001")).to_be_visible()
+        await expect(alice.modal.get_by_role("heading", name="Request sent")).to_be_visible()
         await alice.modal.get_by_role("button", name="Close").last.click()
 
         card = bob.message("R-1001")
@@ -72,7 +72,7 @@ async def test_gwen_the_guest_is_refused_and_oscar_is_not_even_offered_the_comma
         window = await scene.window("gwen")
         await window.go("help")
         await window.types("/tyk-key")
-        await expect(window.modal).to_contain_text("Not available")
+        await expect(window.modal).to_contain_text("Only for full members")
         await window.modal.get_by_role("button", name="Close").last.click()
         await window.be("oscar")
         await window.go("partners")
@@ -108,12 +108,23 @@ async def test_among_10_000_apis_alice_finds_hers_by_typing(tmp_path: Path) -> N
         await alice.types("/tyk-key")
         box = alice.modal.get_by_role("combobox", name="API")
         await expect(box).to_be_visible(timeout=60_000)
-        await box.press_sequentially("service 4321")
+        await box.press_sequentially("service")
+        await expect(alice.modal.get_by_text("First 100 of 10,000. Type more to find the others.")).to_be_visible()
+        await box.press_sequentially(" 4321")
         await expect(alice.modal.get_by_role("option")).to_contain_text(["Service 4321"])
         await box.press("Enter")
         await expect(box).to_have_value("Service 4321")
         await alice.modal.get_by_role("textbox", name="Reason").fill("to look around")
         await expect(alice.button("Get token")).to_be_visible()
+
+
+async def test_a_link_into_slack_leads_there_on_the_page(tmp_path: Path) -> None:
+    """The answer to the form leads to the app's conversation, and the page stays."""
+    async with staged(tmp_path) as scene:
+        alice = await scene.window("alice")
+        await alice.sends("Payments")
+        await alice.modal.get_by_role("link", name="Open our conversation").click()
+        await expect(alice.message("R-1001 · Payments")).to_be_visible()
 
 
 async def test_with_the_keyboard_alone(tmp_path: Path) -> None:
@@ -144,7 +155,7 @@ async def test_with_the_keyboard_alone(tmp_path: Path) -> None:
         await _tab_to(window, "textbox", "Reason")
         await keyboard.type("by keyboard")
         await keyboard.press("Control+Enter")
-        await expect(window.modal.get_by_role("heading", name="R-1001")).to_be_visible()
+        await expect(window.modal.get_by_role("heading", name="Request sent")).to_be_visible()
         await keyboard.press("Escape")
         await expect(window.modal).to_have_count(0)
         await expect(window.composer).to_be_focused()

@@ -20,7 +20,7 @@ ODD = rule(
 def test_a_shell_waits_for_the_token() -> None:
     """Read without being shown, so that it is in no history and on no screen."""
     assert curl(rule()) == 'read -rs TOKEN && curl -H "Authorization: $TOKEN" https://gw.example.com/payments/'
-    assert curl(ODD).endswith(" && curl -H \"X-Keyrm-rfHOME: $TOKEN\" 'https://gw/$(id)\"+exit()+\"/a b/'")
+    assert curl(ODD).endswith(' && curl -H "X-Keyrm-rfHOME: $TOKEN" \'https://gw/$(id)"+exit()+"/a b/\'')
 
 
 def test_python_takes_it_from_the_environment() -> None:

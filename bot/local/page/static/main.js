@@ -271,6 +271,20 @@ document.addEventListener("keydown", (event) => {
   if (document.body.classList.contains("menu-open")) $("menu").click();
   else if (!$("under").hidden && $("under").contains(document.activeElement)) $("under-close").click();
 });
+// A link into this Slack is followed on the page: to the app's conversation, or to the one that holds a message.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  const id = link && roomOf(new URL(link.href));
+  if (!id) return;
+  event.preventDefault();
+  go(id);
+});
+function roomOf({ hostname, pathname }) {
+  const rooms = part("rooms") ?? [];
+  if (hostname === "slack.com" && pathname === "/app_redirect") return rooms.find((one) => one.is_im)?.id;
+  const [, channel] = /^\/archives\/([A-Z0-9]+)\//.exec(pathname) ?? [];
+  return hostname.endsWith(".slack.com") && rooms.find((one) => one.id === channel)?.id;
+}
 $("log").addEventListener("click", (event) => {
   const id = event.target.closest?.("[data-room]")?.dataset.room;
   if (id && part("rooms") && part("rooms").some((one) => one.id === id)) go(id);
