@@ -77,7 +77,7 @@ class Who:
             wanted = read_wanted(action["value"])
             view = await self._shown(await self._answering.member(body["user"]["id"]), lambda _: wanted)
         except modals.StaleView:
-            view = modals.notice("Out of date", self._answering.out_of_date())
+            view = modals.notice("Out of date", self._answering.out_of_date("button"))
         except Refusal as refusal:
             view = modals.notice(TITLE, refusal.text)
         with suppress(Gone):  # they have closed it
