@@ -22,7 +22,6 @@ from bot.core.model import (
     Record,
     Refusal,
     RequestId,
-    RequestState,
     Rule,
     Workspace,
 )

@@ -82,7 +82,7 @@ async def test_alice_becomes_a_guest_and_a_member_again(tmp_path: Path) -> None:
         await expect(window.message("has left")).to_be_visible()
         await window.be("alice")
         await window.types("/tyk-key")
-        await expect(window.modal).to_contain_text("Not available")
+        await expect(window.modal).to_contain_text("Only for full members")
         await window.modal.get_by_role("button", name="Close").last.click()
         await _administers(window, "Make a member of Alice Adams")
         await expect(window.page.locator('[data-person="alice"]')).to_contain_text("asks")

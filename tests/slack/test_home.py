@@ -54,7 +54,7 @@ def test_it_is_the_list_with_a_door_above_and_help_below() -> None:
         [numbered(held().record, 1)], [numbered(ends()["denied"], 2)], [numbered(Story().record, 3)], offered=[rule()]
     )
     assert headings(shown) == ["Waiting for you", "Your tokens and requests", "Past", "Help"]
-    assert pressable(shown) == ["Request a token", "Approve", "Deny", "Replace Token", "Revoke", "Ask Again"]
+    assert pressable(shown) == ["Request a token", "Approve", "Deny", "Replace token", "Revoke", "Ask again"]
     said = marked(shown)
     assert said[0] == "You can request tokens for Payments."
     assert "ask in <#C0HELP>" in said[-2]
@@ -130,7 +130,7 @@ async def test_a_guest_reads_why_there_is_nothing_and_is_not_followed(tmp_path: 
     async with living(tmp_path) as world:
         gwen = world.person("gwen")
         await gwen.opens_home()
-        shown = await gwen.sees_home("Only full members of this workspace can use this bot, and you are a guest here.")
+        shown = await gwen.sees_home("Only full members of this workspace can use this bot, and you're a guest here.")
         assert labels(shown) == []
         assert not followed()
         assert world.slack.app_errors == []
@@ -160,7 +160,7 @@ async def test_it_follows_what_happens(tmp_path: Path) -> None:
         assert "Withdraw" in labels(await alice.sees_home("if nobody decides", timeout=WITHIN))
         await world.person("bob").clicks("Approve", shown)
         await alice.sees_home("Active until", timeout=WITHIN)
-        await alice.sees_home(lambda view: "Replace Token" in labels(view), timeout=WITHIN)
+        await alice.sees_home(lambda view: "Replace token" in labels(view), timeout=WITHIN)
         assert world.slack.app_errors == []
 
 
@@ -192,7 +192,7 @@ async def test_what_another_process_did_shows_too(tmp_path: Path) -> None:
             record = tx.numbered(1001)
         assert record is not None
         await operations.revoke(record.request.id, None, "an exercise")
-        assert labels(await alice.sees_home("Past", timeout=WITHIN)) == ["Request a token", "Ask Again"]
+        assert labels(await alice.sees_home("Past", timeout=WITHIN)) == ["Request a token", "Ask again"]
         other.engine.dispose()
 
 
@@ -340,13 +340,13 @@ async def test_a_click_that_comes_too_late_is_told_so_and_home_is_drawn_anew(tmp
         await bob.sees_home(holdings.NOTHING, timeout=WITHIN)
         world.slack.workspace.replace_view(old, content)
         await bob.clicks_in_home("Approve")
-        await is_told(bob, "R-1001 was approved by <@U0CAROL>", "Already decided")
+        await is_told(bob, "R-1001 was approved by <@U0CAROL>", "Already approved")
         await bob.sees_home(holdings.NOTHING)
         assert world.slack.app_errors == []
 
 
 async def test_a_token_is_requested_and_requested_again_at_home(tmp_path: Path) -> None:
-    """The button opens the form; Ask Again opens it filled in; what was sent shows in Home."""
+    """The button opens the form; Ask again opens it filled in; what was sent shows in Home."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
         await denies(world, "bob", await asked(world), "not this week")
@@ -356,7 +356,7 @@ async def test_a_token_is_requested_and_requested_again_at_home(tmp_path: Path) 
         await alice.clicks_in_home("Request a token")
         await alice.sees_view("API")
         await alice.closes()
-        await alice.clicks_in_home("Ask Again")
+        await alice.clicks_in_home("Ask again")
         await alice.sees_view(lambda view: any(one["block_id"] == "about:payments" for one in view["blocks"]))
         await alice.submits()
         await alice.sees_view("R-1002")

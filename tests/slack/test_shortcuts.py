@@ -102,7 +102,7 @@ async def test_who_may_not_use_the_bot_is_told_so(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         gwen = world.person("gwen")
         await gwen.uses_shortcut(GLOBAL)
-        assert "you are a guest here" in reads(await gwen.sees_view("Not available"))
+        assert "you're a guest here" in reads(await gwen.sees_view("Only for full members"))
         assert world.slack.app_errors == []
 
 
@@ -112,7 +112,7 @@ async def test_shortcuts_are_paid_for_like_commands(tmp_path: Path) -> None:
         alice = world.person("alice")
         for _ in range(20):
             await alice.uses_shortcut(GLOBAL)
-            await alice.sees_view("Request a Token")
+            await alice.sees_view("Request a token")
         await alice.closes()
         for _ in range(3):
             await alice.uses_shortcut(GLOBAL)

@@ -131,7 +131,10 @@ async def test_a_refusal_says_who_and_why(tmp_path: Path) -> None:
         await world.person("bob").clicks("Approve", await card(world, "carol"))
         await world.told("refused")
         (line,) = [line for line in _lines(world) if "*refused*" in line]
-        assert "R-1001 · Payments · Bob Brown · *refused* · to Bob Brown, clicking: You can't approve your own request." in line
+        assert (
+            "R-1001 · Payments · Bob Brown · *refused* · to Bob Brown, clicking: You can't approve your own request."
+            in line
+        )
         assert world.slack.app_errors == []
 
 
