@@ -160,7 +160,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
 
 
 def _your_token(request: Request) -> str:
-    return f"Your token for {inert(request.rule.title, 150)} ({request.label})"
+    return f"Your token for {wording.asked_for(request)} ({request.label})"
 
 
 def _terms(record: Record, key: Key) -> list[str]:
