@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core import extensions, lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
-from bot.core.lifecycle import Asked, Loss
+from bot.core.lifecycle import Asked, Choice, Choices, Loss
 from bot.core.model import (
     Answers,
     Approver,
@@ -21,10 +21,12 @@ from bot.core.model import (
     Lifetime,
     Person,
     PolicyTerms,
+    QuestionId,
     Record,
     Refusal,
     RequestId,
     RequestState,
+    Review,
     Rule,
     Rulebook,
     Transition,
@@ -38,6 +40,8 @@ PAST_SHOWN = 5
 OWN_SHOWN = 50
 WAITING_SHOWN = 50
 NEWS_AT_ONCE = 500
+DECIDED_SHOWN = 4
+DECIDED_WITHIN = timedelta(days=1)
 _REFUSED = "refused:"
 _REPLACED = "replaced:"
 _WELCOMED = "welcomed:"
@@ -70,7 +74,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Holdings:
-    """One person's own requests and keys that stand, those that are over, and the requests of others that wait for them.
+    """One person's own requests and keys that stand, those that are over, the requests of others that wait for them, and those
+    about which they said yes or no lately, each with what they said.
 
     `more_own` and `more_awaiting`: there are others beyond those that were looked at. `at` is when that was, `heard` the number
     of the newest audit line by then.
@@ -81,6 +86,7 @@ class Holdings:
     awaiting: tuple[Record, ...]
     at: datetime
     heard: int = 0
+    decided: tuple[tuple[Record, Review], ...] = ()
     more_own: bool = False
     more_awaiting: bool = False
 
@@ -180,14 +186,21 @@ class Operations:
         return rule, offered
 
     async def review(
-        self, request_id: str, reviewer: Person, verdict: Verdict, reason: str, approvers: Sequence[Approver]
+        self,
+        request_id: str,
+        reviewer: Person,
+        verdict: Verdict,
+        reason: str,
+        approvers: Sequence[Approver],
+        choice: Choice | None = None,
     ) -> Outcome:
-        """A yes or no. `approvers` are those who said yes before, as Slack says they are now."""
+        """A yes or no; a yes may give less, by its `choice`. `approvers` are those who said yes before, as Slack says they are
+        now."""
 
         def decide(record: Record, now: datetime) -> Transition:
             in_force = self.rule(record.request.rule.name)
             said = limits.written(reason, "reason", limits.MAX_REASON)
-            return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id)
+            return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id, choice)
 
         def work(tx: Transaction) -> Outcome:
             outcome = self._decide(tx, _known(tx, request_id), decide, approvers)
@@ -197,11 +210,40 @@ class Operations:
         return await self.store.write(work)
 
     async def may_review(self, request_id: str, reviewer: Person) -> Record:
-        """The record, before a form for a no is shown to this person. Raises Refusal where they may not review it."""
+        """The record, before a form for a review is shown to this person. Raises Refusal where they may not review it."""
         record = await self.look(request_id)
         if record.request.state is not RequestState.PENDING:
             raise lifecycle.already_decided(record.request)
         rules.reviewing_by(record, self.rule(record.request.rule.name), reviewer)
+        return record
+
+    def choices(self, record: Record) -> Choices:
+        """What an approver may give of what is asked for."""
+        return lifecycle.choices(record.request, self.rule(record.request.rule.name))
+
+    async def ask(self, request_id: str, asker: Person, text: str, question_id: str) -> Outcome:
+        """A question to the requester. `question_id` is the form's own: what was asked with it before is not asked again."""
+
+        def decide(record: Record, now: datetime) -> Transition:
+            in_force = self.rule(record.request.rule.name)
+            said = limits.written(text, "question", limits.MAX_REASON)
+            return lifecycle.ask(record, in_force, asker, said, QuestionId(question_id), now, self._new_id)
+
+        return await self._change(request_id, decide)
+
+    async def answer(self, request_id: str, who: Person, text: str, question_id: str) -> Outcome:
+        """The requester's answer to a question."""
+
+        def decide(record: Record, now: datetime) -> Transition:
+            said = limits.written(text, "answer", limits.MAX_REASON)
+            return lifecycle.answer(record, who, said, question_id, now, self._new_id)
+
+        return await self._change(request_id, decide)
+
+    async def may_answer(self, request_id: str, question_id: str, who: Person) -> Record:
+        """The record, before the form for an answer is shown. Raises Refusal where this person may not answer it."""
+        record = await self.look(request_id)
+        lifecycle.check_answerable(record, question_id, who)
         return record
 
     async def withdraw(self, request_id: str, who: Person) -> Outcome:
@@ -260,6 +302,10 @@ class Operations:
         record = await self.look(request_id)
         lifecycle.check_replaceable(record, self.rule(record.request.rule.name), who)
         return record
+
+    async def in_use(self, request_id: str, holder: Person) -> Outcome:
+        """The holder says, when they are asked, that they still use it."""
+        return await self._change(request_id, lambda record, now: lifecycle.in_use(record, holder, now, self._new_id))
 
     async def renew(self, request_id: str, reviewer: Person) -> Outcome:
         def decide(record: Record, now: datetime) -> Transition:
@@ -442,7 +488,7 @@ class Operations:
         return standing, None
 
     async def holdings(self, who: Person) -> Holdings:
-        """This person's own requests and keys, and the requests that wait for their decision."""
+        """This person's own requests and keys, the requests that wait for their decision, and those that they decided about."""
         apis = [name for name in self.rulebook.rules if self.may_wait_for(who, name)]
 
         def work(tx: Transaction) -> Holdings:
@@ -450,9 +496,11 @@ class Operations:
             waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))
             awaiting = tuple(record for record in waiting[:WAITING_SHOWN] if self._awaits(record, who))
             mine, past = tx.standing(who.identity, limit=OWN_SHOWN + 1), tx.past(who.identity, PAST_SHOWN)
+            reviewed = tx.reviewed_by(who.identity, tx.now - DECIDED_WITHIN, DECIDED_SHOWN)
+            decided = tuple((record, _said_by(record, who)) for record in reviewed if record not in awaiting)
             more_own, more_awaiting = len(mine) > OWN_SHOWN, len(waiting) > WAITING_SHOWN
             return Holdings(
-                mine[:OWN_SHOWN], past, awaiting, tx.now, heard, more_own=more_own, more_awaiting=more_awaiting
+                mine[:OWN_SHOWN], past, awaiting, tx.now, heard, decided, more_own=more_own, more_awaiting=more_awaiting
             )
 
         return await self.store.read(work)
@@ -538,6 +586,11 @@ def _not_revoker(record: Record) -> Refusal:
     able = record.request.rule.approvers
     able = replace(able, users=able.users | {record.request.requester.user_id})
     return Refusal("You can't revoke this.", code="not_approver", able=able)
+
+
+def _said_by(record: Record, who: Person) -> Review:
+    """What this person said last about a request that they reviewed."""
+    return max((one for one in record.reviews if who.is_same(one.reviewer)), key=lambda one: one.at)
 
 
 def _known_as(record: Record, who: Person) -> Identity:

@@ -332,7 +332,7 @@ ReviewEvery = Annotated[
     Duration,
     AfterValidator(_between("1d", "3650d")),
     Field(
-        description="with the lifetime never: how often the approvers are asked whether the token is still needed; "
-        "without a yes within 14 days it ends"
+        description="with the lifetime never: how often the holder is asked whether the token is still in use, and then "
+        "the approvers whether it is needed; without a yes of theirs within 14 days it ends"
     ),
 ]

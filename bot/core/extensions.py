@@ -121,11 +121,15 @@ def extend(held: Record, by: Record, now: datetime, new_id: NewId) -> Transition
     draft = Draft(held, now, new_id)
     draft.record = replace(held, reviews=_reviews(held, by))
     other_plan = {"plan": request.plan.name} if request.plan.rights != held.request.plan.rights else {}
-    draft.change_request(rule=request.rule, plan=request.plan, digest=request.digest, lifetime=request.lifetime)
+    draft.change_request(
+        rule=request.rule, plan=request.plan, digest=request.digest, lifetime=request.lifetime, asked=None
+    )
     every = request.rule.review_every if until is None else None
     draft.change_grant(
         until=until,
         review_at=now + every if every else None,
+        holder_asked_at=None,
+        in_use_at=None,
         asked_at=None,
         extended_at=now,
         extended_by=request.number,

@@ -65,17 +65,51 @@ def remind(draft: Draft, topic: Topic) -> None:
     draft.promise_what_time_decides()
 
 
+def ask_holder(draft: Draft) -> None:
+    """The holder of a grant without an end is asked whether it is still in use: their answer is what the approvers see."""
+    draft.say(AuditEvent.REMINDED, None, of=Topic.STILL_USED.value)
+    draft.change_grant(holder_asked_at=draft.now)
+    messages.post(draft, MessageKind.INQUIRY, draft.record.request.requester.user_id, Topic.STILL_USED)
+    draft.promise_what_time_decides()
+
+
+def in_use(record: Record, who: Person, now: datetime, new_id: NewId) -> Transition:
+    """The holder says that it is still in use: now the approvers are asked, if they were not."""
+    request, grant = record.request, record.grant
+    if not who.is_same(request.requester):
+        raise Refusal(f"Only {request.requester_name}, who holds it, can answer this.", code="not_requester")
+    if grant is None or grant.state is GrantState.ENDED:
+        raise already_ended(request)
+    if grant.holder_asked_at is None:
+        raise Refusal(f"{request.label} was already reviewed. There is nothing left to answer.", code="reviewed")
+    if grant.in_use_at is not None:
+        raise Refusal(f"You already said that you use {request.label}.", code="reviewed")
+    draft = Draft(record, now, new_id)
+    draft.change_grant(in_use_at=now)
+    draft.say(AuditEvent.IN_USE, request.requester)
+    if grant.asked_at is None:
+        ask(draft)
+    return draft.done()
+
+
 def ask(draft: Draft) -> None:
-    """The approvers are asked whether a grant without an end is still needed, and its holder hears of it."""
+    """The approvers are asked whether a grant without an end is still needed. Its holder, who was asked first, hears of it where
+    they have not answered; one who could not be asked before is asked now."""
+    grant = draft.record.grant
+    assert grant is not None, "only what was granted is asked about"
     draft.say(AuditEvent.REMINDED, None, of=Topic.RENEWAL.value)
     draft.change_grant(asked_at=draft.now)
     messages.tell_approvers(draft, MessageKind.QUESTION, Topic.RENEWAL)
-    messages.notify(draft, Topic.REVIEWING)
+    if grant.holder_asked_at is None and grant.left_at is None:
+        ask_holder(draft)
+    elif grant.in_use_at is None:
+        messages.notify(draft, Topic.REVIEWING)
     draft.promise_what_time_decides()
 
 
 def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime, new_id: NewId) -> Transition:
-    """An approver says that a grant without an end is still needed; they are asked again after `review_every`."""
+    """An approver says that a grant without an end is still needed, and its holder hears of it; they are asked again after
+    `review_every`."""
     request, grant = record.request, record.grant
     if grant is None or grant.state is GrantState.ENDED:
         raise already_ended(request)
@@ -85,8 +119,17 @@ def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime
     by = rules.reviewing_by(record, in_force, reviewer)
     draft = Draft(record, now, new_id)
     every = rule.review_every or request.rule.review_every
-    draft.change_grant(review_at=now + every if every else None, asked_at=None, reminded_at=None)
+    draft.change_grant(
+        review_at=now + every if every else None,
+        asked_at=None,
+        reminded_at=None,
+        kept_at=now,
+        kept_by=reviewer.identity,
+        holder_asked_at=None,
+        in_use_at=None,
+    )
     draft.say(AuditEvent.RENEWED, reviewer.identity, reviewer=reviewer.identity.user_id, counted_by=by)
+    messages.notify(draft, Topic.KEPT)
     draft.promise_what_time_decides()
     return draft.done()
 

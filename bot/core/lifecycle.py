@@ -22,10 +22,12 @@ from typing import assert_never
 
 from bot.core import extensions, facts, grants, keys, messages, requests, timing
 from bot.core.draft import Draft, NewId
-from bot.core.grants import already_ended, may_revoke, renew, revoke
+from bot.core.grants import already_ended, in_use, may_revoke, renew, revoke
 from bot.core.keys import PROBATION, Loss, check_replaceable, hide, replace_token
 from bot.core.messages import adopt, look_again, repaint
 from bot.core.model import Effect, EffectKind, Record, RequestState, Topic, Transition
+from bot.core.narrowing import Choice, Choices, choices
+from bot.core.questions import answer, ask, check_answerable
 from bot.core.requests import (
     Asked,
     already_decided,
@@ -51,6 +53,8 @@ def settle(record: Record, now: datetime, new_id: NewId) -> Transition | None:
         grants.ask(draft)  # before its end is looked at: the 14 days begin when the question was asked
     elif end is not None and now >= end.at:
         grants.expire(draft, end)
+    elif due[-1:] == [Topic.STILL_USED]:
+        grants.ask_holder(draft)
     elif due and record.request.state is RequestState.PENDING:
         requests.remind(draft, due[-1])
     elif due:
@@ -203,16 +207,23 @@ def _of_requester(draft: Draft, fact: facts.OfRequester) -> None:
 __all__ = [
     "PROBATION",
     "Asked",
+    "Choice",
+    "Choices",
     "Loss",
     "adopt",
     "already_decided",
     "already_ended",
+    "answer",
+    "ask",
+    "check_answerable",
     "check_form",
     "check_replaceable",
     "check_still_allowed",
+    "choices",
     "claim",
     "deny",
     "hide",
+    "in_use",
     "look_again",
     "matters",
     "may_revoke",

@@ -18,6 +18,7 @@ from bot.core.model import (
     Message,
     MessageId,
     MessageKind,
+    QuestionId,
     Record,
     RequestState,
     Topic,
@@ -45,15 +46,23 @@ _LATE: Mapping[Side, Topic] = {
 _WHILE_AWAITED = frozenset({*_LATE.values()})
 _WHILE_PENDING = frozenset({Topic.STILL_WAITING, Topic.LAST_CHANCE})
 _NAMES_DECIDERS = frozenset({MessageKind.CARD, MessageKind.STATUS})
-_WHILE_GRANTED = frozenset({Topic.ENDING, Topic.REVIEWING})
+_WHILE_GRANTED = frozenset({Topic.ENDING})
 _ALARMS = frozenset({Topic.STUCK, Topic.STILL_WORKS})
 
 
 # --- posting ----------------------------------------------------------------------------------------------------------
 
 
-def post(draft: Draft, kind: MessageKind, target: str, topic: Topic | None = None, key_id: KeyId | None = None) -> None:
-    message = Message(MessageId(draft.new_id()), kind, target, topic, key_id=key_id)
+def post(
+    draft: Draft,
+    kind: MessageKind,
+    target: str,
+    topic: Topic | None = None,
+    *,
+    key_id: KeyId | None = None,
+    question_id: QuestionId | None = None,
+) -> None:
+    message = Message(MessageId(draft.new_id()), kind, target, topic, key_id=key_id, question_id=question_id)
     draft.add_message(message)
     draft.promise(EffectKind.POST_MESSAGE, message.id, draft.now)
 
@@ -88,12 +97,16 @@ def _last_alert(record: Record) -> Topic | None:
     return told[-1] if told else None
 
 
-def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0911 - one return a kind of message
+def post_matters(record: Record, message: Message | None) -> bool:  # noqa: C901, PLR0911 - one return a kind of message
     """The message would still be true and of use when it is posted."""
     if message is None or message.is_posted:
         return False
     if message.kind is MessageKind.CARD or message.topic in _WHILE_PENDING:
         return record.request.state is RequestState.PENDING
+    if message.topic is Topic.STILL_USED:
+        return is_asked_of_holder(record)
+    if message.kind is MessageKind.INQUIRY:
+        return record.request.question(message.question_id) in record.request.unanswered
     if message.topic is Topic.UNASKED:
         return is_unasked(record)
     if message.topic is Topic.UNDECIDABLE:
@@ -104,9 +117,17 @@ def post_matters(record: Record, message: Message | None) -> bool:  # noqa: PLR0
         return record.gone_at is not None
     if message.topic is Topic.REVIEWING:
         return record.lives and record.grant is not None and record.grant.asked_at is not None
+    if message.topic is Topic.KEPT:
+        return record.lives and record.grant is not None and record.grant.asked_at is None
     if message.kind in (MessageKind.TOKEN, MessageKind.QUESTION) or message.topic in _WHILE_GRANTED:
         return record.lives
     return True
+
+
+def is_asked_of_holder(record: Record) -> bool:
+    """The holder was asked whether they still use it, and has not answered."""
+    grant = record.grant
+    return grant is not None and record.lives and grant.holder_asked_at is not None and grant.in_use_at is None
 
 
 def is_unasked(record: Record) -> bool:
@@ -129,7 +150,7 @@ def posted(draft: Draft, fact: facts.MessagePosted) -> None:
         if message is not None and _message_at(draft.record, fact.channel, fact.ts) is None:
             _take_in(draft, message.kind, fact.channel, fact.ts)  # somebody clicked on a first copy of it meanwhile
         return
-    says_all = message.kind in views.SAY_ALL_AT_ONCE and not _leaves_out(draft.record)
+    says_all = message.kind in views.SAY_ALL_AT_ONCE and not _leaves_out(draft.record, message.kind)
     shown = fact.version if says_all else message.shown_version
     draft.change_message(message.id, channel=fact.channel, ts=fact.ts, posted_at=draft.now, shown_version=shown)
     if message.kind in views.STANDING and shown < draft.record.request.version:
@@ -142,15 +163,18 @@ def _show_again(draft: Draft, message: Message) -> None:
     draft.promise(EffectKind.SHOW_MESSAGE, message.id, draft.now + (STATUS_SETTLES_IN if settles else timedelta()))
 
 
-def _leaves_out(record: Record) -> bool:
-    """A card or status posted now lacks what its edit says: that somebody decided on a copy of it, that a review or a new token
-    is under way, that something is stuck. A post made twice would say it for ever."""
+def _leaves_out(record: Record, kind: MessageKind) -> bool:
+    """A card or status posted now lacks what its edit says: that somebody decided on a copy of it or asked something, that a
+    review or a new token is under way, that something is stuck. A post made twice would say it for ever."""
     grant = record.grant
+    if kind is MessageKind.INQUIRY:
+        return False
     if _last_alert(record) in _ALARMS:
         return True
     if grant is None:
-        return record.request.state is RequestState.PENDING and bool(record.reviews)
-    return record.lives and (grant.asked_at is not None or (len(record.keys) > 1 and record.awaits_token))
+        return record.request.state is RequestState.PENDING and bool(record.reviews or record.request.questions)
+    in_review = grant.holder_asked_at is not None or grant.asked_at is not None
+    return record.lives and (in_review or (len(record.keys) > 1 and record.awaits_token))
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------

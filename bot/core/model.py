@@ -10,6 +10,7 @@ from typing import Any, NewType
 RequestId = NewType("RequestId", str)
 KeyId = NewType("KeyId", str)
 MessageId = NewType("MessageId", str)
+QuestionId = NewType("QuestionId", str)
 
 
 class Refusal(Exception):
@@ -253,6 +254,14 @@ class Rulebook:
     auditors: Audience = Audience()
 
 
+@dataclass(frozen=True)
+class Scope:
+    """How much a request is for, and for how long."""
+
+    plan: Plan
+    lifetime: Lifetime
+
+
 # --- records --------------------------------------------------------------------------------------------------------
 
 
@@ -284,7 +293,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Review:
-    """One approver's yes or no. `counted_by` is the group or user id of the rule by which it counted.
+    """One approver's yes or no, and why. `counted_by` is the group or user id of the rule by which it counted.
 
     `void` says why a yes does not count any more; it is empty while it counts.
     """
@@ -295,6 +304,19 @@ class Review:
     at: datetime
     reason: str = ""
     void: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of somebody who may decide, to the requester, and the answer. `id` is that of the form it was asked with."""
+
+    id: QuestionId
+    asker: Identity
+    asker_name: str
+    text: str
+    at: datetime
+    answer: str = ""
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -324,6 +346,7 @@ class Request:
     `version` rises where messages would say something else; `revision` is another with everything that is stored of the record.
     `extends` is set where it asks for more time or another plan for a token that is held: it has no grant of its own.
     `undecidable` says, while it waits, why it cannot be approved, as far as was looked, and since when; empty where it can.
+    `asked` is what was asked for, where an approver made it less: then `plan` and `lifetime` are what is given.
     """
 
     id: RequestId
@@ -346,6 +369,18 @@ class Request:
     undecidable: str = ""
     undecidable_since: datetime | None = None
     extends: Extended | None = None
+    asked: Scope | None = None
+    questions: tuple[Question, ...] = ()
+
+    def question(self, question_id: str | None) -> Question | None:
+        return next((one for one in self.questions if one.id == question_id), None)
+
+    @property
+    def unanswered(self) -> tuple[Question, ...]:
+        """What the requester was asked and has not answered, while it waits."""
+        if self.state is not RequestState.PENDING:
+            return ()
+        return tuple(one for one in self.questions if one.answered_at is None)
 
     @property
     def label(self) -> str:
@@ -363,8 +398,10 @@ class Grant:
     """The right an approved request became. `until` is None for one that a person must end.
 
     `extended_by` is the number of the request that gave it its present end, at `extended_at`.
-    `review_at` is when the approvers are asked whether such a one is still needed, `asked_at` when they were, this time round;
+    `review_at` is when the holder is asked whether such a one is still in use. This time round, `holder_asked_at` is when they
+    were, `in_use_at` when they said yes, and `asked_at` when the approvers were asked whether it is still needed.
     `reminded_at` when the holder heard that the end is near; `left_at` when the holder was found to have left.
+    `kept_by` said last, at `kept_at`, that it is still needed.
     """
 
     state: GrantState
@@ -379,6 +416,10 @@ class Grant:
     left_at: datetime | None = None
     extended_at: datetime | None = None
     extended_by: int | None = None
+    kept_at: datetime | None = None
+    kept_by: Identity | None = None
+    holder_asked_at: datetime | None = None
+    in_use_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -414,8 +455,8 @@ class MessageKind(StrEnum):
     """The part that a message plays.
 
     `card` and `status` follow their request, `token` holds the token for a while, `notice` tells the requester something once,
-    `reminder` tells the approvers something once, under the card, `question` asks the approvers and follows the grant, `alert`
-    tells the help channel.
+    `reminder` tells the approvers something once, under the card, `question` asks the approvers and follows the grant, `inquiry`
+    asks the requester and follows the answer, `alert` tells the help channel.
     """
 
     CARD = "card"
@@ -424,11 +465,12 @@ class MessageKind(StrEnum):
     NOTICE = "notice"
     REMINDER = "reminder"
     QUESTION = "question"
+    INQUIRY = "inquiry"
     ALERT = "alert"
 
 
 class Topic(StrEnum):
-    """The subject of a notice, a reminder, a question or an alert."""
+    """The subject of a notice, a reminder, a question, an inquiry or an alert."""
 
     DENIED = "denied"
     LAPSED = "lapsed"
@@ -444,11 +486,15 @@ class Topic(StrEnum):
     BARRED = "barred"
     RESUMED = "resumed"
     ENDING = "ending"
+    STILL_USED = "still used"
     REVIEWING = "reviewing"
+    KEPT = "kept"
     STILL_WAITING = "still waiting"
     LAST_CHANCE = "last chance"
     LEAKED = "leaked"
     UNSEEN = "unseen"
+    ASKED = "asked"
+    ANSWERED = "answered"
     LEFT = "left"
     RENEWAL = "renewal"
     GONE = "gone"
@@ -462,7 +508,7 @@ class Message:
     """A Slack message as a standing row.
 
     `target` is the channel or user id to post to, empty for the help channel; `channel` and `ts` come back from Slack.
-    `key_id` is the key whose token the message is for.
+    `key_id` is the key whose token the message is for, `question_id` the question that it asks or answers.
     """
 
     id: MessageId
@@ -474,6 +520,7 @@ class Message:
     shown_version: int = 0
     posted_at: datetime | None = None
     key_id: KeyId | None = None
+    question_id: QuestionId | None = None
 
     @property
     def is_posted(self) -> bool:
@@ -599,6 +646,8 @@ class AuditEvent(StrEnum):
 
     ASKED = "asked"
     REFUSED = "refused"
+    QUESTION_ASKED = "question asked"
+    QUESTION_ANSWERED = "question answered"
     REVIEWED = "reviewed"
     RECOUNTED = "recounted"
     APPROVED = "approved"
@@ -618,6 +667,7 @@ class AuditEvent(StrEnum):
     REPLACED = "replaced"
     LEFT = "left"
     RETURNED = "returned"
+    IN_USE = "in use"
     RENEWED = "renewed"
     CONFIGURED = "configured"
     RETRIED = "retried"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.core import extensions, grants, messages, reasons, rules
+from bot.core import extensions, grants, messages, narrowing, reasons, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
     Answers,
@@ -37,6 +37,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.core.narrowing import Choice
 
 # --- pending ----------------------------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ def submit(
         person.identity,
         person=person.identity.user_id,
         plan=asked.plan.name,
-        lifetime=None if asked.lifetime is None else int(asked.lifetime.total_seconds()),
+        lifetime=_seconds(asked.lifetime),
         **vars(asked.answers),
         **request.opening,
         **reasons.detail(request),
@@ -146,22 +147,33 @@ def recount(
 
 
 def review(
-    record: Record, in_force: Rule | None, reviewer: Person, verdict: Verdict, reason: str, now: datetime, new_id: NewId
+    record: Record,
+    in_force: Rule | None,
+    reviewer: Person,
+    verdict: Verdict,
+    reason: str,
+    now: datetime,
+    new_id: NewId,
+    choice: Choice | None = None,
 ) -> Transition:
-    """An approver's yes or no. One no denies; as many approvals as the stricter rule asks for approve."""
-    request = record.request
-    if request.state is not RequestState.PENDING:
-        raise already_decided(request)
-    rule = rules.stricter(record, in_force)
+    """An approver's yes or no. One no denies; as many approvals as the stricter rule asks for approve.
+
+    A yes may give less than was asked for, by its `choice`; those of before count, because they were to more.
+    """
+    if record.request.state is not RequestState.PENDING:
+        raise already_decided(record.request)
     by = rules.reviewing_by(record, in_force, reviewer)
+    request = narrowing.narrowed(record.request, in_force, choice) if choice else record.request
+    is_less = request != record.request
+    rule = rules.stricter(replace(record, request=request), in_force)
     earlier = next((one for one in record.reviews if reviewer.is_same(one.reviewer)), None)
-    if earlier is not None and verdict is Verdict.YES and not earlier.void:
+    if earlier is not None and verdict is Verdict.YES and not earlier.void and not is_less:
         raise Refusal(f"You already approved {request.label}. Somebody else has to approve it, too.", code="said_yes")
     who = earlier.reviewer if earlier is not None else reviewer.identity  # one row a person, under whichever id it has
     mine = Review(who, verdict, by, now, reason)
     others = tuple(one for one in record.reviews if one.reviewer != who)
     draft = Draft(record, now, new_id)
-    draft.record = replace(record, reviews=(*others, mine))
+    draft.record = replace(record, request=request, reviews=(*others, mine))
     have = len(rules.approvals(draft.record.reviews, request.requester))
     draft.say(
         AuditEvent.REVIEWED,
@@ -171,12 +183,30 @@ def review(
         counted_by=by,
         have=have,
         need=rule.approvals,
+        **({"reason": reason} if reason and verdict is Verdict.YES else {}),
+        **(_instead(request) if is_less else {}),
     )
     if verdict is Verdict.NO:
         _deny(draft, reviewer.identity, reason)
     elif have >= rule.approvals:
         _approve(draft, rule, reviewer.identity)
     return draft.done()
+
+
+def _instead(request: Request) -> dict[str, object]:
+    """Details for the audit: what is given, and what was asked for where that was more."""
+    if request.asked is None:
+        return {}
+    return {
+        "plan": request.plan.name,
+        "lifetime": _seconds(request.lifetime),
+        "asked_plan": request.asked.plan.name,
+        "asked_lifetime": _seconds(request.asked.lifetime),
+    }
+
+
+def _seconds(lifetime: Lifetime) -> int | None:
+    return None if lifetime is None else int(lifetime.total_seconds())
 
 
 def deny(record: Record, reason: str, now: datetime, new_id: NewId) -> Transition:
@@ -238,6 +268,7 @@ def _approve(draft: Draft, rule: Rule, who: Identity | None) -> None:
         need=rule.approvals,
         approvers=[one.reviewer.user_id for one in rules.approvals(draft.record.reviews, request.requester)],
         until=until.isoformat() if until else None,
+        **_instead(request),
     )
 
 

@@ -13,6 +13,7 @@ REMIND_BEFORE = DAY
 REMIND_FROM = 2 * DAY  # shorter grants end unannounced: their holder knows
 REMIND_FIRST = 3 * DAY
 SATURDAY = 5
+HOLDER_FIRST = 2 * DAY  # so long a holder may take to answer before the approvers are asked
 REVIEW_WITHIN = 14 * DAY
 LEAVER_GRACE = DAY
 UNREVIEWED = "Nobody confirmed within 14 days that it is still needed."
@@ -34,10 +35,19 @@ def end_of(record: Record) -> End | None:
         return None
     ends = [End(grant.until)] if grant.until is not None else []
     if grant.review_at is not None:
-        ends.append(End((grant.asked_at or grant.review_at) + REVIEW_WITHIN, UNREVIEWED))
+        ends.append(End(_approvers_asked(grant, grant.review_at) + REVIEW_WITHIN, UNREVIEWED))
     if grant.left_at is not None and not record.request.answers.used_by.strip():
         ends.append(End(grant.left_at + LEAVER_GRACE, LEFT_BEHIND))
     return min(ends, key=lambda end: end.at, default=None)
+
+
+def _approvers_asked(grant: Grant, review_at: datetime) -> datetime:
+    """When the approvers were, or will be at the latest, asked whether it is still needed."""
+    if grant.asked_at is not None:
+        return grant.asked_at
+    if grant.left_at is not None:
+        return review_at
+    return (grant.holder_asked_at or review_at) + HOLDER_FIRST
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,9 @@ def reminders(record: Record) -> tuple[Reminder, ...]:
 
 def _of_grant(grant: Grant) -> Iterator[Reminder]:
     if grant.review_at is not None and grant.asked_at is None:
-        yield Reminder(grant.review_at, Topic.RENEWAL)
+        if grant.left_at is None and grant.holder_asked_at is None:
+            yield Reminder(grant.review_at, Topic.STILL_USED)
+        yield Reminder(_approvers_asked(grant, grant.review_at), Topic.RENEWAL)
     elif grant.left_at is not None:
         return
     elif grant.asked_at is not None:

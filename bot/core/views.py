@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bot.core.model import GrantState, KeyState, MessageKind, Record
+from bot.core.model import GrantState, KeyState, MessageKind, Record, RequestState
 
 
 def _of_card(record: Record) -> object:
@@ -14,7 +14,8 @@ def _of_card(record: Record) -> object:
     if grant is None:
         return record.request, record.reviews
     end = (grant.ended_at, grant.end_reason, grant.ended_by) if grant.state is GrantState.ENDED else None
-    return record.request, record.reviews, end, grant.until, grant.review_at, grant.asked_at, grant.left_at
+    asked = grant.review_at, grant.holder_asked_at, grant.asked_at
+    return record.request, record.reviews, end, grant.until, asked, grant.left_at
 
 
 def _of_status(record: Record) -> object:
@@ -35,16 +36,24 @@ def _of_question(record: Record) -> object:
     )
 
 
+def _of_inquiry(record: Record) -> object:
+    """The view of what the requester was asked: whether an answer is wanted, the answer, and what came of it."""
+    grant = record.grant
+    review = grant and (grant.holder_asked_at, grant.in_use_at, grant.asked_at, grant.kept_at, grant.ended_at)
+    return record.request.state is RequestState.PENDING, record.request.questions, review
+
+
 _VIEWS: Mapping[MessageKind, Callable[[Record], object]] = {
     MessageKind.CARD: _of_card,
     MessageKind.STATUS: _of_status,
     MessageKind.QUESTION: _of_question,
+    MessageKind.INQUIRY: _of_inquiry,
 }
 
 STANDING = frozenset(_VIEWS)
 """The messages that follow their record."""
 
-SAY_ALL_AT_ONCE = frozenset({MessageKind.CARD, MessageKind.STATUS})
+SAY_ALL_AT_ONCE = frozenset({MessageKind.CARD, MessageKind.STATUS, MessageKind.INQUIRY})
 """The kinds whose post has its buttons; a question gets them by the edit that follows."""
 
 TROUBLED = frozenset({MessageKind.CARD, MessageKind.STATUS})

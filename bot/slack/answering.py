@@ -371,7 +371,14 @@ class Answering:
             await self._chat.post(where.user_id, said, [{"type": "section", "text": block_kit.mrkdwn(said)}])
 
 
-_DOING = {"deny": "denying", "revoke": "revoking", "replace": "replacing"}
+_DOING = {
+    "approve": "approving",
+    "ask": "asking",
+    "answer": "answering",
+    "deny": "denying",
+    "revoke": "revoking",
+    "replace": "replacing",
+}
 _TOLD = {"deny": "the requester", "revoke": "the holder"}
 _OVERTAKEN = frozenset({"approved", "denied", "withdrawn", "lapsed", "reviewed", "ended"})
 _FOR_THE_AUDIT = frozenset(
@@ -404,6 +411,7 @@ _TITLES = {
     "withdrawn": "Already withdrawn",
     "lapsed": "Already expired",
     "reviewed": "Already reviewed",
+    "answered": "Already answered",
     "ended": "Already ended",
     "said_yes": "Already approved",
     "under_way": "Already on its way",

@@ -26,9 +26,12 @@ class AuditRow:
     asked         person, api, plan, opens (titles), lifetime (seconds, None for no end), used_by, reason,
                   reason_link (text, url), extends (the number of a request)
     refused       person, why, step, times
-    reviewed      verdict, reviewer, counted_by, have, need
+    reviewed      verdict, reviewer, counted_by, have, need, reason (of a yes); and, where it is to less, plan, lifetime,
+                  asked_plan, asked_lifetime (what was asked for)
+    question asked     question
+    question answered  question, answer
     recounted     reviewer, why, have
-    approved      rule, rule_digest, need, approvers, until (ISO 8601, None for no end)
+    approved      rule, rule_digest, need, approvers, until (ISO 8601, None for no end); where less is given: as reviewed
     denied        reviewer, reason
     key created   key_hash, opens (titles), expires (as until), rule_digest
     stuck         effect, error, effect_id
@@ -55,7 +58,8 @@ class AuditRow:
     group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
 
-    withdrawn, lapsed, sent and hidden need none. People are user ids. Whatever was done at the command line has `operator` too.
+    withdrawn, lapsed, sent, hidden and in use need none. People are user ids. Whatever was done at the command line has
+    `operator` too.
 
     `api` is what people call it, `holder` the name of whoever asked, `card` where the request's card is; `names` are those of
     people and user groups, by their ids, and `title_of` says what an entry of the configuration is called.
@@ -183,6 +187,7 @@ _REMINDED = {
     Topic.ENDING: "the holder, that it expires soon",
     Topic.STILL_WAITING: "the approvers, that it waits",
     Topic.LAST_CHANCE: "the approvers, that it expires soon",
+    Topic.STILL_USED: "the holder was asked whether it is still in use",
     Topic.RENEWAL: "the approvers were asked whether it is still needed",
 }
 
@@ -211,13 +216,17 @@ class _Teller:
                 )
             case AuditEvent.REVIEWED:
                 by = " ".join(filter(None, (self.word("verdict"), self.by("reviewer"))))
-                return self.all(by, self.counted(), self.have())
+                return self.because(self.all(by, self.counted(), self.have(), self.less()), "reason")
+            case AuditEvent.QUESTION_ASKED:
+                return self.because(self.by(), "question")
+            case AuditEvent.QUESTION_ANSWERED:
+                return self.because(self.by(), "answer")
             case AuditEvent.RECOUNTED:
                 return self.recounted()
             case AuditEvent.APPROVED:
                 by = self.people("approvers", "by") or self.by()
                 by = "no approval needed" if self.details.get("need") == 0 else by
-                return self.all(by, self.end("until", "until"))
+                return self.all(by, self.less(), self.end("until", "until"))
             case AuditEvent.DENIED:
                 return self.because(self.by("reviewer"), "reason")
             case AuditEvent.WITHDRAWN:
@@ -248,6 +257,8 @@ class _Teller:
                 return self.because(self.by("person", ""), "why")
             case AuditEvent.RETURNED:
                 return self.by("person", "")
+            case AuditEvent.IN_USE:
+                return self.by("person", "says")
             case AuditEvent.RENEWED:
                 return self.all(self.by("reviewer", "kept by"), self.counted())
             case AuditEvent.KEY_DELETED | AuditEvent.KEY_GONE | AuditEvent.KEY_AS_GRANTED:
@@ -378,13 +389,20 @@ class _Teller:
         except (ValueError, OverflowError):
             return self.word(key, f"{before} ")
 
-    def lifetime(self) -> str:
-        if "lifetime" not in self.details:
+    def less(self) -> str:
+        """What was given instead of what was asked for, where that was more."""
+        if "asked_plan" not in self.details:
             return ""
-        value = self.details["lifetime"]
+        pairs = (self.word("plan"), self.word("asked_plan")), (self.lifetime(), self.lifetime("asked_lifetime"))
+        return self.all(*(f"{given} instead of {asked}" for given, asked in pairs if given != asked))
+
+    def lifetime(self, key: str = "lifetime") -> str:
+        if key not in self.details:
+            return ""
+        value = self.details[key]
         if value is None:
             return "no end"
         try:
             return wording.duration(timedelta(seconds=value))
         except (TypeError, ValueError, OverflowError):
-            return self.word("lifetime")
+            return self.word(key)

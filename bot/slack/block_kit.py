@@ -56,6 +56,11 @@ def warned(sentence: str) -> list[Block]:
     return [section(f":warning: *Warning:* {inert(sentence, 300)}")] if sentence else []
 
 
+def words(typed: str) -> Block:
+    """A person's own words and nothing else: Slack reads nothing into them."""
+    return {"type": "section", "text": plain(typed.strip(), 2000)}
+
+
 def preformatted(line: str) -> Block:
     inner = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": line}]}
     return {"type": "rich_text", "elements": [inner]}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from bot.core.messages import is_asked_of_holder
 from bot.core.model import (
     GrantState,
     Key,
+    Question,
     Record,
     Request,
     RequestState,
 )
 from bot.slack import wording
-from bot.slack.block_kit import Block, button, confirm_dialog, option
+from bot.slack.block_kit import Block, button, confirm_dialog, option, plain
 from bot.slack.snippets import SNIPPETS
 
 SHORTCUT = "request"
@@ -19,12 +23,16 @@ REQUEST = "request:new"
 LIST = "list"
 WHO = "who"
 APPROVE = "review:approve"
+APPROVE_LESS = "review:less"
 DENY = "review:deny"
+ASK = "question:ask"
+REPLY = "question:reply"
 WITHDRAW = "withdraw"
 REVOKE = "revoke"
 REVOKE_ASK = "revoke:ask"
 REPLACE = "replace"
 ASK_AGAIN = "ask:again"
+IN_USE = "use:yes"
 RENEW = "renew"
 TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
 SNIPPET = "snippet"
@@ -60,6 +68,8 @@ def for_approvers(record: Record) -> list[Block]:
     return [
         _approve(request),
         button("Deny", DENY, request.id, f"Deny {request.label}"),
+        button("Approve with changes", APPROVE_LESS, request.id, f"Approve with changes {request.label}"),
+        button("Ask a question", ASK, request.id, f"Ask a question about {request.label}"),
     ]
 
 
@@ -73,10 +83,17 @@ def _approve(request: Request) -> Block:
 def for_holder(record: Record) -> list[Block]:
     request, grant = record.request, record.grant
     if request.state is RequestState.PENDING:
-        return [_withdraw(request)]
+        return [*map(partial(reply, request), request.unanswered[:1]), _withdraw(request)]
     if grant is None or grant.state is GrantState.ENDED:
         return [ask_again(request)]
-    return [*([replace(request)] if _can_be_replaced(record) else []), _revoke(request)]
+    asked = [in_use(request)] if is_asked_of_holder(record) else []
+    return [*asked, *([replace(request)] if _can_be_replaced(record) else []), _revoke(request)]
+
+
+def reply(request: Request, question: Question) -> Block:
+    """Opens the form for the answer."""
+    spoken = f"Reply to {wording.one_line(question.asker_name, 40)} about {request.label}"
+    return button("Reply", REPLY, f"{request.id}:{question.id}", spoken, style="primary")
 
 
 def _can_be_replaced(record: Record) -> bool:
@@ -110,6 +127,18 @@ def _revoke(request: Request) -> Block:
     said = "The token stops working within about ten seconds. This can't be undone."
     confirm = confirm_dialog(f"Revoke {request.label}?", said, "Revoke", "Keep it") | {"style": "danger"}
     return button("Revoke", REVOKE, request.id, f"Revoke {request.label}", style="danger", confirm=confirm)
+
+
+def in_use(request: Request) -> Block:
+    """The holder's yes, when they are asked whether they still use it."""
+    return button("Yes, I use it", IN_USE, request.id, f"Yes, I use it: {request.label}", style="primary")
+
+
+def not_in_use(request: Request) -> Block:
+    return _revoke(request) | {
+        "text": plain("No, revoke it", 75),
+        "accessibility_label": f"No, revoke it: {request.label}",
+    }
 
 
 def keep(request: Request) -> Block:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from bot.core import timing
-from bot.core.model import Record, RequestState, Rule
+from bot.core.model import Record, RequestState, Review, Rule, Verdict
 from bot.slack import buttons, modals, state, wording
 from bot.slack.block_kit import Block, actions, context, plain, section
 from bot.slack.wording import inert
 
 MAX_AWAITING = 15
+MAX_DECIDED = 4
 MAX_OWN = 20
 MAX_PAST = 5
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -20,7 +21,7 @@ NOTHING = "You have no tokens or requests yet, and nothing waits for you."
 
 
 class Listed(Protocol):
-    """What there is to list: others' requests that wait for this person, and their own.
+    """What there is to list: others' requests that wait for this person, those about which they said yes or no, and their own.
 
     `more_own` and `more_awaiting`: there are, or may be, others that were not looked at, so nobody can count them. `at` is the
     time of that look.
@@ -32,6 +33,8 @@ class Listed(Protocol):
     def past(self) -> Sequence[Record]: ...
     @property
     def awaiting(self) -> Sequence[Record]: ...
+    @property
+    def decided(self) -> Sequence[tuple[Record, Review]]: ...
     @property
     def more_own(self) -> bool: ...
     @property
@@ -95,8 +98,9 @@ def _help(offered: Sequence[Rule], command: str, help_: str) -> list[str]:
 
 
 def _parts(listed: Listed) -> list[Block]:
-    """What waits for this person, then their own: those that wait, those that end soon, those that are over."""
+    """What waits for this person, what they decided, and their own: those that wait, those that end soon, those that are over."""
     own, awaiting, past = sorted(listed.standing, key=_urgency), listed.awaiting, listed.past[:MAX_PAST]
+    decided = listed.decided[:MAX_DECIDED]
     blocks = [
         *_part(
             "Waiting for you",
@@ -104,6 +108,7 @@ def _parts(listed: Listed) -> list[Block]:
             len(awaiting),
             unknown=listed.more_awaiting,
         ),
+        *_part("Decided by you", list(map(_reviewed, decided)), len(decided)),
         *_part("Your tokens and requests", list(map(_own, own[:MAX_OWN])), len(own), unknown=listed.more_own),
         *_part("Past", list(map(_own, past)), len(past)),
     ]
@@ -141,6 +146,18 @@ def _asked_by(record: Record) -> list[Block]:
         buttons.for_approvers(record),
         reason=True,
     )
+
+
+def _reviewed(decided: tuple[Record, Review]) -> list[Block]:
+    """What this person said of somebody's request, if it was not the last word, and what came of it."""
+    record, review = decided
+    request = record.request
+    length = "without an end" if request.lifetime is None else f"for {wording.duration(request.lifetime)}"
+    lines = [f"{wording.person(request.requester)} requested it {length}."]
+    if request.decided_by != review.reviewer:
+        said = "approved" if review.verdict is Verdict.YES else "denied"
+        lines.append(f"You {said} this, {wording.date(review.at)}.")
+    return _entry(record, lines, buttons.for_approvers(record) if request.state is not RequestState.PENDING else [])
 
 
 def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bool = False) -> list[Block]:

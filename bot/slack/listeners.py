@@ -25,6 +25,7 @@ from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.doors import Doors
 from bot.slack.requesting import Requesting, TermsOf
+from bot.slack.reviewing import Reviewing
 from bot.slack.snippets import SNIPPETS
 from bot.slack.who import Who
 
@@ -69,6 +70,7 @@ class Listeners:
         self._budget = Budget(time.monotonic)
         self._who = Who(self._answering, operations, chat, directory, workspace)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
+        self._reviewing = Reviewing(self._answering, operations)
         self._doors = Doors(self._answering, self._requesting, self._who, operations, chat, directory, workspace)
 
     @asynccontextmanager
@@ -94,6 +96,7 @@ class Listeners:
         app.action(buttons.APPROVE)(self.on_approve)
         app.action(buttons.DENY)(self.on_deny)
         app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
+        self._reviewing.register(app)
         app.action(buttons.WITHDRAW)(self.on_withdraw)
         app.action(buttons.REVOKE)(self.on_revoke)
         app.action(buttons.REVOKE_ASK)(self.on_revoke_ask)
@@ -101,6 +104,7 @@ class Listeners:
         app.action(buttons.REPLACE)(self.on_replace_ask)
         app.view(modals.CALLBACK_REPLACE)(self.on_replace)
         app.action(buttons.ASK_AGAIN)(self._doors.on_ask_again)
+        app.action(buttons.IN_USE)(self.on_in_use)
         app.action(buttons.RENEW)(self.on_renew)
         app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
         app.action(buttons.WHO)(self._who.on_pressed)
@@ -183,6 +187,11 @@ class Listeners:
     async def on_withdraw(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await self._answering.click(
             ack, body, action["value"], lambda who: self._operations.withdraw(action["value"], who)
+        )
+
+    async def on_in_use(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        await self._answering.click(
+            ack, body, action["value"], lambda who: self._operations.in_use(action["value"], who)
         )
 
     async def on_revoke(self, ack: AsyncAck, body: Body, action: Body) -> None:

@@ -64,9 +64,11 @@ def post(  # noqa: PLR0911 - one return a kind
             assert message.topic is not None, "a ring has its topic"
             return notifications.notice(record, message.topic, help_channel, workspace)
         case MessageKind.REMINDER:
-            return notifications.reminder(record, message.topic, deciders.undecided(record) if deciders else ())
+            return notifications.reminder(record, message, deciders.undecided(record) if deciders else ())
         case MessageKind.QUESTION:
             return notifications.question(record, message.topic)
+        case MessageKind.INQUIRY:
+            return notifications.inquiry(record, message)
         case MessageKind.ALERT:
             return notifications.alert(record.request, message.topic, why)
         case _:

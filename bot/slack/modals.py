@@ -33,6 +33,9 @@ from bot.slack.snippets import Snippet
 from bot.slack.wording import inert
 
 CALLBACK_REQUEST = "request"
+CALLBACK_APPROVE = "approve"
+CALLBACK_ASK = "ask"
+CALLBACK_ANSWER = "answer"
 CALLBACK_DENY = "deny"
 CALLBACK_REVOKE = "revoke"
 CALLBACK_REPLACE = "replace"
@@ -191,7 +194,7 @@ def _plan_blocks(rule: Rule, picked: str | None) -> list[Block]:
     if len(rule.plans) == 1:
         limits = context([f"Limits: {wording.plan_limits(rule.plans[0])}"])
         return [_fixed("plan", rule, rule.plans[0].name, limits)]
-    options = [_plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
+    options = [plan_option(plan) for plan in rule.plans[:MAX_OPTIONS]]
     return [input_block(f"plan:{rule.name}", "Plan", choice(ACTION_PLAN, options, picked))]
 
 
@@ -263,7 +266,7 @@ def read_lifetime(value: str) -> Lifetime:
     return timedelta(seconds=int(value))
 
 
-def _plan_option(plan: Plan) -> Block:
+def plan_option(plan: Plan) -> Block:
     """An option with the plan's limits and, as far as there is room, what it opens besides: `_about_plans` has all of it."""
     said = wording.begun(wording.plan_limits(plan))
     if plan.also_opens:
@@ -289,10 +292,11 @@ def _about_plans(rule: Rule) -> list[str]:
 
 def request_id(view: Mapping[str, Any]) -> str:
     """The id that was minted when the view was opened. Raises StaleView."""
-    return _kept_name(view, "request_id")
+    return kept_name(view, "request_id")
 
 
-def _kept_name(view: Mapping[str, Any], name: str) -> str:
+def kept_name(view: Mapping[str, Any], name: str) -> str:
+    """What stood under this name in the view, beside what people see. Raises StaleView."""
     value = _metadata(view).get(name)
     if not isinstance(value, str) or not value:
         raise StaleView(f"no {name}")
@@ -372,6 +376,16 @@ def _picked(values: dict[str, Any], block_id: str, action_id: str) -> str | None
     if not isinstance(value, str):
         raise StaleView(f"no value in {action_id}")
     return value
+
+
+def picked(view: Mapping[str, Any], block_id: str, action_id: str) -> str | None:
+    """The value that was picked in this block; None where there is no such block. Raises StaleView."""
+    return _picked(_values(view), block_id, action_id)
+
+
+def written(view: Mapping[str, Any], block_id: str, action_id: str) -> str:
+    """What was typed into this block. Raises StaleView."""
+    return _written(_values(view), block_id, action_id)
 
 
 def _written(values: dict[str, Any], block_id: str, action_id: str) -> str:
@@ -488,6 +502,6 @@ def read_replace(view: Mapping[str, Any]) -> tuple[str, Loss, str]:
     """The request's id, what happened, and the form's own id. Raises StaleView."""
     picked = _picked(_values(view), "loss", ACTION_LOSS)
     try:
-        return request_id(view), Loss(picked or ""), _kept_name(view, "form_id")
+        return request_id(view), Loss(picked or ""), kept_name(view, "form_id")
     except ValueError as error:
         raise StaleView("no such loss") from error

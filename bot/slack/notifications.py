@@ -7,18 +7,21 @@ from datetime import datetime
 from typing import assert_never
 
 from bot.core import timing
+from bot.core.messages import is_asked_of_holder
 from bot.core.model import (
     GrantState,
     KeyState,
     Message,
+    Question,
     Record,
     Request,
+    RequestState,
     Topic,
 )
 from bot.core.outages import MANY, UNDECIDABLE, Outage, Side
 from bot.core.reconciliation import Told
 from bot.slack import buttons, state, wording
-from bot.slack.block_kit import MAX_TEXT, Block, Body, mrkdwn, quoted, said_with, section, with_buttons
+from bot.slack.block_kit import MAX_TEXT, Block, Body, context, mrkdwn, quoted, said_with, section, with_buttons, words
 from bot.slack.wording import inert
 
 MAX_NAMED = 50
@@ -30,7 +33,7 @@ _LATE = {
 }
 
 
-def notice(  # noqa: C901, PLR0911, PLR0912 - one case a topic
+def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
     record: Record, topic: Topic, help_channel: str, workspace: str = ""
 ) -> Body:
     """One sentence, true for ever, and what a person gave as the reason. `workspace` is where Slack is read."""
@@ -100,6 +103,9 @@ def notice(  # noqa: C901, PLR0911, PLR0912 - one case a topic
                 f"Your access to {api} ({label}) doesn't expire, so its approvers are asked whether it is still needed. If "
                 f"nobody confirms{by}, it expires."
             )
+        case Topic.KEPT:
+            by = f" by {wording.person(grant.kept_by)}" if grant and grant.kept_by else ""
+            return said_with(f"Your access to {api} ({label}) was kept{by}.{state.next_review(grant)}")
         case Topic.GONE:
             until = f" until {wording.date(grant.until)}" if grant and grant.until else ""
             said = said_with(
@@ -119,6 +125,8 @@ def notice(  # noqa: C901, PLR0911, PLR0912 - one case a topic
             return said_with(
                 f"{held} ({api}) was not extended, although {label} was approved: {why} What you have stays as it was."
             )
+        case Topic.ASKED | Topic.ANSWERED | Topic.STILL_USED:
+            raise ValueError(f"{topic} is no topic of a notice")
         case Topic.STILL_WAITING | Topic.LAST_CHANCE | Topic.LEAKED | Topic.LEFT | Topic.RENEWAL | Topic.STILL_WORKS:
             raise ValueError(f"{topic} is no topic of a notice")
         case _:
@@ -137,9 +145,11 @@ def _shown_at(record: Record, workspace: str) -> str:
     return f": {wording.message_link(workspace, (message.channel, message.ts), 'Show it')}"
 
 
-def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> Body:
+def reminder(record: Record, message: Message, undecided: Sequence[str]) -> Body:
     """A message under the card, for those who have not decided or who should know."""
-    request = record.request
+    request, topic = record.request, message.topic
+    if (asked := request.question(message.question_id)) is not None:
+        return _answered(request, asked) if topic is Topic.ANSWERED else _asked(request, asked)
     subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
     if topic is Topic.LEAKED:
         to = _addressed(request)
@@ -151,7 +161,66 @@ def reminder(record: Record, topic: Topic | None, undecided: Sequence[str]) -> B
     return said_with(
         f"{to}{subject} has been waiting since {wording.date(request.created_at)}. "
         f"It expires {wording.date(request.lapses_at)} if nobody decides."
+        f"{' This is the last reminder.' if topic is Topic.LAST_CHANCE else ''}"
     )
+
+
+def _asked(request: Request, question: Question) -> Body:
+    """Everybody is named without being called: it is the requester who is to answer, and they are asked elsewhere."""
+    asker, who = inert(question.asker_name, 80), inert(request.requester_name, 80)
+    said = f"{asker} asked {who} about {request.label}:"
+    return Body(f"{said} {inert(question.text, 600)}", [section(said), words(question.text)])
+
+
+def _answered(request: Request, question: Question) -> Body:
+    """Calls whoever asked."""
+    said = f"{wording.person(question.asker)}: {inert(request.requester_name, 80)} answered about {request.label}:"
+    blocks = [section(said), words(question.answer), context([f"You asked: {inert(question.text, 600)}"])]
+    return Body(f"{said} {inert(question.answer, 600)}", blocks)
+
+
+def inquiry(record: Record, message: Message) -> Body:
+    """A question to the requester, with its answer, or with the buttons for one while it is wanted."""
+    return _still_used(record, message) if message.topic is Topic.STILL_USED else _question(record, message)
+
+
+def _still_used(record: Record, message: Message) -> Body:
+    """The holder is asked first at a review."""
+    request, grant = record.request, record.grant
+    said = f"Are you still using your access to {state.what(request)} ({request.label})?"
+    body = Body(
+        said, [section(f"{said} It doesn't expire, so your approvers are asked about it, too, and see your answer.")]
+    )
+    if is_asked_of_holder(record) and _is_last(record, message):
+        return with_buttons(body, [buttons.in_use(request), buttons.not_in_use(request)])
+    if grant is not None and grant.in_use_at is not None and record.lives and _is_last(record, message):
+        lines = [f"You said that you use it, {wording.date(grant.in_use_at)}.", *state.granted(record, stuck=False)]
+    elif record.lives and not _is_last(record, message):
+        lines = ["This was asked again further down."]
+    elif record.lives and grant is not None and grant.kept_at is not None:
+        lines = [state.kept(grant)]
+    else:
+        lines = state.granted(record, stuck=False)
+    return Body(body.text, [*body.blocks, section("\n".join(lines))])
+
+
+def _is_last(record: Record, message: Message) -> bool:
+    """Nothing of the same kind and topic was asked after it."""
+    same = [one.id for one in record.messages if (one.kind, one.topic) == (message.kind, message.topic)]
+    return message.id not in same[:-1]
+
+
+def _question(record: Record, message: Message) -> Body:
+    request, question = record.request, record.request.question(message.question_id)
+    assert question is not None, "a question that was asked stays"
+    said = f"{wording.person(question.asker)} asks about {request.label} ({inert(request.rule.title, 150)}):"
+    body = Body(f"{said} {inert(question.text, 600)}", [section(said), words(question.text)])
+    if question.answered_at is not None:
+        answered = f"You answered {wording.date(question.answered_at)}:"
+        return Body(body.text, [*body.blocks, section(answered), words(question.answer)])
+    if request.state is not RequestState.PENDING:
+        return Body(body.text, [*body.blocks, context(["It was decided meanwhile. No answer is needed any more."])])
+    return with_buttons(body, [buttons.reply(request, question)])
 
 
 def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
@@ -247,9 +316,8 @@ def shown_question(record: Record, message: Message) -> Body:
     """The question with what is true of it now, and what can be done while it is open."""
     base, grant, end = question(record, message.topic), record.grant, timing.end_of(record)
     lives = grant is not None and grant.state is not GrantState.ENDED
-    earlier = [one.id for one in record.messages if (one.kind, one.topic) == (message.kind, message.topic)][:-1]
     offered: list[Block] = []
-    if lives and message.id in earlier:
+    if lives and not _is_last(record, message):
         lines = ["This was asked again further down."]
     elif not lives:
         lines = state.granted(record, stuck=False)
@@ -259,14 +327,25 @@ def shown_question(record: Record, message: Message) -> Body:
             lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` revokes it.")
             offered = []
     elif grant is not None and grant.asked_at is None:
-        lines = [f"Still needed. Next review {wording.date(grant.review_at)}." if grant.review_at else "Still needed."]
+        lines = [state.kept(grant)]
     else:
-        lines = [f"If nobody confirms, it expires {wording.date(end.at)}."] if end else []
+        without = [f"If nobody confirms, it expires {wording.date(end.at)}."] if end else []
+        lines = [*_holder_says(record), *without]
         offered = [buttons.keep(record.request), buttons.revoke_for_others(record.request)]
     if why := state.why_ended(record):
         lines.append(f"Why: {inert(why, 600)}")
     body = Body(wording.cut("\n".join([base.text, *lines]), MAX_TEXT), [*base.blocks, section("\n".join(lines))])
     return with_buttons(body, offered)
+
+
+def _holder_says(record: Record) -> list[str]:
+    """The answer of the holder, who was asked first."""
+    grant, who = record.grant, inert(record.request.requester_name, 80)
+    if grant is None or grant.holder_asked_at is None:
+        return []
+    if grant.in_use_at is None:
+        return [f"{who} has not answered."]
+    return [f"{who} says: still in use, {wording.date(grant.in_use_at)}."]
 
 
 def _left_behind(record: Record) -> str:

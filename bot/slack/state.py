@@ -40,11 +40,13 @@ def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck
     by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
     match request.state:
         case RequestState.PENDING:
-            return [*_needed(request, deciders, card=card), *_so_far(record, deciders.need), _expires(request)]
+            needed, so_far = _needed(request, deciders, card=card), _so_far(record, deciders.need)
+            asked = _unanswered(request, card=card)
+            return [*less(request, card=card), *needed, *so_far, *_notes(record), *asked, _expires(request)]
         case RequestState.APPROVED if card and (grant := record.grant) and grant.state is not GrantState.ENDED:
-            return [f"{_approved(record, at)} {_access(record, grant)}"]
+            return [f"{_approved(record, at, card=card)} {_access(record, grant)}", *_notes(record)]
         case RequestState.APPROVED:
-            return [*granted(record, stuck=stuck), _approved(record, at)]
+            return [*granted(record, stuck=stuck), _approved(record, at, card=card), *_notes(record)]
         case RequestState.DENIED:
             return [f"Denied{by}, {at}."]
         case RequestState.WITHDRAWN:
@@ -68,7 +70,7 @@ def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: boo
         return [*_needed(request, replace(deciders, undecidable=""), card=card), _expires(request)]
     if grant is None or grant.state is GrantState.ENDED:
         return lines(record, deciders, card=card)
-    approved = _approved(record, wording.date(request.decided_at or request.created_at))
+    approved = _approved(record, wording.date(request.decided_at or request.created_at), card=card)
     return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without expiry.", approved]
 
 
@@ -128,10 +130,50 @@ def approvers(record: Record) -> list[str]:
     return [wording.person(one.reviewer) for one in rules.approvals(record.reviews, request.requester)]
 
 
-def _approved(record: Record, at: str) -> str:
+def less(request: Request, *, card: bool) -> list[str]:
+    """A sentence that says what is to be approved by now, where that is less than was asked for."""
+    given, more = _instead(request, card=card)
+    return [f"Now {given}{more}."] if given else []
+
+
+def _notes(record: Record) -> list[str]:
+    """The words of those who approved, where they said why."""
+    said = rules.approvals(record.reviews, record.request.requester)
+    return [f"{wording.person(one.reviewer)}: “{wording.inert(one.reason, 500)}”" for one in said if one.reason.strip()]
+
+
+def _unanswered(request: Request, *, card: bool) -> list[str]:
+    """Whose questions wait for an answer."""
+    who = wording.people(list(dict.fromkeys(wording.person(one.asker) for one in request.unanswered)))
+    if not request.unanswered:
+        return []
+    if not card:
+        return [f"{who} asked you a question. Reply so that they can decide."]
+    return [f"{who} asked a question. {wording.inert(request.requester_name, 80)} has not answered yet."]
+
+
+def _instead(request: Request, *, card: bool) -> tuple[str, str]:
+    """The words `for 1 day` and `; you asked for 7 days`, where less is given than was asked for; else none."""
+    asked = request.asked
+    if asked is None:
+        return "", ""
+    given, more = [], []
+    if asked.lifetime != request.lifetime:
+        given.append(f"for {wording.duration(request.lifetime)}")
+        more.append("access that doesn't expire" if asked.lifetime is None else wording.duration(asked.lifetime))
+    if asked.plan.name != request.plan.name:
+        given.append(f"with the plan {wording.inert(request.plan.name, 80)}")
+        more.append(f"the plan {wording.inert(asked.plan.name, 80)}")
+    who = wording.inert(request.requester_name, 80) if card else "you"
+    return " ".join(given), f"; {who} asked for {' with '.join(more)}"
+
+
+def _approved(record: Record, at: str, *, card: bool) -> str:
     decided_by = record.request.decided_by
     by = approvers(record) or ([wording.person(decided_by)] if decided_by else [])
-    return f"Approved by {wording.people(by)}, {at}." if by else f"Granted {at}. No approval was needed."
+    given, more = _instead(record.request, card=card)
+    said = f"{wording.people(by)} {given}".rstrip()
+    return f"Approved by {said}, {at}{more}." if by else f"Granted {at}. No approval was needed."
 
 
 def granted(record: Record, *, stuck: bool) -> list[str]:
@@ -161,9 +203,24 @@ def _access(record: Record, grant: Grant) -> str:
         return f"Access until {wording.date(grant.until)}."
     if grant.asked_at is not None and end is not None:
         return f"Its approvers are asked whether it is still needed. If nobody confirms, it expires {wording.date(end.at)}."
+    if grant.holder_asked_at is not None:
+        who = wording.inert(record.request.requester_name, 80)
+        return f"Access doesn't expire. {who} is asked whether it is still in use, then its approvers."
     if grant.review_at is not None:
         return f"Access doesn't expire. Next review {wording.date(grant.review_at)}."
     return "Access doesn't expire until somebody revokes it."
+
+
+def kept(grant: Grant | None) -> str:
+    """Who said last that it is still needed."""
+    by = f" by {wording.person(grant.kept_by)}" if grant and grant.kept_by else ""
+    at = f", {wording.date(grant.kept_at)}" if grant and grant.kept_at else ""
+    return f"Kept{by}{at}.{next_review(grant)}"
+
+
+def next_review(grant: Grant | None) -> str:
+    """The end of a sentence that says that access was kept."""
+    return f" Next review {wording.date(grant.review_at)}." if grant is not None and grant.review_at else ""
 
 
 def _active(record: Record, grant: Grant) -> str:
@@ -173,6 +230,8 @@ def _active(record: Record, grant: Grant) -> str:
     if grant.asked_at is not None and end is not None:
         asked = "Its approvers are asked whether it is still needed"
         return f"Active. {asked}. If nobody confirms, it expires {wording.date(end.at)}."
+    if grant.holder_asked_at is not None:
+        return "Active, doesn't expire. Are you still using it? Your approvers are asked, too."
     if grant.review_at is not None:
         return f"Active, doesn't expire. Next review {wording.date(grant.review_at)}."
     return "Active, doesn't expire until somebody revokes it."

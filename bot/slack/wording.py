@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from bot.core import narrowing
 from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, PolicyTerms, Request, Rule
 
 MOST_NAMED = 3
@@ -238,9 +239,4 @@ def _set_by(terms: PolicyTerms, own: Limits) -> str:
     """The limits of a key under this policy: its own where the policy sets none."""
     if terms.each_api:
         return "limits of its own for each API"
-    rate, per = (own.rate, own.per) if terms.rate is None else (terms.rate, terms.per or 1)
-    if terms.quota_max is None:
-        quota, renewed = float(own.quota_max), float(own.quota_renewal_rate)
-    else:
-        quota, renewed = terms.quota_max if terms.quota_max > 0 else -1, terms.quota_renewal_rate or 0
-    return limits(Limits(int(rate), int(per), int(quota), int(renewed)))
+    return limits(Limits(*map(int, narrowing.under(terms, own))))

@@ -28,17 +28,22 @@ from bot.core.model import (
     MessageId,
     MessageKind,
     Plan,
+    Question,
+    QuestionId,
     Record,
     Request,
     RequestId,
     RequestState,
     Review,
     Rule,
+    Scope,
     Topic,
     Verdict,
 )
 
 _RULE = TypeAdapter(Rule)
+_QUESTIONS = TypeAdapter(tuple[Question, ...])
+_NONE = "[]"
 
 
 def _identity(team: str | None, user: str | None) -> Identity | None:
@@ -47,6 +52,10 @@ def _identity(team: str | None, user: str | None) -> Identity | None:
 
 def _lifetime(seconds: int | None) -> Lifetime:
     return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _seconds(lifetime: Lifetime) -> int | None:
+    return None if lifetime is None else int(lifetime.total_seconds())
 
 
 def record_of(
@@ -86,7 +95,7 @@ def _stored(rule: Rule) -> str:
 
 
 _ANSWERS = tuple(one.name for one in fields(Answers))
-_FIXED = ("id", "number", "rule", "opens", "created_at", "extends", "extends_number")
+_FIXED = ("id", "number", "rule", "created_at", "extends", "extends_number")
 
 
 def request_row(request: Request, *, again: bool = False) -> dict[str, Any]:
@@ -108,7 +117,7 @@ def _request_row(request: Request) -> dict[str, Any]:
         "digest": request.digest,
         "plan": request.plan.name,
         "opens": _opens(request.plan),
-        "lifetime": None if request.lifetime is None else int(request.lifetime.total_seconds()),
+        "lifetime": _seconds(request.lifetime),
         **vars(request.answers),
         "state": request.state.value,
         "created_at": request.created_at,
@@ -123,6 +132,9 @@ def _request_row(request: Request) -> dict[str, Any]:
         "undecidable_since": request.undecidable_since,
         "extends": request.extends.request_id if request.extends else None,
         "extends_number": request.extends.number if request.extends else None,
+        "asked_plan": request.asked.plan.name if request.asked else None,
+        "asked_lifetime": _seconds(request.asked.lifetime) if request.asked else None,
+        "questions": _QUESTIONS.dump_json(request.questions).decode() if request.questions else _NONE,
     }
 
 
@@ -139,8 +151,6 @@ def _opens(plan: Plan) -> str:
 
 def request_of(row: Row[Any]) -> Request:
     rule = _rule(row.rule)
-    plan = rule.plan(row.plan)
-    assert plan is not None, "a request's plan is one of its own rule's"
     return Request(
         id=RequestId(row.id),
         number=row.number,
@@ -148,7 +158,7 @@ def request_of(row: Row[Any]) -> Request:
         requester_name=row.requester_name,
         rule=rule,
         digest=row.digest,
-        plan=plan,
+        plan=_plan(rule, row.plan),
         lifetime=_lifetime(row.lifetime),
         answers=Answers(**{name: getattr(row, name) for name in _ANSWERS}),
         state=RequestState(row.state),
@@ -162,7 +172,15 @@ def request_of(row: Row[Any]) -> Request:
         undecidable=row.undecidable,
         undecidable_since=row.undecidable_since,
         extends=None if row.extends is None else Extended(RequestId(row.extends), row.extends_number),
+        asked=Scope(_plan(rule, row.asked_plan), _lifetime(row.asked_lifetime)) if row.asked_plan else None,
+        questions=() if row.questions == _NONE else _QUESTIONS.validate_json(row.questions),
     )
+
+
+def _plan(rule: Rule, name: str) -> Plan:
+    plan = rule.plan(name)
+    assert plan is not None, "a request's plan is one of its own rule's"
+    return plan
 
 
 def review_row(request_id: str, review: Review) -> dict[str, Any]:
@@ -199,6 +217,11 @@ def grant_row(request_id: str, grant: Grant) -> dict[str, Any]:
         "left_at": grant.left_at,
         "extended_at": grant.extended_at,
         "extended_by": grant.extended_by,
+        "kept_at": grant.kept_at,
+        "kept_team": grant.kept_by.team_id if grant.kept_by else None,
+        "kept_user": grant.kept_by.user_id if grant.kept_by else None,
+        "holder_asked_at": grant.holder_asked_at,
+        "in_use_at": grant.in_use_at,
     }
 
 
@@ -217,6 +240,10 @@ def grant_of(row: Row[Any]) -> Grant:
         left_at=row.left_at,
         extended_at=row.extended_at,
         extended_by=row.extended_by,
+        kept_at=row.kept_at,
+        kept_by=_identity(row.kept_team, row.kept_user),
+        holder_asked_at=row.holder_asked_at,
+        in_use_at=row.in_use_at,
     )
 
 
@@ -267,6 +294,7 @@ def message_row(request_id: str, position: int, message: Message) -> dict[str, A
         "shown_version": message.shown_version,
         "posted_at": message.posted_at,
         "key_id": message.key_id,
+        "question_id": message.question_id,
     }
 
 
@@ -281,6 +309,7 @@ def message_of(row: Row[Any]) -> Message:
         shown_version=row.shown_version,
         posted_at=row.posted_at,
         key_id=None if row.key_id is None else KeyId(row.key_id),
+        question_id=None if row.question_id is None else QuestionId(row.question_id),
     )
 
 

@@ -118,7 +118,7 @@ def adding(table: Table) -> Insert:
 def updating_request() -> Update:
     """Everything of the request `of` that can change."""
     table = tables.requests
-    fixed = ("id", "number", "rule", "opens", "created_at", "extends", "extends_number")
+    fixed = ("id", "number", "rule", "created_at", "extends", "extends_number")
     values: dict[str, Any] = {
         column.name: bindparam(f"new_{column.name}") for column in table.c if column.name not in fixed
     }

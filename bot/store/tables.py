@@ -76,6 +76,9 @@ requests = Table(
     Column("undecidable_since", Moment),
     Column("extends", String(64)),  # the request whose grant this one asks to extend, and its number
     Column("extends_number", Integer),
+    Column("asked_plan", String(100)),  # with asked_lifetime: what was asked for, where less is given
+    Column("asked_lifetime", BigInteger),
+    Column("questions", Text, nullable=False, server_default="[]"),
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
 Index("requests_by_state", requests.c.state, requests.c.number)
@@ -92,6 +95,7 @@ reviews = Table(
     Column("reason", Text, nullable=False),
     Column("void", Text, nullable=False),
 )
+Index("reviews_by_person", reviews.c.user_id, reviews.c.at)
 
 grants = Table(
     "grants",
@@ -110,6 +114,11 @@ grants = Table(
     Column("left_at", Moment),
     Column("extended_at", Moment),
     Column("extended_by", Integer),
+    Column("kept_at", Moment),
+    Column("kept_team", String(32)),
+    Column("kept_user", String(32)),
+    Column("holder_asked_at", Moment),
+    Column("in_use_at", Moment),
 )
 Index("grants_by_state", grants.c.state, grants.c.since)
 
@@ -145,6 +154,7 @@ messages = Table(
     Column("shown_version", Integer, nullable=False),
     Column("posted_at", Moment),
     Column("key_id", String(64)),
+    Column("question_id", String(64)),
 )
 Index("messages_by_ts", messages.c.channel, messages.c.ts)
 

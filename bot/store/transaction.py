@@ -178,13 +178,26 @@ class Transaction:
         return tuple(self.connection.execute(statements.extending(), asked).scalars().all())
 
     def past(self, who: Identity, limit: int) -> tuple[Record, ...]:
-        """This person's last requests that came to nothing and grants that ended, the newest first."""
+        """This person's requests that came to nothing and grants that ended, what ended last first."""
         requests, grants = tables.requests, tables.grants
+        over_at = func.coalesce(grants.c.ended_at, requests.c.decided_at)
         query = (
             self._of_person(who)
             .where(requests.c.state != RequestState.PENDING.value)
             .where(or_(grants.c.state.is_(None), grants.c.state == GrantState.ENDED.value))
             .where(or_(requests.c.extends.is_(None), requests.c.state != RequestState.APPROVED.value))
+            .order_by(None)
+            .order_by(over_at.desc(), requests.c.number.desc())
+        )
+        return self.records(self.connection.execute(query.limit(limit)).scalars().all())
+
+    def reviewed_by(self, who: Identity, since: datetime, limit: int) -> tuple[Record, ...]:
+        """The requests about which this person said yes or no since then, the last first."""
+        table = tables.reviews
+        query = (
+            select(table.c.request_id)
+            .where(table.c.user_id.in_(statements.ids_of(who.user_id)), table.c.at >= since)
+            .order_by(table.c.at.desc())
         )
         return self.records(self.connection.execute(query.limit(limit)).scalars().all())
 

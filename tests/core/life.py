@@ -34,6 +34,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.core.timing import HOLDER_FIRST
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -103,6 +104,8 @@ SECOND = timedelta(seconds=1)
 EVERY = 90 * DAY
 ENOUGH = 200
 GONE = facts.Left("Their Slack account is deactivated.")
+ASKED = EVERY + HOLDER_FIRST
+"""After so long the approvers are asked whether it is still needed, where the holder has not answered."""
 REVIEWED = replace(PAYMENTS, approvals=1, lifetimes=(None,), review_every=EVERY)
 
 
@@ -163,6 +166,10 @@ class Life:
     def renews(self, who: Person = BOB) -> None:
         self.settle()
         self.keep(lifecycle.renew(self.record, self.rule, who, self.now, self.new_id))
+
+    def uses(self, who: Person = ALICE) -> None:
+        self.settle()
+        self.keep(lifecycle.in_use(self.record, who, self.now, self.new_id))
 
     def saves(self, key: Key) -> None:
         self.keep(lifecycle.hide(self.record, ALICE.identity, key.id, self.now, self.new_id))

@@ -27,6 +27,7 @@ from bot.core.model import (
 from bot.core.timing import LEFT_BEHIND, UNREVIEWED
 from tests.core.life import (
     ALICE,
+    ASKED,
     BOB,
     DAVE,
     DAY,
@@ -295,44 +296,147 @@ def test_who_cannot_be_written_to_keeps_the_token_they_have() -> None:
 # --- no end, but a question now and then -------------------------------------------------------------------------------
 
 
-def test_approvers_are_asked_whether_it_is_still_needed() -> None:
-    """When it is due they get the question, the holder hears of it, and Bob's yes puts it off for as long again."""
+def test_the_holder_is_asked_first_and_then_the_approvers() -> None:
+    """When it is due Alice gets the question; they get it two days later, and Bob's yes puts it off for as long again."""
     life = held(REVIEWED, None, "checkout")
     life.passes(EVERY - SECOND)
+    assert life.topics(MessageKind.INQUIRY) == []
+    life.passes(SECOND)
+    assert (life.topics(MessageKind.INQUIRY), life.topics(MessageKind.QUESTION)) == ([Topic.STILL_USED], [])
+    assert (life.grant.holder_asked_at, life.grant.asked_at) == (NOW + EVERY, None)
+    life.passes(2 * DAY - SECOND)
     assert life.topics(MessageKind.QUESTION) == []
     life.passes(SECOND)
     assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
     assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING]
-    assert timing.end_of(life.record) == timing.End(NOW + EVERY + 14 * DAY, UNREVIEWED)
+    assert timing.end_of(life.record) == timing.End(NOW + ASKED + 14 * DAY, UNREVIEWED)
     life.passes(DAY)
     life.renews()
     assert (life.grant.review_at, life.grant.asked_at) == (life.now + EVERY, None)
     assert [line.details for line in life.events(AuditEvent.RENEWED)] == [{"reviewer": "UBOB", "counted_by": "S0LEADS"}]
-    life.passes(EVERY - SECOND)
+    assert (life.grant.kept_by, life.grant.kept_at) == (BOB.identity, life.now)
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING, Topic.KEPT]
+    assert (life.grant.holder_asked_at, life.grant.in_use_at) == (None, None)
+    life.passes(EVERY + 2 * DAY - SECOND)
     assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
     life.passes(SECOND)
     assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL, Topic.RENEWAL]
     assert not life.ended()
-    assert life.reminded() == ["renewal", "renewal"]
+    assert life.reminded() == ["still used", "renewal"] * 2
+
+
+def test_once_the_holder_says_yes_the_approvers_are_asked() -> None:
+    """Nobody waits any longer, nobody tells Alice what she has just heard, and the fourteen days begin then."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(EVERY + HOUR)
+    life.uses()
+    assert (life.grant.in_use_at, life.grant.asked_at) == (life.now, life.now)
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
+    assert life.topics(MessageKind.NOTICE) == []
+    assert [line.actor for line in life.events(AuditEvent.IN_USE)] == [ALICE.identity]
+    assert timing.end_of(life.record) == timing.End(life.now + 14 * DAY, UNREVIEWED)
+    life.passes(2 * DAY)
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
+    life.renews()
+    assert (life.grant.in_use_at, life.grant.review_at) == (None, life.now + EVERY)
+
+
+def test_a_late_yes_of_the_holder_shows_in_what_the_approvers_were_asked() -> None:
+    """They were asked without her answer: the question says it then, and keeps its end."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(ASKED + DAY)
+    end = timing.end_of(life.record)
+    life.uses()
+    assert life.shows(MessageKind.QUESTION) == life.shows(MessageKind.INQUIRY) == life.now
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
+    assert timing.end_of(life.record) == end
+
+
+def test_the_holders_yes_alone_keeps_nothing() -> None:
+    """Without one of the approvers it ends all the same."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(EVERY)
+    life.uses()
+    life.passes(14 * DAY)
+    assert (life.grant.state, life.grant.end_reason) == (GrantState.ENDED, UNREVIEWED)
+
+
+@pytest.mark.parametrize("who", [BOB, MALLORY])
+def test_only_the_holder_says_that_it_is_in_use(who: Person) -> None:
+    """An approver has a question of their own."""
+    life = held(REVIEWED, None)
+    life.passes(EVERY)
+    with pytest.raises(Refusal) as caught:
+        life.uses(who)
+    assert caught.value.code == "not_requester"
+
+
+def test_the_holder_answers_what_is_asked_and_once() -> None:
+    """Not before, not twice, not after a yes of the approvers, and not when it has ended."""
+    life = held(REVIEWED, None)
+    with pytest.raises(Refusal, match="was already reviewed"):
+        life.uses()
+    life.passes(EVERY)
+    life.uses()
+    with pytest.raises(Refusal, match="already said that you use"):
+        life.uses()
+    life.renews()
+    with pytest.raises(Refusal, match="was already reviewed"):
+        life.uses()
+    life.passes(ASKED + 14 * DAY)
+    with pytest.raises(Refusal, match="has already ended"):
+        life.uses()
+
+
+def test_of_a_holder_who_has_left_the_approvers_are_asked_at_once() -> None:
+    """There is nobody else to ask."""
+    life = held(REVIEWED, None, "checkout")
+    life.sees(GONE)
+    life.passes(EVERY)
+    assert life.topics(MessageKind.INQUIRY) == []
+    assert life.topics(MessageKind.QUESTION) == [Topic.LEFT, Topic.RENEWAL]
+
+
+def test_what_the_holder_was_asked_is_not_posted_once_it_is_over() -> None:
+    """Slack was away, and Bob revoked meanwhile."""
+    life = held(REVIEWED, None)
+    life.now += EVERY
+    life.settle()
+    life.keep(lifecycle.revoke(life.record, BOB.identity, "not needed", life.now, life.new_id))
+    life.works()
+    assert not life.of(MessageKind.INQUIRY).is_posted
 
 
 def test_a_review_that_was_answered_is_not_told_of() -> None:
     """Bob keeps it before Alice's notice is posted: that a yes is wanted would be false by then."""
     life = held(REVIEWED, None, "checkout")
-    life.now += EVERY
+    life.passes(EVERY)
+    life.now += 2 * DAY
     life.settle()
     notice = life.of(MessageKind.NOTICE)
     assert notice.topic is Topic.REVIEWING
     life.renews()
     life.works()
     assert life.record.message(notice.id) == notice
-    assert (EffectKind.POST_MESSAGE, MessageKind.NOTICE) not in life.calls
+    assert life.calls.count((EffectKind.POST_MESSAGE, MessageKind.NOTICE)) == 1, "that it was kept"
+
+
+def test_that_it_was_kept_is_not_told_once_it_is_asked_again() -> None:
+    """Slack was away until the next review: a yes of before says nothing any more."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(ASKED)
+    life.renews()
+    notice = life.of(MessageKind.NOTICE)
+    life.now += ASKED
+    life.settle()
+    life.works()
+    assert life.record.message(notice.id) == notice
 
 
 def test_without_a_yes_it_ends_and_the_holder_hears_on_the_way() -> None:
     """Alice is told when they are asked, a day before the end, and when it has ended."""
     life = held(REVIEWED, None, "checkout")
-    life.passes(EVERY + 13 * DAY - SECOND)
+    life.passes(ASKED + 13 * DAY - SECOND)
     assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING]
     life.passes(SECOND)
     assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING, Topic.REVIEWING]
@@ -347,38 +451,39 @@ def test_without_a_yes_it_ends_and_the_holder_hears_on_the_way() -> None:
 def test_each_review_tells_of_its_own_end() -> None:
     """Bob keeps it on the last day; at the next review Alice hears again a day before the end."""
     life = held(REVIEWED, None, "checkout")
-    life.passes(EVERY + 13 * DAY)
+    life.passes(ASKED + 13 * DAY)
     life.renews()
-    life.passes(EVERY + 13 * DAY)
-    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING] * 4
+    life.passes(ASKED + 13 * DAY)
+    assert life.topics(MessageKind.NOTICE) == [*[Topic.REVIEWING] * 2, Topic.KEPT, *[Topic.REVIEWING] * 2]
     assert not life.ended()
 
 
 def test_a_rule_that_lost_its_review_keeps_the_grants_own() -> None:
     """The file names no `review_every` any more: what was granted with one is asked about as often as before."""
     life = held(REVIEWED, None, "checkout")
-    life.passes(EVERY)
+    life.passes(ASKED)
     life.rule = replace(life.rule, review_every=None)
     life.renews()
     assert life.grant.review_at == life.now + EVERY
 
 
 def test_a_bot_that_was_off_asks_before_it_ends_anything() -> None:
-    """It was off for half a year: the fourteen days begin when the approvers are asked."""
+    """It was off for half a year: it asks Alice and the approvers at once, and the fourteen days begin then."""
     life = held(REVIEWED, None, "checkout")
     life.is_away(EVERY + 100 * DAY)
     assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
+    assert (life.topics(MessageKind.INQUIRY), life.topics(MessageKind.NOTICE)) == ([Topic.STILL_USED], [])
     assert timing.end_of(life.record) == timing.End(life.now + 14 * DAY, UNREVIEWED)
     life.passes(14 * DAY - SECOND)
     assert not life.ended()
     life.renews()
-    assert timing.end_of(life.record) == timing.End(life.now + EVERY + 14 * DAY, UNREVIEWED)
+    assert timing.end_of(life.record) == timing.End(life.now + ASKED + 14 * DAY, UNREVIEWED)
 
 
 def test_a_yes_that_comes_too_late_finds_it_ended() -> None:
     """Past the fourteen days it has ended, whoever looks first."""
     life = held(REVIEWED, None)
-    life.passes(EVERY)
+    life.passes(ASKED)
     life.now += 14 * DAY
     with pytest.raises(Refusal, match="has already ended"):
         life.renews()
@@ -388,7 +493,7 @@ def test_a_yes_that_comes_too_late_finds_it_ended() -> None:
 def test_a_case_follows_the_keys_it_names() -> None:
     """Alice replaces her token while the approvers are asked: the question is shown again, with the key that lives."""
     life = held(REVIEWED, None)
-    life.passes(EVERY)
+    life.passes(ASKED)
     question = next(one for one in life.record.messages if one.kind is MessageKind.QUESTION)
     life.replaces(Loss.LOST)
     life.works(but=frozenset({EffectKind.SHOW_MESSAGE}))
@@ -399,7 +504,7 @@ def test_a_case_follows_the_keys_it_names() -> None:
 def test_a_case_that_is_over_is_not_posted() -> None:
     """Slack was away while the approvers were to be asked, and Bob revoked meanwhile."""
     life = held(REVIEWED, None)
-    life.now += EVERY
+    life.now += ASKED
     life.settle()
     life.keep(lifecycle.revoke(life.record, BOB.identity, "not needed", life.now, life.new_id))
     life.works()
@@ -412,7 +517,7 @@ def test_a_case_that_is_over_is_not_posted() -> None:
 def test_who_cannot_renew(who: Person, code: str) -> None:
     """Not the holder, although she is among the leads, and nobody whom the rule does not name."""
     life = held(REVIEWED, None)
-    life.passes(EVERY)
+    life.passes(ASKED)
     with pytest.raises(Refusal) as caught:
         life.renews(who)
     assert caught.value.code == code
@@ -424,7 +529,7 @@ def test_nobody_renews_what_is_not_asked() -> None:
     life = held(REVIEWED, None)
     with pytest.raises(Refusal, match="was already reviewed"):
         life.renews()
-    life.passes(EVERY)
+    life.passes(ASKED)
     life.renews()
     with pytest.raises(Refusal, match="was already reviewed"):
         life.renews(DAVE)
@@ -451,7 +556,7 @@ def test_a_grant_with_an_end_of_its_own_is_not_asked_about() -> None:
 def test_the_end_that_comes_first_counts(used_by: str, why: str) -> None:
     """Asked about and left behind: what uses nothing ends after a day, what does after the review."""
     life = held(REVIEWED, None, used_by)
-    life.passes(EVERY)
+    life.passes(ASKED)
     life.sees(GONE)
     life.passes(14 * DAY)
     assert life.grant.end_reason == why

@@ -11,7 +11,22 @@ from bot.core import facts, lifecycle, messages
 from bot.core.lifecycle import Loss
 from bot.core.messages import STATUS_SETTLES_IN
 from bot.core.model import AuditEvent, EffectKind, Message, MessageId, MessageKind, Topic, Verdict
-from tests.core.life import ALICE, BOB, CAROL, DAY, EVERY, NOW, PAYMENTS, REVIEWED, SECOND, Life, held, issuing, on_show
+from tests.core.life import (
+    ALICE,
+    ASKED,
+    BOB,
+    CAROL,
+    DAY,
+    EVERY,
+    NOW,
+    PAYMENTS,
+    REVIEWED,
+    SECOND,
+    Life,
+    held,
+    issuing,
+    on_show,
+)
 
 AT_ONCE = replace(PAYMENTS, approvals=0)
 POST, SHOW = EffectKind.POST_MESSAGE, EffectKind.SHOW_MESSAGE
@@ -94,7 +109,7 @@ def test_a_post_of_an_unknown_version_is_shown() -> None:
 def test_a_question_gets_its_buttons_by_an_edit() -> None:
     """Its post has none, whatever version it shows."""
     life = held(REVIEWED, None)
-    life.passes(EVERY)
+    life.passes(ASKED)
     assert life.edits(QUESTION) == 1
     assert life.of(QUESTION).shown_version == life.record.request.version
 

@@ -247,6 +247,7 @@ def test_a_decision_is_written_down() -> None:
         "counted_by": "S0LEADS",
         "have": 2,
         "need": 2,
+        "reason": "no budget",
     }
     until = (NOW + 7 * DAY).isoformat()
     assert life.audit[-1].details == {

@@ -42,7 +42,9 @@ def granted(grant: Grant, used_by: str = "") -> Record:
         (replace(ACTIVE, state=GrantState.ISSUING), "", End(NOW + 7 * DAY)),
         (replace(ACTIVE, state=GrantState.ENDED), "", None),
         (replace(ENDLESS, review_at=None), "", None),
-        (ENDLESS, "", End(NOW + 104 * DAY, UNREVIEWED)),
+        (ENDLESS, "", End(NOW + 106 * DAY, UNREVIEWED)),
+        (replace(ENDLESS, holder_asked_at=NOW + 91 * DAY), "", End(NOW + 107 * DAY, UNREVIEWED)),
+        (replace(ENDLESS, left_at=NOW), "checkout", End(NOW + 104 * DAY, UNREVIEWED)),
         (replace(ENDLESS, asked_at=NOW + 100 * DAY), "", End(NOW + 114 * DAY, UNREVIEWED)),
         (replace(ACTIVE, left_at=NOW), "", End(NOW + DAY, LEFT_BEHIND)),
         (replace(ACTIVE, left_at=NOW), "  ", End(NOW + DAY, LEFT_BEHIND)),
@@ -68,7 +70,7 @@ def test_the_end_that_comes_first(grant: Grant, used_by: str, end: End | None) -
         (replace(ACTIVE, until=NOW + 2 * DAY), Reminder(NOW + DAY, Topic.ENDING)),
         (replace(ACTIVE, reminded_at=NOW + 4.25 * DAY), None),
         (replace(ACTIVE, left_at=NOW), None),
-        (ENDLESS, Reminder(NOW + 90 * DAY, Topic.RENEWAL)),
+        (replace(ENDLESS, holder_asked_at=NOW + 91 * DAY), Reminder(NOW + 93 * DAY, Topic.RENEWAL)),
         (replace(ENDLESS, left_at=NOW), Reminder(NOW + 90 * DAY, Topic.RENEWAL)),
         (replace(ENDLESS, asked_at=NOW), Reminder(NOW + 13 * DAY, Topic.REVIEWING)),
         (replace(ENDLESS, asked_at=NOW, reminded_at=NOW), None),
@@ -130,6 +132,12 @@ def test_a_short_grant_is_reminded_of_on_a_weekend() -> None:
     assert timing.reminders(granted(grant)) == (Reminder(saturday, Topic.ENDING),)
 
 
+def test_the_holder_is_asked_first_and_the_approvers_two_days_later() -> None:
+    """A bot that slept through both asks both at once: the later reminder is what is done."""
+    first, then = Reminder(NOW + 90 * DAY, Topic.STILL_USED), Reminder(NOW + 92 * DAY, Topic.RENEWAL)
+    assert timing.reminders(granted(ENDLESS)) == (first, then)
+
+
 FIRST = Reminder(NOW + 7 * DAY / 3, Topic.STILL_WAITING)
 LAST = Reminder(NOW + 6 * DAY, Topic.LAST_CHANCE)
 
@@ -166,7 +174,7 @@ def test_a_waiting_request_wakes_the_bot_twice() -> None:
 
 @pytest.mark.parametrize(
     ("grant", "end", "remind"),
-    [(ACTIVE, 7 * DAY, 4.25 * DAY), (replace(ACTIVE, until=NOW + DAY), DAY, None), (ENDLESS, 104 * DAY, 90 * DAY)],
+    [(ACTIVE, 7 * DAY, 4.25 * DAY), (replace(ACTIVE, until=NOW + DAY), DAY, None), (ENDLESS, 106 * DAY, 90 * DAY)],
 )
 def test_a_grant_wakes_the_bot_for_its_end(grant: Grant, end: timedelta, remind: timedelta | None) -> None:
     """And for the reminder before it, where there is one."""

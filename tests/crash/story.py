@@ -308,12 +308,15 @@ class Story:
 
 
 class BadDay(Story):
-    """Nobody decides for days; the token is lost, then it leaks; its holder leaves; an approver revokes it."""
+    """Nobody decides for days, then somebody has a question; the token is lost, then it leaks; its holder leaves; an approver
+    revokes it."""
 
-    rings: ClassVar = {Topic.STILL_WAITING, Topic.LEAKED, Topic.LEFT, Topic.ENDED}
+    rings: ClassVar = {Topic.STILL_WAITING, Topic.ASKED, Topic.ANSWERED, Topic.LEAKED, Topic.LEFT, Topic.ENDED}
     audit: ClassVar = [
         AuditEvent.ASKED,
         AuditEvent.REMINDED,
+        AuditEvent.QUESTION_ASKED,
+        AuditEvent.QUESTION_ANSWERED,
         AuditEvent.REVIEWED,
         AuditEvent.REVIEWED,
         AuditEvent.APPROVED,
@@ -337,6 +340,10 @@ class BadDay(Story):
             self._does(self._ask),
             self._settle,
             self._passes(timedelta(days=3)),
+            self._settle,
+            self._does(self._question),
+            self._settle,
+            self._does(self._reply),
             self._settle,
             self._does(lambda: self._approve("BOB")),
             self._does(lambda: self._approve("CAROL")),
@@ -366,6 +373,14 @@ class BadDay(Story):
         last = [AuditEvent.HIDDEN, AuditEvent.KEY_DELETED, AuditEvent.SENT, AuditEvent.LEFT]
         between = sorted(events[leaked : revoked - 1], key=last.index)
         return [*events[:leaked], *between, events[revoked - 1], *sorted(events[revoked:], key=last.index)]
+
+    async def _question(self) -> None:
+        outcome = await self.operations.ask(REQUEST, PEOPLE["BOB"], "For what?", "question")
+        assert outcome.refusal is None, outcome.refusal
+
+    async def _reply(self) -> None:
+        outcome = await self.operations.answer(REQUEST, PEOPLE["ALICE"], "For billing.", "question")
+        assert outcome.refusal is None, outcome.refusal
 
     async def _replace(self, loss: Loss) -> None:
         """The form is sent again after each crash: it is one form, and one replacement."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,9 +74,22 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
         assert message.key_id is None
 
 
+_SINCE_THE_FIRST = (
+    "review_at",
+    "asked_at",
+    "reminded_at",
+    "left_at",
+    "kept_at",
+    "kept_team",
+    "kept_user",
+    "holder_asked_at",
+    "in_use_at",
+)
+
+
 async def _back_to_the_first(url: str) -> None:
     """As the first version left the tables."""
-    added = [("grants", name) for name in ("review_at", "asked_at", "reminded_at", "left_at")]
+    added = [("grants", name) for name in _SINCE_THE_FIRST]
     added += [
         ("grants", "extended_at"),
         ("grants", "extended_by"),
@@ -85,9 +99,13 @@ async def _back_to_the_first(url: str) -> None:
     added += [("messages", "key_id"), ("requests", "revision"), ("requests", "opens")]
     added += [("effects", "urgency"), ("effects", "why")]
     added += [("reviews", "void"), ("requests", "undecidable"), ("requests", "undecidable_since")]
+    added += [("requests", "asked_plan"), ("requests", "asked_lifetime"), ("requests", "questions")]
+    added += [("messages", "question_id")]
     added += [("keys", "gone_at"), ("keys", "dead_at")]
     indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
-    later = [name for name in indexes if name and name.startswith(("effects_", "requests_by_state", "grants_"))]
+    later = [
+        name for name in indexes if name and name.startswith(("effects_", "requests_by_state", "grants_", "reviews_"))
+    ]
     engine = open_engine(url)
     with engine.begin() as connection:
         for name in later:
@@ -186,18 +204,20 @@ ANNE = person("anne", "S0DEVS")
 
 
 async def test_what_stands_and_what_is_past(shelf: Shelf) -> None:
-    """Waiting and running is standing, ended and decided otherwise is past; the newest first, and each person's own."""
+    """Waiting and running is standing, the newest first; ended and decided otherwise is past, what ended last first; and each
+    person's own."""
     waiting, running, over = await shelf.asks(ALICE), await shelf.holds(ALICE), await shelf.holds(ALICE)
-    await shelf.loses(over)
     gone = await shelf.asks(ALICE, "ledger")
     await shelf.learns(gone, facts.Left("gone"))
     await shelf.holds(ANNE)
+    shelf.store.skew += timedelta(seconds=1)
+    await shelf.loses(over)
     who = ALICE.identity
     assert numbers(await shelf.finds(lambda tx: tx.standing(who))) == numbers((running, waiting))
     assert numbers(await shelf.finds(lambda tx: tx.standing(who, "ledger"))) == []
     assert numbers(await shelf.finds(lambda tx: tx.standing(who, limit=1))) == numbers((running,))
-    assert numbers(await shelf.finds(lambda tx: tx.past(who, 5))) == numbers((gone, over))
-    assert numbers(await shelf.finds(lambda tx: tx.past(who, 1))) == numbers((gone,))
+    assert numbers(await shelf.finds(lambda tx: tx.past(who, 5))) == numbers((over, gone))
+    assert numbers(await shelf.finds(lambda tx: tx.past(who, 1))) == numbers((over,))
     assert await shelf.finds(lambda tx: tx.past(Identity("T0", "UMALLORY"), 5)) == ()
 
 

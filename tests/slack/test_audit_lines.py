@@ -20,7 +20,7 @@ from bot.core.model import (
 from bot.effects.post_audit import BATCH
 from bot.slack import audit_lines
 from bot.slack.block_kit import Body
-from tests.slack.test_messages import EVE, EVERY, Story, check, without_end
+from tests.slack.test_messages import ASKED, EVE, Story, check, without_end
 from tests.slack.test_modals import (
     ANN,
     BOB,
@@ -81,7 +81,7 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
     story.replace_token(lifecycle.Loss.LOST)
     story.leave()
     story.see(facts.Returned())
-    story.settle(EVERY)
+    story.settle(ASKED)
     story.renew(EVE)
     assert [told(line) for line in story.audit[before:]] == [
         f"#17 · R-1042 · Payments · Ann · {line}"
@@ -90,6 +90,7 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
             "left · Ann: Their Slack account is deactivated.",
             "returned · Ann",
             "reminded · the approvers were asked whether it is still needed",
+            "reminded · the holder was asked whether it is still in use",
             "renewed · kept by Zoe, as one of @payments-leads",
         )
     ]

@@ -14,13 +14,14 @@ from bot.local.slack.block_kit import check_view as check_home
 from bot.operations import Holdings
 from bot.slack import holdings, modals, wording
 from tests.slack.test_messages import Story, ends, held, without_end
-from tests.slack.test_modals import DAY, NASTY, NOW, check_view, nasty, rule, walk
+from tests.slack.test_modals import BOB, DAY, NASTY, NOW, check_view, nasty, rule, walk
+from tests.story import DECIDE
 
 View = dict[str, Any]
 
 
 def listed(
-    own: Sequence[Record] = (), past: Sequence[Record] = (), awaiting: Sequence[Record] = (), **more: bool
+    own: Sequence[Record] = (), past: Sequence[Record] = (), awaiting: Sequence[Record] = (), **more: Any
 ) -> Holdings:
     return Holdings(tuple(own), tuple(past), tuple(awaiting), NOW, **more)
 
@@ -110,7 +111,7 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
         "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
         f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
-    assert buttons(shown) == {"buttons:req1": ["Approve", "Deny"]}
+    assert buttons(shown) == {"buttons:req1": DECIDE}
 
 
 def test_each_entry_has_the_buttons_for_what_can_be_done() -> None:
@@ -178,9 +179,26 @@ def test_the_fullest_list_keeps_the_limits() -> None:
     crowd = Audience(users=frozenset(f"U{n:06}" for n in range(3000)))
     story = Story(rule(title="T" * 3000, approvers=crowd), reason="&" * 3000, used_by="<" * 80)
     own, past, waiting = ([numbered(story.record, start + number) for number in range(60)] for start in (0, 60, 120))
-    shown = view(own, past, waiting)
-    assert len(entries(shown)) == holdings.MAX_OWN + holdings.MAX_PAST + holdings.MAX_AWAITING
+    decided = tuple((one, one.reviews[0]) for one in (numbered(held().record, 200 + number) for number in range(60)))
+    shown = view(own, past, waiting, decided=decided)
+    most = holdings.MAX_OWN + holdings.MAX_PAST + holdings.MAX_AWAITING + holdings.MAX_DECIDED
+    assert len(entries(shown)) == most
     assert len(buttons(shown)) == len(entries(shown))
+    assert len(home(own, past, waiting, decided=decided, offered=[story.rule])["blocks"]) <= 100
+
+
+def test_what_they_decided_stays_with_what_came_of_it() -> None:
+    """Their own word is said where it was not the last one; what was granted can be revoked."""
+    half, done = Story(), held()
+    half.review(BOB)
+    decided = tuple((one.record, one.record.reviews[0]) for one in (half, done))
+    shown = view(decided=decided)
+    assert headings(shown) == ["Decided by you"]
+    first, second = marked(shown)[:2]
+    assert f"<@U0ANN> requested it for 7 days.\nYou approved this, {wording.date(NOW)}." in first
+    assert "1 of 2 approvals: <@U0BOB>." in first
+    assert "Approved by <@U0BOB> and <@U0ZOE>" in second
+    assert list(buttons(shown).values()) == [["Revoke"]]
 
 
 @given(nasty(), nasty(), nasty())

@@ -22,7 +22,7 @@ from tests.slack.test_holdings import home as drawn
 from tests.slack.test_holdings import marked, numbered
 from tests.slack.test_messages import Story, ends, held
 from tests.slack.test_modals import rule
-from tests.story import asked, denies, granted, is_told, labels, reads
+from tests.story import DECIDE, asked, denies, granted, is_told, labels, reads
 from tests.world import WITHIN, World, living
 
 Json = dict[str, Any]
@@ -54,7 +54,7 @@ def test_it_is_the_list_with_a_door_above_and_help_below() -> None:
         [numbered(held().record, 1)], [numbered(ends()["denied"], 2)], [numbered(Story().record, 3)], offered=[rule()]
     )
     assert headings(shown) == ["Waiting for you", "Your tokens and requests", "Past", "Help"]
-    assert pressable(shown) == ["Request a token", "Approve", "Deny", "Replace token", "Revoke", "Ask again"]
+    assert pressable(shown) == ["Request a token", *DECIDE, "Replace token", "Revoke", "Ask again"]
     said = marked(shown)
     assert said[0] == "You can request tokens for Payments."
     assert "ask in <#C0HELP>" in said[-2]
@@ -296,16 +296,17 @@ async def test_what_slack_refuses_is_tried_when_it_said_and_warned_of_once(tmp_p
 
 
 async def test_who_is_not_in_the_channel_approves_at_home(tmp_path: Path) -> None:
-    """Bob left the approvers' channel: he sees the request in his Home, approves it there, and it waits for him no more."""
+    """Bob left the approvers' channel: he sees the request in his Home, approves it there, and reads what came of it."""
     async with living(tmp_path) as world:
         bob = world.person("bob")
         world.slack.workspace.leave("bob", "approvals")
         await bob.opens_home()
         await asked(world)
         shown = await bob.sees_home("<@U0ALICE> requests it for 7 days.", timeout=WITHIN)
-        assert labels(shown)[1:] == ["Approve", "Deny"]
+        assert labels(shown)[1:] == DECIDE
         await bob.clicks_in_home("Approve")
-        assert "R-1001" not in reads(await bob.sees_home(holdings.NOTHING, timeout=WITHIN))
+        shown = await bob.sees_home("Approved by <@U0BOB>, <!date^", timeout=WITHIN)
+        assert "Waiting for you" not in reads(shown)
         assert await world.token_of("alice")
         assert bob.view is None
         assert world.slack.app_errors == []
@@ -323,7 +324,7 @@ async def test_a_denial_at_home_opens_a_form_and_home_is_drawn_anew(tmp_path: Pa
         assert len(bob.views) == 1
         await bob.types("reason", "not this week")
         assert (await bob.submits()).response_action == "close"
-        await bob.sees_home(holdings.NOTHING)
+        await bob.sees_home("Denied by <@U0BOB>, <!date^", timeout=WITHIN)
         await world.person("alice").rung("was denied by <@U0BOB>")
         assert world.slack.app_errors == []
 

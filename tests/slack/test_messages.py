@@ -51,6 +51,7 @@ from tests.slack.test_modals import (
     rule,
     walk,
 )
+from tests.story import DECIDE
 
 CARD = Message(MessageId("m1"), MessageKind.CARD, "C0APPR")
 STATUS = Message(MessageId("m2"), MessageKind.STATUS, ANN.user_id)
@@ -63,8 +64,11 @@ SECRET = "eyJvcmciOiI1ZjFjIiwiaWQiOiJzZWNyZXQifQ=="
 
 NOTES = (Topic.STILL_WAITING, Topic.LAST_CHANCE, Topic.LEAKED)
 CASES = (Topic.LEFT, Topic.RENEWAL)
-RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES, Topic.STILL_WORKS))
+ABOUT_QUESTIONS = (Topic.ASKED, Topic.ANSWERED, Topic.STILL_USED)
+RINGS = tuple(topic for topic in Topic if topic not in (*NOTES, *CASES, *ABOUT_QUESTIONS, Topic.STILL_WORKS))
 EVERY = 90 * DAY
+ASKED = EVERY + timing.HOLDER_FIRST
+"""After so long the approvers are asked whether it is still needed, where the holder has not answered."""
 REASON = "the nightly run"
 
 
@@ -220,7 +224,7 @@ def ends(reason: str = "no need") -> dict[str, Record]:
     revoked.activate()
     asked_about, renewed, unreviewed = (without_end(reason=reason) for _ in range(3))
     for one in (asked_about, renewed, unreviewed):
-        one.settle(EVERY)
+        one.settle(ASKED)
     back, gone, unseen = held("", reason), Story(reason=reason), Story(reason=reason)
     back.leave()
     return {
@@ -294,7 +298,7 @@ def test_a_post_says_what_stays_true_whatever_becomes_of_the_request() -> None:
         assert "aiting" not in said
 
 
-@pytest.mark.parametrize(("message", "offered"), [(CARD, ["Approve", "Deny"]), (STATUS, ["Withdraw"])])
+@pytest.mark.parametrize(("message", "offered"), [(CARD, DECIDE), (STATUS, ["Withdraw"])])
 def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: list[str]) -> None:
     """It has its buttons at once, and what is shown of a request without a review is what was posted."""
     record = Story().record
@@ -322,14 +326,7 @@ def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: lis
         (
             "asked about",
             f"Granted without expiry.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
-            ["Replace token", "Revoke"],
-        ),
-        ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}.", ["Ask again"]),
-        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.", ["Ask again"]),
-        (
-            "lapsed",
-            f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.",
-            ["Ask again"],
+            ["Yes, I use it", "Replace token", "Revoke"],
         ),
         (
             "unasked",
@@ -383,22 +380,25 @@ def test_approve_is_the_only_primary_button() -> None:
     assert [(one["text"]["text"], one.get("style"), one["value"]) for one in found] == [
         ("Approve", "primary", "req1"),
         ("Deny", None, "req1"),
+        ("Approve with changes", None, "req1"),
+        ("Ask a question", None, "req1"),
     ]
-    assert [one["action_id"] for one in found] == [buttons.APPROVE, buttons.DENY]
+    expected = [buttons.APPROVE, buttons.DENY, buttons.APPROVE_LESS, buttons.ASK]
+    assert [one["action_id"] for one in found] == expected
 
 
 @pytest.mark.parametrize(
     ("state", "card", "status"),
     [
-        ("pending", ["Approve", "Deny"], ["Withdraw"]),
-        ("half", ["Approve", "Deny"], ["Withdraw"]),
+        ("pending", DECIDE, ["Withdraw"]),
+        ("half", DECIDE, ["Withdraw"]),
         ("issuing", ["Revoke"], ["Revoke"]),
         ("active", ["Revoke"], ["Revoke"]),
         ("delivered", ["Revoke"], ["Replace token", "Revoke"]),
         ("replacing", ["Revoke"], ["Revoke"]),
         ("unseen", ["Revoke"], ["Replace token", "Revoke"]),
         ("without end", ["Revoke"], ["Replace token", "Revoke"]),
-        ("asked about", ["Revoke"], ["Replace token", "Revoke"]),
+        ("asked about", ["Revoke"], ["Yes, I use it", "Replace token", "Revoke"]),
         ("left", ["Revoke"], ["Replace token", "Revoke"]),
         ("denied", [], ["Ask again"]),
         ("withdrawn", [], ["Ask again"]),
@@ -448,16 +448,16 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
             "asked about",
             (
                 f"{APPROVED} Its approvers are asked whether it is still needed. If nobody confirms, it expires "
-                f"{wording.date(NOW + EVERY + timedelta(days=14))}."
+                f"{wording.date(NOW + ASKED + timedelta(days=14))}."
             ),
         ),
         (
             "renewed",
-            f"{APPROVED} Access doesn't expire. Next review {wording.date(NOW + EVERY + EVERY)}.",
+            f"{APPROVED} Access doesn't expire. Next review {wording.date(NOW + ASKED + EVERY)}.",
         ),
         (
             "unreviewed",
-            f"Expired, {wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
+            f"Expired, {wording.date(NOW + ASKED + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
         ),
         ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
     ],
@@ -486,7 +486,7 @@ def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
             "asked about",
             (
                 "Active. Its approvers are asked whether it is still needed. If nobody confirms, it expires "
-                f"{wording.date(NOW + EVERY + timedelta(days=14))}.\n{APPROVED}"
+                f"{wording.date(NOW + ASKED + timedelta(days=14))}.\n{APPROVED}"
             ),
         ),
         ("at once", f"Granted {wording.date(NOW)}. No approval was needed."),

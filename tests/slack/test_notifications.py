@@ -24,6 +24,7 @@ from bot.core.outages import Outage, cause_of
 from bot.core.reconciliation import Finding, FindingKind, Told
 from bot.slack import buttons, messages, notifications, wording
 from tests.slack.test_messages import (
+    ASKED,
     CASES,
     EVERY,
     NOTES,
@@ -107,7 +108,7 @@ def _barred(story: Story) -> Record:
             Topic.ENDED,
             lambda: ends()["unreviewed"],
             (
-                f"Your access to Payments (R-1042) expired, {wording.date(NOW + EVERY + timedelta(days=14))}. "
+                f"Your access to Payments (R-1042) expired, {wording.date(NOW + ASKED + timedelta(days=14))}. "
                 f"Reason: {timing.UNREVIEWED}"
             ),
         ),
@@ -133,7 +134,7 @@ def _barred(story: Story) -> Record:
             lambda: ends()["asked about"],
             (
                 "Your access to Payments (R-1042) doesn't expire, so its approvers are asked whether it is still needed. If "
-                f"nobody confirms by {wording.date(NOW + EVERY + timedelta(days=14))}, it expires."
+                f"nobody confirms by {wording.date(NOW + ASKED + timedelta(days=14))}, it expires."
             ),
         ),
         (
@@ -215,13 +216,15 @@ def test_a_ring_offers_to_ask_again_where_that_helps(why: Topic, state: str, off
 # --- what approvers are told and asked --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("why", [Topic.STILL_WAITING, Topic.LAST_CHANCE])
-def test_a_reminder_calls_those_who_have_not_decided(why: Topic) -> None:
-    """By name, with what waits and until when; the requester is named without being called."""
+@pytest.mark.parametrize(
+    ("why", "more"), [(Topic.STILL_WAITING, ""), (Topic.LAST_CHANCE, " This is the last reminder.")]
+)
+def test_a_reminder_calls_those_who_have_not_decided(why: Topic, more: str) -> None:
+    """By name, with what waits and until when; the requester is named without being called, and the last says that it is."""
     body = post(Story().record, note(why), undecided=("U0BOB", "U0ZOE"))
     assert body.text == (
         "<@U0BOB> and <@U0ZOE>: R-1042, Payments (standard) for Somebody, has been waiting since "
-        f"{wording.date(NOW)}. It expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
+        f"{wording.date(NOW)}. It expires {wording.date(NOW + timedelta(days=7))} if nobody decides.{more}"
     )
     assert labels(body) == []
 
@@ -280,14 +283,19 @@ def test_approvers_are_told_of_a_leak() -> None:
         (
             Topic.RENEWAL,
             "asked about",
-            f"If nobody confirms, it expires {wording.date(NOW + EVERY + timedelta(days=14))}.",
+            f"Somebody has not answered.\nIf nobody confirms, it expires {wording.date(NOW + ASKED + timedelta(days=14))}.",
             ["Still needed", "Revoke"],
         ),
-        (Topic.RENEWAL, "renewed", f"Still needed. Next review {wording.date(NOW + EVERY + EVERY)}.", []),
+        (
+            Topic.RENEWAL,
+            "renewed",
+            f"Kept by <@U0BOB>, {wording.date(NOW + ASKED)}. Next review {wording.date(NOW + ASKED + EVERY)}.",
+            [],
+        ),
         (
             Topic.RENEWAL,
             "unreviewed",
-            f"Expired, {wording.date(NOW + EVERY + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
+            f"Expired, {wording.date(NOW + ASKED + timedelta(days=14))}.\nWhy: {timing.UNREVIEWED}",
             [],
         ),
     ],

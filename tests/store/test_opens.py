@@ -37,7 +37,10 @@ def row(number: int, rule: Rule, plan: Plan) -> dict[str, Any]:
     return rows.request_row(request)
 
 
-LATER = ("opens", "undecidable", "undecidable_since", "extends", "extends_number")
+LATER = (
+    *("opens", "undecidable", "undecidable_since", "extends", "extends_number"),
+    *("asked_plan", "asked_lifetime", "questions"),
+)
 """Columns that the version of before does not have."""
 
 

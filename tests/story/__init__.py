@@ -22,6 +22,8 @@ View = dict[str, Any]
 
 REASON = "to build the checkout"
 LIST = "Requests and tokens"
+DECIDE = ["Approve", "Deny", "Approve with changes", "Ask a question"]
+"""The buttons with which a request is decided."""
 
 
 def reads(view: View | None) -> str:

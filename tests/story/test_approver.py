@@ -15,6 +15,7 @@ from bot.local.slack import LocalSlack, Message, Person
 from bot.local.tyk import LocalTyk
 from tests.running import failed, quiet
 from tests.story import (
+    DECIDE,
     REASON,
     another_token,
     becomes,
@@ -96,7 +97,7 @@ async def test_the_card_says_who_wants_what_and_why(tmp_path: Path) -> None:
         assert shown.shown.splitlines()[0] == "R-1001 · Payments"
         for fact in ("standard", "100 calls per second, 10,000 per day", "7 days", "Needs 1 approval."):
             assert fact in shown.shown
-        assert shown.labels == ["Approve", "Deny"]
+        assert shown.labels == DECIDE
         typed = {block["text"]["text"]: block["text"]["type"] for block in shown.blocks if "text" in block}
         assert typed[f"Reason: {reason}"] == typed["Used by: <!channel>"] == "plain_text"
         assert set(re.findall(r"<(?!!date)[^>]*>", shown.text)) == {"<!subteam^S0LEADS>"}
@@ -319,7 +320,7 @@ async def test_somebody_who_is_no_approver_is_refused(tmp_path: Path) -> None:
         await _refused_with(alice, NOT_AMONG)
         await world.told("refused")
         assert "reviewed" not in await world.events()
-        assert shown.labels == ["Approve", "Deny"]
+        assert shown.labels == DECIDE
         assert world.slack.app_errors == []
 
 
@@ -354,7 +355,7 @@ async def test_who_left_the_approvers_while_writing_the_reason_denies_nothing(tm
         (refused,) = await of_event(world, "refused")
         assert (refused.details["person"], refused.details["step"]) == (bob.id, "denying")
         assert "denied" not in await world.events()
-        assert shown.labels == ["Approve", "Deny"]
+        assert shown.labels == DECIDE
         assert world.slack.app_errors == []
 
 
@@ -461,7 +462,7 @@ async def test_two_yeses_are_needed_and_the_first_is_shown(tmp_path: Path) -> No
         assert "Needs 2 approvals." in shown.shown
         await bob.clicks("Approve", shown)
         half = await becomes(bob, shown, "1 of 2 approvals: <@U0BOB>.")
-        assert half.labels == ["Approve", "Deny"]
+        assert half.labels == DECIDE
         await status(world, "alice", "1 of 2 approvals: <@U0BOB>.")
         await bob.clicks("Approve", shown)
         await _refused_with(bob, "You already approved R-1001. Somebody else has to approve it, too.")
@@ -520,7 +521,7 @@ async def test_a_yes_of_somebody_who_was_deactivated_does_not_count(tmp_path: Pa
         await heard(world)
         await dave.clicks("Approve", shown)
         said = "1 of 2 approvals: <@U0DAVE>. <@U0BOB>'s no longer counts: their account is deactivated."
-        assert (await becomes(dave, shown, said)).labels == ["Approve", "Deny"]
+        assert (await becomes(dave, shown, said)).labels == DECIDE
         (recounted,) = await of_event(world, "recounted")
         assert recounted.details == {"reviewer": "U0BOB", "why": "their account is deactivated", "have": 0}
         await world.told("recounted")

@@ -37,7 +37,7 @@ async def test_alice_finds_the_app_and_bob_decides_from_his_home(tmp_path: Path)
         await bob.opens_home()
         assert "Reason: to build the checkout" in reads(await bob.sees_home("R-1001"))
         await bob.clicks_in_home("Approve")
-        await bob.sees_home(holdings.NOTHING, timeout=WITHIN)
+        await bob.sees_home("Approved by <@U0BOB>, <!date^", timeout=WITHIN)
 
         assert opens(world, await world.token_of("alice"))
         shown = await alice.sees_home("Active until", timeout=WITHIN)

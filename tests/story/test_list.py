@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.sandbox.demos.reading import has_block
 from tests.story import (
+    DECIDE,
     another_token,
     asked,
     becomes,
@@ -103,7 +104,7 @@ async def test_what_waits_comes_first_then_what_ends_soon_then_what_is_over(tmp_
 async def test_the_list_holds_nothing_of_anybody_else(tmp_path: Path) -> None:
     """Bob, who may ask for the same things, sees what he asked for and nothing that Alice holds."""
     async with living(tmp_path) as world:
-        await granted(world)
+        await granted(world, by="carol")
         await asked(world, "bob", "ledger")
         view = await opens_list(world.person("bob"))
         assert "R-1002" in reads(view)
@@ -216,17 +217,28 @@ async def test_an_approver_sees_what_waits_for_them_and_decides_there(tmp_path: 
             "Your tokens and requests",
             "*R-1003* · Payments (standard)",
         )
-        assert labels(view) == ["Approve", "Deny", "Approve", "Deny", "Withdraw"]
+        assert labels(view) == [*DECIDE, *DECIDE, "Withdraw"]
         await dave.clicks("Approve")
-        view = await dave.sees_view(lambda one: "R-1001" not in reads(one))
-        assert labels(view) == ["Approve", "Deny", "Withdraw"]
+        view = await lists(dave, "Decided by you")
+        _in_order(
+            reads(view),
+            "*R-1002*",
+            "Decided by you",
+            "*R-1001*",
+            "Approved by <@U0DAVE>, <!date^",
+            "Your tokens",
+            "*R-1003*",
+        )
+        assert labels(view) == [*DECIDE, "Revoke", "Withdraw"]
         await becomes(dave, first, "Approved by <@U0DAVE>")
         assert opens(world, await another_token(world, "alice"))
         await dave.clicks("Deny")
         await dave.sees_view("Deny R-1002")
         await dave.types("reason", "not this week")
         assert (await dave.submits()).response_action == "close"
-        assert labels(await dave.sees_view(lambda one: "R-1002" not in reads(one))) == ["Withdraw"]
+        view = await lists(dave, "Denied by <@U0DAVE>, <!date^")
+        _in_order(reads(view), "Decided by you", "*R-1002*", "Denied by", "*R-1001*", "Approved by", "Your tokens")
+        assert labels(view) == ["Revoke", "Withdraw"]
         await becomes(dave, second, "Denied by <@U0DAVE>")
         await world.person("bob").rung("was denied by <@U0DAVE>")
         assert world.slack.app_errors == []
@@ -239,10 +251,17 @@ async def test_who_has_said_yes_is_not_asked_again(tmp_path: Path) -> None:
         await asked(world, api="ledger")
         await opens_list(bob)
         await bob.clicks("Approve")
-        await lists(bob, NOTHING)
+        mine = await lists(bob, "You approved this, <!date^")
+        _in_order(
+            reads(mine), "Decided by you", "*R-1001*", "<@U0ALICE> requested it for", "1 of 2 approvals: <@U0BOB>."
+        )
+        assert labels(mine) == []
         view = await opens_list(carol)
         assert "1 of 2 approvals: <@U0BOB>." in reads(view)
-        assert labels(view) == ["Approve", "Deny"]
+        assert labels(view) == DECIDE
+        await world.pass_time(timedelta(days=1, minutes=1))
+        await opens_list(bob)
+        await lists(bob, NOTHING)
         assert world.slack.app_errors == []
 
 

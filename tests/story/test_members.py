@@ -11,6 +11,7 @@ from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.slack.answering import CANNOT_SAY
 from tests.story import (
+    DECIDE,
     REASON,
     another_token,
     becomes,
@@ -86,7 +87,7 @@ async def test_somebody_of_another_company_cannot_press_a_button(tmp_path: Path)
             await oscar.closes()
         await world.told("refused")
         assert {entry.details["person"] for entry in await of_event(world, "refused")} == {oscar.id}
-        assert shown.labels == ["Approve", "Deny"]
+        assert shown.labels == DECIDE
         assert "reviewed" not in await world.events()
         assert world.tyk.keys == []
         assert world.slack.app_errors == []

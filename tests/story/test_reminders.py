@@ -189,7 +189,7 @@ async def test_silent_approvers_are_reminded_twice_under_the_card(tmp_path: Path
         second = await world.person("carol").sees(
             lambda one: one.thread_ts == shown.ts and one.ts not in (shown.ts, first.ts), channel="approvals"
         )
-        assert second.text == first.text
+        assert second.text == f"{first.text} This is the last reminder."
         assert rung_by(world, second) == {"bob", "carol", "dave"}
         await _settled(world)
         assert len(_replies(world, shown)) == 2

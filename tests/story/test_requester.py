@@ -17,6 +17,7 @@ from bot.sandbox.demos.reading import has_block, token_in
 from bot.slack import answering
 from bot.slack.listeners import TOO_FAST
 from tests.story import (
+    DECIDE,
     REASON,
     becomes,
     card,
@@ -546,7 +547,7 @@ async def test_what_nobody_decided_lapses_and_rings(tmp_path: Path) -> None:
         await world.pass_time(timedelta(days=7) - timedelta(minutes=1))
         await world.running.worker.drain()
         note = await bob.sees("R-1001, Payments (standard) for alice, has been waiting since", channel="approvals")
-        assert (note.labels, shown.labels) == ([], ["Approve", "Deny"])
+        assert (note.labels, shown.labels) == ([], DECIDE)
         await world.pass_time(timedelta(minutes=1) + SOON)
         ring = await alice.rung("expired unanswered")
         assert ring.text == (

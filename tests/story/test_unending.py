@@ -6,13 +6,29 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.local.slack import Message
-from tests.story import asked, becomes, case, dies, granted, is_told, of_event, opens, revokes, rung_by, status
+from tests.story import (
+    asked,
+    becomes,
+    case,
+    dies,
+    granted,
+    is_told,
+    labels,
+    lists,
+    of_event,
+    opens,
+    opens_list,
+    revokes,
+    rung_by,
+    status,
+)
 from tests.story import with_bystander as bystander
-from tests.world import World, living
+from tests.world import WITHIN, World, living
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 NEEDED = "still need this?"
+USING = "Are you still using your access to Payments (standard) (R-1001)?"
 UNREVIEWED = "Nobody confirmed within 14 days that it is still needed."
 
 
@@ -22,9 +38,11 @@ def never(text: str) -> str:
 
 
 async def _question(world: World, who: str = "alice", **more: str) -> tuple[str, Message]:
-    """A token without an end, and the question that its approvers are asked 90 days later."""
+    """A token without an end, and the question that its approvers are asked 92 days later, its holder being silent."""
     token = await granted(world, who, by="carol", lifetime="never", **more)
     await world.pass_time(90 * DAY)
+    await world.person(who).sees(USING, channel="dm", timeout=WITHIN)
+    await world.pass_time(2 * DAY)
     return token, await case(world, NEEDED)
 
 
@@ -42,34 +60,97 @@ async def test_the_form_and_the_status_say_that_it_has_no_end(tmp_path: Path) ->
         assert world.slack.app_errors == []
 
 
-async def test_when_it_is_due_the_approvers_are_asked_and_the_holder_is_told(tmp_path: Path) -> None:
-    """After 90 days, not before: a card calls for the approvers, and Alice's phone rings."""
+async def _asked_first(world: World, **more: str) -> tuple[str, Message]:
+    """A token without an end, and what its holder is asked 90 days later."""
+    token = await granted(world, by="carol", lifetime="never", **more)
+    await world.pass_time(90 * DAY)
+    return token, await world.person("alice").sees(
+        lambda one: USING in one.shown and "Yes, I use it" in one.labels, channel="dm", timeout=WITHIN
+    )
+
+
+async def test_the_holder_is_asked_first_and_the_approvers_read_the_answer(tmp_path: Path) -> None:
+    """After 90 days, not before, Alice's phone rings; once she says yes the approvers are called, and see it."""
     async with living(tmp_path, change=never) as world:
         alice = world.person("alice")
-        token = await granted(world, lifetime="never", used_by="checkout")
+        token = await granted(world, by="carol", lifetime="never", used_by="checkout")
         await world.pass_time(90 * DAY - HOUR)
         await world.running.worker.drain()
-        assert not [one for one in world.person("carol").messages("approvals") if NEEDED in one.shown]
+        assert not [one for one in alice.dm() if USING in one.shown]
         await world.pass_time(HOUR)
+        asked_her = await alice.sees(USING, channel="dm", timeout=WITHIN)
+        assert asked_her.labels == ["Yes, I use it", "No, revoke it"]
+        await alice.rung(USING)
+        waits = await status(world, "alice", "Active, doesn't expire. Are you still using it?")
+        assert waits.labels == ["Yes, I use it", "Replace token", "Revoke"]
+        assert not [one for one in world.person("carol").messages("approvals") if NEEDED in one.shown]
+        await alice.clicks("Yes, I use it", asked_her)
+        said = await becomes(alice, asked_her, "You said that you use it, <!date^")
+        assert said.labels == []
+        assert "If nobody confirms, it expires <!date^" in said.shown
         shown = await case(world, NEEDED)
         assert shown.text.startswith("<!subteam^S0LEADS>: alice has had access to Payments (standard) since <!date^")
+        answer = "alice says: still in use, <!date^"
         for fact in (
             "R-1001",
             "Used by: checkout",
             "Reason: to build the checkout",
+            answer,
             "If nobody confirms, it expires <!date^",
         ):
             assert fact in shown.shown
         assert world.tyk.keys[0].hash in shown.shown
         assert shown.labels == ["Still needed", "Revoke"]
         assert rung_by(world, shown) == {"bob", "carol", "dave"}
+        assert _times_told(world) == 0, "she knows"
+        await world.person("bob").clicks("Still needed", shown)
+        await alice.rung("was kept by <@U0BOB>.")
+        await becomes(alice, asked_her, "Kept by <@U0BOB>, <!date^")
+        await world.told("in use")
+        assert [one.details["of"] for one in await of_event(world, "reminded")] == ["still used", "renewal"]
+        assert opens(world, token)
+        assert world.slack.app_errors == []
+
+
+async def test_a_holder_who_does_not_answer_holds_nobody_up(tmp_path: Path) -> None:
+    """After two days the approvers are asked, read that Alice is silent, and she hears of it; her late yes shows there, too."""
+    async with living(tmp_path, change=never) as world:
+        alice = world.person("alice")
+        _, asked_her = await _asked_first(world)
+        await world.pass_time(2 * DAY)
+        shown = await case(world, NEEDED)
+        assert "alice has not answered." in shown.shown
         ring = await alice.rung("doesn't expire, so its approvers are asked whether it is still needed.")
         assert "If nobody confirms by <!date^" in ring.text
-        await status(
-            world, "alice", "Active. Its approvers are asked whether it is still needed. If nobody confirms, it expires"
-        )
-        assert [one.details["of"] for one in await of_event(world, "reminded")] == ["renewal"]
-        assert opens(world, token)
+        await alice.clicks("Yes, I use it", asked_her)
+        assert (await becomes(alice, asked_her, "You said that you use it")).labels == []
+        await becomes(world.person("bob"), shown, "alice says: still in use, <!date^")
+        assert world.slack.app_errors == []
+
+
+async def test_a_holder_who_needs_it_no_more_revokes_it(tmp_path: Path) -> None:
+    """Alice says no: it ends at once, and nobody else is asked."""
+    async with living(tmp_path, change=never) as world:
+        alice = world.person("alice")
+        token, asked_her = await _asked_first(world)
+        await alice.clicks("No, revoke it", asked_her)
+        await dies(world, token)
+        assert (await becomes(alice, asked_her, "Revoked by <@U0ALICE>")).labels == []
+        await world.pass_time(3 * DAY)
+        await world.running.worker.drain()
+        assert not [one for one in world.person("carol").messages("approvals") if NEEDED in one.shown]
+        assert world.slack.app_errors == []
+
+
+async def test_a_holder_answers_in_their_list(tmp_path: Path) -> None:
+    """What Alice is asked stands beside what she holds."""
+    async with living(tmp_path, change=never) as world:
+        alice = world.person("alice")
+        await _asked_first(world)
+        assert labels(await opens_list(alice)) == ["Yes, I use it", "Replace token", "Revoke"]
+        await alice.clicks("Yes, I use it")
+        await case(world, "alice says: still in use")
+        assert labels(await lists(alice, "Its approvers are asked")) == ["Replace token", "Revoke"]
         assert world.slack.app_errors == []
 
 
@@ -79,8 +160,10 @@ async def test_a_yes_keeps_it_until_it_is_asked_again(tmp_path: Path) -> None:
         bob = world.person("bob")
         token, shown = await _question(world)
         await bob.clicks("Still needed", shown)
-        kept = await becomes(bob, shown, "Still needed. Next review <!date^")
+        kept = await becomes(bob, shown, "Kept by <@U0BOB>, <!date^")
         assert kept.labels == []
+        ring = await world.person("alice").rung("Your access to Payments (R-1001) was kept by <@U0BOB>.")
+        assert "Next review <!date^" in ring.text
         await status(world, "alice", "Active, doesn't expire.")
         (renewed,) = await of_event(world, "renewed")
         assert renewed.details == {"reviewer": bob.id, "counted_by": "S0LEADS"}
@@ -88,7 +171,7 @@ async def test_a_yes_keeps_it_until_it_is_asked_again(tmp_path: Path) -> None:
         await world.pass_time(20 * DAY)
         await world.running.worker.drain()
         assert opens(world, token)
-        await world.pass_time(70 * DAY)
+        await world.pass_time(72 * DAY)
         again = await world.person("carol").sees(
             lambda one: one.ts != shown.ts and "Still needed" in one.labels, channel="approvals"
         )
@@ -186,7 +269,7 @@ async def test_a_second_yes_comes_too_late_and_does_no_harm(tmp_path: Path) -> N
         _, shown = await _question(world)
         screen = shown.snapshot()
         await bob.clicks("Still needed", shown)
-        await becomes(bob, shown, "Still needed. Next review")
+        await becomes(bob, shown, "Kept by <@U0BOB>")
         await carol.clicks("Still needed", screen)
         await carol.sees_view("R-1001 was already reviewed. There is nothing left to decide.")
         assert len(await of_event(world, "renewed")) == 1
