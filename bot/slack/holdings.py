@@ -139,7 +139,7 @@ def _own(record: Record) -> list[Block]:
 
 def _asked_by(record: Record) -> list[Block]:
     request = record.request
-    length = "without an end" if request.lifetime is None else f"for {wording.duration(request.lifetime)}"
+    length = "without expiry" if request.lifetime is None else f"for {wording.duration(request.lifetime)}"
     return _entry(
         record,
         [f"{wording.person(request.requester)} requests it {length}."],

@@ -99,7 +99,7 @@ class BadDay:
         say("Bob", "presses Revoke on the decided card, and says why")
         say("Slack asked him", shown(view))
         await self._bob.submits()
-        ring = await self._alice.rung("ended by", timeout=SEEN_WITHIN)
+        ring = await self._alice.rung("revoked by", timeout=SEEN_WITHIN)
         say("The bot, to Alice", reading(ring.text))
         await self._gone(token, "payments")
 
@@ -121,7 +121,7 @@ class BadDay:
         await self._gone(token, "payments")
 
     async def _no_end(self) -> None:
-        title("A token without an end")
+        title("A token that doesn't expire")
         await self._asks(self._alice, "ledger", "R-1005", lifetime="never", used_by="bookkeeping")
         await self._approves(self._bob, "R-1005", last=False)
         await self._approves(self._carol, "R-1005")
@@ -131,12 +131,12 @@ class BadDay:
         say("#approvals", reading(case.shown))
         say("The bot, to Alice", reading((await self._alice.rung("still needed", timeout=SEEN_WITHIN)).text))
         await self._carol.clicks("Still needed", case)
-        await self._carol.sees(lambda one: one.ts == case.ts and "Yes." in one.shown, channel="approvals")
+        await self._carol.sees(lambda one: one.ts == case.ts and "Next review" in one.shown, channel="approvals")
         say("Carol", "presses Still needed")
         await self._opens(token, "ledger", 200)
         await self._passes("Three more months", 90.1)
         await self._sees(self._carol, "approvals", "still need this?", "Still needed")
-        await self._passes("And fourteen days without a yes", 14.1)
+        await self._passes("And fourteen days in which nobody confirms", 14.1)
         ring = await self._alice.rung("Nobody confirmed", timeout=SEEN_WITHIN)
         say("The bot, to Alice", reading(ring.text))
         await self._gone(token, "ledger")
