@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.config.document import did_you_mean
@@ -46,11 +46,15 @@ class Found:
     @property
     def people(self) -> frozenset[str]:
         """Everybody whom it names."""
-        wanted = {self.wanted.person} if self.wanted.person else set[str]()
-        return frozenset(wanted | {one for held in self.holdings for one in (held.user_id, *dict(held.approvals))})
+        return _people(self.wanted, self.holdings)
 
     def title_of(self, entry: str) -> str:
         return self.titles.get(entry, entry)
+
+
+def _people(wanted: Wanted, holdings: Sequence[Holding]) -> frozenset[str]:
+    named = {wanted.person} if wanted.person else set[str]()
+    return frozenset(named | {one for held in holdings for one in (held.user_id, *dict(held.approvals))})
 
 
 class Looking:
@@ -89,10 +93,7 @@ class Looking:
 
         def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str]]:
             found = ledger.page(tx, looked_for, PAGE, apis, before=wanted.before, after=wanted.after)
-            people = {wanted.person or ""} | {
-                one for held in found.holdings for one in (held.user_id, *dict(held.approvals))
-            }
-            return found, trail.names(tx, people)
+            return found, trail.names(tx, _people(wanted, found.holdings))
 
         found, names = await self._store.read(read)
         await self._store.write(lambda tx: self._tell(tx, who, wanted))
