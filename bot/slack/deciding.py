@@ -24,7 +24,7 @@ def approve_form(record: Record, offered: Choices) -> Block:
     now = "as asked" if request.asked is None else "as it is now"
     if len(offered.lifetimes) > 1:
         options = [
-            option(wording.begun(wording.duration(one)), modals.lifetime_value(one))
+            option(wording.lasting(request.rule, one), modals.lifetime_value(one))
             for one in offered.lifetimes[-MAX_OPTIONS:]
         ]
         blocks.append(input_block("lifetime", "For how long", _most(ACTION_LIFETIME, options, now)))

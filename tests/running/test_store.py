@@ -400,7 +400,7 @@ async def test_a_lost_seal_key(tmp_path: Path, capsys: pytest.CaptureFixture[str
     database = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
     async with undelivered({**database, "SEAL_KEYS": old}) as place:
         async with bot_in(place, **database, SEAL_KEYS=new) as second:
-            await second.person("alice").rung("got stuck", timeout=WITHIN)
+            await second.person("alice").rung("is stuck", timeout=WITHIN)
             await second.told("stuck")
             assert await verb(tmp_path, "requests") == 0
             assert "deliver_token(seal_key_lost)" in capsys.readouterr().out
