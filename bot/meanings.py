@@ -24,8 +24,8 @@ from bot.store.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 SAID = 8
-_DOUBTS = "Some names in the configuration no longer fit this workspace. I am running, with these exceptions:"
-_NO_DOUBTS = "All names in the configuration fit this workspace again."
+_DOUBTS = "Some names in the configuration need a look. I am running, with these exceptions:"
+_NO_DOUBTS = "All names in the configuration are clear again."
 _DOUBTED = "doubted"
 _MEANINGS = "meanings"
 _NAMES = frozenset({Kind.GROUP_HANDLE, Kind.EMAIL})

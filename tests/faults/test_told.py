@@ -441,7 +441,7 @@ async def test_a_name_in_the_file_that_fits_no_more(
             await quiet(world)
         happens(place.slack, place.tyk)
         async with bot_in(place, change, **environ) as world:
-            told = await hears(world, "Some names in the configuration no longer fit this workspace.")
+            told = await hears(world, "Some names in the configuration need a look.")
             assert inert(said, 300) in told
             (doubt, *_) = [one for one in lines(log, event="config.doubt") if said in str(one["where"])]
             assert doubt["log_level"] == "warning"

@@ -74,7 +74,7 @@ async def test_the_help_channel_hears_of_a_doubt_once_and_of_its_end(tmp_path: P
         await world.token_of("carol")
         assert world.person("carol").messages("help") == []
     async with living(tmp_path) as world:
-        await _said_in_help(world, "All names in the configuration fit this workspace again.")
+        await _said_in_help(world, "All names in the configuration are clear again.")
 
 
 async def test_an_entry_that_nobody_is_left_to_decide_is_out_of_force(tmp_path: Path, log: Log) -> None:
