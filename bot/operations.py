@@ -65,6 +65,14 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class Extendable:
+    """What somebody holds, and the rule in force with the plans and lifetimes to which it can be extended now."""
+
+    record: Record
+    rule: Rule
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The record after an operation; `refusal` where the answer was no although something was learnt, such as a lapse."""
 
@@ -148,7 +156,7 @@ class Operations:
                 tx.rollback()
                 return already
             tx.met(person.ids)
-            rule, offered = self._rule_for(form, person)
+            rule, offered = self._rule_for(form.api, person)
             answers = limits.tidied(form.answers)
             plan = lifecycle.check_form(offered, form.plan, form.lifetime, answers)
             plan = replace(plan, terms=form.terms)
@@ -175,9 +183,9 @@ class Operations:
         extensions.check_alone(held, tx.extending(held.request))
         return held
 
-    def _rule_for(self, form: Submission, person: Person) -> tuple[Rule, Rule]:
+    def _rule_for(self, api: str, person: Person) -> tuple[Rule, Rule]:
         """The rule, and the same with what this person is offered of it."""
-        rule = self.rule(form.api)
+        rule = self.rule(api)
         if rule is not None and rules.counted_by(rule.requesters, person):
             rules.check_in_force(rule)
         offered = rules.offered(rule, person) if rule is not None else None
@@ -286,9 +294,16 @@ class Operations:
 
         return await self.store.write(work)
 
-    async def may_extend(self, request_id: str, who: Person) -> Record:
-        """The record, before the form for more time or another plan is shown. Raises Refusal where there is nothing to extend."""
-        return await self.store.read(lambda tx: self._to_extend(tx, request_id, who))
+    async def may_extend(self, request_id: str, who: Person, *, other_plan: bool) -> Extendable:
+        """What can be asked for, before the form for more time or another plan is shown. Raises Refusal where nothing can."""
+
+        def work(tx: Transaction) -> Extendable:
+            held = self._to_extend(tx, request_id, who)
+            _, offered = self._rule_for(held.request.rule.name, who)
+            rule = extensions.offer(held, offered, tx.now, other_plan=other_plan)
+            return Extendable(held, rule)
+
+        return await self.store.read(work)
 
     async def of_requester(self, request_id: str, who: Person) -> Record:
         """The record, for its requester. Raises Refusal for anybody else."""

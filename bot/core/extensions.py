@@ -62,9 +62,27 @@ def check(held: Record, rule: Rule, plan: Plan, lifetime: Lifetime, now: datetim
         raise Refusal(f"{said} Pick a shorter time, or request a new token.", code="max_total", field="lifetime")
 
 
-def lifetimes(held: Record, rule: Rule, plan: Plan, now: datetime) -> tuple[Lifetime, ...]:
-    """The rule's lifetimes by which this could be extended, in the rule's own order."""
+def offer(held: Record, rule: Rule, now: datetime, *, other_plan: bool) -> Rule:
+    """The rule with the lifetimes to which what is held can be extended under its plan, or under the other ones. Raises Refusal
+    where there are none."""
+    label, mine = held.request.label, held.request.plan.name
+    plans = tuple(plan for plan in rule.plans if (plan.name != mine) is other_plan)
+    if not plans:
+        what = f"no other plan for {rule.title} that you can request" if other_plan else f"no plan {mine} any more"
+        raise Refusal(f"There is {what}, so {label} stays as it is.", code="plan_gone")
+    choices = {plan: _lifetimes(held, rule, plan, now) for plan in plans}
+    open_to = tuple(plan for plan in plans if choices[plan])
+    if not open_to:
+        check(held, rule, plans[0], _longest(rule), now)  # says why
+    some = {lifetime for plan in open_to for lifetime in choices[plan]}
+    return replace(rule, plans=open_to, lifetimes=tuple(one for one in rule.lifetimes if one in some))
 
+
+def _longest(rule: Rule) -> Lifetime:
+    return None if None in rule.lifetimes else max(one for one in rule.lifetimes if one is not None)
+
+
+def _lifetimes(held: Record, rule: Rule, plan: Plan, now: datetime) -> tuple[Lifetime, ...]:
     def fits(lifetime: Lifetime) -> bool:
         try:
             check(held, rule, plan, lifetime, now)

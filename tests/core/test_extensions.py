@@ -162,8 +162,37 @@ def test_an_extension_is_longer_and_within_the_total(
 def test_what_never_expires_cannot_be_extended() -> None:
     """Only its plan can change."""
     life = held(OFFERS, lifetime=None)
-    assert extensions.lifetimes(life.record, OFFERS, OFFERS.plans[0], life.now) == ()
-    assert extensions.lifetimes(life.record, OFFERS, GOLD, life.now) == OFFERS.lifetimes
+    with pytest.raises(Refusal, match="lasts longer than that already"):
+        extensions.offer(life.record, OFFERS, life.now, other_plan=False)
+    offer = extensions.offer(life.record, OFFERS, life.now, other_plan=True)
+    assert (offer.plans, offer.lifetimes) == ((GOLD,), OFFERS.lifetimes)
+
+
+def test_what_is_offered_is_what_would_be_taken() -> None:
+    """The form has the plan that she holds, or the others, and the lifetimes that are longer and within the total."""
+    life = held(OFFERS)
+    offer = extensions.offer(life.record, OFFERS, life.now, other_plan=False)
+    assert [plan.name for plan in offer.plans] == ["standard"]
+    assert offer.lifetimes == (MONTH, None)
+    assert extensions.offer(life.record, replace(OFFERS, max_total=MONTH), life.now, other_plan=False).lifetimes == (
+        MONTH,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "other_plan", "why"),
+    [
+        (replace(OFFERS, max_total=7 * DAY), False, "may last 7 days in all"),
+        (replace(OFFERS, max_total=7 * DAY + timedelta(hours=5)), False, "may last 173 hours in all"),
+        (replace(OFFERS, lifetimes=(7 * DAY,)), False, "lasts longer than that already"),
+        (replace(OFFERS, plans=(GOLD,)), False, "no plan standard any more"),
+        (replace(OFFERS, plans=OFFERS.plans[:1]), True, "no other plan for Payments"),
+    ],
+)
+def test_where_nothing_can_be_offered_the_reason_is_said(rule: Rule, other_plan: bool, why: str) -> None:
+    """Instead of a form with nothing to choose."""
+    with pytest.raises(Refusal, match=why):
+        extensions.offer(held(OFFERS).record, rule, NOW, other_plan=other_plan)
 
 
 def test_an_entry_for_another_api_extends_nothing() -> None:
