@@ -211,7 +211,13 @@ class Operations:
             return lifecycle.review(record, in_force, reviewer, verdict, said, now, self._new_id, choice)
 
         def work(tx: Transaction) -> Outcome:
-            outcome = self._decide(tx, _known(tx, request_id), decide, approvers)
+            record = _known(tx, request_id)
+            if verdict is Verdict.YES and record.request.extends is not None:
+                held = tx.glance(
+                    [record.request.extends.request_id]
+                ).values()  # not locked: it is looked at again before
+                extensions.check_lives(*held)
+            outcome = self._decide(tx, record, decide, approvers)
             tx.met(reviewer.ids)
             return outcome
 

@@ -38,12 +38,18 @@ def check_extendable(held: Record, person: Person) -> None:
     label, grant = held.request.label, held.grant
     if not person.is_same(held.request.requester):
         raise Refusal("Only its holder can extend a token.", code="not_requester")
-    if grant is None or grant.state is GrantState.ENDED:
-        raise Refusal(f"{label} is over, so there is nothing to extend. Request a new token.", code="ended")
-    if grant.state is GrantState.ISSUING:
+    check_lives(held)
+    if grant is not None and grant.state is GrantState.ISSUING:
         raise Refusal(f"The token of {label} is still on its way. Try again when you have it.", code="under_way")
     if held.gone_at is not None:
         raise Refusal(f"The key of {label} was deleted at Tyk. Replace the token first.", code="gone")
+
+
+def check_lives(held: Record) -> None:
+    """Raises Refusal where what was held is over."""
+    if not held.lives:
+        said = f"{held.request.label} is over, so there is nothing to extend. A new token takes a new request."
+        raise Refusal(said, code="over")
 
 
 def check(held: Record, rule: Rule, plan: Plan, lifetime: Lifetime, now: datetime) -> None:

@@ -31,6 +31,8 @@ WITHDRAW = "withdraw"
 REVOKE = "revoke"
 REVOKE_ASK = "revoke:ask"
 REPLACE = "replace"
+EXTEND = "extend"
+CHANGE_PLAN = "extend:plan"
 ASK_AGAIN = "ask:again"
 IN_USE = "use:yes"
 RENEW = "renew"
@@ -84,10 +86,17 @@ def for_holder(record: Record) -> list[Block]:
     request, grant = record.request, record.grant
     if request.state is RequestState.PENDING:
         return [*map(partial(reply, request), request.unanswered[:1]), _withdraw(request)]
+    if request.extends is not None and request.state is RequestState.APPROVED:
+        return []  # what can be done is done with what it extends
     if grant is None or grant.state is GrantState.ENDED:
         return [ask_again(request)]
     asked = [in_use(request)] if is_asked_of_holder(record) else []
-    return [*asked, *([replace(request)] if _can_be_replaced(record) else []), _revoke(request)]
+    if not _can_be_replaced(record):
+        return [*asked, _revoke(request)]
+    works = record.gone_at is None
+    more = [extend(request)] if works and grant.until is not None else []
+    other = [_change_plan(request)] if works and len(request.rule.plans) > 1 else []
+    return [*asked, *more, replace(request), *other, _revoke(request)]
 
 
 def reply(request: Request, question: Question) -> Block:
@@ -104,6 +113,15 @@ def _can_be_replaced(record: Record) -> bool:
 def ask_again(request: Request) -> Block:
     """The button that opens the form, filled in as it was."""
     return button("Ask again", ASK_AGAIN, request.id, f"Ask again for {request.rule.title}")
+
+
+def extend(request: Request) -> Block:
+    """Opens the form for more time with the same token."""
+    return button("Extend", EXTEND, request.id, f"Extend {request.label}")
+
+
+def _change_plan(request: Request) -> Block:
+    return button("Change plan", CHANGE_PLAN, request.id, f"Change plan of {request.label}")
 
 
 def revoke_for_others(request: Request) -> Block:

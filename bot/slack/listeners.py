@@ -93,6 +93,8 @@ class Listeners:
         app.action(modals.ACTION_API)(self._requesting.on_api_picked)
         app.options(modals.ACTION_API)(self._requesting.on_api_search)
         app.view(modals.CALLBACK_REQUEST)(self._requesting.on_request)
+        app.action(buttons.EXTEND)(self._requesting.on_extend)
+        app.action(buttons.CHANGE_PLAN)(self._requesting.on_extend)
         app.action(buttons.APPROVE)(self.on_approve)
         app.action(buttons.DENY)(self.on_deny)
         app.view(modals.CALLBACK_DENY)(self.on_deny_reason)

@@ -118,7 +118,8 @@ def _card(record: Record, deciders: Deciders) -> Body:
     request = record.request
     pending = request.state is RequestState.PENDING
     asker = inert(request.requester_name, 80) if pending else wording.person(request.requester)
-    asked = f"{asker} asked for {inert(request.rule.title, 150)}"
+    what = f"to extend {request.extends.label} for" if request.extends else "for"
+    asked = f"{asker} asked {what} {inert(request.rule.title, 150)}"
     if pending and (deciders.groups or deciders.people):
         asked = f"{state.called(deciders, last='and')}: {asked}"
     facts = {

@@ -75,7 +75,8 @@ class NotDrawnYet(StaleView):
 class Filled:
     """One request form: what fills it in beforehand, and what comes back.
 
-    What came back as `plan` and `lifetime_value` is what was shown, also where there was nothing to choose.
+    `extends` is the id of the request whose token it asks more time or another plan for. What came back as `plan` and
+    `lifetime_value` is what was shown, also where there was nothing to choose.
     """
 
     request_id: str
@@ -83,6 +84,7 @@ class Filled:
     plan: str | None = None
     lifetime_value: str | None = None
     answers: Answers = field(default_factory=Answers)
+    extends: str | None = None
 
     @classmethod
     def like(cls, request: Request, request_id: str) -> Filled:
@@ -98,13 +100,17 @@ class Filled:
 
 @dataclass(frozen=True)
 class Form:
-    """The request form as it is drawn. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn."""
+    """The request form as it is drawn. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn.
+
+    `held` is what it asks to extend: then the one rule has what that can be extended to.
+    """
 
     filled: Filled
     rules: tuple[Rule, ...]
     notes: tuple[str, ...]
     decision: str
     help_channel: str
+    held: Record | None = None
 
     @property
     def chosen(self) -> Rule | None:
@@ -129,8 +135,8 @@ def request_form(form: Form) -> Block:
             f"There is nothing you can request here. If there should be, ask in {wording.channel(form.help_channel)}."
         )
         return notice("Nothing to request", said)
-    chosen, filled = form.chosen, form.filled
-    blocks = [_api_input(form.rules, chosen)]
+    chosen, filled, held = form.chosen, form.filled, form.held
+    blocks = [] if held else [_api_input(form.rules, chosen)]
     if chosen is not None:
         blocks += [
             *warned(chosen.warning),
@@ -140,12 +146,16 @@ def request_form(form: Form) -> Block:
             _used_by_input(filled.answers.used_by),
             _reason_input(filled.answers.reason, chosen),
         ]
+    at_once = chosen is not None and _at_once(chosen)
+    metadata = {"request_id": filled.request_id}
+    if held is not None and chosen is not None:
+        metadata |= {"extends": held.request.id, "api": chosen.name}
     return modal(
-        "Request a token",
+        _extending(held, chosen) if held is not None and chosen is not None else "Request a token",
         blocks,
-        submit="Get token" if chosen is not None and _at_once(chosen) else "Send request",
+        submit=("Extend" if held else "Get token") if at_once else "Send request",
         callback=CALLBACK_REQUEST,
-        metadata={"request_id": filled.request_id} | _kept(filled.answers if chosen is None else Answers()),
+        metadata=metadata | _kept(filled.answers if chosen is None else Answers()),
     )
 
 
@@ -158,6 +168,11 @@ def kept_answers(view: Mapping[str, Any]) -> Answers:
     """What was known of the answers before their fields were drawn: they begin with it."""
     known = _metadata(view)
     return Answers(**{name: said for name in _ANSWERS if isinstance(said := known.get(name), str)})
+
+
+def _extending(held: Record, rule: Rule) -> str:
+    same = rule.plan(held.request.plan.name) is not None
+    return f"{'Extend' if same else 'Change plan of'} {held.request.label}"
 
 
 def _api_input(rules: tuple[Rule, ...], chosen: Rule | None) -> Block:
@@ -312,10 +327,17 @@ def _metadata(view: Mapping[str, Any]) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
+def _given(view: Mapping[str, Any], name: str) -> str | None:
+    """A text that the view carries along, where it does."""
+    said = _metadata(view).get(name)
+    return said if isinstance(said, str) and said else None
+
+
 def read_form(view: Mapping[str, Any]) -> Filled:
     """A submitted form. Raises NotDrawnYet where it was drawn for another API, StaleView on anything odd."""
     number, values, shown = request_id(view), _values(view), _block_ids(view)
-    api = _picked(values, "api", ACTION_API)
+    extends = _given(view, "extends")
+    api = _given(view, "api") if extends else _picked(values, "api", ACTION_API)
     if api is None:
         return Filled(number)
     if f"about:{api}" not in shown:
@@ -327,6 +349,7 @@ def read_form(view: Mapping[str, Any]) -> Filled:
         plan=_picked(values, f"plan:{api}", ACTION_PLAN) or _fixed_value(shown, "plan", api),
         lifetime_value=_picked(values, f"lifetime:{api}", ACTION_LIFETIME) or _fixed_value(shown, "lifetime", api),
         answers=Answers(**{name: _written(values, name, name) for name in _ANSWERS}),
+        extends=extends,
     )
 
 
@@ -414,6 +437,8 @@ def accepted(record: Record, *, conversation: str | None) -> Block:
         who = wording.audience(request.rule.approvers, except_=request.requester)
         need = "approval" if request.rule.approvals == 1 else f"{request.rule.approvals} approvals"
         now = f"Waiting for {need} from {who}. I'll message you when they decide."
+    elif request.state is RequestState.APPROVED and request.extends is not None:
+        title, now = "Extending", f"I'll message you when {request.extends.label} has its new end."
     elif request.state is RequestState.APPROVED and (record.grant is None or record.lives):
         title, now = "Token on its way", "It will appear in our conversation in a moment."
     else:

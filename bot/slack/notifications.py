@@ -92,10 +92,10 @@ def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
             used_by = inert(request.answers.used_by, 80)
             stops = f" What uses it ({used_by}) stops working then." if used_by else ""
             said = said_with(
-                f"Your access to {api} ({label}) was granted until {until}.{stops} If you need it for longer, ask again now: "
-                "the token you have keeps working until then."
+                f"Your access to {api} ({label}) expires {until}, unless you extend it.{stops} Extending keeps your token. To get a "
+                "new one, ask again: the token you have keeps working until then."
             )
-            return with_buttons(said, [buttons.ask_again(request)])
+            return with_buttons(said, [buttons.extend(request), buttons.ask_again(request)])
         case Topic.REVIEWING:
             end = timing.end_of(record)
             by = f" by {wording.date(end.at)}" if end else ""
@@ -117,8 +117,8 @@ def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
             return said_with(f"Your token for {api} ({label}) works again: it is back at Tyk.")
         case Topic.EXTENDED:
             until = f"now lasts until {wording.date(grant.until)}" if grant and grant.until else "no longer expires"
-            by = f", as {_number(grant.extended_by)} asked" if grant and grant.extended_by else ""
-            return said_with(f"Your access to {api} ({label}) {until}{by}. The token stays the same.")
+            by = f", with R-{grant.extended_by}" if grant and grant.extended_by else ""
+            return said_with(f"Your access to {api} ({label}) {until}{by}. Your token stays the same.")
         case Topic.NOT_EXTENDED:
             held = request.extends.label if request.extends else label
             why = inert(request.decision_reason, 600)
@@ -131,10 +131,6 @@ def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
             raise ValueError(f"{topic} is no topic of a notice")
         case _:
             assert_never(topic)
-
-
-def _number(number: int) -> str:
-    return f"R-{number}"
 
 
 def _shown_at(record: Record, workspace: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -25,8 +26,8 @@ from bot.core.model import (
     Rule,
     Workspace,
 )
-from bot.operations import Operations, Submission
-from bot.slack import modals, wording
+from bot.operations import Extendable, Operations, Submission
+from bot.slack import buttons, modals, wording
 from bot.slack.answering import (
     CANNOT_SAY_OF_OTHERS,
     UNCONFIRMED,
@@ -109,6 +110,30 @@ class Requesting:
             if any(plan.tyk_policies for plan in chosen.plans):
                 shown = await self._with_terms(chosen)
                 form = replace(form, rules=tuple(shown if rule is chosen else rule for rule in form.rules))
+        return modals.request_form(form)
+
+    async def on_extend(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """The form for more time, or for another plan, with the token that is held."""
+        request_id, other_plan = secrets.token_urlsafe(16), action["action_id"] == buttons.CHANGE_PLAN
+        drawn: list[Body] = []
+
+        async def allowed(of: str, person: Person) -> Record:
+            found = await self._operations.may_extend(of, person, other_plan=other_plan)
+            drawn.append(await self._extension(person, found, request_id))
+            return found.record
+
+        await self._answering.open_form(ack, body, action["value"], allowed, lambda _record: drawn[-1])
+
+    async def _extension(self, person: Person, found: Extendable, request_id: str) -> Body:
+        held, rule = found.record, await self._with_terms(found.rule)
+        form = modals.Form(
+            filled=modals.Filled(request_id, answers=replace(held.request.answers, reason="")),
+            rules=(rule,),
+            notes=_extension_notes(held, rule),
+            decision=decision_line(rule, person.identity, "it is extended right away"),
+            help_channel=self._answering.help_channel,
+            held=held,
+        )
         return modals.request_form(form)
 
     async def _with_terms(self, rule: Rule) -> Rule:
@@ -216,6 +241,7 @@ class Requesting:
             plan=filled.plan,
             lifetime=_lifetime(filled, rule),
             answers=filled.answers,
+            extends=filled.extends,
         )
         plan = rule.plan(filled.plan) if rule is not None and filled.plan else None
         if rule is not None and plan is not None:
@@ -255,14 +281,26 @@ class Requesting:
         return frozenset(able)
 
 
-def decision_line(rule: Rule, requester: Identity) -> str:
+def decision_line(rule: Rule, requester: Identity, at_once: str = "you get the token right away") -> str:
     """A line of the form about who will decide."""
     if rule.approvals == 0:
-        return "No approval needed: you get the token right away."
+        return f"No approval needed: {at_once}."
     who = wording.audience(rule.approvers, except_=requester)
     if rule.approvals == 1:
         return f"{who} needs to approve this."
     return f"{rule.approvals} approvals from {who} are needed."
+
+
+def _extension_notes(held: Record, rule: Rule) -> tuple[str, ...]:
+    """What is held, and what becomes of it."""
+    label, until = held.request.label, held.grant.until if held.grant else None
+    plan = f", plan {inert(held.request.plan.name, 80)}" if len(held.request.rule.plans) > 1 else ""
+    valid = f"valid until {wording.date(until)}" if until else "without an end"
+    now = f"{inert(rule.title, 150)}{plan}: {label} is {valid}."
+    if rule.plan(held.request.plan.name) is not None:
+        return now, "The token stays the same. Its new end counts from the approval."
+    to = f" to {inert(rule.plans[0].name, 80)}" if len(rule.plans) == 1 else ""
+    return now, f"The token stays the same. Its plan changes{to}, and its new end counts from the approval."
 
 
 def _standing_note(record: Record) -> str:

@@ -46,7 +46,8 @@ def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck
         case RequestState.APPROVED if card and (grant := record.grant) and grant.state is not GrantState.ENDED:
             return [f"{_approved(record, at, card=card)} {_access(record, grant)}", *_notes(record)]
         case RequestState.APPROVED:
-            return [*granted(record, stuck=stuck), _approved(record, at, card=card), *_notes(record)]
+            decided = [_approved(record, at, card=card), *_notes(record), *_extends(request)]
+            return [*granted(record, stuck=stuck), *decided]
         case RequestState.DENIED:
             return [f"Denied{by}, {at}."]
         case RequestState.WITHDRAWN:
@@ -60,6 +61,15 @@ def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck
             return [f"Expired unanswered, {at}{why}"]
         case _:
             assert_never(request.state)
+
+
+def _extends(request: Request) -> list[str]:
+    """What became of a request for more time: the message of what it extends has the rest."""
+    if request.extends is None:
+        return []
+    if request.decision_reason:
+        return [f"{request.extends.label} was not extended: {wording.inert(request.decision_reason, 600)}"]
+    return [f"It was for {request.extends.label}, whose message says what holds now."]
 
 
 def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: bool) -> list[str]:
@@ -189,7 +199,8 @@ def granted(record: Record, *, stuck: bool) -> list[str]:
             if record.gone_at is not None:
                 lost = f"The token doesn't work: somebody deleted it at Tyk, as I saw {wording.date(record.gone_at)}."
                 return [_access(record, grant), f"{lost} Press *Replace token* for a new one."]
-            return [_active(record, grant), *anew]
+            by = [f"Extended by R-{grant.extended_by}."] if grant.extended_by is not None else []
+            return [_active(record, grant), *by, *anew]
         case GrantState.ENDED:
             return [wording.begun(ended(grant))]
         case _:

@@ -205,13 +205,15 @@ def subject(request: Request) -> str:
         left = len(further) - MOST_NAMED
         named = [*further[:MOST_NAMED], f"{left} more"] if left > 0 else further
         said.append(f"opens {people(named)}, too")
+    if request.extends is not None:
+        said.append(f"extends {request.extends.label}")
     beside = f" ({', '.join(said)})" if said else ""
     return f"{inert(request.rule.title, 150)}{beside}"
 
 
 def asked_for(request: Request) -> str:
     """The API alone, or, where the key opens more, all that `subject` says."""
-    return subject(request) if request.plan.also_opens else inert(request.rule.title, 150)
+    return subject(request) if request.plan.also_opens or request.extends else inert(request.rule.title, 150)
 
 
 def opens(rule: Rule, plan: Plan, limit: int = 2900) -> str:

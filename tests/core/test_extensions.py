@@ -109,7 +109,7 @@ def test_it_expires_with_what_it_would_extend() -> None:
     [
         (a_week, MALLORY, "not_requester"),
         (issuing, ALICE, "under_way"),
-        (lambda: Life(OFFERS), ALICE, "ended"),
+        (lambda: Life(OFFERS), ALICE, "over"),
     ],
 )
 def test_what_cannot_be_extended(life: object, who: Person, code: str) -> None:
@@ -128,7 +128,7 @@ def test_what_is_over_or_deleted_cannot_be_extended() -> None:
     with pytest.raises(Refusal, match="Replace the token first"):
         extensions.check_extendable(life.record, ALICE)
     life.passes(2 * DAY)
-    with pytest.raises(Refusal, match="Request a new token"):
+    with pytest.raises(Refusal, match="A new token takes a new request"):
         extensions.check_extendable(life.record, ALICE)
 
 

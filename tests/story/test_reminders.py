@@ -42,17 +42,17 @@ async def test_before_the_end_the_holder_is_told(tmp_path: Path) -> None:
         await _settled(world)
         assert await _reminded(world) == []
         await world.pass_time(timedelta(days=5))
-        ring = await alice.rung("Your access to Payments (R-1001) was granted until")
+        ring = await alice.rung("Your access to Payments (R-1001) expires")
         assert "What uses it (checkout" in ring.text
         assert "<!here>" not in ring.text
-        message = await alice.sees("was granted until", channel="dm")
-        assert message.labels == ["Ask again"]
+        message = await alice.sees("unless you extend it", channel="dm")
+        assert message.labels == ["Extend", "Ask again"]
         assert opens(world, token)
         await world.pass_time(DAY - 5 * MOMENT)
         await _settled(world)
         assert opens(world, token)
         assert await _reminded(world) == ["ending"]
-        assert len([one for one in alice.rings if "was granted until" in one.text]) == 1
+        assert len([one for one in alice.rings if "unless you extend it" in one.text]) == 1
         await world.pass_time(5 * MOMENT)
         await world.told("key deleted")
         assert not opens(world, token)
@@ -65,7 +65,7 @@ async def test_asking_again_from_the_reminder_makes_a_new_request(tmp_path: Path
         alice = world.person("alice")
         old = await granted(world, lifetime=SECONDS_30_DAYS, used_by="checkout", reason="for the shop")
         await world.pass_time(timedelta(days=29))
-        message = await alice.sees("was granted until", channel="dm")
+        message = await alice.sees("unless you extend it", channel="dm")
         await alice.clicks("Ask again", message)
         form = await alice.sees_view(lambda view: has_block(view, "about:payments"))
         initial = {block["block_id"]: block["element"] for block in form["blocks"] if block["type"] == "input"}
@@ -102,7 +102,7 @@ async def test_asking_again_offers_what_is_on_offer_now(tmp_path: Path) -> None:
         alice = world.person("alice")
         await granted(world, lifetime=SECONDS_30_DAYS)
         await world.pass_time(timedelta(days=29))
-        message = await alice.sees("was granted until", channel="dm")
+        message = await alice.sees("unless you extend it", channel="dm")
         world.slack.workspace.set_group_members("payments-devs", ["bob", "dave"])
         world.running.directory.forget_groups()
         await alice.clicks("Ask again", message)
@@ -122,7 +122,7 @@ async def test_a_replaced_token_does_not_change_when_the_holder_is_told(tmp_path
         await another_token(world, "alice", old)
         await world.told("sent", times=2)
         await world.pass_time(timedelta(days=6))
-        await alice.rung("was granted until")
+        await alice.rung("unless you extend it")
         await _settled(world)
         assert await _reminded(world) == ["ending"]
         assert world.slack.app_errors == []
@@ -138,7 +138,7 @@ async def test_short_grants_end_unannounced(tmp_path: Path, lifetime: str) -> No
         await world.pass_time(timedelta(seconds=int(lifetime)))
         await world.told("key deleted")
         assert await _reminded(world) == []
-        assert not [ring for ring in world.person("alice").rings if "was granted until" in ring.text]
+        assert not [ring for ring in world.person("alice").rings if "unless you extend it" in ring.text]
         assert not opens(world, token)
         assert world.slack.app_errors == []
 

@@ -76,7 +76,7 @@ class BadDay:
     async def _about_to_end(self) -> None:
         title("The token is about to end")
         await self._passes("Twenty-nine days", 29.1)
-        ring = await self._sees(self._alice, "dm", "was granted until")
+        ring = await self._sees(self._alice, "dm", "unless you extend it")
         say("The bot, to Alice", reading(ring.shown))
         await self._alice.clicks("Ask again", ring)
         view = await self._alice.sees_view(lambda one: has_block(one, "about:payments"))
