@@ -92,8 +92,8 @@ def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
             used_by = inert(request.answers.used_by, 80)
             stops = f" What uses it ({used_by}) stops working then." if used_by else ""
             said = said_with(
-                f"Your access to {api} ({label}) expires {until}, unless you extend it.{stops} Extending keeps your token. To get a "
-                "new one, ask again: the token you have keeps working until then."
+                f"Your access to {api} ({label}) expires {until}, unless you extend it.{stops} Extending keeps your token. For a "
+                "new one ask again: the token you have keeps working until then."
             )
             return with_buttons(said, [buttons.extend(request), buttons.ask_again(request)])
         case Topic.REVIEWING:

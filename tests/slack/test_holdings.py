@@ -122,7 +122,7 @@ def test_each_entry_has_the_buttons_for_what_can_be_done() -> None:
     shown = view(own, past)
     assert buttons(shown) == {
         "buttons:req1": ["Withdraw"],
-        "buttons:req2": ["Replace token", "Revoke"],
+        "buttons:req2": ["Extend", "Replace token", "Change plan", "Revoke"],
         "buttons:req3": ["Revoke"],
         "buttons:req4": ["Ask again"],
         "buttons:req5": ["Ask again"],

@@ -54,7 +54,8 @@ def test_it_is_the_list_with_a_door_above_and_help_below() -> None:
         [numbered(held().record, 1)], [numbered(ends()["denied"], 2)], [numbered(Story().record, 3)], offered=[rule()]
     )
     assert headings(shown) == ["Waiting for you", "Your tokens and requests", "Past", "Help"]
-    assert pressable(shown) == ["Request a token", *DECIDE, "Replace token", "Revoke", "Ask again"]
+    owned = ["Extend", "Replace token", "Change plan", "Revoke"]
+    assert pressable(shown) == ["Request a token", *DECIDE, *owned, "Ask again"]
     said = marked(shown)
     assert said[0] == "You can request tokens for Payments."
     assert "ask in <#C0HELP>" in said[-2]

@@ -116,17 +116,17 @@ def _barred(story: Story) -> Record:
             Topic.ENDING,
             lambda: ends()["delivered"],
             (
-                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. What uses it "
-                "(nightly) stops working then. If you need it for longer, ask again now: the token you have keeps "
-                "working until then."
+                f"Your access to Payments (R-1042) expires {wording.date(NOW + timedelta(days=7))}, unless you extend it. What uses "
+                "it (nightly) stops working then. Extending keeps your token. For a new one ask again: the token you have "
+                "keeps working until then."
             ),
         ),
         (
             Topic.ENDING,
             lambda: ends()["left"],
             (
-                f"Your access to Payments (R-1042) was granted until {wording.date(NOW + timedelta(days=7))}. If you need it for "
-                "longer, ask again now: the token you have keeps working until then."
+                f"Your access to Payments (R-1042) expires {wording.date(NOW + timedelta(days=7))}, unless you extend it. "
+                "Extending keeps your token. For a new one ask again: the token you have keeps working until then."
             ),
         ),
         (
@@ -201,7 +201,7 @@ def test_what_is_told_to_approvers_rings_no_holder(why: Topic) -> None:
     ("why", "state", "offered"),
     [
         (Topic.LAPSED, "lapsed", ["Ask again"]),
-        (Topic.ENDING, "delivered", ["Ask again"]),
+        (Topic.ENDING, "delivered", ["Extend", "Ask again"]),
         (Topic.ENDED, "revoked", ["Ask again"]),
     ],
 )

@@ -66,7 +66,7 @@ async def test_a_lost_token_is_replaced_without_a_gap(tmp_path: Path) -> None:
         old = await granted(world)
         before = _ends(world)
         active = await status(world, "alice", "Replace token")
-        assert active.labels == ["Replace token", "Revoke"]
+        assert active.labels == ["Extend", "Replace token", "Change plan", "Revoke"]
         await alice.clicks("Replace token", active)
         view = await alice.sees_view("What happened?")
         assert options(view, "loss") == ["lost", "leaked"]

@@ -493,7 +493,11 @@ async def test_the_status_follows_the_request(tmp_path: Path) -> None:
         await world.token_of("alice")
         active = await status(world, "alice", "Active until <!date^")
         assert active.ts == waiting.ts
-        await becomes(world.person("alice"), active, lambda one: one.labels == ["Replace token", "Revoke"])
+        await becomes(
+            world.person("alice"),
+            active,
+            lambda one: one.labels == ["Extend", "Replace token", "Change plan", "Revoke"],
+        )
         assert "Approved by <@U0BOB>" in active.shown
         assert world.slack.app_errors == []
 
