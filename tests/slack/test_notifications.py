@@ -116,8 +116,8 @@ def _barred(story: Story) -> Record:
             Topic.ENDING,
             lambda: ends()["delivered"],
             (
-                f"Your access to Payments (R-1042) expires {wording.date(NOW + timedelta(days=7))}, unless you extend it. What uses "
-                "it (nightly) stops working then. Extending keeps your token. For a new one ask again: the token you have "
+                f"Your access to Payments (R-1042) expires {wording.date(NOW + timedelta(days=7))}, unless you extend it. What "
+                "uses it (nightly) stops working then. Extending keeps your token. For a new one ask again: the token you have "
                 "keeps working until then."
             ),
         ),
