@@ -96,7 +96,18 @@ async def test_what_waits_comes_first_then_what_ends_soon_then_what_is_over(tmp_
             "*R-1001* · Payments (standard)",
             "Denied by <@U0BOB>",
         )
-        assert labels(view) == ["Withdraw", "Extend", "Replace token", "Change plan", "Revoke", "Extend", "Replace token", "Change plan", "Revoke", "Ask again"]
+        assert labels(view) == [
+            "Withdraw",
+            "Extend",
+            "Replace token",
+            "Change plan",
+            "Revoke",
+            "Extend",
+            "Replace token",
+            "Change plan",
+            "Revoke",
+            "Ask again",
+        ]
         assert "Waiting for you" not in reads(view)
         assert world.slack.app_errors == []
 
