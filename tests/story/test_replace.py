@@ -128,7 +128,7 @@ async def test_a_token_that_could_not_be_shown_in_time_is_replaced(tmp_path: Pat
     async with living(tmp_path) as world:
         alice = world.person("alice")
         world.slack.faults.next(
-            "chat.update", error="fatal_error", times=None, when=lambda args: "your token for" in str(args.get("text"))
+            "chat.update", error="fatal_error", times=None, when=lambda args: "Your token for" in str(args.get("text"))
         )
         await world.person("bob").clicks("Approve", await asked(world))
         await failed(world, EffectKind.DELIVER_TOKEN)
