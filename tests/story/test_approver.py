@@ -595,7 +595,7 @@ async def test_a_yes_of_somebody_who_left_shows_no_token(tmp_path: Path) -> None
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await _waiting_card(world)
         world.slack.faults.next(
-            "chat.update", error="fatal_error", times=None, when=lambda args: "your token for" in str(args.get("text"))
+            "chat.update", error="fatal_error", times=None, when=lambda args: "Your token for" in str(args.get("text"))
         )
         await bob.clicks("Approve", shown)
         await failed(world, EffectKind.DELIVER_TOKEN)
