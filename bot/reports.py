@@ -115,6 +115,7 @@ def story(
         api=request.rule.name,
         plan=request.plan.name,
         lifetime=request.lifetime or "no end",
+        extends=request.extends.label if request.extends else "",
         **vars(request.answers),
         rule=f"{request.rule.name}@{request.digest}",
         expires="" if request.decided_at else moment(request.lapses_at),
@@ -128,7 +129,11 @@ def story(
     if grant is not None:
         until = moment(grant.until) or "never"
         held = _named(
-            since=moment(grant.since), until=until, asked_about=moment(grant.review_at), left=moment(grant.left_at)
+            since=moment(grant.since),
+            until=until,
+            asked_about=moment(grant.review_at),
+            left=moment(grant.left_at),
+            extended_by=f"R-{grant.extended_by}" if grant.extended_by else "",
         )
         ended = _named(ended=moment(grant.ended_at), by=_person(grant.ended_by), because=grant.end_reason)
         yield from _part(f"Grant  {grant.state.value}", [held, ended])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.local.slack import Message
+from bot.reports import story
 from bot.sandbox.demos.reading import has_block
 from tests.story import (
     View,
@@ -86,6 +87,12 @@ async def test_a_token_is_extended_by_an_approval(tmp_path: Path) -> None:
         world.tyk.forget_sessions()
         assert not opens(world, token)
         assert [entry.request_number for entry in await of_event(world, "extended")] == [1001]
+        with world.running.store.reading() as tx:
+            held, by = tx.numbered(1001), tx.numbered(1002)
+        assert held is not None
+        assert by is not None
+        assert "extended by R-1002" in "\n".join(story(held, (), ()))
+        assert "extends R-1001" in "\n".join(story(by, (), ()))
         assert world.slack.app_errors == []
 
 
