@@ -12,8 +12,10 @@ from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Choice, Choices, Loss
 from bot.core.model import (
+    UNKNOWN_ASKER,
     Answers,
     Approver,
+    Asker,
     AuditEvent,
     AuditLine,
     GrantState,
@@ -62,6 +64,7 @@ class Submission:
     answers: Answers
     terms: tuple[PolicyTerms, ...] = ()
     extends: str | None = None
+    asker: Asker = UNKNOWN_ASKER
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class Operations:
                 limits.check_room(rule, tx.held(person.identity, rule.name))
             else:
                 extensions.check(held, rule, plan, form.lifetime, tx.now)
-            asked = Asked(form.request_id, plan, form.lifetime, answers)
+            asked = Asked(form.request_id, plan, form.lifetime, answers, form.asker)
             digest = self.rulebook.digest
             submitted = lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id, held=held)
             return tx.apply(submitted)

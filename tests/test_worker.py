@@ -16,6 +16,7 @@ import pytest
 from bot import effects
 from bot import worker as workers
 from bot.core.audit import Post, Posted
+from bot.core.background import Background
 from bot.core.deciders import Deciders
 from bot.core.facts import Issued
 from bot.core.faults import Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
@@ -66,7 +67,13 @@ class SlowSlack(Slack):
         self.refuses: Callable[[Message], str | None] = lambda _message: None
 
     async def post(
-        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+        self,
+        record: Record,
+        message: Message,
+        *,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
+        why: str = "",
     ) -> tuple[str, str]:
         self.begun.put_nowait(message.kind)
         await self.go_on.wait()

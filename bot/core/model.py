@@ -43,7 +43,8 @@ class Identity:
 class Person:
     """Somebody as Slack knows them, and the groups and channels of the configuration that they are in.
 
-    `also` are further user ids that Slack has for the same person: on Enterprise Grid, a workspace's own.
+    `also` are further user ids that Slack has for the same person: on Enterprise Grid, a workspace's own. `title` is what
+    they say of themselves.
     """
 
     identity: Identity
@@ -58,6 +59,7 @@ class Person:
     time_zone: str = "UTC"
     also: frozenset[str] = frozenset()
     real_name: str = ""
+    title: str = ""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -340,6 +342,23 @@ class Extended:
 
 
 @dataclass(frozen=True)
+class Asker:
+    """The requester as they were when they asked: carried as one from the form to the card.
+
+    `allowed_by` is the id by which they might ask: their own, a group's, a channel's, or `everyone`; `group` is that group's
+    handle.
+    """
+
+    title: str = ""
+    time_zone: str = ""
+    allowed_by: str = ""
+    group: str = ""
+
+
+UNKNOWN_ASKER = Asker()
+
+
+@dataclass(frozen=True)
 class Request:
     """One person's wish for a token. `rule` is the rule of that moment: the least that is needed, whatever comes later.
 
@@ -371,6 +390,7 @@ class Request:
     extends: Extended | None = None
     asked: Scope | None = None
     questions: tuple[Question, ...] = ()
+    asker: Asker = UNKNOWN_ASKER
 
     def question(self, question_id: str | None) -> Question | None:
         return next((one for one in self.questions if one.id == question_id), None)

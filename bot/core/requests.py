@@ -16,8 +16,10 @@ from datetime import datetime
 from bot.core import extensions, grants, messages, narrowing, reasons, rules
 from bot.core.draft import Draft, NewId
 from bot.core.model import (
+    UNKNOWN_ASKER,
     Answers,
     Approver,
+    Asker,
     AuditEvent,
     EffectKind,
     Extended,
@@ -50,6 +52,7 @@ class Asked:
     plan: Plan
     lifetime: Lifetime
     answers: Answers
+    asker: Asker = UNKNOWN_ASKER
 
 
 def check_form(rule: Rule, plan: str | None, lifetime: Lifetime, answers: Answers) -> Plan:
@@ -85,7 +88,7 @@ def submit(
         id=asked.request_id,
         number=number,
         requester=person.identity,
-        requester_name=person.name,
+        requester_name=person.real_name or person.name,
         rule=rule,
         digest=digest,
         plan=asked.plan,
@@ -95,6 +98,7 @@ def submit(
         created_at=now,
         lapses_at=lapses_at,
         extends=None if held is None else Extended(held.request.id, held.request.number),
+        asker=asked.asker,
     )
     draft = Draft(Record(request), now, new_id)
     draft.say(

@@ -16,6 +16,7 @@ from bot.core.draft import NewId
 from bot.core.facts import Due, Fact
 from bot.core.model import Effect, EffectKind
 from bot.effects import (
+    background,
     confirm_key,
     deliver_token,
     extend_grant,
@@ -76,7 +77,9 @@ _TIME = Act(_time_decides, Place.HERE)
 
 ACTS: Mapping[EffectKind, Act] = {
     EffectKind.POST_MESSAGE: Act(post_message.perform, Place.SLACK, find=post_message.find),
-    EffectKind.SHOW_MESSAGE: Act(show_message.perform, Place.SLACK, show_message.complete, method="chat.update"),
+    EffectKind.SHOW_MESSAGE: Act(
+        show_message.perform, Place.SLACK, show_message.complete, background.look, method="chat.update"
+    ),
     EffectKind.ISSUE_KEY: Act(issue_key.perform, Place.TYK),
     EffectKind.CONFIRM_KEY: Act(confirm_key.perform, Place.TYK),
     EffectKind.VERIFY_KEY: Act(verify_key.perform, Place.TYK),

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.audit import Post, Posted
+from bot.core.background import Background
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Issued, Unhurried
 from bot.core.in_force import InForce
@@ -24,13 +25,26 @@ class SlackPort(Protocol):
         ...
 
     async def post(
-        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+        self,
+        record: Record,
+        message: Message,
+        *,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
+        why: str = "",
     ) -> tuple[str, str]:
-        """Post what cannot become false; an alert says `why`. Returns the channel and ts."""
+        """Post what cannot become false; a card tells of the `background`, an alert says `why`. Returns the channel and ts."""
         ...
 
     async def show(
-        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+        self,
+        record: Record,
+        message: Message,
+        *,
+        stuck: bool,
+        late: Side | None,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
     ) -> None:
         """Edit the message so that it shows the record as it is; `late` is the side for which something is late."""
         ...

@@ -23,7 +23,9 @@ async def perform(claim: Claim, ports: Ports) -> Fact:
     message, record = claim.message, claim.story
     deciders = await ports.slack.deciders(record) if names_deciders(record, message) else None
     try:
-        await ports.slack.show(record, message, stuck=claim.stuck, late=claim.late, deciders=deciders)
+        await ports.slack.show(
+            record, message, stuck=claim.stuck, late=claim.late, deciders=deciders, background=claim.found
+        )
     except Gone:
         return MessageGone(message.id)
     return MessageShown(message.id, record.request.version, deciders.undecidable if deciders else None)

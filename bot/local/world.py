@@ -30,6 +30,7 @@ class Someone:
     id: str | None = None
     email: str | None = None
     time_zone: str = "Europe/Amsterdam"
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,16 @@ class Catalogue:
 
 
 PEOPLE = (
-    Someone("alice", about="asks", real_name="Alice Adams"),
-    Someone("bob", about="approves", real_name="Bob Brown"),
-    Someone("carol", about="approves, audits", real_name="Carol Clark", time_zone="America/New_York"),
-    Someone("dave", about="asks, approves", real_name="Dave Diaz"),
+    Someone("alice", about="asks", real_name="Alice Adams", title="Backend engineer"),
+    Someone("bob", about="approves", real_name="Bob Brown", title="Payments lead"),
+    Someone(
+        "carol",
+        about="approves, audits",
+        real_name="Carol Clark",
+        time_zone="America/New_York",
+        title="Security engineer",
+    ),
+    Someone("dave", about="asks, approves", real_name="Dave Diaz", title="Data engineer"),
     Someone("gwen", kind="guest", about="guest", real_name="Gwen Green"),
     Someone("oscar", kind="external", about="outsider", real_name="Oscar Olsen"),
 )
@@ -173,7 +180,7 @@ def _settle(slack: LocalSlack, cast: Cast) -> None:
     workspace = slack.workspace
     for one in cast.people:
         user = workspace.add_user(one.name, kind=one.kind, id=one.id, real_name=one.real_name, email=one.email)
-        user.tz = one.time_zone
+        user.tz, user.title = one.time_zone, one.title
     for group in cast.groups:
         workspace.add_group(group.handle, id=group.id, members=group.members)
     for room in cast.channels:

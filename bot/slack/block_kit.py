@@ -38,17 +38,32 @@ def section(said: str) -> Block:
     return {"type": "section", "text": mrkdwn(said, MAX_SECTION)}
 
 
-def quoted(name: str, typed: str, link: Link | None = None) -> Block:
-    """A person's own words: Slack reads nothing into them. What names something in them leads to it, where there is a `link`."""
-    if link is None:
-        return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
-    before, _, after = typed.strip().partition(link.text)
-    texts = [
-        {"type": "text", "text": f"{name}: {clean(before)}"},
-        {"type": "link", "url": link.url, "text": clean(link.text)},
+def heading(text: str) -> Block:
+    return {"type": "header", "text": plain(text, 150)}
+
+
+def quoted(name: str, typed: str) -> Block:
+    """A person's own words: Slack reads nothing into them."""
+    return {"type": "section", "text": plain(f"{name}: {typed.strip()}", 2000)}
+
+
+def quotation(typed: str, begins: str = "", link: Link | None = None) -> Block:
+    """A person's own words as they wrote them, behind `Alice asked because:` or the like: Slack reads nothing into them. What
+    names something in them leads to it, where there is a `link`."""
+    said = clean(typed).strip()[:2000] or "–"  # noqa: RUF001 - a dash
+    before, found, after = said.partition(clean(link.text)) if link is not None else (said, "", "")
+    words = [
+        _text(before),
+        *([{"type": "link", "url": link.url, "text": found}] if link and found else []),
+        _text(after),
     ]
-    texts += [{"type": "text", "text": clean(after)}] if clean(after) else []
-    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": texts}]}
+    quote = {"type": "rich_text_quote", "elements": [one for one in words if one["text"]]}
+    first = [{"type": "rich_text_section", "elements": [_text(begins)]}] if begins else []
+    return {"type": "rich_text", "elements": [*first, quote]}
+
+
+def _text(said: str) -> Block:
+    return {"type": "text", "text": said}
 
 
 def warned(sentence: str) -> list[Block]:

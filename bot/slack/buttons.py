@@ -36,6 +36,7 @@ CHANGE_PLAN = "extend:plan"
 ASK_AGAIN = "ask:again"
 IN_USE = "use:yes"
 RENEW = "renew"
+DETAILS = "details"
 TOKEN_SAVED = "token:saved"  # noqa: S105 - an id
 SNIPPET = "snippet"
 
@@ -80,6 +81,11 @@ def _approve(request: Request) -> Block:
     title = f"Approve {request.label} for {wording.one_line(request.requester_name, 60)}?"
     asks = confirm_dialog(title, request.rule.warning, "Approve", "Cancel") if request.rule.warning else None
     return button("Approve", APPROVE, request.id, f"Approve {request.label}", style="primary", confirm=asks)
+
+
+def details(request: Request) -> Block:
+    """Opens all that was decided on."""
+    return button("Details", DETAILS, request.id, f"Details of {request.label}")
 
 
 def for_holder(record: Record) -> list[Block]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bot.core import members
 from bot.core.audit import Post, Posted, Reading, named_in
+from bot.core.background import Background
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Unhurried
 from bot.core.faults import Fault
@@ -59,7 +60,13 @@ class Delivery:
         return await deciders.look_up(record, in_force, self._directory, self._workspace)
 
     async def post(
-        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+        self,
+        record: Record,
+        message: Message,
+        *,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
+        why: str = "",
     ) -> tuple[str, str]:
         await self._privacy.check(message.target or self._help_channel)
         body = messages.post(
@@ -68,6 +75,7 @@ class Delivery:
             help_channel=self._help_channel,
             workspace=self._workspace.url,
             deciders=deciders,
+            background=background,
             why=why,
         )
         channel, ts, _ = await self._post_under(
@@ -90,12 +98,25 @@ class Delivery:
         return channel, ts, False
 
     async def show(
-        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+        self,
+        record: Record,
+        message: Message,
+        *,
+        stuck: bool,
+        late: Side | None,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
     ) -> None:
         assert message.channel is not None and message.ts is not None, "what is shown was posted"  # noqa: PT018 - one fact
         await self._privacy.check(message.channel)
         body = messages.show(
-            record, message, help_channel=self._help_channel, stuck=stuck, late=late, deciders=deciders
+            record,
+            message,
+            help_channel=self._help_channel,
+            stuck=stuck,
+            late=late,
+            deciders=deciders,
+            background=background,
         )
         await self._chat.update(message.channel, message.ts, body.text, body.blocks)
 

@@ -28,6 +28,7 @@ V = TypeVar("V")
 
 PAGE = 1000
 PAGES = 200
+MAX_PROFILE_TITLE = 100
 PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 KEPT_FOR = 600.0
 """Seconds for which a channel's members are kept known although nobody asks for them."""
@@ -377,4 +378,5 @@ def _person(user: Mapping[str, Any]) -> Person:
         time_zone=str(user.get("tz") or "UTC"),
         also=frozenset({user["id"]}) - {user_id},
         real_name=str(user.get("real_name") or profile.get("real_name") or ""),
+        title=str(profile.get("title") or "")[:MAX_PROFILE_TITLE],
     )

@@ -16,9 +16,9 @@ from slack_bolt.response import BoltResponse
 from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
-from bot.core.model import Identity, Person, Verdict, Workspace
+from bot.core.model import Identity, Person, Record, Verdict, Workspace
 from bot.operations import Group, GroupChange, Operations, Outcome
-from bot.slack import buttons, modals, who
+from bot.slack import buttons, card, modals, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
@@ -108,6 +108,7 @@ class Listeners:
         app.action(buttons.ASK_AGAIN)(self._doors.on_ask_again)
         app.action(buttons.IN_USE)(self.on_in_use)
         app.action(buttons.RENEW)(self.on_renew)
+        app.action(buttons.DETAILS)(self.on_details)
         app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
         app.action(buttons.WHO)(self._who.on_pressed)
         app.action(who.NEWER)(self._who.on_page)
@@ -167,6 +168,14 @@ class Listeners:
             return await self._operations.review(request_id, person, Verdict.NO, reason, ())
 
         await self._answering.submitted(ack, body, "deny", "reason", deny)
+
+    async def on_details(self, ack: AsyncAck, body: Body, action: Body) -> None:
+        """All that a decided card no longer says, for whoever sees the card."""
+
+        async def seen(request_id: str, _who: Person) -> Record:
+            return await self._operations.look(request_id)
+
+        await self._answering.open_form(ack, body, action["value"], seen, card.details)
 
     async def on_renew(self, ack: AsyncAck, body: Body, action: Body) -> None:
         await self._answering.click(

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from bot.core import reasons
+from bot.core.background import Background
 from bot.core.deciders import Deciders
 from bot.core.model import (
     Key,
@@ -18,25 +19,21 @@ from bot.core.model import (
     MessageKind,
     Record,
     Request,
-    RequestState,
 )
 from bot.core.outages import Side
-from bot.slack import buttons, notifications, snippets, state, wording
+from bot.slack import buttons, card, notifications, snippets, state, wording
 from bot.slack.block_kit import (
     MAX_TEXT,
     Block,
     Body,
     context,
-    mrkdwn,
-    plain,
+    heading,
     preformatted,
-    quoted,
+    quotation,
     said_with,
     section,
-    warned,
     with_buttons,
 )
-from bot.slack.wording import inert
 
 
 def post(  # noqa: PLR0911 - one return a kind
@@ -46,18 +43,20 @@ def post(  # noqa: PLR0911 - one return a kind
     help_channel: str,
     workspace: str = "",
     deciders: Deciders | None = None,
+    background: Background | None = None,
     why: str = "",
 ) -> Body:
     """The message as it is posted first.
 
-    `deciders` are those who may decide what waits, where somebody looked; `why` is the sentence behind what an alert is about,
-    `workspace` where Slack is read.
+    `deciders` are those who may decide what waits, and `background` what else the requester has and had, where somebody looked;
+    `why` is the sentence behind what an alert is about, `workspace` where Slack is read.
     """
     match message.kind:
         case MessageKind.CARD:
-            return _standing(record, state.lasting_lines(record, deciders, card=True), deciders, card=True)
+            lines = state.lasting_lines(record, deciders, card=True)
+            return card.body(record, lines, deciders=deciders, background=background)
         case MessageKind.STATUS:
-            return _standing(record, state.lasting_lines(record, deciders, card=False), deciders, card=False)
+            return _status(record, state.lasting_lines(record, deciders, card=False), [])
         case MessageKind.TOKEN:
             return said_with(f"{_your_token(record.request)} is on its way. It will appear in this message.")
         case MessageKind.NOTICE:
@@ -83,66 +82,33 @@ def show(
     stuck: bool,
     late: Side | None,
     deciders: Deciders | None = None,
+    background: Background | None = None,
 ) -> Body:
     """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
     if message.kind is MessageKind.QUESTION:
         return notifications.shown_question(record, message)
     if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
         return post(record, message, help_channel=help_channel)
-    card = message.kind is MessageKind.CARD
-    lines = state.lines(record, deciders, card=card, stuck=stuck)
-    lines += state.trouble(record, help_channel, card=card, stuck=stuck, late=late)
-    return _standing(record, lines, deciders, card=card)
+    is_card = message.kind is MessageKind.CARD
+    lines = state.lines(record, deciders, card=is_card, stuck=stuck)
+    trouble = state.trouble(record, help_channel, card=is_card, stuck=stuck, late=late)
+    if is_card:
+        return card.body(record, lines, trouble, deciders=deciders, background=background)
+    return _status(record, lines, trouble)
 
 
-def _standing(record: Record, lines: list[str], deciders: Deciders | None, *, card: bool) -> Body:
-    """A card or a status: what was asked for, these lines below it, and the buttons for what can be done."""
-    pending = record.request.state is RequestState.PENDING
-    base = _card(record, deciders or state.looked_last(record)) if card else said_with(state.headline(record.request))
-    blocks = [*base.blocks, *([section("\n".join(lines))] if lines else [])]
-    if why := state.why_ended(record):
-        blocks.append(quoted("Why", wording.without_markup(why)))
-    said = [base.text, *lines, *([f"Why: {inert(why, 600)}"] if why else [])]
-    if card and pending and (deciders is None or deciders.able):
-        said.append("Approve or deny it in this message.")
-    body = Body(wording.cut("\n".join(said), MAX_TEXT), blocks)
-    return with_buttons(body, buttons.for_approvers(record) if card else buttons.for_holder(record))
-
-
-def _card(record: Record, deciders: Deciders) -> Body:
-    """The facts of a request for its approvers. While it is pending it calls those who may decide, and never the requester.
-
-    The post rings whomever it mentions, and until somebody acts the edit says the same: so the requester is named without a
-    mention as long as it is pending.
-    """
+def _status(record: Record, lines: list[str], trouble: list[str]) -> Body:
+    """The requester's own message: what happened last, what was asked for and why, these lines, and the buttons for what can be
+    done."""
     request = record.request
-    pending = request.state is RequestState.PENDING
-    asker = inert(request.requester_name, 80) if pending else wording.person(request.requester)
-    what = f"to extend {request.extends.label} for" if request.extends else "for"
-    asked = f"{asker} asked {what} {inert(request.rule.title, 150)}"
-    if pending and (deciders.groups or deciders.people):
-        asked = f"{state.called(deciders, last='and')}: {asked}"
-    facts = {
-        "Plan": inert(request.plan.name, 150),
-        "Limits": wording.begun(wording.plan_limits(request.plan)),
-        "Lifetime": wording.begun(wording.duration(request.lifetime)),
-    }
-    blocks: list[Block] = [
-        {"type": "header", "text": plain(f"{request.label} · {request.rule.title}", 150)},
-        section(asked),
-        {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}", 2000) for name, value in facts.items()]},
-    ]
-    said = f"{asked} ({inert(request.plan.name, 150)}, {wording.duration(request.lifetime)}): {request.label}"
-    if request.rule.warning:
-        blocks += warned(request.rule.warning)
-        said += f"\nWarning: {inert(request.rule.warning, 300)}"
-    if opened := wording.opens(request.rule, request.plan):
-        blocks.append(section(f"*Opens:* {opened}"))
-        said += f"\nOpens: {opened}"
-    for name, typed in state.typed(request):
-        blocks.append(quoted(name, typed, reasons.link_in(request) if name == "Reason" else None))
-        said += f"\n{name}: {inert(typed, 600)}"
-    return Body(said, blocks)
+    reason = request.answers.reason if state.is_open(record) else ""
+    said = card.because(record, [state.headline(request), *lines])
+    blocks = [heading(state.title(record)), *said.blocks]
+    if reason.strip():
+        blocks.append(quotation(reason, "You asked because:", reasons.link_in(request)))
+    blocks += [section("\n".join(trouble))] if trouble else []
+    body = Body(wording.cut("\n".join([said.text, *trouble]), MAX_TEXT), blocks)
+    return with_buttons(body, buttons.for_holder(record))
 
 
 def token(record: Record, key: Key, token: str, until: datetime | None = None) -> Body:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from bot.core import members, rules
 from bot.core.faults import Fault
 from bot.core.model import (
     Answers,
+    Asker,
     Identity,
     Person,
     Plan,
@@ -242,6 +244,7 @@ class Requesting:
             lifetime=_lifetime(filled, rule),
             answers=filled.answers,
             extends=filled.extends,
+            asker=await self._asker(person, rule),
         )
         plan = rule.plan(filled.plan) if rule is not None and filled.plan else None
         if rule is not None and plan is not None:
@@ -249,6 +252,15 @@ class Requesting:
         terms = await self._terms(plan) if plan is not None else ()
         approvers = await self._able_approvers(rule, person.identity) if rule else frozenset[str]()
         return await self._operations.submit(replace(form, terms=terms), person, approvers)
+
+    async def _asker(self, person: Person, rule: Rule | None) -> Asker:
+        """What the approvers read of the person who asks; where Slack cannot say what a group is called, that is left out."""
+        allowed_by = (rules.counted_by(rule.requesters, person) if rule is not None else None) or ""
+        group = ""
+        if rule is not None and allowed_by in rule.requesters.groups:
+            with suppress(Fault):
+                group = await self._directory.group_handle(allowed_by)
+        return Asker(person.title, person.time_zone, allowed_by, group)
 
     async def _able_approvers(self, rule: Rule, requester: Identity) -> frozenset[str]:
         """People who could say yes: as many as the rule needs are enough to know. Raises Refusal where Slack cannot say."""

@@ -26,6 +26,54 @@ def headline(request: Request) -> str:
     return f"{request.label} · {what(request)}, {wording.duration(request.lifetime)}"
 
 
+def title(record: Record, *, of: str = "") -> str:
+    """`Approved · Payments for Alice Adams`: what happened last, to be told from other states at a glance and in words."""
+    request = record.request
+    whose = f" for {wording.one_line(of, 80)}" if of else ""
+    return f"{_happened(record)} · {wording.one_line(request.rule.title, 75)}{whose}"
+
+
+def _happened(record: Record) -> str:
+    """The last thing that happened, in a word that stays true of it: also on a post that nobody edits."""
+    request, grant = record.request, record.grant
+    if request.state is not RequestState.APPROVED:
+        return {
+            RequestState.PENDING: "Requested",
+            RequestState.DENIED: "Denied",
+            RequestState.WITHDRAWN: "Withdrawn",
+            RequestState.LAPSED: "Expired",
+        }[request.state]
+    if grant is None or grant.state is not GrantState.ENDED:
+        return "Approved" if record.reviews else "Granted"
+    return "Expired" if _ended_by_time(grant) else "Revoked"
+
+
+def _ended_by_time(grant: Grant) -> bool:
+    return grant.ended_by is None and grant.end_reason in ("", timing.UNREVIEWED, timing.LEFT_BEHIND)
+
+
+def is_open(record: Record) -> bool:
+    """It waits, or something was granted and has not ended."""
+    return record.request.state is RequestState.PENDING or record.lives
+
+
+def standing(record: Record) -> str:
+    """What waits or runs, in a line: for whoever decides about another."""
+    request, grant = record.request, record.grant
+    until = f"until {wording.date(grant.until)}" if grant is not None and grant.until else wording.duration(None)
+    return f"{what(request)}, {until if grant is not None else 'waits for approval'} ({request.label})"
+
+
+def outcome(record: Record) -> str:
+    """How a request ended, in a line that mentions nobody."""
+    request, grant = record.request, record.grant
+    how, at = _happened(record).lower(), request.decided_at
+    if grant is not None:
+        lapsed = grant.state is not GrantState.ENDED  # its time is over, and nobody has looked since
+        how, at = f"approved, {'expired' if lapsed else how}", grant.until if lapsed else grant.ended_at
+    return f"{what(request)}: {how}{f' {wording.date(at)}' if at else ''} ({request.label})"
+
+
 def typed(request: Request) -> list[tuple[str, str]]:
     """The requester's own words, by the name of their field."""
     named = (("Used by", request.answers.used_by), ("Reason", request.answers.reason))
@@ -40,14 +88,10 @@ def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck
     by = f" by {wording.person(request.decided_by)}" if request.decided_by else ""
     match request.state:
         case RequestState.PENDING:
-            needed, so_far = _needed(request, deciders, card=card), _so_far(record, deciders.need)
-            asked = _unanswered(request, card=card)
-            return [*less(request, card=card), *needed, *so_far, *_notes(record), *asked, _expires(request)]
-        case RequestState.APPROVED if card and (grant := record.grant) and grant.state is not GrantState.ENDED:
-            return [f"{_approved(record, at, card=card)} {_access(record, grant)}", *_notes(record)]
+            asked = [*_notes(record), *_unanswered(request, card=card)]
+            return [*less(request, card=card), *_waiting(record, deciders, card=card), *asked, _expires(request)]
         case RequestState.APPROVED:
-            decided = [_approved(record, at, card=card), *_notes(record), *_extends(request)]
-            return [*granted(record, stuck=stuck), *decided]
+            return _since_approved(record, at, card=card, stuck=stuck)
         case RequestState.DENIED:
             return [f"Denied{by}, {at}."]
         case RequestState.WITHDRAWN:
@@ -72,6 +116,14 @@ def _extends(request: Request) -> list[str]:
     return [f"It was for {request.extends.label}, whose message says what holds now."]
 
 
+def _since_approved(record: Record, at: str, *, card: bool, stuck: bool) -> list[str]:
+    """For the holder, what they have comes first; else it is told as it went."""
+    approved, grant = [_approved(record, at, card=card), *_notes(record)], record.grant
+    if grant is None or grant.state is GrantState.ENDED:
+        return [*approved, *_extends(record.request), *granted(record, stuck=stuck)]
+    return [*approved, _access(record, grant)] if card else [*granted(record, stuck=stuck), *approved]
+
+
 def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: bool) -> list[str]:
     """Sentences for a post: no state that can change, no count that can rise. It may come late, when all is decided."""
     request, grant = record.request, record.grant
@@ -84,16 +136,20 @@ def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: boo
     return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without expiry.", approved]
 
 
+def _waiting(record: Record, deciders: Deciders, *, card: bool) -> list[str]:
+    """Whose approvals it takes and which are there, or why it cannot have them."""
+    yeses, void = approvers(record), _void(record)
+    if deciders.undecidable or not (yeses or void):
+        return [*_needed(record.request, deciders, card=card), *_so_far(record, deciders)]
+    return _so_far(record, deciders)
+
+
 def _needed(request: Request, deciders: Deciders, *, card: bool) -> list[str]:
-    """The approvals it takes, and for the requester whose; or why it cannot have them."""
     if deciders.undecidable:
         who = wording.inert(request.requester_name, 80)
         then = f"{who} can withdraw it and ask again." if card else "Withdraw it and ask again."
         return [f"This can't be approved now. {wording.inert(deciders.undecidable, 600)} {then}"]
-    need = deciders.need
-    if card:
-        return [f"Needs {'1 approval' if need == 1 else f'{need} approvals'}."]
-    who = called(deciders) if deciders.groups or deciders.people else "an approver"
+    who, need = called(deciders), deciders.need
     return [f"{wording.begun(who)} needs to approve this." if need == 1 else f"{need} approvals from {who} are needed."]
 
 
@@ -105,28 +161,29 @@ def looked_last(record: Record) -> Deciders:
     return Deciders(rule.approvals, people, groups, tuple(sorted(people)), request.undecidable, people)
 
 
-def called(deciders: Deciders, *, last: str = "or") -> str:
-    """Those who may decide, as mentions."""
+def called(deciders: Deciders) -> str:
+    """Those who are to decide, as mentions."""
     names = [*map(wording.group, deciders.groups), *map(wording.person, deciders.people)]
-    return wording.as_many(names, last=last)
+    return wording.as_many(names) if names else "an approver"
 
 
 def _expires(request: Request) -> str:
     return f"Expires {wording.date(request.lapses_at)} if nobody decides."
 
 
-def _so_far(record: Record, need: int) -> list[str]:
-    """The approvals that count, and those that no longer do. As many as are needed and still waiting: the last one came under a
-    rule that asked for more."""
-    yeses, void = approvers(record), _void(record)
+def _so_far(record: Record, deciders: Deciders) -> list[str]:
+    """The approvals that count, those that no longer do, and whose are still needed. As many as are needed and still waiting: the
+    last one came under a rule that asked for more."""
+    yeses, void, need = approvers(record), _void(record), deciders.need
     if not (yeses or void):
         return []
-    if not yeses:
-        return [f"0 of {need} approvals. {void}"]
-    if len(yeses) < need:
-        return [f"{len(yeses)} of {need} approvals: {wording.people(yeses)}. {void}".rstrip()]
-    said = f"{len(yeses)} approvals: {wording.people(yeses)}. The rule has become stricter and needs more. {void}"
-    return [said.rstrip()]
+    if yeses and len(yeses) >= need:
+        said = f"{len(yeses)} approvals: {wording.people(yeses)}. The rule has become stricter and needs more."
+        return [f"{said} {void}".rstrip()]
+    left = need - len(yeses)
+    more = "" if deciders.undecidable else f"{'One' if left == 1 else left} more needed from {called(deciders)}."
+    by = f": {wording.people(yeses)}" if yeses else ""
+    return [" ".join(one for one in (f"{len(yeses)} of {need} approvals{by}.", void, more) if one)]
 
 
 def _void(record: Record) -> str:
@@ -252,8 +309,7 @@ def ended(grant: Grant) -> str:
     at = f", {wording.date(grant.ended_at)}" if grant.ended_at else ""
     if grant.ended_by is not None:
         return f"revoked by {wording.person(grant.ended_by)}{at}."
-    by_time = grant.end_reason in ("", timing.UNREVIEWED, timing.LEFT_BEHIND)
-    return f"expired{at}." if by_time else f"revoked{at}."
+    return f"expired{at}." if _ended_by_time(grant) else f"revoked{at}."
 
 
 def trouble(record: Record, help_channel: str, *, card: bool, stuck: bool, late: Side | None) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from bot.core.model import (
+    UNKNOWN_ASKER,
     Answers,
+    Asker,
     Effect,
     EffectKind,
     EffectState,
@@ -95,7 +98,7 @@ def _stored(rule: Rule) -> str:
 
 
 _ANSWERS = tuple(one.name for one in fields(Answers))
-_FIXED = ("id", "number", "rule", "created_at", "extends", "extends_number")
+_FIXED = ("id", "number", "rule", "created_at", "extends", "extends_number", "asker")
 
 
 def request_row(request: Request, *, again: bool = False) -> dict[str, Any]:
@@ -135,6 +138,7 @@ def _request_row(request: Request) -> dict[str, Any]:
         "asked_plan": request.asked.plan.name if request.asked else None,
         "asked_lifetime": _seconds(request.asked.lifetime) if request.asked else None,
         "questions": _QUESTIONS.dump_json(request.questions).decode() if request.questions else _NONE,
+        "asker": json.dumps(asdict(request.asker)),
     }
 
 
@@ -174,6 +178,7 @@ def request_of(row: Row[Any]) -> Request:
         extends=None if row.extends is None else Extended(RequestId(row.extends), row.extends_number),
         asked=Scope(_plan(rule, row.asked_plan), _lifetime(row.asked_lifetime)) if row.asked_plan else None,
         questions=() if row.questions == _NONE else _QUESTIONS.validate_json(row.questions),
+        asker=Asker(**json.loads(row.asker)) if row.asker else UNKNOWN_ASKER,
     )
 
 

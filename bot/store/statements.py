@@ -97,6 +97,21 @@ def extending() -> Select[Any]:
 
 
 @cache
+def beside() -> Select[Any]:
+    """The other requests of whoever made the request `of` and has the id `user`: what waits or runs first, then the newest."""
+    requests, grants = tables.requests, tables.grants
+    stands = or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(LIVES))
+    return (
+        select(requests)
+        .outerjoin(grants, grants.c.request_id == requests.c.id)
+        .where(requests.c.user_id.in_(ids_of(bindparam("user", type_=requests.c.user_id.type))))
+        .where(requests.c.id != bindparam("of"))
+        .order_by(case((stands, 0), else_=1), requests.c.number.desc())
+        .limit(bindparam("most"))
+    )
+
+
+@cache
 def trouble() -> Select[Any]:
     """What is parked, or late and told of, of the request `of`; what failed first comes first."""
     table = tables.effects
@@ -118,7 +133,7 @@ def adding(table: Table) -> Insert:
 def updating_request() -> Update:
     """Everything of the request `of` that can change."""
     table = tables.requests
-    fixed = ("id", "number", "rule", "created_at", "extends", "extends_number")
+    fixed = ("id", "number", "rule", "created_at", "extends", "extends_number", "asker")
     values: dict[str, Any] = {
         column.name: bindparam(f"new_{column.name}") for column in table.c if column.name not in fixed
     }

@@ -79,6 +79,7 @@ requests = Table(
     Column("asked_plan", String(100)),  # with asked_lifetime: what was asked for, where less is given
     Column("asked_lifetime", BigInteger),
     Column("questions", Text, nullable=False, server_default="[]"),
+    Column("asker", Text, nullable=False, server_default=""),  # JSON; empty of one that is older than the column
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
 Index("requests_by_state", requests.c.state, requests.c.number)

@@ -201,6 +201,16 @@ class Transaction:
         )
         return self.records(self.connection.execute(query.limit(limit)).scalars().all())
 
+    def beside(self, request: Request, limit: int) -> tuple[Record, ...]:
+        """The other requests of whoever made this one, what waits or runs first, then the newest; each with its grant alone."""
+        asked = {"user": request.requester.user_id, "of": request.id, "most": limit}
+        found = self.connection.execute(statements.beside(), asked).all()
+        if not found:
+            return ()
+        ids = {"of": [row.id for row in found]}
+        granted = rows.by_request(self.connection.execute(statements.belonging(tables.grants), ids).all())
+        return tuple(rows.record_of(row, (), granted.get(row.id, ()), (), ()) for row in found)
+
     @staticmethod
     def _of_person(who: Identity) -> Select[Any]:
         requests, grants = tables.requests, tables.grants

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.audit import Post, Posted
+from bot.core.background import Background
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Issued, Unhurried
 from bot.core.faults import Gone, OutcomeUnknown
@@ -108,7 +109,13 @@ class Slack:
         return Deciders(record.request.rule.approvals)
 
     async def post(
-        self, record: Record, message: Message, *, deciders: Deciders | None = None, why: str = ""
+        self,
+        record: Record,
+        message: Message,
+        *,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
+        why: str = "",
     ) -> tuple[str, str]:
         self.fates.point(f"before post {message.kind}")
         shown = Shown(
@@ -119,7 +126,14 @@ class Slack:
         return shown.channel, shown.ts
 
     async def show(
-        self, record: Record, message: Message, *, stuck: bool, late: Side | None, deciders: Deciders | None = None
+        self,
+        record: Record,
+        message: Message,
+        *,
+        stuck: bool,
+        late: Side | None,
+        deciders: Deciders | None = None,
+        background: Background | None = None,
     ) -> None:
         self.fates.point(f"before show {message.kind}")
         shown = self.find(message.channel, message.ts)

@@ -298,7 +298,7 @@ async def no_longer(world: World, sentence: str) -> None:
     """The status says nothing of it any more."""
 
     def mended(one: Message) -> bool:
-        return one.shown.startswith("R-1001 · Payments") and sentence not in one.shown
+        return "\nR-1001 · Payments" in one.shown and sentence not in one.shown
 
     await world.person("alice").sees(mended, channel="dm", timeout=WITHIN)
 

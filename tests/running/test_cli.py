@@ -235,8 +235,8 @@ async def test_a_name_that_is_nearly_right(tmp_path: Path, capsys: pytest.Captur
     for name in ("keys", "audit", "revoke"):
         for options, said in (
             (["--api", "paymnts"], "There is no entry paymnts; did you mean payments?\n"),
-            (["--person", "U0ALICF"], "Nobody here has the id U0ALICF; did you mean U0ALICE (alice)?\n"),
-            (["--person", "Alice"], "Nobody here has the id Alice; did you mean U0ALICE (alice)?\n"),
+            (["--person", "U0ALICF"], "Nobody here has the id U0ALICF; did you mean U0ALICE (Alice Adams)?\n"),
+            (["--person", "Alice"], "Nobody here has the id Alice; did you mean U0ALICE (Alice Adams)?\n"),
             (["--person", "nobody"], "Nobody here has the id nobody.\n"),
         ):
             assert await verb(tmp_path, name, *options) == 2
@@ -389,7 +389,7 @@ async def test_retry_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert capsys.readouterr().out == "Taken up again: 1.\n"
         await world.token_of("dave")
         bob = world.person("bob")
-        await bob.sees("R-1002 (Test API, for dave) goes on again.", channel="help")
+        await bob.sees("R-1002 (Test API, for Dave Diaz) goes on again.", channel="help")
         assert len([one for one in bob.messages("help") if "got stuck" in one.text]) == 2
         assert (await parked_ids(tmp_path, capsys)).keys() == {"R-1001"}
         assert await verb(tmp_path, "retry", parked["R-1002"]) == 2

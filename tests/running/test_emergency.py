@@ -244,7 +244,7 @@ async def test_what_a_person_waits_for_is_denied_too(tmp_path: Path, capsys: pyt
         assert "R-1003: the request is denied.\n" in said
         assert "Ended: 1. Denied: 1. " in said
         await world.person("alice").rung("a stolen laptop")
-        closed = await world.person("bob").sees("Why: a stolen laptop", channel="approvals")
+        closed = await world.person("bob").sees("a stolen laptop", channel="approvals")
         assert closed.ts == shown.ts
         assert "Approve" not in closed.labels
         record = await stored(world, lambda tx: tx.numbered(1003))

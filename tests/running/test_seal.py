@@ -155,4 +155,4 @@ async def test_a_token_that_goes_on_working(
             assert await verb(tmp_path, "retry", "R-1001") == 0
             await world.told("key deleted")
             assert len(world.tyk.usable_keys()) == 1
-            await world.person("carol").sees("R-1001 (Test API, for alice) goes on again.", channel="help")
+            await world.person("carol").sees("R-1001 (Test API, for Alice Adams) goes on again.", channel="help")

@@ -9,10 +9,11 @@ import pytest
 from bot.core.model import AuditEvent, AuditLine, Record
 from bot.slack import state
 from bot.slack.audit_lines import MAX_PEOPLE, AuditRow, audit, audit_sentence
-from tests.slack.test_messages import EVE, Story
+from tests.slack.test_messages import EVE, LEADS, Story
 from tests.slack.test_modals import BOB, NOW
 
 LEFT = "their account is deactivated"
+MORE = f"One more needed from {LEADS}."
 
 
 def half(*void: str) -> Record:
@@ -28,12 +29,15 @@ def half(*void: str) -> Record:
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        (half(""), "1 of 2 approvals: <@U0BOB>."),
-        (half(LEFT), f"0 of 2 approvals. <@U0BOB>'s no longer counts: {LEFT}."),
-        (half(LEFT, ""), f"1 of 2 approvals: <@U0ZOE>. <@U0BOB>'s no longer counts: {LEFT}."),
+        (half(""), f"1 of 2 approvals: <@U0BOB>. {MORE}"),
+        (half(LEFT), f"0 of 2 approvals. <@U0BOB>'s no longer counts: {LEFT}. 2 more needed from {LEADS}."),
+        (half(LEFT, ""), f"1 of 2 approvals: <@U0ZOE>. <@U0BOB>'s no longer counts: {LEFT}. {MORE}"),
         (
             half(LEFT, "no longer an approver"),
-            f"0 of 2 approvals. <@U0BOB>'s no longer counts: {LEFT}. <@U0ZOE>'s no longer counts: no longer an approver.",
+            (
+                f"0 of 2 approvals. <@U0BOB>'s no longer counts: {LEFT}. <@U0ZOE>'s no longer counts: no longer an approver. "
+                f"2 more needed from {LEADS}."
+            ),
         ),
     ],
 )

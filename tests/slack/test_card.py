@@ -1,16 +1,288 @@
-"""The card to decide by: what an approver has to know before they press."""
+"""The card to decide by: what an approver has to know before they press, and what it becomes."""
 
 from __future__ import annotations
 
-import pytest
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
-from bot.core.model import Answers, AuditEvent, ReasonPattern
-from bot.slack import buttons, modals, wording
+import pytest
+from hypothesis import example, given
+
+from bot.core.background import Background
+from bot.core.deciders import Deciders
+from bot.core.model import (
+    Answers,
+    ApiRef,
+    Asker,
+    Audience,
+    AuditEvent,
+    Grant,
+    GrantState,
+    ReasonPattern,
+    Record,
+    RequestId,
+    RequestState,
+)
+from bot.slack import buttons, card, messages, modals, wording
 from bot.slack.audit_lines import AuditRow, audit, audit_sentence
-from tests.slack.test_messages import CARD, Story, lines, post, show
-from tests.slack.test_modals import NOW, block, check_view, form, rule, walk
+from bot.slack.block_kit import Body
+from tests.slack.test_messages import CARD, LEADS, STATUS, Story, check, ends, labels, lines, post, show
+from tests.slack.test_modals import (
+    BOB,
+    NASTY,
+    NOW,
+    STANDARD,
+    asked,
+    block,
+    check_view,
+    form,
+    nasty,
+    rule,
+    walk,
+)
 
 PRODUCTION = "This is production."
+ANNS = Asker("Backend engineer", "America/New_York", "S0DEVS", "payments-devs")
+
+
+def headed(body: Body) -> str:
+    return str(body.blocks[0]["text"]["text"])
+
+
+def facts(blocks: list[dict[str, Any]]) -> dict[str, str]:
+    """The fields of a card or its details, by their titles, in the order of reading."""
+    fields = [one["text"].partition("\n") for block in blocks for one in block.get("fields", ())]
+    return {title.strip("*"): value for title, _, value in fields}
+
+
+def quotes(blocks: list[dict[str, Any]]) -> list[str]:
+    """What stands in quotation, with what introduces it, if anything does."""
+    found = [block["elements"] for block in blocks if block["type"] == "rich_text"]
+    return [" ".join("".join(one["text"] for one in part["elements"]) for part in parts) for parts in found]
+
+
+def asking(**changes: Any) -> Record:
+    """Ann's request, as her approvers have it."""
+    return asked(rule=rule(requesters=Audience(groups=frozenset({"S0DEVS"}))), asker=ANNS, **changes)
+
+
+def drawn(record: Record, background: Background | None = None) -> Body:
+    return check(messages.post(record, CARD, help_channel="C0HELP", background=background))
+
+
+# --- to decide by -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_line_says_who_what_and_for_how_long() -> None:
+    """On the card and, before anything else, in the notification: with title and time zone, as they were when Ann asked."""
+    said = "Ann (Backend engineer, New York time) asked for Payments (standard), 7 days · R-1042"
+    body = drawn(asking())
+    assert lines(body).splitlines()[0] == body.text.splitlines()[0] == said
+    assert headed(body) == "Requested · Payments for Ann"
+    nobody = drawn(asked())
+    assert lines(nobody).splitlines()[0] == "Ann asked for Payments (standard), 7 days · R-1042"
+
+
+def test_what_there_is_to_know_comes_in_the_order_of_deciding() -> None:
+    """The API, why she may ask, what she has, her last requests, what uses it, why; then who is to decide, and the buttons."""
+    body = drawn(asking(), Background(NOW))
+    assert lines(body).splitlines()[1] == "Moves money · <https://docs.example.com/payments|Documentation>"
+    assert list(facts(body.blocks)) == ["Limits", "May ask as", "Already has", "Last requests", "Used by"]
+    assert quotes(body.blocks) == ["Ann asked because: the nightly run"]
+    assert [one["type"] for one in body.blocks] == [
+        "header", "section", "section", "section", "rich_text", "section", "actions",
+    ]  # fmt: skip
+    assert lines(body).splitlines()[2:] == [
+        f"2 approvals from {LEADS} are needed.",
+        f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("requesters", "asker", "said"),
+    [
+        (Audience(groups=frozenset({"S0DEVS"})), ANNS, "Member of @payments-devs"),
+        (Audience(groups=frozenset({"S0DEVS"})), replace(ANNS, group=""), "Member of a user group that may ask"),
+        (Audience(channels=frozenset({"C0TEAM"})), replace(ANNS, allowed_by="C0TEAM"), "Member of <#C0TEAM>"),
+        (Audience(users=frozenset({"U0ANN"})), replace(ANNS, allowed_by="U0ANN"), "Named in the configuration"),
+        (Audience(everyone=True), replace(ANNS, allowed_by="everyone"), "Everyone here may ask"),
+    ],
+)
+def test_why_somebody_may_ask(requesters: Audience, asker: Asker, said: str) -> None:
+    """A group by its handle: a mention would ring all who may ask."""
+    body = drawn(asked(rule=rule(requesters=requesters), asker=asker))
+    assert facts(body.blocks)["May ask as"] == said
+    assert "May ask as" not in facts(drawn(asked()).blocks), "what an older version did not store is not made up"
+
+
+def other(number: int, state: RequestState, title: str = "Payments", grant: Grant | None = None) -> Record:
+    its = rule(title=title, plans=(STANDARD,))
+    record = asked(id=RequestId(f"r{number}"), number=number, state=state, rule=its, decided_at=NOW)
+    return replace(record, grant=grant)
+
+
+def test_what_else_they_have_and_had_stays_true() -> None:
+    """As of a time, and nobody is mentioned: a post that nobody edits rings nobody and never becomes false."""
+    week = timedelta(days=7)
+    held = (
+        other(1040, RequestState.APPROVED, grant=Grant(GrantState.ACTIVE, NOW, NOW + week)),
+        other(1041, RequestState.PENDING, "Ledger"),
+        other(1039, RequestState.APPROVED, grant=Grant(GrantState.ACTIVE, NOW, None)),
+    )
+    past = (
+        other(1030, RequestState.APPROVED, grant=Grant(GrantState.ENDED, NOW, NOW, ended_at=NOW)),
+        other(1029, RequestState.APPROVED, grant=Grant(GrantState.ENDED, NOW, NOW, NOW, "no need", BOB)),
+        other(1028, RequestState.DENIED),
+    )
+    body = drawn(asking(), Background(NOW, held, 2, past))
+    found = facts(body.blocks)
+    assert found["Already has"].splitlines() == [
+        f"• Payments, until {wording.date(NOW + week)} (R-1040)",
+        "• Ledger, waits for approval (R-1041)",
+        "• Payments, no expiry (R-1039)",
+        "• 2 more",
+        f"As of {wording.date(NOW)}",
+    ]
+    assert found["Last requests"].splitlines() == [
+        f"• Payments: approved, expired {wording.date(NOW)} (R-1030)",
+        f"• Payments: approved, revoked {wording.date(NOW)} (R-1029)",
+        f"• Payments: denied {wording.date(NOW)} (R-1028)",
+    ]
+    assert set(mentions(body)) == {"<!subteam^S0LEADS>", "<@U0BOB>"}
+    first = facts(drawn(asking(), Background(NOW)).blocks)
+    assert (first["Already has"], first["Last requests"]) == (f"Nothing, as of {wording.date(NOW)}", "None so far")
+
+
+def mentions(body: Body) -> list[str]:
+    found = [one["text"] for one in walk(body.blocks) if one.get("type") == "mrkdwn"]
+    return re.findall(r"<(?:@|!subteam\^)[A-Z0-9]+>", "\n".join(found))
+
+
+@given(nasty(), nasty())
+@example(NASTY[0], NASTY[1])
+@example(NASTY[2], NASTY[3])
+def test_a_title_and_a_handle_are_inert(title: str, handle: str) -> None:
+    """People write their own titles: on a card they mention, link and format nothing."""
+    asker = Asker(title, title, "S0DEVS", handle)
+    record = asked(rule=rule(requesters=Audience(groups=frozenset({"S0DEVS"}))), asker=asker, requester_name=title)
+    drawn(record, Background(NOW, (record,), 0, (record,)))
+    check_view(card.details(record))
+
+
+def test_a_card_of_much_keeps_the_limits() -> None:
+    """The longest of everything, and those who are called are still in its text."""
+    further = tuple(ApiRef(f"{n}", f"api {n}" * 10, ("Default",)) for n in range(100))
+    plan = replace(STANDARD, also_opens=further)
+    much = rule(title="t" * 75, description="d" * 300, warning="w" * 300, plans=(plan,))
+    record = asked(rule=much, plan=plan, asker=replace(ANNS, title="x" * 100), answers=Answers("u" * 80, "r" * 500))
+    body = drawn(record, Background(NOW, (record,) * 5, 9, (record,) * 3))
+    assert f"2 approvals from {LEADS} are needed." in body.text
+
+
+def test_nobody_is_left_to_call() -> None:
+    """Whoever may decide and is not called can still decide: the card says that somebody has to, and calls nobody."""
+    able = Deciders(1, frozenset({"U0EVE"}))
+    body = check(messages.post(asking(), CARD, help_channel="C0HELP", deciders=able))
+    assert "An approver needs to approve this." in lines(body)
+    assert mentions(body) == []
+
+
+# --- what it becomes --------------------------------------------------------------------------------------------------
+
+HEADS = {
+    "pending": "Requested",
+    "half": "Requested",
+    "issuing": "Approved",
+    "active": "Approved",
+    "at once": "Granted",
+    "denied": "Denied",
+    "withdrawn": "Withdrawn",
+    "gone": "Withdrawn",
+    "lapsed": "Expired",
+    "ended": "Expired",
+    "unreviewed": "Expired",
+    "revoked": "Revoked",
+}
+
+
+@pytest.mark.parametrize(("state", "word"), HEADS.items())
+def test_states_are_told_apart_by_their_first_word(state: str, word: str) -> None:
+    """On the card with who and what, on the holder's message with what: never by a colour alone."""
+    record = ends()[state]
+    assert headed(show(record, CARD)) == f"{word} · Payments for Somebody"
+    assert headed(show(record, STATUS)) == f"{word} · Payments"
+
+
+@pytest.mark.parametrize("state", sorted(HEADS.keys() - {"pending", "half", "denied", "revoked", "unreviewed"}))
+def test_a_decided_card_is_one_line(state: str) -> None:
+    """What was asked for and what came of it; all else is behind Details."""
+    body = show(ends()[state], CARD)
+    assert [one["type"] for one in body.blocks] == ["header", "section", "actions"]
+    assert lines(body).startswith("R-1042 · <@U0ANN> asked for Payments (standard), 7 days. ")
+    assert labels(body)[0] == "Details"
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "why"),
+    [
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}, because:", "no need"),
+        ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}, because:", "no need"),
+    ],
+)
+def test_who_ended_it_is_quoted_with_their_reason(state: str, said: str, why: str) -> None:
+    """Right below the sentence that says who: on the card, in its details and on the holder's message."""
+    record = ends()[state]
+    for blocks in (show(record, CARD).blocks, show(record, STATUS).blocks, card.details(record)["blocks"]):
+        place = next(n for n, one in enumerate(blocks) if one["type"] == "rich_text" and quotes([one]) == [why])
+        assert blocks[place - 1]["text"]["text"].endswith(said)
+    assert show(record, CARD).text.endswith(f"because: {why}")
+
+
+def test_the_holder_reads_their_own_reason_while_it_counts() -> None:
+    """As they gave it, with the link; once it is over, whoever ended it has the word."""
+    linked = Story(rule(reason_pattern=TICKET), "for OPS-7").record
+    assert quotes(show(linked, STATUS).blocks) == ["You asked because: for OPS-7"]
+    assert "https://tickets.example.com/OPS-7" in json.dumps(post(linked, STATUS).blocks)
+    assert quotes(show(ends("to test")["active"], STATUS).blocks) == ["You asked because: to test"]
+    assert quotes(show(ends()["withdrawn"], STATUS).blocks) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "came"),
+    [
+        (
+            "active",
+            (
+                f"Approved by <@U0BOB>, {wording.date(NOW)}.\n"
+                f"Approved by <@U0ZOE>, {wording.date(NOW)}, as a member of <!subteam^S0LEADS>.\n"
+                f"Access until {wording.date(NOW + timedelta(days=7))}."
+            ),
+        ),
+        ("at once", f"Granted {wording.date(NOW)}. No approval was needed."),
+        ("withdrawn", f"Withdrawn by <@U0ANN>, {wording.date(NOW)}."),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}, because:"),
+    ],
+)
+def test_the_details_are_all_that_was_decided_on_and_what_came_of_it(state: str, came: str) -> None:
+    """In a modal, which rings nobody."""
+    record = ends()[state]
+    view = check_view(card.details(record))
+    assert view["title"]["text"] == "Details of R-1042"
+    assert facts(view["blocks"]).keys() >= {"Limits", "Used by"}
+    assert "Somebody asked because: " in quotes(view["blocks"])[0]
+    assert came in lines(Body("", view["blocks"]))
+
+
+def test_a_card_in_trouble_says_so_below_its_line() -> None:
+    """Stuck or late, decided or not."""
+    body = show(ends()["revoked"], CARD, stuck=True)
+    assert [one["type"] for one in body.blocks] == ["header", "section", "rich_text", "section", "actions"]
+    assert "Stuck: a person has to help." in str(body.blocks[3]["text"]["text"])
+    assert "Stuck" in body.text
+
 
 # --- warning ----------------------------------------------------------------------------------------------------------
 
@@ -64,7 +336,7 @@ def test_the_ticket_in_a_reason_is_a_link_on_the_card() -> None:
     (reason,) = [block for block in body.blocks if block["type"] == "rich_text"]
     parts = [one for one in walk(reason) if one["type"] in ("text", "link")]
     assert [(one["type"], one["text"].strip()) for one in parts][-3:] == [
-        ("text", "Reason: <!here>"),
+        ("text", "<!here>"),
         ("link", "OPS-7"),
         ("text", "*now*"),
     ]

@@ -145,6 +145,8 @@ async def test_a_person_with_their_groups_and_channels(directory: Directory) -> 
         ({"enterprise_user": {"id": "W1", "enterprise_id": "E0OURS"}}, {"enterprise_id": "E0OURS"}),
         ({"team_id": "T0OTHER"}, {"identity": Identity("T0OTHER", "U1")}),
         ({"team_id": None}, {"identity": Identity("", "U1")}),
+        ({"profile": {"title": "Engineer " * 20}}, {"title": ("Engineer " * 20)[:100]}),
+        ({"profile": {"title": None}}, {"title": ""}),
         ({"profile": {"display_name": ""}}, {"name": "Ada L."}),
         ({"profile": None, "real_name": None, "name": None}, {"name": "U1"}),
         ({"tz": None}, {"time_zone": "UTC"}),

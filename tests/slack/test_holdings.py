@@ -108,7 +108,7 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
     shown = view(awaiting=[Story(reason="to <!here> *all*").record])
     assert marked(shown)[0] == (
         "*R-1042* · Payments (standard)\n<@U0ANN> requests it for 7 days.\nUsed by: nightly\n"
-        "Reason: to &lt;!here&gt; \u2217all\u2217\nNeeds 2 approvals.\n"
+        "Reason: to &lt;!here&gt; \u2217all\u2217\n2 approvals from <!subteam^S0LEADS> or <@U0BOB> are needed.\n"
         f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
     assert buttons(shown) == {"buttons:req1": DECIDE}

@@ -73,6 +73,7 @@ REASON = "the nightly run"
 
 
 APPROVED = f"Approved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}."
+LEADS = "<!subteam^S0LEADS> or <@U0BOB>"
 GRANTED = f"{APPROVED} Access until {wording.date(NOW + timedelta(days=7))}."
 
 
@@ -328,6 +329,13 @@ def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: lis
             f"Granted without expiry.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
             ["Yes, I use it", "Replace token", "Change plan", "Revoke"],
         ),
+        ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}, because:", ["Ask again"]),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}, because:", ["Ask again"]),
+        (
+            "lapsed",
+            f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}: nobody decided in time.",
+            ["Ask again"],
+        ),
         (
             "unasked",
             f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}. {UNASKED}",
@@ -347,12 +355,13 @@ def test_the_card_calls_those_who_may_decide_and_never_the_requester() -> None:
     """The post rings the approvers and nobody else; once it is decided it calls nobody and mentions who asked, once."""
     record = Story().record
     posted, decided = post(record, CARD), show(ends()["issuing"], CARD)
-    called = f"<!subteam^S0LEADS> and <@U0BOB>: {record.request.requester_name} asked for Payments"
-    assert posted.blocks[1]["text"]["text"] == called
-    assert posted.text.startswith(called)
+    called = f"2 approvals from {LEADS} are needed."
+    assert called in lines(posted)
+    assert posted.text.splitlines()[1] == called, "whatever is cut off, this is not"
     assert "<@U0ANN>" not in posted.text + json.dumps(posted.blocks)
-    assert decided.blocks[1]["text"]["text"] == "<@U0ANN> asked for Payments"
+    assert "R-1042 · <@U0ANN> asked for Payments (standard), 7 days." in lines(decided)
     assert json.dumps(decided.blocks).count("<@U0ANN>") == decided.text.count("<@U0ANN>") == 1
+    assert "subteam" not in decided.text + json.dumps(decided.blocks)
     assert not any("<!here>" in body.text for body in (posted, decided))
 
 
@@ -364,13 +373,13 @@ def test_the_requester_is_not_among_the_approvers_of_the_status() -> None:
     )
 
 
-def test_the_reason_stands_before_the_buttons_as_plain_text() -> None:
-    """An approver reads why before deciding."""
-    body = show(Story(reason="*why* <!here>").record, CARD)
+def test_the_reason_stands_before_the_buttons_as_it_was_typed() -> None:
+    """An approver reads why before deciding, quoted: Slack reads nothing into it."""
+    body = show(Story(reason="*why* <!here>\nand more").record, CARD)
     kinds = [block["type"] for block in body.blocks]
-    plain = [block["text"] for block in body.blocks if block.get("text", {}).get("type") == "plain_text"]
-    assert "Reason: *why* <!here>" in [one["text"] for one in plain]
-    assert kinds[-1] == "actions"
+    (quote,) = (one for one in walk(body.blocks) if one.get("type") == "rich_text_quote")
+    assert quote["elements"] == [{"type": "text", "text": "*why* <!here>\nand more"}]
+    assert kinds[-3:] == ["rich_text", "section", "actions"]
 
 
 def test_approve_is_the_only_primary_button() -> None:
@@ -392,21 +401,21 @@ def test_approve_is_the_only_primary_button() -> None:
     [
         ("pending", DECIDE, ["Withdraw"]),
         ("half", DECIDE, ["Withdraw"]),
-        ("issuing", ["Revoke"], ["Revoke"]),
-        ("active", ["Revoke"], ["Revoke"]),
-        ("delivered", ["Revoke"], ["Extend", "Replace token", "Change plan", "Revoke"]),
-        ("replacing", ["Revoke"], ["Revoke"]),
-        ("unseen", ["Revoke"], ["Extend", "Replace token", "Change plan", "Revoke"]),
-        ("without end", ["Revoke"], ["Replace token", "Change plan", "Revoke"]),
-        ("asked about", ["Revoke"], ["Yes, I use it", "Replace token", "Change plan", "Revoke"]),
-        ("left", ["Revoke"], ["Extend", "Replace token", "Change plan", "Revoke"]),
-        ("denied", [], ["Ask again"]),
-        ("withdrawn", [], ["Ask again"]),
-        ("gone", [], ["Ask again"]),
-        ("lapsed", [], ["Ask again"]),
-        ("ended", [], ["Ask again"]),
-        ("unreviewed", [], ["Ask again"]),
-        ("revoked", [], ["Ask again"]),
+        ("issuing", ["Details", "Revoke"], ["Revoke"]),
+        ("active", ["Details", "Revoke"], ["Revoke"]),
+        ("delivered", ["Details", "Revoke"], ["Extend", "Replace token", "Change plan", "Revoke"]),
+        ("replacing", ["Details", "Revoke"], ["Revoke"]),
+        ("unseen", ["Details", "Revoke"], ["Extend", "Replace token", "Change plan", "Revoke"]),
+        ("without end", ["Details", "Revoke"], ["Replace token", "Change plan", "Revoke"]),
+        ("asked about", ["Details", "Revoke"], ["Yes, I use it", "Replace token", "Change plan", "Revoke"]),
+        ("left", ["Details", "Revoke"], ["Extend", "Replace token", "Change plan", "Revoke"]),
+        ("denied", ["Details"], ["Ask again"]),
+        ("withdrawn", ["Details"], ["Ask again"]),
+        ("gone", ["Details"], ["Ask again"]),
+        ("lapsed", ["Details"], ["Ask again"]),
+        ("ended", ["Details"], ["Ask again"]),
+        ("unreviewed", ["Details"], ["Ask again"]),
+        ("revoked", ["Details"], ["Ask again"]),
     ],
 )
 def test_only_what_can_still_be_done_has_a_button(state: str, card: list[str], status: list[str]) -> None:
@@ -420,7 +429,7 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
     """Withdraw asks, Revoke warns."""
     (withdraw,) = (one for one in walk(show(Story().record, STATUS).blocks) if one.get("type") == "button")
     (revoke,) = (one for one in walk(show(ends()["active"], STATUS).blocks) if one.get("type") == "button")
-    (ask,) = (one for one in walk(show(ends()["active"], CARD).blocks) if one.get("type") == "button")
+    (_, ask) = (one for one in walk(show(ends()["active"], CARD).blocks) if one.get("type") == "button")
     assert (ask["action_id"], "confirm" in ask) == (buttons.REVOKE_ASK, False), "a form asks them why"
     assert withdraw["confirm"]["confirm"]["text"] == "Withdraw"
     assert (revoke["style"], revoke["confirm"]["style"]) == ("danger", "danger")
@@ -429,17 +438,20 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("pending", f"Needs 2 approvals.\nExpires {wording.date(NOW + timedelta(days=7))} if nobody decides."),
-        ("half", "Needs 2 approvals.\n1 of 2 approvals: <@U0BOB>.\nExpires"),
+        (
+            "pending",
+            f"2 approvals from {LEADS} are needed.\nExpires {wording.date(NOW + timedelta(days=7))} if nobody decides.",
+        ),
+        ("half", f"1 of 2 approvals: <@U0BOB>. One more needed from {LEADS}.\nExpires"),
         ("issuing", GRANTED),
         ("active", GRANTED),
         ("delivered", GRANTED),
         ("replacing", GRANTED),
-        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need"),
+        ("denied", f"Denied by <@U0BOB>, {wording.date(NOW)}, because:"),
         ("withdrawn", f"Withdrawn by <@U0ANN>, {wording.date(NOW)}."),
         ("lapsed", f"Expired unanswered, {wording.date(NOW + timedelta(days=8))}: nobody decided in time."),
-        ("ended", f"Expired, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
-        ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}.\n{APPROVED}"),
+        ("ended", f"{APPROVED} Expired, {wording.date(NOW + timedelta(days=8))}."),
+        ("revoked", f"{APPROVED} Revoked by <@U0BOB>, {wording.date(NOW)}, because:"),
         (
             "without end",
             f"{APPROVED} Access doesn't expire. Next review {wording.date(NOW + EVERY)}.",
@@ -457,7 +469,7 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
         ),
         (
             "unreviewed",
-            f"Expired, {wording.date(NOW + ASKED + timedelta(days=14))}.\n{APPROVED}\nWhy: {timing.UNREVIEWED}",
+            f"{APPROVED} Expired, {wording.date(NOW + ASKED + timedelta(days=14))}, because:",
         ),
         ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
     ],
@@ -490,7 +502,7 @@ def test_the_card_says_what_the_record_says(state: str, said: str) -> None:
             ),
         ),
         ("at once", f"Granted {wording.date(NOW)}. No approval was needed."),
-        ("ended", f"Expired, {wording.date(NOW + timedelta(days=8))}.\n{APPROVED}"),
+        ("ended", f"{APPROVED}\nExpired, {wording.date(NOW + timedelta(days=8))}."),
     ],
 )
 def test_the_status_says_what_the_record_says(state: str, said: str) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot.core import lifecycle
 from bot.core.faults import UnconfirmedError
-from bot.core.model import Answers, EffectKind, EffectState, Promise, RequestId, Transition
+from bot.core.model import Answers, Asker, EffectKind, EffectState, Promise, RequestId, RequestState, Transition
 from bot.core.requests import Asked
 from bot.core.urgency import Urgency
 from bot.store import engine as engines
@@ -27,7 +27,7 @@ from bot.store.engine import migrate, open_engine
 from bot.store.store import BusyError, Store
 from bot.store.threads import CONNECTIONS, Threads, User
 from bot.store.transaction import Transaction
-from tests.core.life import ALICE, DAY, PAYMENTS, Ids
+from tests.core.life import ALICE, BOB, DAY, PAYMENTS, Ids
 
 LONG_AGO = timedelta(days=30)
 
@@ -365,3 +365,39 @@ async def test_somebody_who_moved_is_found_by_their_user_id(store: Store) -> Non
     await store.write(work)
     assert await store.read(found) == [["request-2", "request-1"]] * 2
     assert await store.read(lambda tx: tx.people("", 10)) == (ALICE.identity,)
+
+
+async def test_the_other_requests_of_whoever_asks(store: Store) -> None:
+    """What waits or runs comes first, then the newest, each with its grant, in two statements; and nobody else's."""
+
+    def lived(tx: Transaction) -> None:
+        granted = replace(PAYMENTS, approvals=0)
+        for number, rule in enumerate((granted, granted, PAYMENTS, granted, PAYMENTS)):
+            form = Asked(RequestId(f"r{number}"), rule.plans[0], 7 * DAY, Answers(reason="because"))
+            who = ALICE if number != 3 else BOB
+            tx.apply(lifecycle.submit(form, who, rule, "digest", tx.next_number(), tx.now, Ids(f"r{number}")))
+        first = tx.record("r1")
+        assert first is not None
+        tx.apply(lifecycle.revoke(first, None, "over", tx.now, Ids("end")))
+
+    await store.write(lived)
+
+    def beside(tx: Transaction) -> list[tuple[int, bool]]:
+        (newest,) = tx.glance(["r4"]).values()
+        return [(one.request.number, one.lives) for one in tx.beside(newest.request, 20)]
+
+    assert await store.read(beside) == [(1003, False), (1001, True), (1002, False)]
+
+
+async def test_who_asked_is_stored_as_they_were(store: Store) -> None:
+    """Their title, their time zone, and why they may ask; nothing changes it later."""
+    asker = Asker("Engineer “of” <things>", "Europe/Berlin", "S0DEVS", "payments-devs")
+
+    def asks_so(tx: Transaction) -> None:
+        form = Asked(RequestId("r"), PAYMENTS.plans[0], 7 * DAY, Answers(reason="because"), asker)
+        record = tx.apply(lifecycle.submit(form, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("r")))
+        tx.apply(lifecycle.withdraw(record, ALICE.identity, tx.now, Ids("w")))
+
+    await store.write(asks_so)
+    stored = await store.read(lambda tx: tx.glance(["r"])["r"].request)
+    assert (stored.asker, stored.state) == (asker, RequestState.WITHDRAWN)

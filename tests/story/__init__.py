@@ -87,7 +87,7 @@ async def becomes(person: Person, message: Message, wanted: Callable[[Message], 
 async def status(world: World, who: str, wanted: str, number: str = "R-1001") -> Message:
     """The requester's own message about the request, once it says so."""
     return await world.person(who).sees(
-        lambda one: one.shown.startswith(f"{number} · ") and wanted in one.shown, channel="dm", timeout=WITHIN
+        lambda one: f"\n{number} · " in one.shown and wanted in one.shown, channel="dm", timeout=WITHIN
     )
 
 

@@ -94,12 +94,21 @@ async def test_the_card_says_who_wants_what_and_why(tmp_path: Path) -> None:
         outcome = await world.asks("alice", "payments", plan="standard", reason=reason, used_by="<!channel>")
         assert outcome.response_action == "update"
         shown = await card(world)
-        assert shown.shown.splitlines()[0] == "R-1001 · Payments"
-        for fact in ("standard", "100 calls per second, 10,000 per day", "7 days", "Needs 1 approval."):
+        asked = "Alice Adams (Backend engineer, Amsterdam time) asked for Payments (standard), 7 days · R-1001"
+        assert shown.shown.splitlines()[:2] == ["Requested · Payments for Alice Adams", asked]
+        assert shown.text.startswith(asked)
+        for fact in (
+            "100 calls per second, 10,000 per day",
+            "Member of @payments-devs",
+            "Nothing, as of",
+            "None so far",
+        ):
             assert fact in shown.shown
+        assert "<!subteam^S0LEADS> needs to approve this." in shown.shown
         assert shown.labels == DECIDE
-        typed = {block["text"]["text"]: block["text"]["type"] for block in shown.blocks if "text" in block}
-        assert typed[f"Reason: {reason}"] == typed["Used by: <!channel>"] == "plain_text"
+        (quoted,) = [block for block in shown.blocks if block["type"] == "rich_text"]
+        assert {"type": "text", "text": reason} in quoted["elements"][1]["elements"]
+        assert "*Used by*\n&lt;!channel&gt;" in shown.shown
         assert set(re.findall(r"<(?!!date)[^>]*>", shown.text)) == {"<!subteam^S0LEADS>"}
         assert "*now*" not in shown.text
         assert ":tada:" not in shown.text
@@ -115,7 +124,7 @@ async def test_the_card_calls_exactly_those_who_may_decide(tmp_path: Path) -> No
 
     async with living(tmp_path, prepare=gwen_reads_along) as world:
         shown = await _waiting_card(world)
-        assert shown.text.startswith("<!subteam^S0LEADS>: alice asked for Payments")
+        assert shown.text.splitlines()[1] == "<!subteam^S0LEADS> needs to approve this."
         rung = {(ring.user, ring.why) for ring in world.slack.workspace.rings if ring.channel == shown.channel}
         assert rung == {(world.person(name).id, "group mention") for name in ("bob", "carol", "dave")}
         assert world.slack.app_errors == []
@@ -129,7 +138,7 @@ async def test_the_one_who_asked_is_not_among_those_who_are_called(tmp_path: Pat
 
     async with living(tmp_path, change=by_name) as world:
         shown = await _waiting_card(world, "bob")
-        assert shown.text.startswith("<@U0CAROL>: bob asked for Payments")
+        assert shown.text.splitlines()[1] == "<@U0CAROL> needs to approve this."
         assert "<@U0CAROL> needs to approve this." in (await status(world, "bob", "Withdraw")).shown
         assert world.slack.app_errors == []
 
@@ -148,7 +157,7 @@ async def test_a_copy_of_a_card_says_what_came_of_it_once_it_is_clicked(tmp_path
         assert (copy.shown, copy.labels) == (known.shown, known.labels)
         await carol.clicks("Approve", copy)
         for shown in (copy, known):
-            assert (await becomes(carol, shown, "Approved by <@U0CAROL>")).labels == ["Revoke"]
+            assert (await becomes(carol, shown, "Approved by <@U0CAROL>")).labels == ["Details", "Revoke"]
         await world.token_of("alice")
         assert world.slack.app_errors == []
 
@@ -243,7 +252,7 @@ async def test_a_yes_is_shown_on_the_card_and_takes_its_buttons(tmp_path: Path) 
         assert outcome.ack_ms < 3000
         decided = await becomes(bob, shown, "Access until")
         assert "Approved by <@U0BOB>" in decided.shown
-        assert decided.labels == ["Revoke"]
+        assert decided.labels == ["Details", "Revoke"]
         assert "<!subteam" not in everything(decided)
         assert bob.view is None
         assert world.slack.app_errors == []
@@ -256,13 +265,13 @@ async def test_a_no_asks_for_its_reason_and_tells_the_requester(tmp_path: Path) 
         await bob.clicks("Deny", shown)
         view = await bob.sees_view("Deny R-1001")
         assert "<@U0ALICE> requested Payments, 7 days." in reads(view)
-        assert "alice will see this, with your name." in str(view["blocks"])
+        assert "Alice Adams will see this, with your name." in str(view["blocks"])
         assert (await bob.submits()).errors.keys() == {"reason"}
         await bob.types("reason", "use the test API first")
         assert (await bob.submits()).response_action == "close"
         decided = await becomes(bob, shown, "Denied by <@U0BOB>")
         assert "use the test API first" in decided.shown
-        assert decided.labels == []
+        assert decided.labels == ["Details"]
         assert "use the test API first" in (await world.person("alice").rung("was denied by <@U0BOB>")).text
         assert world.tyk.keys == []
         assert world.slack.app_errors == []
@@ -459,7 +468,7 @@ async def test_two_yeses_are_needed_and_the_first_is_shown(tmp_path: Path) -> No
     """Card and status name who said yes so far; the second yes approves, the first one's twice does not."""
     async with living(tmp_path) as world:
         bob, carol, shown = world.person("bob"), world.person("carol"), await _waiting_card(world, api="ledger")
-        assert "Needs 2 approvals." in shown.shown
+        assert "2 approvals from <!subteam^S0LEADS> are needed." in shown.shown
         await bob.clicks("Approve", shown)
         half = await becomes(bob, shown, "1 of 2 approvals: <@U0BOB>.")
         assert half.labels == DECIDE
@@ -469,7 +478,7 @@ async def test_two_yeses_are_needed_and_the_first_is_shown(tmp_path: Path) -> No
         assert world.tyk.keys == []
         await carol.clicks("Approve", shown)
         decided = await becomes(bob, shown, "Approved by <@U0BOB> and <@U0CAROL>")
-        assert decided.labels == ["Revoke"]
+        assert decided.labels == ["Details", "Revoke"]
         await world.token_of("alice")
         assert [entry.details["have"] for entry in await of_event(world, "reviewed")] == [1, 2]
         assert len(world.tyk.keys) == 1

@@ -198,7 +198,7 @@ async def test_the_holder_revokes_by_the_button(tmp_path: Path) -> None:
         assert world.tyk.opens(token, "/payments/")[0] == 403
         await alice.sees_gone(with_token)
         assert (await becomes(alice, active, "Revoked by <@U0ALICE>")).labels == ["Ask again"]
-        assert (await becomes(bob, shown, "Revoked by <@U0ALICE>")).labels == []
+        assert (await becomes(bob, shown, "Revoked by <@U0ALICE>")).labels == ["Details"]
         (revoked,) = await of_event(world, "revoked")
         assert revoked.actor is not None
         assert revoked.actor.user_id == alice.id

@@ -66,9 +66,9 @@ async def test_whoever_decides_or_looks_sees_all_that_is_opened(tmp_path: Path) 
         shown = await card(world)
         assert f"Opens: {BOTH}" in shown.shown.replace("*", "")
         assert f"Opens: {BOTH}" in shown.text
-        assert "Needs 2 approvals." in shown.shown
+        assert "2 approvals from <!subteam^S0LEADS> are needed." in shown.shown
         waiting = await status_of(world, "alice", "Withdraw")
-        assert waiting.shown.startswith("R-1001 · Payments (gold, opens Ledger, too), 7 days")
+        assert "\nR-1001 · Payments (gold, opens Ledger, too), 7 days" in waiting.shown
         await opens_list(bob)
         assert "Payments (gold, opens Ledger, too)" in reads(await lists(bob, "Waiting for you"))
         await bob.closes()

@@ -134,7 +134,7 @@ async def test_who_was_deactivated_before_the_yes_gets_no_key(tmp_path: Path) ->
         await bob.clicks("Approve", shown)
         ended = await becomes(bob, shown, "This Slack account is deactivated")
         assert "Revoked" in ended.shown
-        assert ended.labels == []
+        assert ended.labels == ["Details"]
         await world.told("refused")
         (refused,) = await of_event(world, "refused")
         assert refused.details["step"] == "before the key is made"

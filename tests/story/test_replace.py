@@ -230,7 +230,7 @@ async def test_a_leaked_token_dies_before_there_is_another(tmp_path: Path) -> No
         await replaces(world, "alice", "leaked")
         await dies(world, old)
         note = await in_thread(world, shown, "leaked, says its holder")
-        assert note.text.startswith("<!subteam^S0LEADS>: the token of R-1001, Payments (standard) for alice,")
+        assert note.text.startswith("<!subteam^S0LEADS>: the token of R-1001, Payments (standard) for Alice Adams,")
         assert rung_by(world, note) == {"bob", "carol", "dave"}
         assert lasting(world) == []
         world.tyk.faults.clear()
@@ -262,7 +262,7 @@ async def test_where_nobody_approved_the_approvers_hear_of_a_leak_in_their_chann
         await world.told("sent")
         await alice.clicks("I've saved it", await alice.sees(lambda one: token_in(one) == old, channel="dm"))
         await replaces(world, "alice", "leaked")
-        note = await carol.sees("the token of R-1001, Test API for alice, leaked", channel="approvals")
+        note = await carol.sees("the token of R-1001, Test API for Alice Adams, leaked", channel="approvals")
         assert not note.is_reply
         await another_token(world, "alice", old)
         await dies(world, old)

@@ -514,7 +514,7 @@ async def test_withdrawing_takes_the_buttons_off_the_card(tmp_path: Path) -> Non
         assert kept.dialog is not None
         assert kept.dialog["title"]["text"] == "Withdraw R-1001?"
         await alice.clicks("Withdraw", message)
-        assert (await becomes(bob, shown, "Withdrawn by <@U0ALICE>")).labels == []
+        assert (await becomes(bob, shown, "Withdrawn by <@U0ALICE>")).labels == ["Details"]
         assert (await becomes(alice, message, "Withdrawn by <@U0ALICE>")).labels == ["Ask again"]
         await world.told("withdrawn")
         assert world.tyk.keys == []
@@ -550,14 +550,16 @@ async def test_what_nobody_decided_lapses_and_rings(tmp_path: Path) -> None:
         shown = await card(world)
         await world.pass_time(timedelta(days=7) - timedelta(minutes=1))
         await world.running.worker.drain()
-        note = await bob.sees("R-1001, Payments (standard) for alice, has been waiting since", channel="approvals")
+        note = await bob.sees(
+            "R-1001, Payments (standard) for Alice Adams, has been waiting since", channel="approvals"
+        )
         assert (note.labels, shown.labels) == ([], DECIDE)
         await world.pass_time(timedelta(minutes=1) + SOON)
         ring = await alice.rung("expired unanswered")
         assert ring.text == (
             "R-1001 (Payments) expired unanswered: nobody decided within 7 days. If you still need it, ask again."
         )
-        assert (await becomes(bob, shown, "Expired unanswered")).labels == []
+        assert (await becomes(bob, shown, "Expired unanswered")).labels == ["Details"]
         assert (await status(world, "alice", "Expired unanswered")).labels == ["Ask again"]
         assert (await alice.sees("nobody decided within 7 days", channel="dm")).labels == ["Ask again"]
         await world.told("lapsed")

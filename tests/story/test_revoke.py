@@ -98,7 +98,7 @@ async def test_an_approver_revokes_from_the_decided_card(tmp_path: Path) -> None
         alice, carol = world.person("alice"), world.person("carol")
         token = await granted(world, used_by="checkout")
         shown = await carol.sees("Access until", channel="approvals")
-        assert shown.labels == ["Revoke"]
+        assert shown.labels == ["Details", "Revoke"]
         await carol.clicks("Revoke", shown)
         view = await carol.sees_view("Revoke R-1001?")
         assert (
@@ -106,7 +106,7 @@ async def test_an_approver_revokes_from_the_decided_card(tmp_path: Path) -> None
             in reads(view)
         )
         assert "Used by: checkout" in reads(view).replace("*", "")
-        assert "alice will see this, with your name." in str(view["blocks"])
+        assert "Alice Adams will see this, with your name." in str(view["blocks"])
         assert (await carol.submits()).errors.keys() == {"reason"}
         await carol.types("reason", "  ")
         assert (await carol.submits()).errors == {"reason": "Say why: the holder will see it."}

@@ -39,6 +39,7 @@ class User:
     updated: int = 0
     tz: str = "Europe/Amsterdam"
     status_text: str = ""
+    title: str = ""
     everywhere: str | None = None  # the organisation's id for them, where it is another than the workspace's
 
     def stands_as(self, kind: str) -> None:
@@ -55,6 +56,7 @@ class User:
             "real_name_normalized": self.real_name,
             "display_name": self.name,
             "display_name_normalized": self.name,
+            "title": self.title,
             "status_text": self.status_text,
             "status_emoji": "",
             "team": self.team_id,
