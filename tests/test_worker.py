@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -478,12 +479,10 @@ async def test_a_fault_of_our_own_is_tried_five_times(outside: Outside, monkeypa
     """It might have been the moment's; then a person has to look."""
     post, tried = outside.slack.post, 0
 
-    async def fails_on_the_card(
-        record: Record, message: Message, *, why: str = "", deciders: Deciders | None = None
-    ) -> tuple[str, str]:
+    async def fails_on_the_card(record: Record, message: Message, **more: Any) -> tuple[str, str]:
         nonlocal tried
         if message.kind is not MessageKind.CARD:
-            return await post(record, message, why=why, deciders=deciders)
+            return await post(record, message, **more)
         tried += 1
         raise KeyError
 

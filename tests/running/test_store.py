@@ -100,7 +100,7 @@ async def _back_to_the_first(url: str) -> None:
     added += [("effects", "urgency"), ("effects", "why")]
     added += [("reviews", "void"), ("requests", "undecidable"), ("requests", "undecidable_since")]
     added += [("requests", "asked_plan"), ("requests", "asked_lifetime"), ("requests", "questions")]
-    added += [("messages", "question_id")]
+    added += [("messages", "question_id"), ("requests", "asker")]
     added += [("keys", "gone_at"), ("keys", "dead_at")]
     indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
     later = [
