@@ -62,6 +62,11 @@ class Person:
     title: str = ""
 
     @property
+    def called(self) -> str:
+        """The name by which others know them."""
+        return self.real_name or self.name
+
+    @property
     def ids(self) -> frozenset[str]:
         return self.also | {self.identity.user_id}
 

@@ -49,7 +49,7 @@ def ask(
     if len(request.questions) >= MAX_QUESTIONS:
         said = f"{MAX_QUESTIONS} questions were asked about {request.label} already. Talk to them in person."
         raise Refusal(said, code="questions", field="question")
-    question = Question(question_id, asker.identity, asker.name, text, now)
+    question = Question(question_id, asker.identity, asker.called, text, now)
     draft.change_request(questions=(*request.questions, question))
     messages.post(draft, MessageKind.REMINDER, request.rule.approvals_channel, Topic.ASKED, question_id=question_id)
     messages.post(draft, MessageKind.INQUIRY, request.requester.user_id, Topic.ASKED, question_id=question_id)

@@ -88,7 +88,7 @@ def submit(
         id=asked.request_id,
         number=number,
         requester=person.identity,
-        requester_name=person.real_name or person.name,
+        requester_name=person.called,
         rule=rule,
         digest=digest,
         plan=asked.plan,

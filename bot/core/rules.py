@@ -236,6 +236,6 @@ def check_still_allowed(
 
 def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:
     """The approvals that do not count any more, by name, and why."""
-    names = {user_id: one.person.name for one in approvers for user_id in one.person.ids}
+    names = {user_id: one.person.called for one in approvers for user_id in one.person.ids}
     void = [(names.get(one.reviewer.user_id), one.void) for one in reviews if one.void]
     return ", ".join(f"{name}'s no longer counts ({why})" for name, why in void if name)

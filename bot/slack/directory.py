@@ -349,7 +349,7 @@ def _joined(person: Person, groups: _Groups | None, members: Mapping[str, frozen
 
 
 def _name(person: Person | None) -> str:
-    return "" if person is None or person.is_stranger else person.real_name or person.name
+    return "" if person is None or person.is_stranger else person.called
 
 
 def _handle(groups: _Groups, group_id: str) -> str:

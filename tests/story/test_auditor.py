@@ -241,7 +241,7 @@ async def test_who_holds_what_until_when_by_whose_yes_under_which_rule(tmp_path:
             "plan": "standard",
             "opens": "",
             "person": "U0ALICE",
-            "name": "alice",
+            "name": "Alice Adams",
             "used_by": "=cmd|checkout",
             "state": "active",
             "since": "",

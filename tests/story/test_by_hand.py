@@ -18,7 +18,7 @@ from tests.story import another_token, everything, granted, of_event, opens, rep
 from tests.world import World, living
 
 DAY = timedelta(days=1)
-WHOSE = "(Payments (standard), for alice)"
+WHOSE = "(Payments (standard), for Alice Adams)"
 
 
 async def looks(world: World) -> None:

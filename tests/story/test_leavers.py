@@ -110,7 +110,7 @@ async def test_about_what_a_leaver_holds_the_approvers_are_asked(tmp_path: Path,
         await leaves(world)
         shown = await case(world, "has left")
         assert shown.text.startswith(
-            "<!subteam^S0LEADS>: alice, who has had access to Payments (standard) since <!date^"
+            "<!subteam^S0LEADS>: Alice Adams, who has had access to Payments (standard) since <!date^"
         )
         assert "(R-1001)" in shown.shown
         assert world.tyk.keys[0].hash in shown.shown

@@ -59,14 +59,14 @@ async def test_a_day_instead_of_seven_with_the_smaller_plan(tmp_path: Path) -> N
         await bob.types("reason", NOTE)
         assert (await bob.submits()).response_action == "close"
         half = await becomes(
-            bob, shown, "Now for 1 day with the plan standard; alice asked for 7 days with the plan gold."
+            bob, shown, "Now for 1 day with the plan standard; Alice Adams asked for 7 days with the plan gold."
         )
         assert "1 of 2 approvals: <@U0BOB>." in half.shown
         await world.person("carol").clicks("Approve", half)
         token = await world.token_of("alice")
         both = "Approved by <@U0BOB> and <@U0CAROL> for 1 day with the plan standard, <!date^"
         decided = await becomes(bob, shown, both)
-        assert "; alice asked for 7 days with the plan gold. Access until" in decided.shown
+        assert "; Alice Adams asked for 7 days with the plan gold. Access until" in decided.shown
         assert f"<@U0BOB>: “{INERT}”" in decided.shown
         told = await status(world, "alice", both)
         assert "; you asked for 7 days with the plan gold." in told.shown
@@ -94,7 +94,7 @@ async def test_who_approves_afterwards_sees_the_smaller_one(tmp_path: Path) -> N
         assert options(view, "lifetime") == [SECONDS_7_DAYS, NEVER]
         await bob.picks("lifetime", SECONDS_7_DAYS)
         await bob.submits()
-        half = await becomes(carol, shown, "Now for 7 days; alice asked for access that doesn't expire.")
+        half = await becomes(carol, shown, "Now for 7 days; Alice Adams asked for access that doesn't expire.")
         assert half.labels == DECIDE
         assert (
             "Now for 7 days; you asked for access that doesn't expire."

@@ -221,7 +221,6 @@ async def test_an_approver_sees_what_waits_for_them_and_decides_there(tmp_path: 
             "<@U0ALICE> requests it for 7 days.",
             "Used by: checkout",
             "Reason: to build the checkout",
-            "Needs 1 approval.",
             "*R-1002* · Payments (standard)",
             "<@U0BOB> requests it for 7 days.",
             "&lt;!here&gt;",

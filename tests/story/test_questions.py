@@ -70,11 +70,11 @@ async def test_a_question_and_its_answer(tmp_path: Path) -> None:
         assert "<@U0BOB> asks about R-1001 (Payments):" in inquiry.shown
         assert inquiry.labels == ["Reply"]
         await alice.rung("<@U0BOB> asks about R-1001 (Payments)")
-        thread = await in_thread(world, shown, "bob asked alice about R-1001:")
+        thread = await in_thread(world, shown, "Bob Brown asked Alice Adams about R-1001:")
         assert QUESTION in thread.shown
         assert "<!here>" not in thread.text
         assert "<@" not in thread.text
-        waits = await becomes(bob, shown, "<@U0BOB> asked a question. alice has not answered yet.")
+        waits = await becomes(bob, shown, "<@U0BOB> asked a question. Alice Adams has not answered yet.")
         assert waits.labels == DECIDE
         mine = await status(world, "alice", "<@U0BOB> asked you a question.")
         assert mine.labels == ["Reply", "Withdraw"]
@@ -83,7 +83,7 @@ async def test_a_question_and_its_answer(tmp_path: Path) -> None:
         assert QUESTION in reads(view)
         await alice.types("answer", ANSWER)
         assert (await alice.submits()).response_action == "close"
-        answered = await in_thread(world, shown, "alice answered about R-1001:")
+        answered = await in_thread(world, shown, "Alice Adams answered about R-1001:")
         assert answered.text.startswith("<@U0BOB>: ")
         assert ANSWER in answered.shown
         assert "<@U0CAROL>" not in answered.text
@@ -111,7 +111,7 @@ async def test_a_reply_from_the_list(tmp_path: Path) -> None:
         await alice.sees_view("Your answer")
         await alice.types("answer", ANSWER)
         await alice.submits()
-        await in_thread(world, shown, "alice answered")
+        await in_thread(world, shown, "Alice Adams answered")
         assert labels(await alice.sees_view(lambda view: "asked you" not in reads(view))) == ["Withdraw"]
         assert world.slack.app_errors == []
 
@@ -126,7 +126,7 @@ async def test_an_approver_asks_from_the_list(tmp_path: Path) -> None:
         await bob.types("question", QUESTION)
         await bob.submits()
         await lists(bob, "<@U0BOB> asked a question.")
-        await in_thread(world, shown, "bob asked alice")
+        await in_thread(world, shown, "Bob Brown asked Alice Adams")
         assert world.slack.app_errors == []
 
 
@@ -211,7 +211,7 @@ async def test_a_question_whose_answer_was_lost_is_asked_once(tmp_path: Path) ->
             lambda _: len([one for one in alice.dm() if "asks about" in one.text]) == 2, channel="dm", timeout=WITHIN
         )
         await _replies(world, next(one for one in alice.dm() if "asks about" in one.text))
-        await in_thread(world, shown, "alice answered")
+        await in_thread(world, shown, "Alice Adams answered")
         assert len(await of_event(world, "question asked")) == 1
         await world.pass_time(timedelta(minutes=1))
         assert (await card(world)).labels == DECIDE

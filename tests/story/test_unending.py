@@ -50,7 +50,7 @@ async def test_the_form_and_the_status_say_that_it_has_no_end(tmp_path: Path) ->
     """Alice reads when it is asked whether she still needs it."""
     async with living(tmp_path, change=never) as world:
         shown = await asked(world, lifetime="never")
-        assert "No expiry" in shown.shown
+        assert "no expiry" in shown.shown
         await world.person("bob").clicks("Approve", shown)
         active = await status(world, "alice", "Active, doesn't expire.")
         assert "Next review <!date^" in active.shown
@@ -82,7 +82,7 @@ async def test_the_holder_is_asked_first_and_the_approvers_read_the_answer(tmp_p
         assert asked_her.labels == ["Yes, I use it", "No, revoke it"]
         await alice.rung(USING)
         waits = await status(world, "alice", "Active, doesn't expire. Are you still using it?")
-        assert waits.labels == ["Yes, I use it", "Replace token", "Revoke"]
+        assert waits.labels == ["Yes, I use it", "Replace token", "Change plan", "Revoke"]
         assert not [one for one in world.person("carol").messages("approvals") if NEEDED in one.shown]
         await alice.clicks("Yes, I use it", asked_her)
         said = await becomes(alice, asked_her, "You said that you use it, <!date^")
@@ -147,7 +147,7 @@ async def test_a_holder_answers_in_their_list(tmp_path: Path) -> None:
     async with living(tmp_path, change=never) as world:
         alice = world.person("alice")
         await _asked_first(world)
-        assert labels(await opens_list(alice)) == ["Yes, I use it", "Replace token", "Revoke"]
+        assert labels(await opens_list(alice)) == ["Yes, I use it", "Replace token", "Change plan", "Revoke"]
         await alice.clicks("Yes, I use it")
         await case(world, "alice says: still in use")
         assert labels(await lists(alice, "Its approvers are asked")) == ["Replace token", "Revoke"]
