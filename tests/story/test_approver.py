@@ -154,7 +154,7 @@ async def test_a_copy_of_a_card_says_what_came_of_it_once_it_is_clicked(tmp_path
         await _waiting_card(world)
         await carol.sees(lambda _: len(carol.messages("approvals")) == 2, channel="approvals", timeout=WITHIN)
         copy, known = carol.messages("approvals")
-        says = [one.shown.split("As of ")[0] for one in (copy, known)]  # each says when it was looked
+        says = [one.shown.split("as of ")[0] for one in (copy, known)]  # each says when it was looked
         assert (says[0], copy.labels) == (says[1], known.labels)
         await carol.clicks("Approve", copy)
         for shown in (copy, known):
@@ -590,7 +590,7 @@ async def test_a_yes_of_somebody_who_left_makes_no_key(tmp_path: Path) -> None:
         await heard(world)
         world.tyk.faults.clear()
         await world.pass_time(timedelta(minutes=1))
-        why = "Payments needs 1 approval, and R-1001 has 0 left: bob's no longer counts (their account is deactivated)."
+        why = "Payments needs 1 approval, and R-1001 has 0 left: Bob Brown's no longer counts (their account is deactivated)."
         ended = await becomes(world.person("carol"), shown, why)
         assert "Revoked" in ended.shown
         assert why in (await world.person("alice").rung("was cancelled")).text
@@ -613,7 +613,7 @@ async def test_a_yes_of_somebody_who_left_shows_no_token(tmp_path: Path) -> None
         await heard(world)
         world.slack.faults.clear()
         await world.pass_time(timedelta(minutes=1))
-        await becomes(world.person("carol"), shown, "bob's no longer counts (no longer an approver).")
+        await becomes(world.person("carol"), shown, "Bob Brown's no longer counts (no longer an approver).")
         await world.told("key deleted")
         (refused,) = await of_event(world, "refused")
         assert refused.details["step"] == "before the token is shown"

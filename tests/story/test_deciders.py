@@ -241,7 +241,7 @@ async def test_too_few_for_the_approvals_that_it_takes(tmp_path: Path) -> None:
         world.slack.workspace.deactivate("carol")
         few = "Payments needs 2 approvals, but only 1 can be given."
         shown = await becomes(world.person("bob"), shown, f"{IN_VAIN} {few}")
-        assert called(shown) == "<@U0BOB>"
+        assert "needs to approve" not in shown.text
 
 
 def _bob_is_not_known(slack: LocalSlack, _tyk: LocalTyk) -> None:

@@ -66,7 +66,7 @@ async def test_a_day_instead_of_seven_with_the_smaller_plan(tmp_path: Path) -> N
         token = await world.token_of("alice")
         both = "Approved by <@U0BOB> and <@U0CAROL> for 1 day with the plan standard, <!date^"
         decided = await becomes(bob, shown, both)
-        assert "; Alice Adams asked for 7 days with the plan gold. Access until" in decided.shown
+        assert "<@U0ALICE> asked for Payments (gold, opens Ledger, too), 7 days. Approved by" in decided.shown
         assert f"<@U0BOB>: “{INERT}”" in decided.shown
         told = await status(world, "alice", both)
         assert "; you asked for 7 days with the plan gold." in told.shown
