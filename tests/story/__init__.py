@@ -69,7 +69,9 @@ async def fills_in(person: Person) -> None:
 
 
 async def card(world: World, who: str = "bob", *, containing: str = "R-1001") -> Message:
-    """The card in the approvers' channel, with its buttons."""
+    """The card in the approvers' channel, with its buttons. Another one may name the number among what somebody has."""
+    if containing.startswith("R-"):
+        containing = f"· {containing}"
     return await world.person(who).sees(
         lambda one: "Approve" in one.labels and containing in one.shown, channel="approvals", timeout=WITHIN
     )

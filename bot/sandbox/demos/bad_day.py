@@ -44,7 +44,8 @@ class BadDay:
     async def _approvers_on_holiday(self) -> None:
         title("The approvers are on holiday")
         await self._asks(self._alice, "payments", "R-1002", lifetime="2592000", used_by="checkout")
-        card = await self._sees(self._bob, "approvals", "R-1002", "Approve")
+        card = await self._sees(self._bob, "approvals", "· R-1002", "Approve")
+        await self._sees(self._carol, "audit", "R-1002")  # told last: the bot knows where the card stands
         await self._passes("Two days and a half", 2.5)
         note = await self._sees(self._bob, "approvals", "has been waiting since")
         expect(note.thread_ts == card.ts, "the reminder does not stand under the card")
@@ -127,14 +128,19 @@ class BadDay:
         await self._approves(self._carol, "R-1005")
         token = await self._token(self._alice, "R-1005")
         await self._passes("Three months", 90.1)
+        asked = await self._sees(self._alice, "dm", "R-1005", "Yes, I use it")
+        say("The bot, to Alice", reading(asked.shown))
+        await self._alice.clicks("Yes, I use it", asked)
+        say("Alice", "presses Yes, I use it")
         case = await self._sees(self._carol, "approvals", "still need this?", "Still needed")
         say("#approvals", reading(case.shown))
-        say("The bot, to Alice", reading((await self._alice.rung("still needed", timeout=SEEN_WITHIN)).text))
         await self._carol.clicks("Still needed", case)
         await self._carol.sees(lambda one: one.ts == case.ts and "Next review" in one.shown, channel="approvals")
         say("Carol", "presses Still needed")
         await self._opens(token, "ledger", 200)
         await self._passes("Three more months", 90.1)
+        await self._sees(self._alice, "dm", "R-1005", "Yes, I use it")
+        await self._passes("And two days in which Alice does not answer", 2.1)
         await self._sees(self._carol, "approvals", "still need this?", "Still needed")
         await self._passes("And fourteen days in which nobody confirms", 14.1)
         ring = await self._alice.rung("Nobody confirmed", timeout=SEEN_WITHIN)
@@ -173,7 +179,7 @@ class BadDay:
         say(who.name.capitalize(), f"asks for {api}{for_what}: {label}")
 
     async def _approves(self, who: Person, label: str, *, last: bool = True) -> None:
-        card = await self._sees(who, "approvals", label, "Approve")
+        card = await self._sees(who, "approvals", f"· {label}", "Approve")
         await who.clicks("Approve", card)
 
         def decided(one: Message) -> bool:
