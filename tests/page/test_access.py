@@ -81,7 +81,7 @@ async def test_axe_finds_nothing_on_the_page(tmp_path: Path, theme: str, width: 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 async def test_axe_finds_nothing_in_what_the_bot_draws(tmp_path: Path, theme: str, width: int) -> None:
-    """The tour, the form, the card, a denial, the token, Home and the audit of one request, as everybody sees them."""
+    """The tour, the form, the card, its details, a denial, the token, Home and the audit, as everybody sees them."""
     context = _context(theme, width)
     async with staged(tmp_path, tour=True) as scene:
         window = await scene.window("alice", newcomer=True, **context)
@@ -105,6 +105,10 @@ async def test_axe_finds_nothing_in_what_the_bot_draws(tmp_path: Path, theme: st
         await bob.button("Approve R-1001").click()
         await expect(bob.button("Revoke R-1001")).to_be_visible()
         await _check(bob.page, "a decided card")
+        await bob.button("Details of R-1001").click()
+        await expect(bob.modal.get_by_role("heading", name="Details of R-1001")).to_be_visible()
+        await _check(bob.page, "the details of a decided card")
+        await bob.page.keyboard.press("Escape")
         alice = await scene.window("alice", room=scene.slack.workspace.dm("U0ALICE").id, **context)
         await expect(alice.page.locator("#log pre").first).to_have_text(re.compile("."))
         await _check(alice.page, "a token")
@@ -112,6 +116,27 @@ async def test_axe_finds_nothing_in_what_the_bot_draws(tmp_path: Path, theme: st
         carol = await scene.window("carol", room="C0AUDIT", **context)
         await expect(carol.page.locator("#log")).to_contain_text("R-1001")
         await _check(carol.page, "the audit")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+async def test_axe_finds_nothing_when_things_go_wrong(tmp_path: Path, theme: str, width: int) -> None:
+    """Calls that fail and wait have colours of their own in the timeline, and so have the switches that are on."""
+    async with staged(tmp_path) as scene:
+        window = await scene.window("bob", room="C0APPROVALS", **_context(theme, width))
+        await window.switch("Tyk is away")
+        await asked(scene.world)
+        await window.button("Close underneath").click()
+        await window.button("Approve R-1001").click()
+        timeline = await window.underneath("Timeline")
+        failed = timeline.locator(".line", has_text="no answer").first
+        await expect(failed).to_be_attached()
+        await timeline.evaluate("(panel) => panel.querySelectorAll('details').forEach((one) => (one.open = true))")
+        await expect(failed).to_be_visible()
+        await expect(failed.locator("pre").last).to_have_text(re.compile("."))
+        await _check(window.page, "the timeline of a failure")
+        await window.switch("Slack limits the bot")
+        await expect(window.page.locator("#standing")).to_contain_text("Slack limits")
+        await _check(window.page, "switches that are on")
 
 
 async def _look_at_lists(alice: Window) -> None:
