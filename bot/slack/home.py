@@ -172,8 +172,8 @@ class Homes:
             del self._due[user_id]
             try:
                 await self._show_again(user_id)
-            except Exception:
-                self._due[user_id] = None  # at a later look
+            except Exception:  # whatever it was: theirs is shown at a later look
+                self._due[user_id] = None
                 raise
 
     async def _note(self, news: Sequence[News]) -> None:
