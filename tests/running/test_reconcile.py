@@ -62,7 +62,7 @@ async def test_a_line_for_each_finding(tmp_path: Path, capsys: Said) -> None:
         lines, complained = capsys.readouterr()
         deleted, changed, unknown, looked = lines.splitlines()
         assert deleted == (
-            f"R-1001, alice (U0ALICE), Test API, key {first.hash}: Tyk no longer has it: somebody deleted it there. Replace "
+            f"R-1001, Alice Adams (U0ALICE), Test API, key {first.hash}: Tyk no longer has it: somebody deleted it there. Replace "
             "token gives its holder another, `tyk-key-bot revoke R-1001` ends the grant."
         )
         assert changed == (
@@ -131,7 +131,7 @@ async def test_a_token_that_no_seal_key_opens(tmp_path: Path, capsys: Said) -> N
     async with gone(tmp_path, by_id) as after:
         assert await after.verb("reconcile", SEAL_KEYS=new_key()) == 1
         said = capsys.readouterr().out
-        assert "R-1001, alice (U0ALICE), Test API, key " in said
+        assert "R-1001, Alice Adams (U0ALICE), Test API, key " in said
         assert "it could not be looked at. None of SEAL_KEYS opens a token that is sealed in the database." in said
         assert await after.verb("reconcile", without="SEAL_KEYS") == 2
         assert "SEAL_KEYS" in capsys.readouterr().err
