@@ -62,11 +62,11 @@ async def test_a_line_for_each_finding(tmp_path: Path, capsys: Said) -> None:
         lines, complained = capsys.readouterr()
         deleted, changed, unknown, looked = lines.splitlines()
         assert deleted == (
-            f"R-1001, Alice Adams (U0ALICE), Test API, key {first.hash}: Tyk no longer has it: somebody deleted it there. Replace "
-            "token gives its holder another, `tyk-key-bot revoke R-1001` ends the grant."
+            f"R-1001, Alice Adams (U0ALICE), Test API, key {first.hash}: Tyk no longer has it: somebody deleted it there. "
+            "Replace token gives its holder another, `tyk-key-bot revoke R-1001` ends the grant."
         )
         assert changed == (
-            f"R-1002, dave (U0DAVE), Payments, key {second.hash}: Tyk holds another rate than was granted. Put it right in the "
+            f"R-1002, Dave Diaz (U0DAVE), Payments, key {second.hash}: Tyk holds another rate than was granted. Put it right in the "
             "Dashboard, or end it: `tyk-key-bot revoke R-1002`."
         )
         assert unknown.startswith(f"R-77, key {stranger.hash}: I don't know this key, and at Tyk it works until ")
