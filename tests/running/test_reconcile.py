@@ -66,8 +66,8 @@ async def test_a_line_for_each_finding(tmp_path: Path, capsys: Said) -> None:
             "Replace token gives its holder another, `tyk-key-bot revoke R-1001` ends the grant."
         )
         assert changed == (
-            f"R-1002, Dave Diaz (U0DAVE), Payments, key {second.hash}: Tyk holds another rate than was granted. Put it right in the "
-            "Dashboard, or end it: `tyk-key-bot revoke R-1002`."
+            f"R-1002, Dave Diaz (U0DAVE), Payments, key {second.hash}: Tyk holds another rate than was granted. Put it right in "
+            "the Dashboard, or end it: `tyk-key-bot revoke R-1002`."
         )
         assert unknown.startswith(f"R-77, key {stranger.hash}: I don't know this key, and at Tyk it works until ")
         assert unknown.endswith(" UTC. `tyk-key-bot reconcile --end` ends such keys.")
