@@ -151,10 +151,9 @@ class BadDay:
         title("What the auditor sees")
         tyk, slack = self._place.world.tyk, self._place.world.slack
         await slack.changes.until(lambda: None if tyk.usable_keys() else True, SEEN_WITHIN, "the end of the last key")
-        lines = "\n".join(message.text for message in self._carol.messages("audit"))
         for event in ("withdrawn", "reminded", "replaced", "left", "renewed", "revoked", "expired"):
-            expect(f"*{event}*" in lines, f"the audit channel does not say “{event}”")
-            told = next(line for line in lines.splitlines() if f"*{event}*" in line)
+            message = await self._sees_event(event)
+            told = next(line for line in message.text.splitlines() if f"*{event}*" in line)
             say("#audit", reading(told))
         expect(not slack.app_errors, f"Slack refused something: {slack.app_errors}")
 
@@ -207,6 +206,10 @@ class BadDay:
         shown_now = [one for one in who.dm() if token_in(one) is not None and label in one.shown]
         expect(len(shown_now) == 1, f"{len(shown_now)} messages hold a token of {label}")
         return token_in(message) or ""
+
+    async def _sees_event(self, event: str) -> Message:
+        """The line of the audit channel, which goes out a second or more after what it tells of."""
+        return await self._carol.sees(lambda one: f"*{event}*" in one.text, channel="audit", timeout=SEEN_WITHIN)
 
     async def _sees(self, who: Person, channel: str, wanted: str, button: str | None = None) -> Message:
         def fits(one: Message) -> bool:
