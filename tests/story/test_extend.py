@@ -47,6 +47,15 @@ async def _sends(world: World, said: str = "Request sent") -> str:
     return told
 
 
+async def _waits(world: World) -> str:
+    """Alice has had a token of a week for five days, and her request for more time waits. Returns the token."""
+    token = await granted(world, lifetime=WEEK)
+    await world.pass_time(5 * DAY)
+    await _extends(world)
+    await _sends(world)
+    return token
+
+
 async def _kept(world: World) -> None:
     await world.running.worker.drain()
 
@@ -128,10 +137,7 @@ async def test_a_denied_extension_changes_nothing(tmp_path: Path) -> None:
     """Bob says no and why: Alice reads it, and her token ends when it was to end."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        token = await granted(world, lifetime=WEEK)
-        await world.pass_time(5 * DAY)
-        await _extends(world)
-        await _sends(world)
+        token = await _waits(world)
         await denies(world, "bob", await _extension_card(world), "use staging")
         await alice.rung("was denied by")
         assert opens(world, token)
@@ -144,10 +150,7 @@ async def test_a_denied_extension_changes_nothing(tmp_path: Path) -> None:
 async def test_an_extension_expires_with_what_it_would_extend(tmp_path: Path) -> None:
     """Nobody decides: both are over at the old end, and Alice hears of it."""
     async with living(tmp_path) as world:
-        token = await granted(world, lifetime=WEEK)
-        await world.pass_time(5 * DAY)
-        await _extends(world)
-        await _sends(world)
+        token = await _waits(world)
         await _extension_card(world)
         await world.pass_time(2 * DAY)
         await world.told("lapsed")
@@ -178,10 +181,7 @@ async def test_one_extension_at_a_time(tmp_path: Path) -> None:
     """While one waits, pressing Extend again says which; withdrawn, another can be asked for."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        await granted(world, lifetime=WEEK)
-        await world.pass_time(5 * DAY)
-        await _extends(world)
-        await _sends(world)
+        await _waits(world)
         await alice.clicks("Extend", await status(world, "alice", "Extend"))
         await is_told(alice, "R-1002 already asks to extend R-1001.")
         await alice.clicks("Withdraw", await status(world, "alice", "needs to approve this.", "R-1002"))
@@ -220,10 +220,7 @@ async def test_who_lost_the_right_is_not_extended(tmp_path: Path) -> None:
     """Alice left the developers while Bob thought about it: his approval extends nothing, and she hears why."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        token = await granted(world, lifetime=WEEK)
-        await world.pass_time(5 * DAY)
-        await _extends(world)
-        await _sends(world)
+        token = await _waits(world)
         request = await _extension_card(world)
         world.slack.workspace.set_group_members("payments-devs", ["dave"])
         world.running.directory.forget_groups()
@@ -242,10 +239,7 @@ async def test_what_was_revoked_cannot_be_extended(tmp_path: Path) -> None:
     """Alice revoked her token while its extension waited: Bob's click is answered with that, and grants nothing."""
     async with living(tmp_path) as world:
         alice, bob = world.person("alice"), world.person("bob")
-        await granted(world, lifetime=WEEK)
-        await world.pass_time(5 * DAY)
-        await _extends(world)
-        await _sends(world)
+        await _waits(world)
         request = await _extension_card(world)
         await alice.clicks("Revoke", await status(world, "alice", "Revoke"))
         await world.told("key deleted")
@@ -259,10 +253,7 @@ async def test_tyk_is_told_when_it_is_back(tmp_path: Path) -> None:
     """Tyk is away when the extension is approved: the token has its old end there, and the new one once Tyk answers."""
     async with living(tmp_path) as world:
         alice = world.person("alice")
-        token = await granted(world, lifetime=WEEK)
-        await world.pass_time(5 * DAY)
-        await _extends(world)
-        await _sends(world)
+        token = await _waits(world)
         request = await _extension_card(world)
         world.tyk.faults.next("PUT /api/keys", status=503, times=1000)
         await world.person("bob").clicks("Approve", request)
