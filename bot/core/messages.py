@@ -233,6 +233,9 @@ def adopt(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -
     Where the post of such a message is not stored yet, it is no copy: somebody was faster than Slack's answer.
     """
     draft = Draft(record, now, new_id)
+    asking = any(one.kind is MessageKind.INQUIRY and not one.is_posted for one in record.messages)
+    if asking and channel.startswith(DIRECT):
+        return draft.done()  # it may be the question, whose post is being stored: no status
     if _message_at(record, channel, ts) is None:
         kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
         message = next((one for one in record.messages if one.kind is kind and not one.is_posted), None)
