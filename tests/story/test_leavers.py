@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +36,9 @@ LEFT_BEHIND = "Its holder has left, and nothing says what uses it."
 
 
 async def _sweeps(world: World) -> None:
-    """The daily sweep comes now."""
+    """The daily sweep comes now, after the one of the start, which may be asking of somebody as they were before."""
+    if acts := world.running.worker._acts:
+        await asyncio.wait(acts)
     for user_id in world.slack.workspace.users:
         world.running.directory.forget_person(user_id)
     with world.running.store.transaction() as tx:
