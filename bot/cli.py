@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bot import version
 from bot.core.faults import Fault
 from bot.errors import FAILED, CommandError, complain
 
@@ -54,6 +55,7 @@ def _loaded(verb: str) -> Verb:
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.")
+    parser.add_argument("--version", action="version", version=version.said(), help="print the version and end")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def add(name: str, verb: str, about: str) -> argparse.ArgumentParser:

@@ -11,9 +11,10 @@ from datetime import datetime
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import metrics
+from bot import metrics, version
 from bot.core import outages
 from bot.core.faults import Fault
+from bot.core.in_force import InForce
 from bot.core.model import EffectState
 from bot.core.outages import SLACK_TOKEN
 from bot.slack.client import PreflightError, preflight
@@ -63,13 +64,18 @@ class TokenWatch:
 class Health:
     """The answer of /readyz: the database, the connection to Slack, counts of due and parked, and what cannot be done."""
 
-    def __init__(self, store: Store, is_connected: Callable[[], Awaitable[bool]], token: TokenWatch) -> None:
+    def __init__(
+        self, store: Store, is_connected: Callable[[], Awaitable[bool]], token: TokenWatch, in_force: InForce
+    ) -> None:
         self._store = store
         self._is_connected = is_connected
         self._token = token
+        self._in_force = in_force
 
     async def readiness(self) -> Mapping[str, object]:
         """The readiness: a bot that can answer nobody is not ready; one without Tyk takes requests and says what fails."""
+        build = {"version": version.VERSION, "revision": version.REVISION, "digest": self._in_force.current.digest}
+        metrics.BUILD.info(build)
         slack = await self._is_connected() and not self._token.refused
         try:
             seen = await self._store.read(Seen.of, User.READINESS)
@@ -81,10 +87,12 @@ class Health:
                 "database": False,
                 "why": type(error).__name__,
                 "cannot": cannot,
+                **build,
             }
         seen.count()
         cannot = [*self._of_slack(slack=slack), *seen.cannot()]
-        return {"ready": slack, "slack": slack, "database": True, **seen.backlog, "late": seen.late(), "cannot": cannot}
+        verdict = {"ready": slack, "slack": slack, "database": True}
+        return {**verdict, **seen.backlog, "late": seen.late(), "cannot": cannot, **build}
 
     def _of_slack(self, *, slack: bool) -> list[str]:
         if self._token.refused:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
+BUILD = Info("tyk_key_bot_build", "The version and revision that run, and the digest of the configuration in force.")
 EFFECTS = Counter("tyk_key_bot_effects_total", "Acts on the outside world, by kind and result.", ["kind", "result"])
 EFFECT_SECONDS = Histogram(
     "tyk_key_bot_effect_seconds",

@@ -6,11 +6,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.core.in_force import InForce
+from bot.core.model import Rulebook
 from bot.health import Health, TokenWatch
 from bot.store.engine import migrate, open_engine
 from bot.store.store import Store
+from bot.version import VERSION
 
 
 @pytest.mark.parametrize("refused", ["", "Slack does not accept SLACK_BOT_TOKEN (token_revoked)."])
@@ -24,7 +28,26 @@ async def test_a_token_that_is_refused_is_not_ready(tmp_path: Path, refused: str
     async def is_connected() -> bool:
         return True
 
-    found = await Health(store, is_connected, token).readiness()
+    found = await Health(store, is_connected, token, InForce(Rulebook("d1", {}))).readiness()
     assert (found["ready"], found["slack"], found["database"]) == (not refused, not refused, True)
     assert found["cannot"] == ([refused] if refused else [])
+    await store.close()
+
+
+async def test_what_runs_is_said(tmp_path: Path) -> None:
+    """The version and the digest of the configuration in force, also of one that was loaded since; and with no database, too."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
+    in_force = InForce(Rulebook("d1", {}))
+
+    async def is_connected() -> bool:
+        return True
+
+    health = Health(store, is_connected, TokenWatch(AsyncWebClient(), asyncio.Event()), in_force)
+    for digest in ("d1", "d2"):
+        in_force.current = Rulebook(digest, {})
+        found = await health.readiness()
+        said = {"version": VERSION, "revision": "", "digest": digest}
+        assert (found["database"], {name: found[name] for name in said}) == (False, said)
+        assert REGISTRY.get_sample_value("tyk_key_bot_build_info", said) == 1
+    assert REGISTRY.get_sample_value("tyk_key_bot_build_info", said | {"digest": "d1"}) is None
     await store.close()

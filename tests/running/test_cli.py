@@ -31,6 +31,7 @@ from bot.store import ledger
 from bot.store.engine import migrate, open_engine
 from bot.store.ledger import Filter
 from bot.store.seal import new_key
+from bot.version import VERSION
 from tests.running import verb
 from tests.story import asked
 from tests.world import World, living
@@ -46,6 +47,13 @@ def database(tmp_path: Path) -> dict[str, str]:
     migrate(engine)
     engine.dispose()
     return {"DATABASE_URL": url}
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, and 0."""
+    with pytest.raises(SystemExit) as ended:
+        cli.execute(["--version"], {})
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"tyk-key-bot {VERSION}\n")
 
 
 # --- setting it up ----------------------------------------------------------------------------------------------------
