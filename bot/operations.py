@@ -459,14 +459,17 @@ class Operations:
         """True where this person holds something and was found to have left."""
         return bool(await self.store.read(lambda tx: tx.standing(who, limit=1, left=True)))
 
-    async def clicked(self, request_id: str, channel: str, ts: str, *, outdated: bool) -> None:
-        """Take in the message that was clicked where nobody remembers it, and show the record once more on an `outdated` one."""
+    async def clicked(self, request_id: str, channel: str, ts: str, message_id: str | None, *, outdated: bool) -> None:
+        """Take in the message that was clicked where nobody remembers it, and show the record once more on an `outdated` one.
+
+        `message_id` is the message's own name for itself, which one of an older version does not bear.
+        """
         follow = lifecycle.repaint if outdated else lifecycle.adopt
 
         def work(tx: Transaction) -> None:
             record = tx.record(request_id)
             if record is not None:
-                tx.apply(follow(record, channel, ts, tx.now, self._new_id))
+                tx.apply(follow(record, channel, ts, message_id, tx.now, self._new_id))
 
         await self.store.write(work)
 

@@ -240,13 +240,17 @@ async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) 
     edits = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
     (edit,) = [one for one in edits if one.message.kind is MessageKind.CARD]
     outcome = await outside.worker.act(edit)
-    await outside.operations.clicked(request_id, edit.message.channel or "", edit.message.ts or "", outdated=True)
+    await outside.operations.clicked(
+        request_id, edit.message.channel or "", edit.message.ts or "", edit.message.id, outdated=True
+    )
     await outside.worker.complete(edit, outcome)
     for _ in range(2):
         (again,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
         assert again.message.id == edit.message.id
         outcome = await outside.worker.act(again)
-        await outside.operations.clicked(request_id, edit.message.channel or "", edit.message.ts or "", outdated=True)
+        await outside.operations.clicked(
+            request_id, edit.message.channel or "", edit.message.ts or "", edit.message.id, outdated=True
+        )
         await outside.worker.complete(again, outcome)
     (last,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
     await outside.worker.keep(last)
@@ -277,7 +281,9 @@ async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outs
     await outside.worker.complete(edit, outcome)
     assert [claim async for claim in claims_of(outside) if is_card(claim)] == []
 
-    await outside.operations.clicked(request_id, edit.message.channel or "", edit.message.ts or "", outdated=True)
+    await outside.operations.clicked(
+        request_id, edit.message.channel or "", edit.message.ts or "", edit.message.id, outdated=True
+    )
     (edit,) = [claim async for claim in claims_of(outside) if is_card(claim)]
     outcome = await outside.worker.act(edit)
     await outside.operations.revoke(request_id, None, "")

@@ -6,6 +6,7 @@ posted once -> shown as often as its view of the record changes (`views`) -> lef
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.core import facts, views
@@ -148,7 +149,7 @@ def posted(draft: Draft, fact: facts.MessagePosted) -> None:
     message = draft.record.message(fact.message_id)
     if message is None or message.is_posted:
         if message is not None and _message_at(draft.record, fact.channel, fact.ts) is None:
-            _take_in(draft, message.kind, fact.channel, fact.ts)  # somebody clicked on a first copy of it meanwhile
+            _take_in(draft, message, fact.channel, fact.ts)  # somebody clicked on a first copy of it meanwhile
         return
     says_all = message.kind in views.SAY_ALL_AT_ONCE and not _leaves_out(draft.record, message.kind)
     shown = fact.version if says_all else message.shown_version
@@ -227,34 +228,40 @@ def gone(draft: Draft, message_id: str) -> None:
         draft.change_message(message_id, shown_version=draft.record.request.version)
 
 
-def adopt(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
-    """A copy that a lost answer made, and that somebody clicked, is one more card or status from now on; what is known stays.
+def adopt(record: Record, channel: str, ts: str, message_id: str | None, now: datetime, new_id: NewId) -> Transition:
+    """A copy that a lost answer made, and that somebody clicked, is one more of its kind from now on; what is known stays.
 
-    Where the post of such a message is not stored yet, it is no copy: somebody was faster than Slack's answer.
+    Where the post of the message is not stored yet, it is no copy: somebody was faster than Slack's answer. What does not follow
+    the record is left as it is.
     """
     draft = Draft(record, now, new_id)
-    asking = any(one.kind is MessageKind.INQUIRY and not one.is_posted for one in record.messages)
-    if asking and channel.startswith(DIRECT):
-        return draft.done()  # it may be the question, whose post is being stored: no status
     if _message_at(record, channel, ts) is None:
-        kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
-        message = next((one for one in record.messages if one.kind is kind and not one.is_posted), None)
-        if message is None:
-            _take_in(draft, kind, channel, ts)
+        message = record.message(message_id) if message_id else _by_place(record, channel)
+        if message is None or message.kind not in views.STANDING:
+            return draft.done()
+        if message.is_posted:
+            _take_in(draft, message, channel, ts)
         else:
             draft.change_message(message.id, channel=channel, ts=ts, posted_at=now)
             draft.promise(EffectKind.SHOW_MESSAGE, message.id, now)
     return draft.done()
 
 
-def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId) -> Transition:
+def _by_place(record: Record, channel: str) -> Message | None:
+    """What a message is that does not name itself, as an older version posted it: a status in a direct message, else a card."""
+    kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
+    of_kind = [one for one in record.messages if one.kind is kind]
+    return min(of_kind, key=lambda one: one.is_posted, default=None)
+
+
+def repaint(record: Record, channel: str, ts: str, message_id: str | None, now: datetime, new_id: NewId) -> Transition:
     """The message that was clicked is shown afresh, or taken in where it is not known.
 
     What does not follow the record stays as it is: the message that holds a token above all.
     """
     message = _message_at(record, channel, ts)
     if message is None:
-        return adopt(record, channel, ts, now, new_id)
+        return adopt(record, channel, ts, message_id, now, new_id)
     draft = Draft(record, now, new_id)
     if message.kind in views.STANDING:
         # lower with each click: an edit that is under way is known by it not to be the one that was asked for
@@ -263,10 +270,12 @@ def repaint(record: Record, channel: str, ts: str, now: datetime, new_id: NewId)
     return draft.done()
 
 
-def _take_in(draft: Draft, kind: MessageKind, channel: str, ts: str) -> None:
+def _take_in(draft: Draft, original: Message, channel: str, ts: str) -> None:
     """A copy of a message follows the record from now on, where its kind does."""
-    if kind in views.STANDING:
-        copy = Message(MessageId(draft.new_id()), kind, channel, None, channel, ts, posted_at=draft.now)
+    if original.kind in views.STANDING:
+        copy = replace(
+            original, id=MessageId(draft.new_id()), channel=channel, ts=ts, posted_at=draft.now, shown_version=0
+        )
         draft.add_message(copy)
         draft.promise(EffectKind.SHOW_MESSAGE, copy.id, draft.now)
 

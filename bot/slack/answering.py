@@ -23,6 +23,7 @@ from bot.core.faults import Fault, Gone, UnconfirmedError
 from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
 from bot.slack import block_kit, holdings, modals, wording
+from bot.slack.block_kit import marked_message
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -49,7 +50,10 @@ class TooLateError(Exception):
 
 @dataclass(frozen=True)
 class Where:
-    """The place of a click, and what is needed to answer it. `view_id` is the modal's it was in, if any."""
+    """The place of a click, and what is needed to answer it. `view_id` is the modal's it was in, if any.
+
+    `message_id` is our own name for the message that was clicked, where it bears one.
+    """
 
     trigger_id: str
     user_id: str
@@ -57,10 +61,12 @@ class Where:
     ts: str | None = None
     view_id: str | None = None
     at_home: bool = False
+    message_id: str | None = None
 
     @classmethod
     def of(cls, body: Body) -> Where:
         container, view = body.get("container") or {}, body.get("view") or {}
+        pressed = (body.get("actions") or [{}])[0]
         at_home = view.get("type") == "home"
         return cls(
             trigger_id=body.get("trigger_id", ""),
@@ -69,6 +75,7 @@ class Where:
             ts=container.get("message_ts"),
             view_id=None if at_home else view.get("id"),
             at_home=at_home,
+            message_id=marked_message(pressed.get("block_id", "")),
         )
 
 
@@ -332,7 +339,7 @@ class Answering:
             (one.channel, one.ts) == (where.channel, where.ts) for one in record.messages
         )
         if is_copy or outdated:
-            await self._operations.clicked(request_id, where.channel, where.ts, outdated=outdated)
+            await self._operations.clicked(request_id, where.channel, where.ts, where.message_id, outdated=outdated)
 
     async def tell_audit(
         self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None

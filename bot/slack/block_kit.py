@@ -162,6 +162,25 @@ def with_buttons(body: Body, buttons: list[Block]) -> Body:
     return Body(body.text, [*body.blocks, *actions("buttons", buttons)])
 
 
+_MESSAGE = "message:"
+
+
+def marked(body: Body, message_id: str) -> Body:
+    """Whatever can be pressed says which message it is in, also before Slack's answer to the post is known."""
+    blocks, count = [], 0
+    for block in body.blocks:
+        if block["type"] == "actions" or "accessory" in block:
+            block = block | {"block_id": f"{_MESSAGE}{message_id}:{count}"}  # noqa: PLW2901 - the same block, marked
+            count += 1
+        blocks.append(block)
+    return Body(body.text, blocks)
+
+
+def marked_message(block_id: str) -> str | None:
+    """The message that a block so marked is in."""
+    return block_id.removeprefix(_MESSAGE).rpartition(":")[0] or None if block_id.startswith(_MESSAGE) else None
+
+
 def said_with(sentence: str, reason: str = "") -> Body:
     """A sentence of ours and, apart from it, words that may be anybody's."""
     blocks = [section(sentence)]

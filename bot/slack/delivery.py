@@ -28,7 +28,7 @@ from bot.core.model import (
 from bot.core.outages import Outage, Side
 from bot.core.reconciliation import Told
 from bot.slack import audit_lines, deciders, messages, notifications
-from bot.slack.block_kit import Body
+from bot.slack.block_kit import Body, marked
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
 from bot.slack.privacy import Privacy
@@ -79,7 +79,7 @@ class Delivery:
             why=why,
         )
         channel, ts, _ = await self._post_under(
-            message.target or self._help_channel, body, _thread(record, message), _NO_THREAD
+            message.target or self._help_channel, marked(body, message.id), _thread(record, message), _NO_THREAD
         )
         return channel, ts
 
@@ -118,11 +118,11 @@ class Delivery:
             deciders=deciders,
             background=background,
         )
-        await self._chat.update(message.channel, message.ts, body.text, body.blocks)
+        await self._chat.update(message.channel, message.ts, body.text, marked(body, message.id).blocks)
 
     async def show_token(self, record: Record, key: Key, token: str, message: Message, until: datetime) -> None:
         assert message.channel is not None and message.ts is not None, "it was announced"  # noqa: PT018 - one fact
-        body = messages.token(record, key, token, until)
+        body = marked(messages.token(record, key, token, until), message.id)
         await self._chat.update(message.channel, message.ts, body.text, body.blocks)
 
     async def delete(self, channel: str, ts: str) -> None:

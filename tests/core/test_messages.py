@@ -65,7 +65,7 @@ def test_what_moved_during_the_post_is_shown() -> None:
 def test_a_card_that_is_posted_after_a_yes_shows_it() -> None:
     """The answer to the first post was lost, and Bob said yes on what stands there: the second has no count until its edit."""
     life = Life()
-    life.keep(lifecycle.adopt(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.keep(lifecycle.adopt(life.record, "C0APPROVE", "9.9", None, life.now, life.new_id))
     life.says(BOB)
     (card,) = [one for one in life.record.messages if one.kind is CARD]
     life.sees(facts.MessagePosted(card.id, "C0APPROVE", "9.10", life.record.request.version))
@@ -328,13 +328,19 @@ def test_an_edit_that_fails_is_not_promised_for_having_failed(fact: facts.Fact) 
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
+NAMED = pytest.mark.parametrize("named", [True, False], ids=["named", "of an older version"])
+
+
+@NAMED
 @pytest.mark.parametrize(("channel", "kind"), [("D0ALICE", STATUS), ("C0APPROVE", CARD), ("G0OLD", CARD)])
-def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageKind) -> None:
-    """A post whose answer was lost was made twice; in a direct message it is a status, elsewhere a card."""
+def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageKind, named: bool) -> None:
+    """A post whose answer was lost was made twice; one without a name is a status in a direct message, else a card."""
     life = Life()
     life.works()
     for _ in range(2):
-        life.keep(lifecycle.adopt(life.record, channel, "9.9", life.now, life.new_id))
+        life.keep(
+            lifecycle.adopt(life.record, channel, "9.9", life.of(kind).id if named else None, life.now, life.new_id)
+        )
     copies = [message for message in life.record.messages if message.ts == "9.9"]
     assert [copy.kind for copy in copies] == [kind], "adopted twice, it is one message"
     life.works()
@@ -343,11 +349,12 @@ def test_a_copy_that_was_clicked_follows_the_record(channel: str, kind: MessageK
     assert life.record.message(copies[0].id) == replace(copies[0], shown_version=life.record.request.version)
 
 
+@NAMED
 @pytest.mark.parametrize(("channel", "kind"), [("D0ALICE", STATUS), ("C0APPROVE", CARD)])
-def test_a_click_can_be_faster_than_the_answer_to_the_post(channel: str, kind: MessageKind) -> None:
+def test_a_click_can_be_faster_than_the_answer_to_the_post(channel: str, kind: MessageKind, named: bool) -> None:
     """Bob presses the button before Slack's answer is stored: the message is the one that was posted, and no copy of it."""
     life = Life()
-    life.keep(lifecycle.adopt(life.record, channel, "1.1", life.now, life.new_id))
+    life.keep(lifecycle.adopt(life.record, channel, "1.1", life.of(kind).id if named else None, life.now, life.new_id))
     assert life.shows(kind) == life.now
     life.sees(facts.MessagePosted(life.of(kind).id, channel, "1.1", life.record.request.version))
     of_kind = [message for message in life.record.messages if message.kind is kind]
@@ -362,7 +369,28 @@ def test_a_click_that_finds_its_message_known_asks_for_no_edit() -> None:
     card = life.of(CARD)
     assert card.channel is not None
     assert card.ts is not None
-    adopted = lifecycle.adopt(life.record, card.channel, card.ts, life.now, life.new_id)
+    adopted = lifecycle.adopt(life.record, card.channel, card.ts, card.id, life.now, life.new_id)
+    assert (adopted.record, adopted.promises) == (life.record, ())
+
+
+def test_what_does_not_follow_the_record_is_not_taken_in() -> None:
+    """Alice presses a button of a notice that was posted twice, or is just being posted: it becomes no status."""
+    life = Life(lifetime=30 * DAY)
+    life.works()
+    life.says(BOB, Verdict.NO)
+    notice = life.of(MessageKind.NOTICE)
+    for _ in range(2):
+        adopted = lifecycle.adopt(life.record, "D0ALICE", "9.9", notice.id, life.now, life.new_id)
+        assert (adopted.record, adopted.promises) == (life.record, ())
+        life.works()
+        assert life.of(MessageKind.NOTICE).is_posted
+
+
+def test_a_message_that_is_no_longer_known_is_not_taken_in() -> None:
+    """It names itself, and no row of it is left."""
+    life = Life()
+    life.works()
+    adopted = lifecycle.adopt(life.record, "D0ALICE", "9.9", "gone", life.now, life.new_id)
     assert (adopted.record, adopted.promises) == (life.record, ())
 
 
@@ -372,7 +400,7 @@ def test_a_click_never_repaints_the_token() -> None:
     token = life.of(TOKEN)
     assert token.channel is not None
     assert token.ts is not None
-    repainted = lifecycle.repaint(life.record, token.channel, token.ts, life.now, life.new_id)
+    repainted = lifecycle.repaint(life.record, token.channel, token.ts, token.id, life.now, life.new_id)
     assert (repainted.record, repainted.promises) == (life.record, ())
 
 
@@ -422,7 +450,7 @@ def test_who_has_a_copy_of_the_card_can_be_asked() -> None:
     """The answer to the post was lost, and Bob clicked what stands there: Alice does not hear that nobody could be asked."""
     life = Life()
     card = life.of(CARD)
-    life.keep(lifecycle.adopt(life.record, "C0APPROVE", "9.9", life.now, life.new_id))
+    life.keep(lifecycle.adopt(life.record, "C0APPROVE", "9.9", None, life.now, life.new_id))
     life.sees(facts.Delayed(POST, "connection_lost", card.id))
     assert life.topics(MessageKind.NOTICE) == []
 

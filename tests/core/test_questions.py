@@ -172,6 +172,25 @@ def test_a_decision_shows_in_what_was_asked() -> None:
     assert life.shows(MessageKind.INQUIRY) == life.now
 
 
+def test_a_question_that_is_answered_faster_than_slack_says_where_it_is() -> None:
+    """Alice presses Reply before the answer to its post is stored, or on a copy: each follows the question, and is no status."""
+    life = Life(replace(Life().rule, approvals=1))
+    life.works()
+    asks(life)
+    inquiry = life.of(MessageKind.INQUIRY)
+    assert not inquiry.is_posted
+    for ts in ("9.9", "9.8"):
+        life.keep(lifecycle.adopt(life.record, "D0ALICE", ts, inquiry.id, life.now, life.new_id))
+    life.works()
+    both = [one for one in life.record.messages if one.kind is MessageKind.INQUIRY]
+    assert [(one.ts, one.question_id) for one in both] == [("9.9", "q1"), ("9.8", "q1")]
+    life.says(CAROL)
+    life.works()
+    both = [one for one in life.record.messages if one.kind is MessageKind.INQUIRY]
+    assert {one.shown_version for one in both} == {life.record.request.version}
+    assert len([one for one in life.record.messages if one.kind is MessageKind.STATUS]) == 1
+
+
 def test_an_inquiry_is_posted_with_its_button() -> None:
     """It needs no edit until something happens."""
     life = waiting()

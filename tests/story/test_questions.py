@@ -164,6 +164,24 @@ async def test_an_answer_after_the_decision_is_not_needed(tmp_path: Path) -> Non
         assert world.slack.app_errors == []
 
 
+async def test_a_question_that_was_posted_twice(tmp_path: Path) -> None:
+    """Slack's answer to the first post was lost, and Alice pressed Reply there: both copies say when no answer is needed."""
+    async with living(tmp_path) as world:
+        alice, shown = world.person("alice"), await asked(world)
+        world.slack.faults.next("chat.postMessage", lose_answer=True, when=lambda call: "asks about" in call["text"])
+        await _asks(world, shown)
+        first = await _inquiry(world)
+        second = await alice.sees(lambda one: "Reply" in one.labels and one.ts > first.ts, channel="dm", timeout=WITHIN)
+        await alice.clicks("Reply", first)
+        await alice.sees_view("Your answer")
+        await denies(world, "carol", shown, "not this week")
+        for copy in (first, second):
+            over = await becomes(alice, copy, "No answer is needed any more.")
+            assert over.labels == []
+            assert "<@U0BOB> asks about R-1001 (Payments):" in over.shown
+        assert world.slack.app_errors == []
+
+
 async def test_two_questions_each_have_their_answer(tmp_path: Path) -> None:
     """Bob and Carol both ask; Alice answers Carol first, and each is called for their own."""
     async with living(tmp_path) as world:
