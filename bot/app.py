@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,14 +16,14 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import groups, meanings, metrics, online_check, replicas, web
+from bot import collectors, groups, meanings, metrics, online_check, replicas, web
 from bot.config import Complaint, Config, changes, summary
 from bot.config.values import Kind
 from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, reconcile, sweep_leavers
-from bot.effects.ports import Ports
+from bot.effects.ports import CollectorPort, Ports
 from bot.errors import CommandError
 from bot.health import Health, TokenWatch
 from bot.manifest import scopes
@@ -73,16 +73,12 @@ class Slack:
 
 
 @asynccontextmanager
-async def connected_slack(
-    config: Config, settings: Settings, environ: Mapping[str, str], *, needed: frozenset[str] | None = None
-) -> AsyncIterator[Slack]:
-    """The client and what it found out at once. Raises PreflightError with a sentence that names the variable.
-
-    `needed` are the scopes without which it is of no use, where they are not all that the bot needs."""
+async def connected_slack(config: Config, settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Slack]:
+    """The client and what it found out at once. Raises PreflightError with a sentence that names the variable."""
     url = settings.slack_api_url
     async with new_session() as session:
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
-        needed = frozenset(scopes(config)) if needed is None else needed
+        needed = frozenset(scopes(config))
         workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
         # A request's own rule may name groups that the file no longer does.
         uses_groups = _uses_groups(config) or "usergroups:read" in granted
@@ -144,7 +140,9 @@ async def run(
         chat = Chat(slack.client)
         delivery = Delivery(chat, slack.directory, slack.workspace, in_force, config.slack.help_channel)
         keys = Keys(dashboard, keys_by, alias=Alias(config.tyk.alias))
-        ports = Ports(delivery, keys, Seal(settings.seal_keys), in_force)
+        ports = Ports(
+            delivery, keys, Seal(settings.seal_keys), in_force, await enter(_forwarding(config, settings, proxies))
+        )
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
         operations = Operations(store, in_force, new_id)
@@ -324,13 +322,28 @@ async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
 
 
 async def _remember_place(store: Store, config: Config, settings: Settings) -> None:
-    """Commands act where the bot acts, whatever file is in the folder that they are started in."""
+    """Commands act where the bot acts, whatever file is in the folder that they are started in. From now on the audit goes to
+    these places, too."""
+    forwards = [collectors.name(place) for place in config.audit.forward]
     place = {
         "audit_channel": config.slack.audit_channel,
         "dashboard_url": settings.tyk_dashboard_url or config.tyk.dashboard_url,
         "keys_by": config.tyk.keys_by,
+        "forwards": forwards,
     }
-    await store.write(lambda tx: tx.remember(ledger.PLACE, place))
+
+    def work(tx: Transaction) -> None:
+        tx.remember(ledger.PLACE, place)
+        tx.begin_forwarding(forwards)
+
+    store.forwards = forwards
+    await store.write(work)
+
+
+def _forwarding(
+    config: Config, settings: Settings, environ: Mapping[str, str]
+) -> AbstractAsyncContextManager[Mapping[str, CollectorPort]]:
+    return collectors.opened(config.audit.forward, settings.audit_forward_token, environ)
 
 
 async def _warn_of_lost_tokens(store: Store, seal: Seal) -> None:

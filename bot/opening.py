@@ -61,6 +61,7 @@ def command_store(settings: Settings) -> Iterator[Store]:
         with store.reading() as tx:
             place = tx.remembered(ledger.PLACE)
         store.audit_channel = place["audit_channel"] if place else None
+        store.forwards = place.get("forwards", ()) if place else ()
         with told_in_a_sentence():
             yield store
     finally:

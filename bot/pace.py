@@ -15,7 +15,7 @@ from bot.core import backoff
 from bot.core.model import Effect, EffectKind
 from bot.effects import Place
 
-SLOTS: Mapping[Place, int] = {Place.TYK: 20, Place.SLACK: 20, Place.HERE: 20}
+SLOTS: Mapping[Place, int] = {Place.TYK: 20, Place.SLACK: 20, Place.COLLECTOR: 5, Place.HERE: 20}
 LANE_BURST = 2.0
 LANE_PACE = 1.0
 """Posts at once, and then posts a second, that Slack takes in one channel; it promises the second and bears a short burst."""

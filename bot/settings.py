@@ -29,11 +29,10 @@ class Need(StrEnum):
     """The things a command works with, and so which variables it asks for."""
 
     SLACK = "slack"
-    SLACK_LOOKS = "slack looks"
-    """Slack to look things up in, and no more: it is a part of SLACK."""
     TYK = "tyk"
     DATABASE = "database"
     SEAL = "seal"
+    COLLECTORS = "collectors"
 
 
 EVERYTHING = frozenset(Need)
@@ -59,6 +58,7 @@ class Settings:
     tyk_dashboard_url: str = ""  # empty: that of config.yaml holds
     database_url: str = field(default="sqlite:///tyk-key-bot.db", repr=False)  # may hold a password
     seal_keys: tuple[str, ...] = field(default=(), repr=False)
+    audit_forward_token: str = field(default="", repr=False)
     log_level: str = "INFO"
     log_format: str = "json"
     http_host: str = "127.0.0.1"
@@ -73,7 +73,6 @@ class Settings:
 
 def load(environ: Mapping[str, str], *, needs: frozenset[Need] = EVERYTHING) -> Settings:
     """The settings in an environment. SettingsError with every complaint at once."""
-    needs |= {Need.SLACK_LOOKS} if Need.SLACK in needs else frozenset()
     source = _Source(environ)
     values: dict[str, object] = {}
     for variable in _VARIABLES:
@@ -181,13 +180,13 @@ def _port(text: str) -> int:
 _VARIABLES = (
     _Variable(
         "SLACK_BOT_TOKEN",
-        Need.SLACK_LOOKS,
+        Need.SLACK,
         _token("xoxb-", "the app's bot token"),
         "the bot token, under OAuth & Permissions",
     ),
     _Variable("SLACK_APP_TOKEN", Need.SLACK, _token("xapp-", "an app-level token with connections:write")),
     _Variable("SLACK_SIGNING_SECRET", Need.SLACK, _credential),
-    _Variable("SLACK_API_URL", Need.SLACK_LOOKS, lambda text: base_address(text) + "/"),
+    _Variable("SLACK_API_URL", Need.SLACK, lambda text: base_address(text) + "/"),
     _Variable(
         "TYK_DASHBOARD_KEY",
         Need.TYK,
@@ -197,6 +196,7 @@ _VARIABLES = (
     _Variable("TYK_DASHBOARD_URL", Need.TYK, base_address),
     _Variable("DATABASE_URL", Need.DATABASE, _database),
     _Variable("SEAL_KEYS", Need.SEAL, _seal_keys, "one or more keys, newest first; `tyk-key-bot seal-key` makes one"),
+    _Variable("AUDIT_FORWARD_TOKEN", Need.COLLECTORS, _credential),
     _Variable("LOG_LEVEL", None, _choice("DEBUG", "INFO", "WARNING", "ERROR", change=str.upper)),
     _Variable("LOG_FORMAT", None, _choice("json", "text", change=str.lower)),
     _Variable("HTTP_HOST", None, _host),

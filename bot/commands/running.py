@@ -24,7 +24,7 @@ with Python's five milliseconds, a transaction of fourteen could wait for sevent
 
 
 def run(arguments: argparse.Namespace, environ: Any) -> int:
-    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL)
+    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL, Need.COLLECTORS)
     logs.configure(found.log_level, found.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_until_signal(loaded, found, environ, restored=arguments.restored))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from bot.config.document import Complaint, ConfigError, Position, Positions, Trail
 from bot.config.entries import Entry, PlanEntry, limits_of
-from bot.config.sections import SINGLE_PLAN, LimitsSection, SlackSection, Terms, TykSection
+from bot.config.sections import SINGLE_PLAN, AuditSection, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
 from bot.config.values import Kind, Name
 from bot.core.model import ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
@@ -51,12 +51,13 @@ class Config:
     defaults: Terms
     apis: dict[str, Entry]
     auditors: tuple[Name, ...]
+    audit: AuditSection
     digest: str
     _positions: Positions = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, file: Checked, positions: Positions) -> Config:
-        return cls(file.tyk, file.slack, file.defaults, file.apis, file.auditors, _digest(file), positions)
+        return cls(file.tyk, file.slack, file.defaults, file.apis, file.auditors, file.audit, _digest(file), positions)
 
     def where(self, trail: Trail) -> str:
         """`config.yaml:12:7`: where the value stands; of one that is not there, the nearest around it."""
@@ -64,12 +65,6 @@ class Config:
 
     def place(self, trail: Trail) -> Position:
         return self._positions.value(trail)
-
-    def place_of(self, name: str, key: str) -> Position | None:
-        """The position of what holds for an entry: said by itself, or in `defaults`; None where the file does not say it."""
-        trails: list[Trail] = [("apis", name, key), ("defaults", key)]
-        said = next(filter(self._positions.has, trails), None)
-        return None if said is None else self.place(said)
 
     def terms(self, name: str) -> Terms:
         return self.apis[name].terms

@@ -31,7 +31,9 @@ from bot.config.values import (
     Who,
     Whole,
     as_tuple,
+    at_most,
     matching,
+    optional,
     some,
 )
 
@@ -217,6 +219,59 @@ class SlackSection(Section):
     help_channel: Annotated[ChannelId, Field(description="where error sentences send people")]
 
 
+class ForwardSection(Section):
+    """A place outside where each row of the audit goes."""
+
+    to: Annotated[Literal["file", "https", "syslog"], Field(description="what the place is")]
+    format: Annotated[
+        Literal["jsonl", "ocsf"],
+        Field(
+            description="jsonl: the rows as `tyk-key-bot audit export` has them; ocsf: events of the Open Cybersecurity "
+            "Schema Framework"
+        ),
+    ] = "jsonl"
+    path: Annotated[
+        str | None,
+        AfterValidator(
+            optional(matching(r"^/[^\x00-\x1f]{1,1000}$", "an absolute path, such as /var/log/tyk-key-bot/audit.jsonl"))
+        ),
+        Field(
+            description="of a file: its absolute path; it may be rotated away at any time",
+            json_schema_extra={"pattern": "^/"},
+        ),
+    ] = None
+    url: Annotated[
+        BaseAddress | None,
+        Field(
+            description="of https: the address that rows are posted to, with AUDIT_FORWARD_TOKEN as the bearer token if it is set"
+        ),
+    ] = None
+    host: Annotated[
+        str | None,
+        AfterValidator(optional(matching(r"^[A-Za-z0-9.:_-]{1,253}$", "the name or address of a host"))),
+        Field(description="of syslog: the collector's host"),
+    ] = None
+    port: Annotated[
+        int | None, Field(ge=1, le=65535, description="of syslog: the collector's port, such as 6514 for TLS")
+    ] = None
+    transport: Annotated[
+        Literal["tls", "tcp", "udp"] | None, Field(description="of syslog: how it is reached, tls unless given")
+    ] = None
+
+
+class AuditSection(Section):
+    """The section `audit`: where its rows go besides the audit channel."""
+
+    forward: Annotated[
+        tuple[ForwardSection, ...],
+        BeforeValidator(as_tuple),
+        AfterValidator(at_most("places", 5)),
+        Field(
+            description="places that each row goes to, in order and at least once; a new one begins with what is new"
+        ),
+    ] = ()
+
+
 class File(Section):
     """The allowlist of tyk-key-bot: which APIs there are tokens for, who may ask, who must approve."""
 
@@ -224,6 +279,9 @@ class File(Section):
     slack: Annotated[SlackSection, Field(description="the command and the channels, by id")]
     defaults: Annotated[Terms, Field(description="what holds for every API that does not say otherwise")] = Terms()
     auditors: Auditors = ()
+    audit: Annotated[AuditSection, Field(description="where the audit's rows go besides the audit channel")] = (
+        AuditSection()
+    )
     apis: Annotated[
         dict[str, ApiSection],
         Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +15,9 @@ from bot.config.sections import (
     NAME,
     SINGLE_PLAN,
     ApiSection,
+    AuditSection,
     File,
+    ForwardSection,
     LimitsSection,
     PlanSection,
     ReasonPatternSection,
@@ -44,6 +46,8 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): File,
     ("tyk",): TykSection,
     ("slack",): SlackSection,
+    ("audit",): AuditSection,
+    ("audit", "forward", "*"): ForwardSection,
     ("defaults",): Terms,
     ("defaults", "limits"): LimitsSection,
     ("defaults", "reason_pattern"): ReasonPatternSection,
@@ -52,6 +56,13 @@ _SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("apis", "*", "reason_pattern"): ReasonPatternSection,
     ("apis", "*", "plans", "*"): PlanSection,
     ("apis", "*", "plans", "*", "limits"): LimitsSection,
+}
+
+# What each kind of place that rows of the audit go to needs, and what it may have besides.
+_PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "file": (("path",), ()),
+    "https": (("url",), ()),
+    "syslog": (("host", "port"), ("transport",)),
 }
 
 # What stands in for a faulty required value while the rest of its entry is judged.
@@ -67,6 +78,7 @@ class Checked:
     defaults: Terms
     apis: dict[str, Entry]
     auditors: tuple[Name, ...] = ()
+    audit: AuditSection = field(default_factory=AuditSection)
 
 
 _AUDITORS = TypeAdapter(Auditors, config=Section.model_config)
@@ -95,10 +107,35 @@ class Check:
             defaults, self._faulty_defaults = self._lenient(("defaults",), Terms, {})
             self._approver_names(("defaults",), defaults)
         self._entries = Entries(defaults)
-        apis, auditors = self._apis(), self._auditors()
+        apis, auditors, audit = self._apis(), self._auditors(), self._audit()
         if self.complaints or tyk is None or slack is None:
             return None
-        return Checked(tyk, slack, defaults, apis, auditors)
+        return Checked(tyk, slack, defaults, apis, auditors, audit)
+
+    def _audit(self) -> AuditSection:
+        if self._document.data.get("audit") is None:
+            return AuditSection()
+        audit, _ = self._lenient(("audit",), AuditSection, {})
+        seen: dict[object, int] = {}
+        for index, place in enumerate(audit.forward):
+            trail: Trail = ("audit", "forward", index)
+            self._forwarded(trail, place)
+            same = "https" if place.to == "https" else place
+            if (first := seen.setdefault(same, index)) != index:
+                line = self._document.place(("audit", "forward", first)).line
+                why = "there is one AUDIT_FORWARD_TOKEN" if place.to == "https" else "one is enough"
+                self._at_value(trail, f"`forward` names a place like that of line {line}: {why}")
+        return audit
+
+    def _forwarded(self, trail: Trail, place: ForwardSection) -> None:
+        """A place has what its kind needs, and nothing of another kind."""
+        needs, may = _PLACES[place.to]
+        given = place.model_fields_set - {"to", "format"}
+        for key in needs:
+            if getattr(place, key) is None:
+                self._at_value(trail, f"a place with `to: {place.to}` lacks `{key}`")
+        for key in sorted(given - {*needs, *may}):
+            self._at_key((*trail, key), f"`{key}` is not for `to: {place.to}`: leave it out")
 
     def _auditors(self) -> tuple[Name, ...]:
         given = self._document.data.get("auditors")
@@ -403,7 +440,10 @@ def _hint(option: str | None) -> str:
 
 
 def _section(trail: Trail) -> type[Section] | None:
-    shape = tuple("*" if place in (1, 3) and trail[0] == "apis" else str(step) for place, step in enumerate(trail))
+    shape = tuple(
+        "*" if isinstance(step, int) or (place in (1, 3) and trail[0] == "apis") else step
+        for place, step in enumerate(trail)
+    )
     return _SECTIONS.get(shape)
 
 

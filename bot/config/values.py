@@ -195,6 +195,20 @@ def some(what: str, most: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     return check
 
 
+def at_most(what: str, most: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    def check(value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(value) > most:
+            raise ValueError(f"takes up to {most} {what}, has {len(value)}")
+        return value
+
+    return check
+
+
+def optional(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    """The same check of what may be left out."""
+    return lambda value: None if value is None else check(value)
+
+
 def reason_pattern(value: str) -> str:
     """A regular expression that is taken. ValueError with a sentence otherwise."""
     pattern(value)

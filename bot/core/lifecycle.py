@@ -90,7 +90,7 @@ def matters(record: Record, effect: Effect) -> bool:  # noqa: PLR0911 - one retu
             return extensions.matters(record)
         case EffectKind.POST_AUDIT | EffectKind.SWEEP_LEAVERS | EffectKind.TELL_OUTAGE:
             return True
-        case EffectKind.RECONCILE | EffectKind.TELL_FINDINGS:
+        case EffectKind.RECONCILE | EffectKind.TELL_FINDINGS | EffectKind.FORWARD_AUDIT:
             return True
         case (
             EffectKind.ISSUE_KEY

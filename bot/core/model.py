@@ -621,6 +621,7 @@ class EffectKind(StrEnum):
     TELL_OUTAGE = "tell_outage"
     RECONCILE = "reconcile"
     TELL_FINDINGS = "tell_findings"
+    FORWARD_AUDIT = "forward_audit"
 
 
 class EffectState(StrEnum):

@@ -87,6 +87,29 @@ REPLICAS_DIFFER = Cause(
     "My replicas run with different configurations: what one of them allows another one refuses. Start each with the same "
     "configuration.",
 )
+COLLECTOR_AWAY = Cause(
+    "forward_away",
+    Side.OURS,
+    "It doesn't answer. Look whether it runs, and whether I can reach it; what waits goes there when it does.",
+    by_place=True,
+)
+COLLECTOR_REFUSES = Cause(
+    "forward_refused",
+    Side.OURS,
+    "It refuses what I send. Look at its address and format under `audit` in the configuration, and at AUDIT_FORWARD_TOKEN.",
+    passes=False,
+    by_place=True,
+)
+FILE_FAILS = Cause(
+    "forward_file",
+    Side.OURS,
+    "I can't write to that file. Look at the room on its disk, at its folder, and at who may write there.",
+    passes=False,
+    by_place=True,
+)
+FORWARDING = frozenset({COLLECTOR_AWAY, COLLECTOR_REFUSES, FILE_FAILS})
+"""Causes for which rows of the audit don't arrive where they are forwarded to."""
+
 OUT_OF_TIME = "deadline"
 
 _ALONE = (
@@ -164,7 +187,8 @@ _SAME = {
     **dict.fromkeys(("token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"), SLACK_TOKEN),
 }
 _CAUSES = {
-    cause.name: cause for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE, REPLICAS_DIFFER)
+    cause.name: cause
+    for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE, REPLICAS_DIFFER, *FORWARDING)
 } | _SAME
 
 SEAL_LOST = "seal_key_lost"
@@ -198,6 +222,8 @@ _AT_TYK = frozenset(
 
 def cause_of(kind: EffectKind, code: str) -> Cause:
     """The cause behind a code; one that nobody has written down is its own, and may pass by itself."""
+    if code == OUT_OF_TIME and kind is EffectKind.FORWARD_AUDIT:
+        return COLLECTOR_AWAY
     if code == OUT_OF_TIME:
         return TYK_AWAY if kind in _AT_TYK else SLACK_AWAY
     return _CAUSES.get(code) or next(cause(code) for begins, cause in _BY_BEGINNING if code.startswith(begins))

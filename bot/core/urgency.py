@@ -30,6 +30,7 @@ _BY_KIND = {
     EffectKind.TELL_OUTAGE: Urgency.LATER,
     EffectKind.RECONCILE: Urgency.RECORD,
     EffectKind.TELL_FINDINGS: Urgency.LATER,
+    EffectKind.FORWARD_AUDIT: Urgency.RECORD,
 }
 
 

@@ -20,6 +20,7 @@ from bot.effects import (
     confirm_key,
     deliver_token,
     extend_grant,
+    forward_audit,
     hide_token,
     issue_key,
     post_audit,
@@ -46,6 +47,7 @@ class Place(Enum):
 
     TYK = "tyk"
     SLACK = "slack"
+    COLLECTOR = "collector"
     HERE = "here"
 
 
@@ -92,6 +94,7 @@ ACTS: Mapping[EffectKind, Act] = {
     EffectKind.TELL_OUTAGE: Act(tell_outage.perform, Place.SLACK, tell_outage.complete, tell_outage.find),
     EffectKind.RECONCILE: Act(reconcile.perform, Place.TYK, reconcile.complete, reconcile.find),
     EffectKind.TELL_FINDINGS: Act(tell_findings.perform, Place.SLACK, tell_findings.complete, tell_findings.find),
+    EffectKind.FORWARD_AUDIT: Act(forward_audit.perform, Place.COLLECTOR, forward_audit.complete, forward_audit.find),
     EffectKind.LAPSE_REQUEST: _TIME,
     EffectKind.END_GRANT: _TIME,
     EffectKind.REMIND: _TIME,

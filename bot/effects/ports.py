@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from bot.core.audit import Post, Posted
+from bot.core.audit import AuditEntry, Post, Posted
 from bot.core.background import Background
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Issued, Unhurried
@@ -120,6 +120,14 @@ class TykPort(Protocol):
         ...
 
 
+class CollectorPort(Protocol):
+    """A place outside where rows of the audit go."""
+
+    async def send(self, rows: Sequence[AuditEntry]) -> None:
+        """Send all of them, in order. Raises a Fault; some of the rows may be there then."""
+        ...
+
+
 class Sealer(Protocol):
     def close(self, token: str) -> bytes: ...
 
@@ -128,12 +136,13 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything an effect may touch while it acts."""
+    """Everything an effect may touch while it acts. `collectors` go by the subjects of the effects that send to them."""
 
     slack: SlackPort
     tyk: TykPort
     seal: Sealer
     in_force: InForce
+    collectors: Mapping[str, CollectorPort] = field(default_factory=dict)
 
     def name_of(self, key: Key) -> str:
         """The key's name at Tyk: its hash or its token. Raises SealLost where that is a token which no seal key opens."""

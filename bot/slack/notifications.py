@@ -18,7 +18,7 @@ from bot.core.model import (
     RequestState,
     Topic,
 )
-from bot.core.outages import MANY, UNDECIDABLE, Outage, Side
+from bot.core.outages import FORWARDING, MANY, UNDECIDABLE, Outage, Side
 from bot.core.reconciliation import Told
 from bot.slack import buttons, state, wording
 from bot.slack.block_kit import MAX_TEXT, Block, Body, context, mrkdwn, quoted, said_with, section, with_buttons, words
@@ -274,6 +274,8 @@ def _place(outage: Outage) -> str:
         return ""
     if outage.cause is UNDECIDABLE:
         return f"{inert(place, 100)}: "
+    if outage.cause in FORWARDING:
+        return f"I can't forward the audit to {inert(place, 100)}. "
     return f"I can't post in {wording.channel(place) if place[0] in 'CG' else place}. "
 
 

@@ -74,7 +74,8 @@ class Keeper(Protocol):
 
 
 class Store:
-    """`audit_channel` is where every audit line is promised to be posted, None for a command that posts nothing.
+    """`audit_channel` is where every audit line is promised to be posted, None for a command that posts nothing; `forwards` are
+    the places that it is promised to be forwarded to.
 
     `skew` moves the store's clock; the time itself is always the database's. Without `threads`, transactions run where they are
     asked for: for commands and proofs.
@@ -90,6 +91,7 @@ class Store:
     ) -> None:
         self.engine = engine
         self.audit_channel = audit_channel
+        self.forwards: Sequence[str] = ()
         self.skew = skew
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.keeper: Keeper | None = None
@@ -160,8 +162,14 @@ class Store:
     def _opened(self, kept: KeptConnections | None) -> Iterator[Transaction]:
         with self._only_writer(), self._connected(kept, writes=True) as connection:
             connection.begin()  # on SQLite the lock is waited for here, before it is asked what time it is
-            now, audit_channel = self._now(connection), self.audit_channel
-            tx = Transaction(connection, now, sqlite=self.is_sqlite, audit_channel=audit_channel, known=self.known)
+            tx = Transaction(
+                connection,
+                self._now(connection),
+                sqlite=self.is_sqlite,
+                audit_channel=self.audit_channel,
+                forwards=self.forwards,
+                known=self.known,
+            )
             with tx.unless_stored:
                 yield tx
                 tx.unless_stored.pop_all()

@@ -69,6 +69,7 @@ class Transaction:
         sqlite: bool,
         locks: bool = True,
         audit_channel: str | None = None,
+        forwards: Sequence[str] = (),
         known: Mapping[str, Record] | None = None,
     ) -> None:
         self.connection = connection
@@ -80,6 +81,7 @@ class Transaction:
         self._sqlite = sqlite
         self._locks = locks and not sqlite
         self._audit_channel = audit_channel
+        self._forwards = forwards
         self._known = known or {}
         self._loaded: dict[str, Record] = {}
 
@@ -332,11 +334,10 @@ class Transaction:
             self.promised |= {row.id: rows.effect_of(row) for row in opened}
 
     def _audit_promise(self) -> list[dict[str, Any]]:
-        channel = self._audit_channel
-        if not channel:
-            return []
-        row = _effect_row(Promise(EffectKind.POST_AUDIT, channel, self.now + AUDIT_GATHERS), None, None)
-        return [row | {"lane": channel}]
+        """The channel hears of the new rows, and so does every place that rows are forwarded to."""
+        due_at = self.now + AUDIT_GATHERS
+        told = [_reading_on(EffectKind.FORWARD_AUDIT, one, due_at) for one in self._forwards]
+        return [_reading_on(EffectKind.POST_AUDIT, self._audit_channel, due_at), *told] if self._audit_channel else told
 
     def _drop(self, drops: Iterable[tuple[EffectKind, str]]) -> None:
         """Drop these effects, but for those that somebody is at work on."""
@@ -573,17 +574,25 @@ class Transaction:
         """The number of the newest line, 0 where there is none."""
         return self.connection.execute(select(func.max(tables.audit.c.number))).scalar_one_or_none() or 0
 
-    def cursor(self, channel: str) -> int:
-        query = select(tables.counters.c.value).where(tables.counters.c.name == f"posted:{channel}")
-        return self.connection.execute(query).scalar_one_or_none() or 0
+    def cursor(self, place: str) -> int:
+        return self._cursor(place) or 0
 
-    def move_cursor(self, channel: str, upto: int) -> None:
-        """Rows up to this number are in the channel. Where more are waiting, they are promised."""
-        self._upsert(tables.counters, [{"name": f"posted:{channel}", "value": upto}])
+    def _cursor(self, place: str) -> int | None:
+        query = select(tables.counters.c.value).where(tables.counters.c.name == f"posted:{place}")
+        return self.connection.execute(query).scalar_one_or_none()
+
+    def move_cursor(self, place: str, upto: int, kind: EffectKind = EffectKind.POST_AUDIT) -> None:
+        """Rows up to this number are in the channel, or where they are forwarded to. Where more wait, they are promised."""
+        self._upsert(tables.counters, [{"name": f"posted:{place}", "value": upto}])
         if self.newest_audit() > upto:
-            row = _effect_row(Promise(EffectKind.POST_AUDIT, channel, self.now), None, None)
-            self._promise([row | {"lane": channel}])
+            self._promise([_reading_on(kind, place, self.now)])
         self.wrote = True
+
+    def begin_forwarding(self, places: Collection[str]) -> None:
+        """Rows go to each of these places from now on: to a new one what is new, to one that is known what it lacks."""
+        for place in places:
+            upto = self._cursor(place)
+            self.move_cursor(place, self.newest_audit() if upto is None else upto, EffectKind.FORWARD_AUDIT)
 
     # --- what is remembered between runs ---
 
@@ -628,6 +637,12 @@ def _effect_row(promise: Promise, request_id: str | None, message: Message | Non
         "last_error": "",
         "why": "",
     }
+
+
+def _reading_on(kind: EffectKind, place: str, due_at: datetime) -> dict[str, Any]:
+    """The standing effect that brings the audit's rows to a place; a post keeps the pace of its channel."""
+    lane = place if kind is EffectKind.POST_AUDIT else None
+    return _effect_row(Promise(kind, place, due_at), None, None) | {"lane": lane}
 
 
 def entry_of(row: Any) -> AuditEntry:

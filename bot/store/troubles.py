@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 
 from bot.core.model import Effect, EffectKind, EffectState, Promise, RequestState
 from bot.core.outages import MANY, REPLICAS_DIFFER, UNDECIDABLE, Failing
@@ -45,7 +45,8 @@ class Trouble:
 def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
     """Open effects that have failed, the longest failing first, without those that tell of outages; and what waits in vain."""
     table, messages = tables.effects, tables.messages
-    place = func.coalesce(messages.c.channel, messages.c.target, table.c.lane).label("place")
+    forwarded = case((table.c.kind == EffectKind.FORWARD_AUDIT.value, table.c.subject_id))
+    place = func.coalesce(messages.c.channel, messages.c.target, table.c.lane, forwarded).label("place")
     known = [kind.value for kind in EffectKind if kind is not EffectKind.TELL_OUTAGE]
     query = (
         select(table.c.kind, table.c.last_error, place, table.c.request_id, table.c.first_failed_at)

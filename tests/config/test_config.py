@@ -281,7 +281,7 @@ apis:
         ("slack: [C0A]", "1:8: `slack` needs `key: value` lines of its own, got a list"),
         ("defaults: 1", "1:11: `defaults` needs `key: value` lines of its own, got 1"),
         ("Slack: {}", "1:1: the file has no setting `Slack`; did you mean `slack`?"),
-        ("zzz: {}", "1:1: the file has no setting `zzz`: it may have tyk, slack, defaults, auditors, apis"),
+        ("zzz: {}", "1:1: the file has no setting `zzz`: it may have tyk, slack, defaults, auditors, audit, apis"),
     ],
 )
 def test_missing_and_unknown(text: str, complaint: str) -> None:

@@ -1,0 +1,61 @@
+"""An HTTPS address that rows are posted to, as lines of JSON. The one file besides Tyk's that speaks HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from bot.core.audit import AuditEntry
+from bot.core.faults import Transient
+
+CONNECT_WITHIN = 4.0
+ANSWER_WITHIN = 8.0
+
+
+class HttpsCollector:
+    """`render` makes lines of rows. The token and the rows are in no error: what is raised says a status or a kind of fault."""
+
+    def __init__(
+        self,
+        url: str,
+        render: Callable[[Sequence[AuditEntry]], list[str]],
+        *,
+        token: str = "",
+        proxy: str | None = None,
+    ) -> None:
+        self._url = url
+        self._render = render
+        self._headers = {"content-type": "application/x-ndjson"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
+        self._client = httpx.AsyncClient(
+            verify=httpx.create_ssl_context(),
+            trust_env=False,
+            follow_redirects=False,
+            proxy=proxy,
+            timeout=httpx.Timeout(ANSWER_WITHIN, connect=CONNECT_WITHIN),
+            limits=httpx.Limits(max_connections=1),
+        )
+
+    async def send(self, rows: Sequence[AuditEntry]) -> None:
+        """All of them in one request. Raises Transient unless the answer is a 2xx; nothing of its body is read."""
+        body = "".join(f"{line}\n" for line in self._render(rows)).encode()
+        fault = None
+        try:
+            async with self._client.stream("POST", self._url, content=body, headers=self._headers) as response:
+                status, retry_after = response.status_code, response.headers.get("retry-after", "")
+        except httpx.TimeoutException:
+            fault = Transient("forward_away", "no answer in time")
+        except httpx.HTTPError as error:
+            fault = Transient("forward_away", type(error).__name__)
+        if fault is not None:  # raised here: httpx's own error holds the request, and that the token
+            raise fault
+        if status == 429 or status >= 500:
+            wait = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+            raise Transient("forward_away", f"HTTP {status}", retry_after=wait)
+        if not 200 <= status < 300:
+            raise Transient("forward_refused", f"HTTP {status}")
+
+    async def close(self) -> None:
+        await self._client.aclose()

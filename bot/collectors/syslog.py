@@ -1,0 +1,83 @@
+"""A syslog collector: RFC 5424 messages, over TLS (RFC 5425), TCP with counted octets (RFC 6587) or UDP (RFC 5426).
+
+Syslog answers nothing. Over TCP the connection is closed after each pass, and the collector's own end of it is waited for, so
+that one that died with the rows is noticed; over TLS a fault is noticed as far as TCP tells of it; over UDP none is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Literal
+
+from bot.core.audit import AuditEntry
+from bot.core.faults import Transient
+
+Transport = Literal["tls", "tcp", "udp"]
+
+_AUDIT = 13  # the facility "log audit"
+_INFORMATIONAL = 6
+PRIORITY = _AUDIT * 8 + _INFORMATIONAL
+APP = "tyk-key-bot"
+CONNECT_WITHIN = 4.0
+CLOSED_WITHIN = 2.0
+
+
+class SyslogCollector:
+    """`render` makes lines of rows: each is the text of one message."""
+
+    def __init__(
+        self, host: str, port: int, transport: Transport, render: Callable[[Sequence[AuditEntry]], list[str]]
+    ) -> None:
+        self._host, self._port, self._transport = host, port, transport
+        self._render = render
+        self._here = re.sub(r"[^!-~]", "", socket.gethostname())[:255] or "-"
+        self._tls = ssl.create_default_context() if transport == "tls" else None
+
+    async def send(self, rows: Sequence[AuditEntry]) -> None:
+        """Raises Transient where no connection comes about, or where it breaks."""
+        messages = [self._message(row, line) for row, line in zip(rows, self._render(rows), strict=True)]
+        try:
+            await (self._by_udp(messages) if self._transport == "udp" else self._by_stream(messages))
+        except TimeoutError:
+            raise Transient("forward_away", "no connection in time") from None
+        except OSError as error:  # what TLS says of a certificate, too
+            raise Transient("forward_away", error.strerror or str(error) or type(error).__name__) from None
+
+    def _message(self, row: AuditEntry, line: str) -> bytes:
+        """No byte order mark stands before the text: it is JSON, whose readers take none."""
+        at = row.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        kind = row.event.value.replace(" ", "_")
+        return f"<{PRIORITY}>1 {at} {self._here} {APP} - {kind} - {line}".encode()
+
+    async def _by_stream(self, messages: Sequence[bytes]) -> None:
+        connecting = asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        reader, writer = await asyncio.wait_for(connecting, CONNECT_WITHIN)
+        try:
+            writer.writelines(b"%d %s" % (len(message), message) for message in messages)
+            await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
+                with suppress(TimeoutError):  # one that keeps its end open has not broken
+                    await asyncio.wait_for(reader.read(1), CLOSED_WITHIN)
+        finally:
+            writer.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), CLOSED_WITHIN)
+
+    async def _by_udp(self, messages: Sequence[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(self._host, self._port))
+        transport, _ = await asyncio.wait_for(connecting, CONNECT_WITHIN)
+        try:
+            for message in messages:
+                transport.sendto(message)
+        finally:
+            transport.close()
+
+    async def close(self) -> None:
+        """Nothing is held open between two passes."""

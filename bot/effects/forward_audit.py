@@ -1,0 +1,44 @@
+"""Forward the audit's rows that wait to a place outside, in order. The table is exact; the place may get a row twice.
+
+Each pass sends some rows, and the cursor of the place moves when they are there: who dies in between sends the same rows, with
+the same numbers, once more. A place that this process does not know, because the configuration no longer names it, is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.core.audit import AuditEntry
+from bot.core.draft import NewId
+from bot.core.model import Effect, EffectKind, EffectState
+from bot.effects.claim import Claim
+from bot.effects.ports import Ports
+from bot.store.transaction import Transaction
+
+BATCH = 100
+
+
+def find(tx: Transaction, effect: Effect) -> Sequence[AuditEntry]:
+    """The rows that are not there yet and go out now."""
+    place = effect.subject_id
+    return tx.audit_after(tx.cursor(place), BATCH)
+
+
+async def perform(claim: Claim, ports: Ports) -> int | None:
+    """The number of the last row that was sent, 0 where none was waiting; None where the place is none of ours."""
+    rows: Sequence[AuditEntry] = claim.found
+    collector = ports.collectors.get(claim.effect.subject_id)
+    if collector is None:
+        return None
+    if not rows:
+        return 0
+    await collector.send(rows)
+    return rows[-1].number
+
+
+def complete(tx: Transaction, claim: Claim, upto: int | None, _new_id: NewId) -> None:
+    """Note how far the place has come; what was written meanwhile is promised to it."""
+    tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+    if upto is not None:
+        place = claim.effect.subject_id
+        tx.move_cursor(place, max(upto, tx.cursor(place)), EffectKind.FORWARD_AUDIT)

@@ -1,0 +1,249 @@
+"""What arrives where the audit is forwarded to: at a file, over HTTP, and over syslog, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bot import collectors
+from bot.collectors.file import FileCollector
+from bot.collectors.https import HttpsCollector
+from bot.collectors.rendering import lines
+from bot.collectors.syslog import SyslogCollector
+from bot.config.sections import ForwardSection
+from bot.core.audit import AuditEntry
+from bot.core.faults import Transient
+from bot.core.model import AuditEvent, Identity
+from bot.core.outages import LONGEST_PLACE
+
+HERE = "127.0.0.1"
+TOKEN = "a-token-of-the-collector"
+
+
+def rows(*numbers: int) -> list[AuditEntry]:
+    alice = Identity("T0OURS", "U02ALICE")
+    at = datetime(2026, 10, 1, 9, 30, 0, 250000, tzinfo=UTC)
+    return [
+        AuditEntry(one, at, AuditEvent.KEY_CREATED, "request", 1042, "payments", alice, alice, {"why": "für Zoë"})
+        for one in numbers
+    ]
+
+
+def render(some: object) -> list[str]:
+    return lines(some, "jsonl", "")  # type: ignore[arg-type]  # what a collector hands over
+
+
+def numbers_in(text: str) -> list[int]:
+    return [json.loads(line)["number"] for line in text.splitlines()]
+
+
+# --- a file -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_is_appended_to_and_may_be_rotated_away(tmp_path: Path) -> None:
+    """Rows stand in it in order; after somebody moved it, the next ones begin a new one, which only its owner may read."""
+    path = tmp_path / "audit.jsonl"
+    collector = FileCollector(str(path), render)
+    await collector.send(rows(1, 2))
+    await collector.send(rows(3))
+    path.rename(tmp_path / "audit.1.jsonl")
+    await collector.send(rows(4))
+    assert numbers_in((tmp_path / "audit.1.jsonl").read_text()) == [1, 2, 3]
+    assert numbers_in(path.read_text()) == [4]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_a_line_that_a_death_cut_short_comes_again_whole(tmp_path: Path) -> None:
+    """Its beginning is cut off: each line of the file is a row."""
+    path = tmp_path / "audit.jsonl"
+    path.write_text(f'{render(rows(1))[0]}\n{{"number":2,"at":')
+    await FileCollector(str(path), render).send(rows(2, 3))
+    assert numbers_in(path.read_text()) == [1, 2, 3]
+
+
+async def test_a_disk_that_takes_a_part_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is full after a few bytes: none of the rows stands there, and all come again."""
+    path = tmp_path / "audit.jsonl"
+    collector, write = FileCollector(str(path), render), os.write
+    await collector.send(rows(1))
+
+    def full(file: int, data: memoryview) -> int:
+        if len(data) < len(render(rows(2))[0]):
+            raise OSError(28, "No space left on device")
+        return write(file, data[:20])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(Transient, match="No space left") as caught:
+        await collector.send(rows(2))
+    monkeypatch.undo()
+    assert caught.value.code == "forward_file"
+    await collector.send(rows(2))
+    assert numbers_in(path.read_text()) == [1, 2]
+
+
+# --- HTTPS ------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """A server on this machine; yields its address."""
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, HERE, 0)
+        await site.start()
+        yield f"http://{HERE}:{runner.addresses[0][1]}/ingest"
+    finally:
+        await runner.cleanup()
+
+
+async def test_rows_are_posted_as_lines_with_the_token() -> None:
+    """One request a pass, the token in its header."""
+    got: list[tuple[str, str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        got.append((request.path, request.headers["Authorization"], await request.text()))
+        return web.Response(status=202)
+
+    async with answering(answer) as url:
+        collector = HttpsCollector(url, render, token=TOKEN)
+        await collector.send(rows(1, 2))
+        await collector.close()
+    ((path, token, body),) = got
+    assert (path, token, numbers_in(body)) == ("/ingest", f"Bearer {TOKEN}", [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "wait"),
+    [
+        (500, "forward_away", None),
+        (429, "forward_away", 7.0),
+        (401, "forward_refused", None),
+        (404, "forward_refused", None),
+        (302, "forward_refused", None),
+    ],
+)
+async def test_no_other_answer_than_a_good_one_counts(status: int, code: str, wait: float | None) -> None:
+    """A redirect is not followed: the token would go elsewhere. No error holds the token."""
+    asked = 0
+
+    async def answer(_request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(
+            status=status, headers={"Retry-After": "7", "Location": "/elsewhere"} if status < 500 else {}
+        )
+
+    async with answering(answer) as url:
+        collector = HttpsCollector(url, render, token=TOKEN)
+        with pytest.raises(Transient) as caught:
+            await collector.send(rows(1))
+        await collector.close()
+    assert (caught.value.code, asked) == (code, 1)
+    assert wait is None or caught.value.retry_after == wait
+    assert TOKEN not in repr(caught.value) + str(caught.value)
+
+
+async def test_a_host_that_is_away_is_said_to_be_away() -> None:
+    """Nothing listens there, for HTTP or for syslog."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    async with answering(answer) as url:
+        pass
+    port = int(url.rsplit(":", 1)[1].removesuffix("/ingest"))
+    for collector in (HttpsCollector(url, render), SyslogCollector(HERE, port, "tcp", render)):
+        with pytest.raises(Transient) as caught:
+            await collector.send(rows(1))
+        assert caught.value.code == "forward_away"
+        assert caught.value.__context__ is None or TOKEN not in repr(caught.value.__context__)
+        await collector.close()
+
+
+# --- syslog -----------------------------------------------------------------------------------------------------------
+
+
+async def test_syslog_over_tcp_counts_its_octets() -> None:
+    """Each message is told by its length in bytes, whatever letters it holds, and has RFC 5424's header."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.put_nowait(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(serve, HERE, 0) as server:
+        await SyslogCollector(HERE, server.sockets[0].getsockname()[1], "tcp", render).send(rows(1, 2))
+        data = await asyncio.wait_for(got.get(), 5)
+    told = []
+    while data:
+        length, _, rest = data.partition(b" ")
+        told.append(rest[: int(length)].decode())
+        data = rest[int(length) :]
+    header, _, line = told[0].partition(" - {")
+    assert header.startswith("<110>1 2026-10-01T09:30:00.250Z ")
+    assert header.endswith(" tyk-key-bot - key_created")
+    assert [json.loads(one.partition(" - {")[2].join(["{", ""]))["number"] for one in told] == [1, 2]
+    assert "für Zoë" in line
+
+
+async def test_syslog_notices_a_collector_that_dies_with_the_rows() -> None:
+    """It takes the connection and resets it: the rows come again."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with await asyncio.start_server(serve, HERE, 0) as server:
+        with pytest.raises(Transient) as caught:
+            await SyslogCollector(HERE, server.sockets[0].getsockname()[1], "tcp", render).send(rows(*range(1, 50)))
+    assert caught.value.code == "forward_away"
+
+
+async def test_syslog_over_udp_sends_a_datagram_a_row() -> None:
+    """Nothing counts octets there."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    class Server(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            got.put_nowait(data)
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Server, (HERE, 0))
+    await SyslogCollector(HERE, transport.get_extra_info("sockname")[1], "udp", render).send(rows(1, 2))
+    told = [await asyncio.wait_for(got.get(), 5) for _ in range(2)]
+    transport.close()
+    assert [one.startswith(b"<110>1 ") for one in told] == [True, True]
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_each_place_has_a_name_of_its_own_that_an_outage_can_bear() -> None:
+    """Two files of one name are two places; the format is no part of it."""
+    places = [
+        ForwardSection(to="file", path="/var/log/a/audit.jsonl"),
+        ForwardSection(to="file", path="/var/log/b/audit.jsonl"),
+        ForwardSection(to="https", url=f"https://{'collector' * 20}.example.com/"),
+        ForwardSection(to="syslog", host="siem.example.com", port=6514),
+        ForwardSection(to="syslog", host="siem.example.com", port=6514, transport="udp"),
+    ]
+    names = [collectors.name(place) for place in places]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= LONGEST_PLACE
+    same = ForwardSection(to="file", path="/var/log/a/audit.jsonl", format="ocsf")
+    assert collectors.name(same) == names[0]
+    assert names[0].startswith("file:audit.jsonl:")

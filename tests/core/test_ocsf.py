@@ -1,0 +1,115 @@
+"""Each row of the audit as an OCSF event: valid, and in the class that whoever watches looks in."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from bot.core import ocsf
+from bot.core.audit import AuditEntry
+from bot.core.model import AuditEvent, Identity
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "ocsf-1.8.0.schema.json").read_text(encoding="utf-8"))
+VALID = Draft202012Validator(SCHEMA)
+ALICE, BOB = Identity("T0OURS", "U02ALICE"), Identity("T0OURS", "U03BOB")
+AT = datetime(2026, 10, 1, 9, 30, 0, 250000, tzinfo=UTC)
+FULL: dict[str, Any] = {
+    "reason": "to build the checkout",
+    "why": "its holder has left",
+    "error": "tyk_401",
+    "effect": "issue_key",
+    "effect_id": 7,
+    "key_hash": "a1b2",
+    "bears": "R-9",
+    "group": "S0LEADS",
+    "handle": "payments-leads",
+    "digest": "0123",
+    "person": "U02ALICE",
+    "about": "U02ALICE",
+}
+
+
+def row(event: AuditEvent, *, request: bool = True, actor: Identity | None = BOB, **details: Any) -> AuditEntry:
+    """A row of Alice's request for Payments, or of what belongs to no request."""
+    return AuditEntry(
+        12,
+        AT,
+        event,
+        "req" if request else None,
+        1042 if request else None,
+        "payments" if request else None,
+        ALICE if request else None,
+        actor,
+        details,
+    )
+
+
+def told(entry: AuditEntry) -> dict[str, Any]:
+    return ocsf.event(entry, {"number": entry.number}, "1.2.3")
+
+
+@pytest.mark.parametrize("event", AuditEvent)
+def test_every_event_of_the_audit_is_valid(event: AuditEvent) -> None:
+    """Whatever the row holds: all that a row can say, nothing of it, and what belongs to no request."""
+    for entry in (
+        row(event, **FULL),
+        row(event),
+        row(event, request=False, actor=None, **FULL),
+        row(event, request=False),
+    ):
+        made = json.loads(json.dumps(told(entry)))
+        assert [error.message for error in VALID.iter_errors(made)] == []
+        assert made["type_uid"] == made["class_uid"] * 100 + made["activity_id"]
+        assert made["time"] == 1790847000250
+        assert made["metadata"]["uid"] == "12"
+        assert made["metadata"]["event_code"] == event.value
+
+
+def test_the_schema_refuses_what_ocsf_does_not_have() -> None:
+    """A missing attribute, a wrong number and a name of our own are each found."""
+    good = told(row(AuditEvent.ASKED))
+    for bad in (
+        {key: value for key, value in good.items() if key != "entity"},
+        good | {"severity_id": 7},
+        good | {"time": "2026-10-01"},
+        good | {"type_uid": 300402},
+        good | {"holder": "Alice"},
+        good | {"metadata": {"version": "1.8.0"}},
+    ):
+        assert not VALID.is_valid(bad)
+
+
+def test_who_is_given_access_and_who_loses_it_is_user_access_management() -> None:
+    """Alice gets Payments, approved by Bob, and loses it; SIEM rules look for both by their type."""
+    given, taken = told(row(AuditEvent.APPROVED)), told(row(AuditEvent.REVOKED))
+    assert (given["type_uid"], taken["type_uid"]) == (300501, 300502)
+    assert given["user"]["uid"] == "U02ALICE"
+    assert given["privileges"] == ["payments"]
+    assert given["actor"]["user"]["uid"] == "U03BOB"
+
+
+def test_who_acted_is_a_person_an_operator_or_the_bot() -> None:
+    """In this order."""
+    actors = [
+        told(entry)["actor"]
+        for entry in (
+            row(AuditEvent.DENIED, operator="carol@ops"),
+            row(AuditEvent.DENIED, actor=None, operator="carol@ops"),
+            row(AuditEvent.LAPSED, actor=None),
+        )
+    ]
+    assert actors[0]["user"]["uid"] == "U03BOB"
+    assert actors[1]["user"] == {"name": "carol@ops", "type_id": 2, "type": "Admin"}
+    assert actors[2] == {"app_name": "tyk-key-bot"}
+
+
+def test_what_fails_says_why() -> None:
+    """An error in OCSF's words, with our code beside it; a refusal is a failure of whoever tried."""
+    stuck, refused = told(row(AuditEvent.STUCK, **FULL)), told(row(AuditEvent.REFUSED, why="No guests."))
+    assert (stuck["class_uid"], stuck["status_id"], stuck["status_code"]) == (6008, 2, "tyk_401")
+    assert (refused["status_id"], refused["status_detail"], refused["activity_name"]) == (2, "No guests.", "refused")
