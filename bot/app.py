@@ -25,7 +25,7 @@ from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, R
 from bot.effects import Place, reconcile, sweep_leavers
 from bot.effects.ports import CollectorPort, Ports
 from bot.errors import CommandError
-from bot.health import Health, TokenWatch
+from bot.health import Census, Health, TokenWatch, count_outcomes
 from bot.manifest import scopes
 from bot.opening import connected_tyk, new_id, opened_store
 from bot.operations import Operations, look_again
@@ -133,7 +133,7 @@ async def run(
         _warn_of(doubts)
         in_force = InForce(rulebook)
         await _remember_place(store, config, settings)
-        await _warn_of_lost_tokens(store, Seal(settings.seal_keys))
+        census = await _counting(store, Seal(settings.seal_keys))
         await _tell_of_changes(store, rulebook)
         await _promise_sweep(store)
 
@@ -166,7 +166,7 @@ async def run(
         await connection.open()
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
-        working = {asyncio.create_task(worker.run()), asyncio.create_task(token.watch())}
+        working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch())}
         checking = asyncio.create_task(
             _look_around(
                 config,
@@ -231,6 +231,8 @@ async def _park_restored(store: Store) -> None:
 @asynccontextmanager
 async def _pages(health: Health, bolt: AsyncApp, settings: Settings) -> AsyncIterator[int]:
     """Yields the port of health and metrics. Slack's address, in HTTP mode, has its own: that alone need be public."""
+    for reason in web.Rejection:
+        metrics.REJECTED_REQUESTS.labels(reason.value)  # at 0 from the start: a first one is a rise as well
     rejections = web.Rejections(metrics.REJECTED_REQUESTS)
     pages, host, secret = web.health_pages(health.readiness), settings.http_host, settings.slack_signing_secret
     if settings.socket_mode:
@@ -268,7 +270,9 @@ class SlackConnection:
     async def is_up(self) -> bool:
         if not self._sockets:
             return self._open
-        return any([await socket.client.is_connected() for socket in self._sockets])
+        connected = sum([await socket.client.is_connected() for socket in self._sockets])
+        metrics.SOCKETS.set(connected)
+        return connected > 0
 
 
 async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, working: set[asyncio.Task[None]]) -> None:
@@ -346,11 +350,14 @@ def _forwarding(
     return collectors.opened(config.audit.forward, settings.audit_forward_token, environ)
 
 
-async def _warn_of_lost_tokens(store: Store, seal: Seal) -> None:
-    """A seal key that was put away too soon is noticed when its tokens are needed, unless it is noticed now."""
-    lost = await store.read(lambda tx: ledger.lost_tokens(tx, seal))
-    if lost:
-        log.warning("seal.lost", tokens=lost.tokens, what=lost.sentence)
+async def _counting(store: Store, seal: Seal) -> Census:
+    """Whoever counts for the metrics; the sealed tokens are tried at once."""
+    metrics.CONFIG_LOADED.set_to_current_time()
+    metrics.CONFIG_LOAD_GOOD.set(1)
+    store.on_commit(count_outcomes)
+    census = Census(store, seal)
+    await census.try_seal()
+    return census
 
 
 async def _promise_sweep(store: Store) -> None:

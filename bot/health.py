@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
@@ -15,16 +18,37 @@ from bot import metrics, version
 from bot.core import outages
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
-from bot.core.model import EffectState
+from bot.core.model import AuditEvent, EffectState
 from bot.core.outages import SLACK_TOKEN
+from bot.effects.reconcile import RECONCILED_AT
+from bot.effects.sweep_leavers import SWEPT_AT
 from bot.slack.client import PreflightError, preflight
-from bot.store import troubles
+from bot.store import figures, ledger, troubles
+from bot.store.figures import Living, Unposted, Waiting
+from bot.store.seal import Seal
 from bot.store.store import Store, Transaction, User
 from bot.store.troubles import Standing, Trouble
 
 log = structlog.get_logger(__name__)
 
 ASK_FOR_TOKEN_EVERY = 30.0
+COUNT_EVERY = 60.0
+TRY_SEAL_EVERY = 3600.0
+MOST_ERRORS = 50
+"""So many codes of errors have a metric of their own; what the others are is in the log."""
+
+OTHER = "other"
+OUTCOMES = {
+    event: event.value
+    for event in (
+        AuditEvent.ASKED,
+        AuditEvent.APPROVED,
+        AuditEvent.DENIED,
+        AuditEvent.WITHDRAWN,
+        AuditEvent.LAPSED,
+    )
+}
+"""What becomes of a request, by the audit's event."""
 
 
 class TokenRefusedError(PreflightError):
@@ -77,8 +101,9 @@ class Health:
         build = {"version": version.VERSION, "revision": version.REVISION, "digest": self._in_force.current.digest}
         metrics.BUILD.info(build)
         slack = await self._is_connected() and not self._token.refused
+        metrics.SLACK_UP.set(slack)
         try:
-            seen = await self._store.read(Seen.of, User.READINESS)
+            seen = await self._store.read(partial(Seen.of, channel=self._store.audit_channel or ""), User.READINESS)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
             cannot = [*self._of_slack(slack=slack), "The database doesn't answer: nothing can be taken or kept."]
             return {
@@ -102,17 +127,23 @@ class Health:
 
 @dataclass(frozen=True)
 class Seen:
-    """The backlog and its troubles, as they are read in one transaction, each counted by an index."""
+    """The backlog and its troubles, as they are read in one transaction, each counted by an index; what is not in the audit
+    `channel` yet; and when a sweep and a comparison with Tyk were last done with."""
 
     backlog: Mapping[str, int]
     troubles: Sequence[Trouble]
     outages: Sequence[Standing]
     now: datetime
+    unposted: Unposted
+    swept_at: float
+    reconciled_at: float
 
     @classmethod
-    def of(cls, tx: Transaction) -> Seen:
+    def of(cls, tx: Transaction, channel: str) -> Seen:
         standing = tuple(one for one in troubles.standing(tx) if one.over_at is None)
-        return cls(tx.backlog(), troubles.counted(tx), standing, tx.now)
+        swept_at, reconciled_at = (tx.remembered(name) or 0.0 for name in (SWEPT_AT, RECONCILED_AT))
+        unposted = figures.unposted(tx, channel)
+        return cls(tx.backlog(), troubles.counted(tx), standing, tx.now, unposted, swept_at, reconciled_at)
 
     def late(self) -> int:
         """Promises that failed and are tried again."""
@@ -131,10 +162,65 @@ class Seen:
             metrics.EFFECTS_WAITING.labels(state).set(number)
         for gauge in (metrics.EFFECTS_FAILING, metrics.EFFECTS_PARKED, metrics.OUTAGES):
             gauge.clear()
-        for one in self.troubles:
+        for number, one in enumerate(sorted(self.troubles, key=lambda one: -one.many)):
             gauge = metrics.EFFECTS_PARKED if one.state is EffectState.PARKED else metrics.EFFECTS_FAILING
-            gauge.labels(one.kind, one.error).set(one.many)
+            gauge.labels(one.kind, one.error if number < MOST_ERRORS else OTHER).inc(one.many)
         for outage in self.outages:
             metrics.OUTAGES.labels(outage.cause.partition(" ")[0]).inc()
-        since = [one.since for one in self.troubles if one.since and one.state is EffectState.OPEN]
-        metrics.FAILING_SECONDS.set((self.now - min(since)).total_seconds() if since else 0)
+        failing = [one.since for one in self.troubles if one.since and one.state is EffectState.OPEN]
+        metrics.FAILING_SECONDS.set((self.now - min(failing)).total_seconds() if failing else 0)
+        metrics.AUDIT_UNPOSTED.set(self.unposted.many)
+        since = self.unposted.since
+        metrics.AUDIT_OLDEST_UNPOSTED.set(math.nan if since is None else since.timestamp())
+        metrics.LAST_SWEEP.set(self.swept_at)
+        metrics.LAST_RECONCILE.set(self.reconciled_at)
+
+
+def count_outcomes(tx: Transaction) -> None:
+    """Count what became of requests in a transaction that is stored."""
+    for event, api in tx.told:
+        if event in OUTCOMES and api is not None:
+            metrics.REQUESTS.labels(api, OUTCOMES[event]).inc()
+
+
+class Census:
+    """Counts now and then what is too much to count whenever somebody asks for the metrics: what waits, keys, sealed tokens."""
+
+    def __init__(self, store: Store, seal: Seal) -> None:
+        self._store = store
+        self._seal = seal
+        self._try_seal_at = time.monotonic() + TRY_SEAL_EVERY
+
+    async def watch(self) -> None:
+        """Count until cancelled."""
+        while True:
+            try:
+                await self.take()
+                if time.monotonic() >= self._try_seal_at:
+                    await self.try_seal()
+            except Exception as error:  # noqa: BLE001 - a database that is away is told of by /readyz; there is another time
+                log.warning("census.failed", error=type(error).__name__)
+            await asyncio.sleep(COUNT_EVERY)
+
+    async def take(self) -> None:
+        waiting, living = await self._store.read(_counted, User.WORKER)
+        for gauge in (metrics.REQUESTS_WAITING, metrics.OLDEST_WAITING, metrics.KEYS_LIVING, metrics.KEYS_PAST_END):
+            gauge.clear()
+        for queue in waiting:
+            metrics.REQUESTS_WAITING.labels(queue.api).set(queue.many)
+            metrics.OLDEST_WAITING.labels(queue.api).set(queue.since.timestamp())
+        for keys in living:
+            metrics.KEYS_LIVING.labels(keys.api).set(keys.many)
+            metrics.KEYS_PAST_END.labels(keys.api).set(keys.past_end)
+
+    async def try_seal(self) -> None:
+        """A seal key that was put away too soon is noticed when its tokens are needed, unless it is noticed before."""
+        self._try_seal_at = time.monotonic() + TRY_SEAL_EVERY
+        lost = await self._store.read(lambda tx: ledger.lost_tokens(tx, self._seal), User.WORKER)
+        metrics.SEALED_TOKENS_LOST.set(lost.tokens)
+        if lost:
+            log.warning("seal.lost", tokens=lost.tokens, what=lost.sentence)
+
+
+def _counted(tx: Transaction) -> tuple[tuple[Waiting, ...], tuple[Living, ...]]:
+    return figures.waiting(tx), figures.living(tx)

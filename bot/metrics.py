@@ -1,8 +1,19 @@
-"""The metrics. Labels are kinds, results and codes of errors only: never a person, an API or a token."""
+"""The metrics, which `docs/metrics.md` lists. Labels are kinds, outcomes, a bounded number of codes of errors, and entries of
+the configuration: never a person or a token.
+
+A time is a time of day in seconds since 1970, not an age: the age is `time() - metric`, and is right between two scrapes too.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 from prometheus_client import Counter, Gauge, Histogram, Info
+
+CANCELLED = "cancelled"
 
 BUILD = Info("tyk_key_bot_build", "The version and revision that run, and the digest of the configuration in force.")
 EFFECTS = Counter("tyk_key_bot_effects_total", "Acts on the outside world, by kind and result.", ["kind", "result"])
@@ -36,3 +47,87 @@ FAILING_SECONDS = Gauge("tyk_key_bot_failing_seconds", "How long the oldest of t
 OUTAGES = Gauge("tyk_key_bot_outages", "What fails and was told of, by cause.", ["cause"])
 REJECTED_REQUESTS = Counter("tyk_key_bot_rejected_requests_total", "HTTP requests that got no further.", ["reason"])
 LOOP_LAG = Gauge("tyk_key_bot_loop_lag_seconds", "How late the event loop came back to a timer.")
+
+# --- requests and keys ------------------------------------------------------------------------------------------------
+
+REQUESTS = Counter(
+    "tyk_key_bot_requests_total",
+    "Requests by API and by what became of them in this process: asked, approved, denied, withdrawn or lapsed.",
+    ["api", "outcome"],
+)
+REQUESTS_WAITING = Gauge("tyk_key_bot_requests_waiting", "Requests that wait for a decision, by API.", ["api"])
+OLDEST_WAITING = Gauge(
+    "tyk_key_bot_oldest_waiting_request_timestamp_seconds",
+    "When the request was made that waits the longest, by API; absent where none waits.",
+    ["api"],
+)
+KEYS_LIVING = Gauge("tyk_key_bot_keys_living", "Keys that Tyk has of us, by API.", ["api"])
+KEYS_PAST_END = Gauge(
+    "tyk_key_bot_keys_past_end",
+    "Keys that Tyk has of us although their end has passed or their grant has ended, by API.",
+    ["api"],
+)
+SEALED_TOKENS_LOST = Gauge(
+    "tyk_key_bot_sealed_tokens_lost", "Sealed tokens that none of SEAL_KEYS opens, looked at each hour."
+)
+
+# --- the outside world ------------------------------------------------------------------------------------------------
+
+SLACK_CALLS = Histogram(
+    "tyk_key_bot_slack_call_seconds",
+    "How long a call of Slack took, by Slack's method and outcome.",
+    ["method", "outcome"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+TYK_CALLS = Histogram(
+    "tyk_key_bot_tyk_call_seconds",
+    "How long a call of the Tyk Dashboard took, by its route and outcome.",
+    ["method", "outcome"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+SLACK_UP = Gauge("tyk_key_bot_slack_up", "1 while Slack reaches the bot and accepts its token, else 0.")
+SOCKETS = Gauge("tyk_key_bot_sockets_connected", "Socket Mode connections that stand; 0 in HTTP mode.")
+LISTENER_FAILURES = Counter(
+    "tyk_key_bot_listener_failures_total", "What people did and the bot failed to take, by kind.", ["kind"]
+)
+for _kind in ("background", "form", "listener", "submission"):
+    LISTENER_FAILURES.labels(_kind)
+
+# --- what goes on by itself -------------------------------------------------------------------------------------------
+
+AUDIT_UNPOSTED = Gauge("tyk_key_bot_audit_unposted_rows", "Rows of the audit that are not in the audit channel yet.")
+AUDIT_OLDEST_UNPOSTED = Gauge(
+    "tyk_key_bot_audit_oldest_unposted_timestamp_seconds",
+    "When the oldest row was written that is not in the audit channel yet; NaN where there is none.",
+)
+LAST_SWEEP = Gauge(
+    "tyk_key_bot_last_sweep_timestamp_seconds",
+    "When a sweep for people who left was last done with; 0 where none was yet.",
+)
+LAST_RECONCILE = Gauge(
+    "tyk_key_bot_last_reconcile_timestamp_seconds",
+    "When a comparison of our keys with Tyk's was last done with; 0 where none was yet.",
+)
+CONFIG_LOADED = Gauge(
+    "tyk_key_bot_config_last_load_success_timestamp_seconds", "When the configuration in force was loaded."
+)
+CONFIG_LOAD_GOOD = Gauge(
+    "tyk_key_bot_config_last_load_successful", "1 where the last try to load the configuration succeeded, else 0."
+)
+
+
+@dataclass
+class Timed:
+    """A call under way: whoever makes it says how it went."""
+
+    outcome: str = CANCELLED
+
+
+@contextmanager
+def timed(histogram: Histogram, method: str) -> Iterator[Timed]:
+    """Measure a call, whose outcome is known when the block ends."""
+    call, started = Timed(), time.monotonic()
+    try:
+        yield call
+    finally:
+        histogram.labels(method, call.outcome).observe(time.monotonic() - started)

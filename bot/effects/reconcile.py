@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 EVERYTHING = "everything"
 PROGRESS = "reconciling"
+RECONCILED_AT = "reconciled at"
 EVERY = timedelta(days=1)
 AFTER_START = timedelta(hours=1)
 """A start has enough to do, and so has whoever restarts again and again."""
@@ -185,6 +186,8 @@ def complete(tx: Transaction, claim: Claim, looked: Looked, new_id: NewId) -> No
     again = tx.now + (rest if looked.progress else EVERY)
     tx.finish(claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error="")
     tx.remember(PROGRESS, asdict(looked.progress or Progress(progress.look + 1)))
+    if looked.progress is None:
+        tx.remember(RECONCILED_AT, tx.now.timestamp())
     if progress.page is None:
         _store_ours(tx, looked, progress.look, new_id)
     else:

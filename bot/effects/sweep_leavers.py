@@ -20,6 +20,7 @@ from bot.store.transaction import Transaction
 BATCH = 10
 EVERYBODY = "everybody"
 SWEPT = "swept"
+SWEPT_AT = "swept at"
 SWEEP_EVERY = timedelta(hours=12)
 """More often than a leaver's key lives on: who comes back is seen in time."""
 
@@ -87,6 +88,8 @@ def complete(tx: Transaction, claim: Claim, swept: Swept, new_id: NewId) -> None
     again = tx.now + (swept.wait if swept.upto or swept.wait else SWEEP_EVERY)
     tx.finish(claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error="")
     tx.remember(SWEPT, swept.upto)
+    if not (swept.upto or swept.wait):
+        tx.remember(SWEPT_AT, tx.now.timestamp())
     if swept.unknown:
         log.warning(
             "sweep.unknown", people=swept.unknown, what="Slack could not say whether they may still use the bot"

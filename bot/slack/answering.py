@@ -309,6 +309,7 @@ class Answering:
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
         except Exception:  # the person must not be left with Slack's "trouble connecting"
             fault = fault_id()
+            metrics.LISTENER_FAILURES.labels("submission").inc()
             log.exception("submission.failed", fault=fault)
             await ack(**errors(view, field, self.went_wrong(fault, await self.label(body), marked=False)))
         else:
@@ -463,4 +464,5 @@ def _said(refusal: Refusal, user_id: str) -> str:
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:
     """Log a failure that came after its answer was due: nobody else sees it any more."""
     if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
+        metrics.LISTENER_FAILURES.labels("background").inc()
         log.warning("listener.background", error=type(error).__name__, exc_info=error)

@@ -15,10 +15,11 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import metrics
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Transient, Undeliverable
 from bot.core.model import Workspace
 from bot.errors import InputError
-from bot.slack.errors import refused
+from bot.slack.errors import outcome, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -71,6 +72,19 @@ async def call(
     client: AsyncWebClient, method: str, arguments: Mapping[str, Any], *, get: bool = False, within: float = TIMEOUT
 ) -> Answer:
     """Asks once, `within` so many seconds; raises a Fault for all but `ok`. To whom only reads, OutcomeUnknown is Transient."""
+    with metrics.timed(metrics.SLACK_CALLS, method) as timed:
+        try:
+            answer = await _asked(client, method, arguments, get=get, within=within)
+        except Fault as fault:
+            timed.outcome = outcome(fault)
+            raise
+        timed.outcome = "ok"
+        return answer
+
+
+async def _asked(
+    client: AsyncWebClient, method: str, arguments: Mapping[str, Any], *, get: bool, within: float
+) -> Answer:
     given = {name: value for name, value in arguments.items() if value is not None}
     fault: Fault
     try:

@@ -84,6 +84,23 @@ class CannotSay(Transient):
         return cls(fault.code, fault.text, retry_after=fault.retry_after, method=fault.method)
 
 
+_REFUSES_TOKEN = frozenset({"token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"})
+
+
+def outcome(fault: Fault) -> str:
+    """The outcome of a call that met this fault, for a metric: one of few words."""
+    code = fault.code
+    if code in {"timeout", "unreachable", "connection_lost", "unreadable"}:
+        return code
+    if code.startswith("http_"):
+        return "unavailable" if isinstance(fault, OutcomeUnknown) else "unreadable"
+    if code in _UNKNOWN or code == "service_unavailable":
+        return "unavailable"
+    if code in _REFUSES_TOKEN:
+        return "unauthorized"
+    return "ratelimited" if code == "ratelimited" else "refused"
+
+
 def refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
     """The Fault that an answer without `ok` means. `response` is slack_sdk's, or aiohttp's own where the body was no JSON."""
     status: Any = getattr(response, "status_code", None) or getattr(response, "status", 0)

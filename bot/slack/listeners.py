@@ -302,6 +302,7 @@ class Listeners:
         """A fault of our own or of Slack's: an id for the log and, where there is a way to say it, for the person."""
         await asyncio.sleep(ACK_LEAVES)
         fault = fault_id()
+        metrics.LISTENER_FAILURES.labels("listener").inc()
         log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
         where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
         try:

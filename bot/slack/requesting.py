@@ -205,6 +205,7 @@ class Requesting:
             return errors(view, "api", self._answering.out_of_date("form"))
         except Exception:  # the person must not be left with Slack's "trouble connecting"
             fault = fault_id()
+            metrics.LISTENER_FAILURES.labels("submission").inc()
             log.exception("submission.failed", fault=fault)
             return errors(view, "api", self._answering.went_wrong(fault, marked=False))
         conversation = wording.conversation(app_id, self._workspace.team_id) if app_id else None
@@ -221,6 +222,7 @@ class Requesting:
         except Refusal as refusal:
             return errors(view, "api", refusal.text)
         except Exception:  # what is shown stays, and can be sent again
+            metrics.LISTENER_FAILURES.labels("form").inc()
             log.exception("form.not_redrawn")
             return errors(view, "api", REDRAWN)
 

@@ -141,6 +141,10 @@ keys = Table(
     Column("dead_at", Moment),
 )
 
+AT_TYK = keys.c.state.in_([literal_column(f"'{state}'", String()) for state in ("probation", "live")])
+"""The key is at Tyk. In words of the statement, as of the effects below: so the index holds what lives alone."""
+Index("keys_at_tyk", keys.c.request_id, sqlite_where=AT_TYK, postgresql_where=AT_TYK)
+
 messages = Table(
     "messages",
     metadata,

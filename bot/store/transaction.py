@@ -56,7 +56,8 @@ class Found:
 
 
 class Transaction:
-    """`now` is the database's time when the transaction began. `promised` are the effects that it opened, by id.
+    """`now` is the database's time when the transaction began. `promised` are the effects that it opened, by id; `told` are the
+    events that it wrote into the audit, each with its API.
 
     `unless_stored` is called where it is not stored after all: to give back what is held for it outside the database.
     """
@@ -76,6 +77,7 @@ class Transaction:
         self.now = now
         self.promised: dict[int, Effect] = {}
         self.unless_stored = ExitStack()
+        self.told: list[tuple[AuditEvent, str | None]] = []
         self.wrote = False
         self.undone = False
         self._sqlite = sqlite
@@ -528,6 +530,8 @@ class Transaction:
             return
         request = record.request if record else None
         person = request.requester if request else about
+        of = request.rule.name if request else api
+        self.told += [(line.event, of) for line in lines]
         first = self._count("audit", 1, len(lines)) - len(lines) + 1
         self.connection.execute(
             statements.adding(tables.audit),
@@ -538,7 +542,7 @@ class Transaction:
                     "event": line.event.value,
                     "request_id": request.id if request else None,
                     "request_number": request.number if request else None,
-                    "api": request.rule.name if request else api,
+                    "api": of,
                     "person_team": person.team_id if person else None,
                     "person_user": person.user_id if person else None,
                     "actor_team": line.actor.team_id if line.actor else None,

@@ -32,6 +32,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from bot import metrics
 from bot.errors import CommandError
 from bot.tyk import definitions, policies
 from bot.tyk.definitions import ApiDefinition
@@ -294,10 +295,23 @@ class Dashboard:
         session: Mapping[str, Any] | None = None,
     ) -> _Answer:
         secrets = tuple(secret for secret in (name, self._credential) if secret)
+        with metrics.timed(metrics.TYK_CALLS, f"{method} {_route(path)}") as timed:
+            try:
+                response = await self._exchange(method, path, params, session)
+            except DashboardError as failure:
+                timed.outcome = _OUTCOMES.get(failure.code, "connection_lost")
+                raise
+            timed.outcome = _outcome(response.status_code)
+        return _Answer.of(response, secrets)
+
+    async def _exchange(
+        self, method: str, path: str, params: Mapping[str, str] | None, session: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        """One request and its answer, whatever that says. Raises OutcomeUnknown or Unreachable where there is none."""
         failure: DashboardError
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._client.request(
+                return await self._client.request(
                     method,
                     self._url + path,
                     params=params or None,
@@ -309,8 +323,6 @@ class Dashboard:
                 )
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             failure = _lost(error)
-        else:
-            return _Answer.of(response, secrets)
         raise failure
 
 
@@ -344,6 +356,15 @@ def _key_path(name: str) -> str:
     return f"/api/keys/{_segment(name)}"
 
 
+_ROUTES: Final = ("/api/keys/detailed", "/api/keys", "/api/apis", "/api/mcps", "/api/portal/policies")
+
+
+def _route(path: str) -> str:
+    """The path without the name in it, for a metric."""
+    route = next((one for one in _ROUTES if path == one or path.startswith(f"{one}/")), "other")
+    return route if path == route else f"{route}/{{name}}"
+
+
 def _segment(name: str) -> str:
     """One segment of a path, whatever the name holds; empty or only dots, it would lead to another path."""
     if not name.strip("."):
@@ -374,6 +395,17 @@ def _lost(error: Exception) -> DashboardError:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return OutcomeUnknown("tyk_timeout", "The Dashboard did not answer in time.")
     return OutcomeUnknown("tyk_broken", "The connection to the Dashboard broke before its answer was whole.")
+
+
+_OUTCOMES: Final = {"tyk_timeout": "timeout", "tyk_unreachable": "unreachable", "tyk_tls": "unreachable"}
+_BY_STATUS: Final = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "ratelimited"}
+
+
+def _outcome(status: int) -> str:
+    """The outcome of a call that was answered so, for a metric: one of few words."""
+    if status >= 500:
+        return "unavailable"
+    return "ok" if 200 <= status < 300 else _BY_STATUS.get(status, "refused")
 
 
 # --- what an answer means ---------------------------------------------------------------------------------------------

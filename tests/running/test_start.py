@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 import pytest
+from prometheus_client import REGISTRY
 
 from bot import app
 from bot.app import SocketLostError
@@ -369,7 +370,7 @@ async def test_a_connection_that_comes_back(tmp_path: Path) -> None:
 
 
 async def test_health_and_metrics(tmp_path: Path) -> None:
-    """Alive, ready, how much is parked; and the numbers name nobody and no API."""
+    """Alive, ready, how much is parked, what was called and how it went; the numbers name entries of the file, and nobody."""
     async with living(tmp_path) as world:
         assert await get(world, "/healthz") == (200, '{"ok": true}')
         assert 'tyk_key_bot_effects_waiting{state="parked"} 0.0' in (await get(world, "/metrics"))[1]
@@ -385,9 +386,21 @@ async def test_health_and_metrics(tmp_path: Path) -> None:
         token = await world.token_of("alice")
         status, text = await get(world, "/metrics")
         assert status == 200
-        assert 'tyk_key_bot_effects_total{kind="issue_key",result="done"}' in text
-        for named in ("alice", "U0ALICE", "test-api", "Test API", "because", "R-10", "C0", token, BOT_TOKEN, APP_TOKEN):
+        for counted in (
+            'tyk_key_bot_effects_total{kind="issue_key",result="done"}',
+            'tyk_key_bot_requests_total{api="test-api",outcome="approved"}',
+            'tyk_key_bot_slack_call_seconds_count{method="chat.postMessage",outcome="ok"}',
+            'tyk_key_bot_tyk_call_seconds_count{method="POST /api/keys",outcome="refused"}',
+            'tyk_key_bot_tyk_call_seconds_count{method="PUT /api/keys/{name}",outcome="ok"}',
+            "tyk_key_bot_sockets_connected 2.0",
+            "tyk_key_bot_slack_up 1.0",
+            "tyk_key_bot_sealed_tokens_lost 0.0",
+        ):
+            assert counted in text
+        assert REGISTRY.get_sample_value("tyk_key_bot_last_sweep_timestamp_seconds")
+        for named in ("alice", "U0ALICE", "Test API", "because", "R-10", token, BOT_TOKEN, APP_TOKEN):
             assert named.lower() not in text.lower(), named
+        assert "C0" not in text
 
 
 async def test_a_database_that_is_gone(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""The metrics as a page and as Prometheus wants them, and the counting that feeds them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter, Histogram, Info
+from prometheus_client.metrics import MetricWrapperBase
+
+from bot import metrics
+from bot.core.faults import OutcomeUnknown, Permanent, Transient
+from bot.slack.errors import outcome
+from bot.tyk.dashboard import _route
+
+PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+LABELS = {"api", "cause", "error", "kind", "method", "outcome", "reason", "result", "state"}
+"""Each has few values: entries of config.yaml, words and codes of ours, Slack's methods, Tyk's routes."""
+
+
+def ours() -> Iterator[MetricWrapperBase]:
+    return (one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase))
+
+
+def exposed(one: MetricWrapperBase) -> str:
+    """The name under which Prometheus finds it."""
+    suffix = {Counter: "_total", Info: "_info"}.get(type(one), "")
+    return f"{one._name}{suffix}"
+
+
+def row(one: MetricWrapperBase) -> str:
+    labels = ", ".join(f"`{label}`" for label in one._labelnames)
+    return f"| `{exposed(one)}` | {one._type} | {labels} | {one._documentation} |"
+
+
+def test_the_page_has_every_metric_and_no_other() -> None:
+    """Each is a row with its type, its labels and its own words; what is missing is printed, ready to be pasted."""
+    rows = [row(one) for one in ours()]
+    found = [line for line in PAGE.read_text().splitlines() if line.startswith("| `tyk_key_bot_")]
+    assert sorted(found) == sorted(rows), "\n".join(["docs/metrics.md wants these rows:", *rows])
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=exposed(one)) for one in ours()])
+def test_names_and_labels_are_as_prometheus_wants_them(one: MetricWrapperBase) -> None:
+    """Base units, `_total` of counters alone, a sentence each, and no label that could have a value for each person."""
+    name = exposed(one)
+    assert re.fullmatch(r"tyk_key_bot_[a-z]+(_[a-z]+)*", name)
+    assert not re.search(r"_(ms|milliseconds|minutes|hours|days|count|sum|bucket)$", name)
+    assert name.endswith("_total") is isinstance(one, Counter)
+    assert not isinstance(one, Histogram) or name.endswith("_seconds")
+    assert one._documentation.endswith(".")
+    assert set(one._labelnames) <= LABELS
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/api/keys", "/api/keys"),
+        ("/api/keys/detailed", "/api/keys/detailed"),
+        ("/api/keys/eyJvcmciOiI1%3D", "/api/keys/{name}"),
+        ("/api/apis/ad5004d9", "/api/apis/{name}"),
+        ("/elsewhere/secret", "other/{name}"),
+    ],
+)
+def test_a_route_names_no_key(path: str, wanted: str) -> None:
+    """A call of Tyk is counted by its route: a path with a token in it is none."""
+    assert _route(path) == wanted
+
+
+def test_what_slack_answered_is_one_of_few_words() -> None:
+    """However many codes Slack has, the metric has one word for each thing that can be done about it."""
+    told = {
+        "ratelimited": Transient("ratelimited"),
+        "unavailable": OutcomeUnknown("http_503"),
+        "unreadable": Transient("http_302"),
+        "timeout": OutcomeUnknown("timeout"),
+        "unauthorized": Transient("token_revoked"),
+        "refused": Permanent("whatever_slack_thinks_of_next"),
+    }
+    assert {word: outcome(fault) for word, fault in told.items()} == {word: word for word in told}
+
+
+async def test_a_call_that_is_cut_off_is_counted() -> None:
+    """Whoever waited no longer still made the call: it is counted with the time it took."""
+
+    async def call() -> None:
+        with metrics.timed(metrics.TYK_CALLS, "GET /api/apis"):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(call(), 0.001)
+    counted = metrics.TYK_CALLS.labels("GET /api/apis", metrics.CANCELLED)
+    assert counted._sum.get() >= 0
+    assert sum(bucket.get() for bucket in counted._buckets) >= 1
