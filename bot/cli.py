@@ -18,6 +18,8 @@ from bot.core.faults import Fault
 from bot.errors import FAILED, CommandError, complain
 
 STORIES = ("main", "bad-day")
+CONFIG = Path("config.yaml")
+CONFIG_VARIABLE = "TYK_KEY_BOT_CONFIG"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def execute(argv: Sequence[str], environ: Any) -> int:
     """Run one command. Returns its exit code; every complaint is on standard error."""
     arguments = _parser(argv).parse_args(argv)
+    if getattr(arguments, "config", None) is CONFIG:
+        arguments.config = Path(environ.get(CONFIG_VARIABLE) or CONFIG)
     try:
         return int(_loaded(arguments.verb)(arguments, environ) or 0)
     except CommandError as error:
@@ -161,7 +165,7 @@ def _add_mending(add: Adding) -> None:
 
 def _takes_config(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="config.yaml unless given"
+        "--config", type=Path, default=CONFIG, metavar="FILE", help=f"else what {CONFIG_VARIABLE} names, else {CONFIG}"
     )
 
 

@@ -59,6 +59,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 # --- setting it up ----------------------------------------------------------------------------------------------------
 
 
+def test_where_the_configuration_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """--config says it, else the environment, as in the image, and else it is in this folder."""
+    (tmp_path / "other.yaml").write_text(Path(SHIPPED).read_text())
+    assert cli.execute(["check"], {"TYK_KEY_BOT_CONFIG": str(tmp_path / "other.yaml")}) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'other.yaml'}: 3 APIs")
+    assert cli.execute(["check", "--config", SHIPPED], {"TYK_KEY_BOT_CONFIG": str(tmp_path / "none.yaml")}) == 0
+    assert cli.execute(["check"], {"TYK_KEY_BOT_CONFIG": str(tmp_path / "none.yaml")}) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
 def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The shipped file has no complaint; a broken one has all of them, each with its place, and 2."""
     assert cli.execute(["check", "--config", SHIPPED], {}) == 0
