@@ -73,12 +73,16 @@ class Slack:
 
 
 @asynccontextmanager
-async def connected_slack(config: Config, settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Slack]:
-    """The client and what it found out at once. Raises PreflightError with a sentence that names the variable."""
+async def connected_slack(
+    config: Config, settings: Settings, environ: Mapping[str, str], *, needed: frozenset[str] | None = None
+) -> AsyncIterator[Slack]:
+    """The client and what it found out at once. Raises PreflightError with a sentence that names the variable.
+
+    `needed` are the scopes without which it is of no use, where they are not all that the bot needs."""
     url = settings.slack_api_url
     async with new_session() as session:
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
-        needed = frozenset(scopes(config))
+        needed = frozenset(scopes(config)) if needed is None else needed
         workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
         # A request's own rule may name groups that the file no longer does.
         uses_groups = _uses_groups(config) or "usergroups:read" in granted

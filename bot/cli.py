@@ -70,6 +70,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     _add_running(add, argv)
     _add_setting_up(add)
     _add_looking(add)
+    _add_reviewing(add)
     _add_mending(add)
     return parser
 
@@ -128,6 +129,23 @@ def _add_looking(add: Adding) -> None:
     _takes_format(add("requests", "looking.requests", "What waits, and what is stuck."))
     showing = add("show", "looking.show", "Everything of one request: who, reviews, keys, messages, effects, audit.")
     showing.add_argument("number", metavar="R-NUMBER")
+
+
+def _add_reviewing(add: Adding) -> None:
+    explaining = add(
+        "explain",
+        "reviewing.explain",
+        "May this person request this API: for which plans and how long, who would decide, what do they hold, and why. "
+        "Exit code: 0 may, 1 may not, 2 that could not be found out.",
+    )
+    _takes_config(explaining)
+    explaining.add_argument(
+        "--person", required=True, metavar="WHO", help="an e-mail address, a name or a Slack user id"
+    )
+    explaining.add_argument(
+        "--api", required=True, metavar="NAME", help="an entry of config.yaml, by its name or title"
+    )
+    explaining.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def _add_mending(add: Adding) -> None:

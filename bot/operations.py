@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.core import extensions, lifecycle, limits, refusals, rules
+from bot.core import asking, extensions, lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Asked, Choice, Choices, Loss
@@ -159,18 +159,15 @@ class Operations:
                 tx.rollback()
                 return already
             tx.met(person.ids)
-            rule, offered = self._rule_for(form.api, person)
-            answers = limits.tidied(form.answers)
-            plan = lifecycle.check_form(offered, form.plan, form.lifetime, answers)
-            plan = replace(plan, terms=form.terms)
-            rule = rules.for_plan(rule, plan).with_plan(plan)
-            rules.check_reachable(rule, person.identity, approvers)
+            filled = asking.Form(form.plan, form.lifetime, form.answers, form.terms)
+            admitted = asking.admitted(self.rule(form.api), person, filled, approvers)
+            rule, plan = admitted.rule, admitted.plan
             held = self._to_extend(tx, form.extends, person) if form.extends else None
             if held is None:
                 limits.check_room(rule, tx.held(person.identity, rule.name))
             else:
                 extensions.check(held, rule, plan, form.lifetime, tx.now)
-            asked = Asked(form.request_id, plan, form.lifetime, answers, form.asker)
+            asked = Asked(form.request_id, plan, form.lifetime, admitted.answers, form.asker)
             digest = self.rulebook.digest
             submitted = lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id, held=held)
             return tx.apply(submitted)
@@ -185,16 +182,6 @@ class Operations:
         extensions.check_extendable(held, person)
         extensions.check_alone(held, tx.extending(held.request))
         return held
-
-    def _rule_for(self, api: str, person: Person) -> tuple[Rule, Rule]:
-        """The rule, and the same with what this person is offered of it."""
-        rule = self.rule(api)
-        if rule is not None and rules.counted_by(rule.requesters, person):
-            rules.check_in_force(rule)
-        offered = rules.offered(rule, person) if rule is not None else None
-        if rule is None or offered is None:
-            raise Refusal("You can't request this API. Pick another one.", code="not_allowed", field="api")
-        return rule, offered
 
     async def review(
         self,
@@ -308,7 +295,7 @@ class Operations:
 
         def work(tx: Transaction) -> Extendable:
             held = self._to_extend(tx, request_id, who)
-            _, offered = self._rule_for(held.request.rule.name, who)
+            offered = asking.open_to(self.rule(held.request.rule.name), who)
             rule = extensions.offer(held, offered, tx.now, other_plan=other_plan)
             return Extendable(held, rule)
 

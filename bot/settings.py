@@ -29,6 +29,8 @@ class Need(StrEnum):
     """The things a command works with, and so which variables it asks for."""
 
     SLACK = "slack"
+    SLACK_LOOKS = "slack looks"
+    """Slack to look things up in, and no more: it is a part of SLACK."""
     TYK = "tyk"
     DATABASE = "database"
     SEAL = "seal"
@@ -73,6 +75,7 @@ class Settings:
 
 def load(environ: Mapping[str, str], *, needs: frozenset[Need] = EVERYTHING) -> Settings:
     """The settings in an environment. SettingsError with every complaint at once."""
+    needs |= {Need.SLACK_LOOKS} if Need.SLACK in needs else frozenset()
     source = _Source(environ)
     values: dict[str, object] = {}
     for variable in _VARIABLES:
@@ -180,13 +183,13 @@ def _port(text: str) -> int:
 _VARIABLES = (
     _Variable(
         "SLACK_BOT_TOKEN",
-        Need.SLACK,
+        Need.SLACK_LOOKS,
         _token("xoxb-", "the app's bot token"),
         "the bot token, under OAuth & Permissions",
     ),
     _Variable("SLACK_APP_TOKEN", Need.SLACK, _token("xapp-", "an app-level token with connections:write")),
     _Variable("SLACK_SIGNING_SECRET", Need.SLACK, _credential),
-    _Variable("SLACK_API_URL", Need.SLACK, lambda text: base_address(text) + "/"),
+    _Variable("SLACK_API_URL", Need.SLACK_LOOKS, lambda text: base_address(text) + "/"),
     _Variable(
         "TYK_DASHBOARD_KEY",
         Need.TYK,

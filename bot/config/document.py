@@ -153,6 +153,13 @@ class Positions:
             return self._at(self._keys, node) if node else Position(self._file, 1, 1)
         return self._at(self._values, node)
 
+    def has(self, trail: Trail) -> bool:
+        """True where the file says something there."""
+        node: int | None = 0
+        for step in trail:
+            node = None if node is None else self._part(node, step)
+        return node is not None
+
     @property
     def size(self) -> int:
         return len(self._names)

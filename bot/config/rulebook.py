@@ -66,6 +66,12 @@ class Config:
     def place(self, trail: Trail) -> Position:
         return self._positions.value(trail)
 
+    def place_of(self, name: str, key: str) -> Position | None:
+        """The position of what holds for an entry: said by itself, or in `defaults`; None where the file does not say it."""
+        trails: list[Trail] = [("apis", name, key), ("defaults", key)]
+        said = next(filter(self._positions.has, trails), None)
+        return None if said is None else self.place(said)
+
     def terms(self, name: str) -> Terms:
         return self.apis[name].terms
 

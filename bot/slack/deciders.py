@@ -18,6 +18,11 @@ nobody's look-up, and whoever may not use the bot is refused at its buttons."""
 
 async def look_up(record: Record, in_force: Rule | None, directory: Directory, workspace: Workspace) -> Deciders:
     """Whom both rules count now. Raises CannotSay where Slack cannot say who is in a group."""
+    return deciders.deciders(record, in_force, await named_by(record, in_force, directory, workspace))
+
+
+async def named_by(record: Record, in_force: Rule | None, directory: Directory, workspace: Workspace) -> Named:
+    """What Slack says of those whom both rules name. Raises CannotSay."""
     audiences = rules.deciding(record, in_force)
     groups = sorted(frozenset[str]().union(*(audience.groups for audience in audiences)))
     named = Named({group: await directory.group_members(group) for group in groups})
@@ -27,7 +32,7 @@ async def look_up(record: Record, in_force: Rule | None, directory: Directory, w
     known = await _known(people, directory)
     barred = (person.ids for person in known if members.refuse(person, workspace) is not None)
     ids = {user_id: person.ids for person in known for user_id in person.ids}
-    return deciders.deciders(record, in_force, Named(named.members, ids, frozenset[str]().union(*barred)))
+    return Named(named.members, ids, frozenset[str]().union(*barred))
 
 
 async def _known(people: Collection[str], directory: Directory) -> list[Person]:

@@ -19,7 +19,7 @@ from bot.slack.errors import CannotSay
 from bot.slack.leftover import Leftover
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from slack_sdk.web.async_client import AsyncWebClient
 
@@ -100,6 +100,35 @@ class Directory:
         groups: _Groups | None = found[1] if self._uses_groups else None
         members: list[frozenset[str]] = found[len(found) - len(named) :]
         return _joined(person, groups, dict(zip(named, members, strict=True)))
+
+    async def everybody(self, channels: frozenset[str] = frozenset()) -> tuple[Person, ...]:
+        """Every account that Slack lists, as `person` gives it: for who looks at all of them, and can wait."""
+        named = sorted(channels)
+        groups = await self._patiently(self._groups.get, None) if self._uses_groups else None
+        members = {channel: await self._patiently(self._channels.get, channel) for channel in named}
+        listed = [_person(user) async for user in self._accounts()]
+        return tuple(_joined(person, groups, members) for person in listed)
+
+    async def _accounts(self) -> AsyncIterator[Mapping[str, Any]]:
+        cursor: str | None = None
+        for _ in range(PAGES):
+            data = await self._patiently(self._page_of_accounts, cursor)
+            for user in data["members"]:
+                yield user
+            following = _part(data, "response_metadata").get("next_cursor")
+            if not following:
+                return
+            if following == cursor:
+                break
+            cursor = following
+        raise CannotSay("endless", "users.list does not come to an end")
+
+    async def _page_of_accounts(self, cursor: str | None) -> Mapping[str, Any]:
+        data = await self._ask("users.list", {"limit": PAGE, "cursor": cursor})
+        listed = data.get("members")
+        if not isinstance(listed, list) or not all(isinstance(one, dict) and "id" in one for one in listed):
+            _unreadable("users.list")
+        return data
 
     async def account(self, user_id: str) -> Person:
         """Somebody as Slack has them at this moment, without their groups and channels: one call."""

@@ -1,0 +1,142 @@
+"""What a command that reviews the rules may look into: Slack where it has a token for it, the database where it has its address.
+
+What could not be asked is told, and never taken for a no.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bot import meanings
+from bot.config import Config, Kind
+from bot.config.document import did_you_mean
+from bot.core.model import Identity, Person, Rulebook, Workspace
+from bot.errors import InputError
+from bot.slack.directory import Directory
+from bot.store import ledger
+from bot.store.store import Store
+
+SOME = 5
+_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
+
+
+class UnknownPersonError(InputError):
+    """Nobody, or more than one, is called so."""
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Slack, as somebody who only looks sees it."""
+
+    directory: Directory
+    workspace: Workspace
+
+
+@dataclass(frozen=True)
+class Sight:
+    """`slack` and `store` are None where they are not to be asked; `before` is what names of the file meant to the bot first."""
+
+    slack: Slack | None = None
+    store: Store | None = None
+    before: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """What was not asked, and how it would be."""
+        told = []
+        if self.slack is None:
+            told.append("Slack: set SLACK_BOT_TOKEN, and people and their groups are looked up.")
+        if self.store is None:
+            told.append("The database: set DATABASE_URL, and what is held and waits is looked up.")
+        return tuple(told)
+
+
+@dataclass(frozen=True)
+class Meant:
+    """The rules of a file, and the ids that its names stand for; a name that nobody could look up stands for itself."""
+
+    config: Config
+    rulebook: Rulebook
+    ids: Mapping[str, str]
+    doubts: tuple[str, ...] = ()
+
+    def name_of(self, slack_id: str) -> str:
+        """The handle or address under which the file names it; the id itself where it names that."""
+        return next((name for name, found in self.ids.items() if found == slack_id), slack_id)
+
+
+async def rules_of(config: Config, sight: Sight) -> Meant:
+    """The rules that would be in force, as the bot would find them. Raises a Fault of Slack's."""
+    mentions = config.mentions()
+    names = {one.text for one in mentions if one.kind in (Kind.GROUP_HANDLE, Kind.EMAIL)}
+    if sight.slack is None:
+        ids = {name: sight.before.get(name, name) for name in sorted(names)}
+        return Meant(config, config.rulebook(ids), ids)
+    known = {name: found for name, found in sight.before.items() if name in names}
+    found = await meanings.look_up(mentions, sight.slack.directory, known)
+    rulebook, unknown = config.in_force(found.ids)
+    first = {one.text: one for one in reversed(mentions)}
+    doubts = [*unknown, *(first[name].where.complaint(f"{name} {said}") for name, said in found.doubts.items())]
+    return Meant(config, rulebook, dict(found.ids), tuple(map(str, sorted(set(doubts)))))
+
+
+# --- one person -------------------------------------------------------------------------------------------------------
+
+
+async def person(text: str, sight: Sight, channels: frozenset[str] = frozenset()) -> Person:
+    """Somebody by id, e-mail address or name, with what Slack says of them where it is asked. Raises UnknownPersonError."""
+    user_id = text if _ID.fullmatch(text) else await _id_of(text, sight)
+    if sight.slack is None:
+        return Person(Identity("", user_id), _names(sight).get(user_id, user_id))
+    return await sight.slack.directory.person(user_id, channels=channels)
+
+
+async def _id_of(text: str, sight: Sight) -> str:
+    if "@" in text.lstrip("@"):
+        return await _by_address(text.lower(), sight)
+    if sight.slack is not None:
+        listed = await sight.slack.directory.everybody()
+        called = {one.identity.user_id: {one.name, one.called} for one in listed if not one.deleted}
+    else:
+        called = {user_id: {name} for user_id, name in _names(sight).items()}
+    wanted = " ".join(text.removeprefix("@").split()).casefold()
+    found = sorted(
+        user_id for user_id, names in called.items() if wanted in {" ".join(one.split()).casefold() for one in names}
+    )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        some = ", ".join(f"{one} ({min(called[one])})" for one in found[:SOME])
+        raise UnknownPersonError(
+            f"{len(found)} people are called {text}: {some}. Give the id of the one that you mean."
+        )
+    raise UnknownPersonError(f"Nobody is known who is called {text}{_meant(text, called)}{_elsewhere(sight)}")
+
+
+async def _by_address(address: str, sight: Sight) -> str:
+    if sight.slack is None:
+        return sight.before.get(address, address)
+    found = await sight.slack.directory.resolve(set(), {address})
+    if address not in found:
+        raise UnknownPersonError(f"Slack knows no member with the address {address}.")
+    return found[address]
+
+
+def _names(sight: Sight) -> dict[str, str]:
+    """Everybody who ever asked for something, as the database has them."""
+    if sight.store is None:
+        return {}
+    with sight.store.reading() as tx:
+        return ledger.people(tx)
+
+
+def _meant(text: str, called: Mapping[str, Iterable[str]]) -> str:
+    options = {name: user_id for user_id, names in called.items() for one in names for name in (one, *one.split())}
+    close = did_you_mean(text.removeprefix("@"), options)
+    return f"; did you mean {close} ({options[close]})?" if close else "."
+
+
+def _elsewhere(sight: Sight) -> str:
+    return "" if sight.slack else " Slack was not asked: set SLACK_BOT_TOKEN, or give an id such as U02ALICE."

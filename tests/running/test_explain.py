@@ -1,0 +1,80 @@
+"""`explain`, as somebody asks it why Alice may have no token."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from bot import cli
+from tests.running import empty_place
+
+SHIPPED = Path(__file__).parents[2] / "config.yaml"
+
+
+def explained(*argv: str, config: Path = SHIPPED, **environ: str) -> int:
+    return cli.execute(["explain", "--config", str(config), *argv], environ)
+
+
+async def test_explain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With Slack: who is in which group, who would decide and by what, and a guest's no in the bot's own words."""
+    file = tmp_path / "config.yaml"
+    async with empty_place() as place:
+        file.write_text(place.config())
+
+        async def ask(*argv: str) -> tuple[int, str]:
+            code = await asyncio.to_thread(explained, *argv, config=file, **place.environ())
+            captured = capsys.readouterr()
+            return code, captured.out.replace(f"{tmp_path}/", "") + captured.err
+
+        code, said = await ask("--person", "Alice Adams", "--api", "payments")
+        assert code == 0
+        assert said.startswith("Alice Adams (U0ALICE) may request Payments (payments)")
+        assert "among the requesters, as a member of @payments-devs (config.yaml:33:18)" in " ".join(said.split())
+        assert "Bob Brown (U0BOB), as a member of @payments-leads (config.yaml:34:17)" in " ".join(said.split())
+        assert all(len(line) <= 80 for line in said.replace("config.yaml", "x" * 11).splitlines())
+
+        code, said = await ask("--person", "carol@example.com", "--api", "payments", "--format", "json")
+        told = json.loads(said)
+        assert (code, told["may"], told["person"]) == (1, "no", "U0CAROL")
+        assert [plan["holds"] for plan in told["plans"]] == [False, False]
+
+        code, said = await ask("--person", "gwen", "--api", "Test API")
+        assert code == 1
+        assert "you're a guest here" in " ".join(said.split())
+
+        code, said = await ask("--person", "alise", "--api", "payments")
+        assert (code, said) == (2, "Nobody is known who is called alise; did you mean Alice (U0ALICE)?\n")
+
+
+def test_explain_without_slack(capsys: pytest.CaptureFixture[str]) -> None:
+    """From the file alone: who is named is told, and of a group's members that nobody could look; what was not asked is said."""
+    assert explained("--person", "U02ALICE", "--api", "payments") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"yes among the requesters, named directly ({SHIPPED}:59:36)" in said
+    assert "Slack: set SLACK_BOT_TOKEN" in said
+    assert explained("--person", "U03BOB", "--api", "ledger") == 2
+    assert "? among the requesters only as a member of @payments-devs" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--person", "U02ALICE", "--api", "paymnts"), "There is no entry paymnts; did you mean payments?\n"),
+        (("--person", "Alice", "--api", "payments"), "Nobody is known who is called Alice. Slack was not asked: "),
+    ],
+)
+def test_explain_in_vain(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], said: str) -> None:
+    """An unknown entry or name is a sentence, and 2."""
+    assert explained(*argv) == 2
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_explain_makes_no_database(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A database that is not there is a sentence, and 2; none is made."""
+    gone = tmp_path / "gone.db"
+    assert explained("--person", "U02ALICE", "--api", "payments", DATABASE_URL=f"sqlite:///{gone}") == 2
+    assert "There is no database at" in capsys.readouterr().err
+    assert not gone.exists()
