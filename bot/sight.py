@@ -133,7 +133,9 @@ def _names(sight: Sight) -> dict[str, str]:
 
 
 def _meant(text: str, called: Mapping[str, Iterable[str]]) -> str:
-    options = {name: user_id for user_id, names in called.items() for one in names for name in (one, *one.split())}
+    options = {
+        name: user_id for user_id, names in called.items() for one in sorted(names) for name in (one, *one.split())
+    }
     close = did_you_mean(text.removeprefix("@"), options)
     return f"; did you mean {close} ({options[close]})?" if close else "."
 

@@ -46,7 +46,7 @@ async def test_explain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
         assert "you're a guest here" in " ".join(said.split())
 
         code, said = await ask("--person", "alise", "--api", "payments")
-        assert (code, said) == (2, "Nobody is known who is called alise; did you mean Alice (U0ALICE)?\n")
+        assert (code, said) == (2, "Nobody is known who is called alise; did you mean alice (U0ALICE)?\n")
 
 
 def test_explain_without_slack(capsys: pytest.CaptureFixture[str]) -> None:
