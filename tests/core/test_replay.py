@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -83,7 +83,7 @@ def generated(dice: random.Random) -> Past:
     return past
 
 
-def happens(dice: random.Random, past: Past, in_force: Rule, now: object) -> None:
+def happens(dice: random.Random, past: Past, in_force: Rule, now: datetime) -> None:
     record = past.record
     try:
         match dice.random():
