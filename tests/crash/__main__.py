@@ -112,6 +112,10 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         "two replicas extend a token, distinct states",
         [partial(interleavings.every_interleaving, interleavings.Extending)],
     )
+    yield (
+        "a replica and a revocation at the command line, distinct states",
+        [partial(interleavings.every_interleaving, interleavings.AtTheCommandLine)],
+    )
     yield "a replica frozen in a transaction", [partial(real.frozen, *on_postgres("frozen"))]
     yield (
         "SIGTERM under load",

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Engine, text
 
+from bot.commands import revoking
 from bot.core.in_force import InForce
 from bot.core.model import EffectKind, KeyState
 from bot.effects import TYK_DEADLINE
@@ -25,6 +26,7 @@ from bot.effects.ports import Ports
 from bot.store.seal import Seal
 from bot.store.transaction import LeaseLost, Transaction
 from bot.worker import Failure, Worker
+from tests.crash.emergency import OPERATOR
 from tests.crash.more_time import EXTENSION, HELD_FOR, MoreTime
 from tests.crash.outside import Fates, Unpaced
 from tests.crash.proofs import Tally, connection_of, fresh
@@ -149,9 +151,8 @@ class Search:
         if not state.revoked:
             self._restore(state)
             self.story.store.keeper = None  # by a command: neither replica has in hand what it promises
-            outcome = await self.story.operations.revoke(REQUEST, PEOPLE["BOB"], "mistake")
+            await self._revoke()
             self.story.store.keeper = self.worker
-            assert outcome.refusal is None
             found.append(self._next(state, revoked=True))
         if state.run_outs and any(replica.claim for replica in state.replicas):
             self._restore(state)
@@ -159,11 +160,20 @@ class Search:
             found.append(self._next(state, run_outs=state.run_outs - 1))
         return found
 
+    async def _revoke(self) -> None:
+        """The revocation that comes in between, once."""
+        outcome = await self.story.operations.revoke(REQUEST, PEOPLE["BOB"], "mistake")
+        assert outcome.refusal is None
+
+    def _who_claims(self, number: int) -> Worker:
+        """The worker that looks for what is due in this process."""
+        return self.worker
+
     async def _replica_moves(self, state: State, number: int) -> list[State]:
         replica, found = state.replicas[number], []
         if replica.claim is None:
             self._restore(state)
-            claim = await self.worker.claim()
+            claim = await self._who_claims(number).claim()
             if claim is not None:
                 found.append(self._with(state, number, Replica(claim)))
             return found
@@ -175,16 +185,18 @@ class Search:
                 lost = Replica(replica.claim, Failure("answer_lost"))
                 found.append(replace(self._with(state, number, lost), mishaps=state.mishaps - 1))
         else:
+            self.story.store.keeper = self._who_claims(number)
             with contextlib.suppress(LeaseLost):
-                await self.worker.complete(replica.claim, replica.outcome)
-            found.append(self._with(state, number, self._next_in_hand()))
+                await self._who_claims(number).complete(replica.claim, replica.outcome)
+            self.story.store.keeper = self.worker
+            found.append(self._with(state, number, self._next_in_hand(number)))
         if state.mishaps:
             found.append(self._vanished(state, number))
         return found
 
-    def _next_in_hand(self) -> Replica:
+    def _next_in_hand(self, number: int) -> Replica:
         """What the replica claimed while it completed: of one key, one thing at a time."""
-        claims = self.worker._take_in_hand()
+        claims = self._who_claims(number)._take_in_hand()
         assert len(claims) <= 1, claims
         return Replica(claims[0]) if claims else Replica()
 
@@ -275,6 +287,21 @@ class Search:
             while (claim := await self.worker.claim()) is not None:
                 await self.worker.keep(claim)
             self.story.pass_time(2 * TYK_DEADLINE + timedelta(seconds=1))
+
+
+class AtTheCommandLine(Search):
+    """One replica, and an operator's `revoke` in a process of its own: it ends the grant, and claims only what deletes keys."""
+
+    def __init__(self, engine: Engine, raw: sqlite3.Connection) -> None:
+        super().__init__(engine, raw)
+        self._command = self._worker(self.worker.ports, frozenset({EffectKind.REVOKE_KEY}))
+        self.story.store.keeper = self.worker
+
+    def _who_claims(self, number: int) -> Worker:
+        return self._command if number == 1 else self.worker
+
+    async def _revoke(self) -> None:
+        await revoking._end(self.story.store, [REQUEST], OPERATOR, "a stolen laptop")
 
 
 class Extending(Search):

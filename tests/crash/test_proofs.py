@@ -32,6 +32,14 @@ async def test_two_replicas_extend_a_token(monkeypatch: pytest.MonkeyPatch) -> N
     assert tally.failures == []
 
 
+async def test_a_replica_and_a_revocation_at_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every interleaving of a replica with an operator's own process that ends the grant and deletes its key."""
+    monkeypatch.setattr(interleavings, "MISHAPS", 0)
+    tally = await interleavings.every_interleaving(interleavings.AtTheCommandLine)
+    assert tally.tried > 200
+    assert tally.failures == []
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_real_deaths(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The process is killed with requests in flight, and started again: every request ends in one key."""
