@@ -14,7 +14,9 @@ from bot.local.tyk import LocalTyk
 INTERACTION = "Slack → bot"
 PROMISE = "promise"
 _LABEL = re.compile(r"\bR-\d+\b")
-_NAMES = re.compile(r'"(?:message_)?ts": "(\d+\.\d+)"|"(V0[0-9A-F]{11})"')
+_TS = re.compile(r'"(?:message_)?ts": "(\d+\.\d+)"')
+_CHANNEL = re.compile(r'"([CDG][0-9A-Z]{2,})"')
+_VIEW = re.compile(r'"(V0[0-9A-F]{11})"')
 MOST = 300
 WHILE = 10.0  # seconds after which what is done belongs to the time in which it is done
 _SOON = 0.05  # seconds by which two clocks may see the same thing in another order
@@ -61,7 +63,7 @@ class Concerns:
     def learn(self, line: Line) -> list[Line]:
         """Sets the line's requests. Returns the earlier lines of which it tells what they were about: how a request began."""
         said = json.dumps([line.what, line.details, *self._keys_in(line)], default=str)
-        names = {one or other for one, other in _NAMES.findall(said)}
+        names = _names_in(said)
         labels = set(_LABEL.findall(said)) | ({line.label} if line.label else set())
         if not labels:
             labels = {self._of[name] for name in names if name in self._of}
@@ -85,6 +87,12 @@ class Concerns:
         """What Tyk holds of the key that a call is about."""
         path = line.details.get("path", "") if isinstance(line.details, dict) else ""
         return [key.session.get("meta_data") for key in self._tyk.keys if path and key.hash in path]
+
+
+def _names_in(said: str) -> set[str]:
+    """The forms and the messages of which a line speaks: a ts is a message's name in its own channel only."""
+    messages = {f"{channel} {ts}" for channel in _CHANNEL.findall(said) for ts in _TS.findall(said)}
+    return messages | set(_VIEW.findall(said))
 
 
 class Folding:
