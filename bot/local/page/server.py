@@ -14,6 +14,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
+from bot.local.ending import ended
 from bot.local.page.acts import Acts, MalformedError
 from bot.local.page.keys import Keys
 from bot.local.page.mask import Mask
@@ -121,7 +122,7 @@ class Page:
         for stream in list(self._streams):
             stream.cancel()
         if self._runner is not None:
-            await self._runner.cleanup()
+            await ended(self._runner)
 
     async def __aenter__(self) -> Self:
         return await self.start()

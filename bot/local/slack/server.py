@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from bot.local.ending import ended
 from bot.local.slack import payloads
 from bot.local.slack.client import Person
 from bot.local.slack.delivery import Ack, HttpDelivery, Transport
@@ -191,7 +192,7 @@ class LocalSlack:
         if self._http is not None:
             await self._http.close()
         if self._runner is not None:
-            await self._runner.cleanup()
+            await ended(self._runner)
         await self.journal.close()
 
     async def __aenter__(self) -> Self:

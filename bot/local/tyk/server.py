@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from bot.local.ending import ended
 from bot.local.tyk.dashboard import Dashboard
 from bot.local.tyk.faults import Call, Faults, Handler
 from bot.local.tyk.gateway import Gateway, Shown
@@ -60,7 +61,7 @@ class LocalTyk:
     async def stop(self) -> None:
         self.faults.clear()
         for runner in self._runners:
-            await runner.cleanup()
+            await ended(runner)
         self._runners.clear()
 
     async def __aenter__(self) -> Self:
