@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -17,9 +18,9 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import collectors, groups, meanings, metrics, online_check, replicas, web
-from bot.config import Complaint, Config, changes, summary
+from bot.config import Complaint, Config
 from bot.config.values import Kind
-from bot.core import rules
+from bot.core import changes, rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
 from bot.effects import Place, reconcile, sweep_leavers
@@ -138,7 +139,7 @@ async def run(
         in_force = InForce(rulebook)
         await _remember_place(store, config, settings)
         census = await _counting(store, Seal(settings.seal_keys))
-        await _tell_of_changes(store, rulebook)
+        await _tell_of_changes(store, rulebook, config.settings())
         await _promise_sweep(store)
 
         chat = Chat(slack.client)
@@ -303,13 +304,14 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
 
 
-async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
-    """A configuration that differs from the last one is a line in the audit: who gained what must be seen.
+async def _tell_of_changes(store: Store, rulebook: Rulebook, settings: Mapping[str, Any]) -> None:
+    """A configuration that differs from the last one is a line in the audit: who gained what must be seen. That a newer version
+    keeps more of it is no difference.
 
     What waits is shown anew, with those who may decide by now. For an hour every replica that starts does that: one that still
     has the old configuration may have been the first to show it.
     """
-    now = summary(rulebook)
+    now = changes.summary(rulebook, settings)
 
     def concerned(tx: Transaction) -> tuple[str, ...]:
         changed_at = tx.remembered(_CHANGED_AT) or 0.0
@@ -318,9 +320,12 @@ async def _tell_of_changes(store: Store, rulebook: Rulebook) -> None:
 
     def work(tx: Transaction) -> None:
         before = tx.remembered(ledger.CONFIGURED)
-        if before != now:
-            tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes(before, now)), None)
-            tx.remember(ledger.CONFIGURED, now)
+        if before == now:
+            return
+        tx.remember(ledger.CONFIGURED, now)
+        found = changes.between(before, now)
+        if found or before is None or before["digest"] != rulebook.digest:
+            tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes.told(rulebook.digest, found)), None)
             tx.remember(_CHANGED_AT, tx.now.timestamp())
             log.info("config.changed", digest=rulebook.digest)
 

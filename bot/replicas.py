@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from bot.config import summary
+from bot.core.changes import summary
 from bot.core.faults import UnconfirmedError
 from bot.core.model import Rulebook
 from bot.store import troubles

@@ -1,4 +1,4 @@
-"""The meaning of `config.yaml`: the allowlist checked whole, the rulebook, what a change of it comes to, its JSON Schema.
+"""The meaning of `config.yaml`: the allowlist checked whole, the rulebook, its JSON Schema.
 
 This is the front door. Behind it, `document` knows where things stand in the file, `values` what a value may be, `sections`
 what belongs where, `validation` what fits together, `rulebook` which rules come of it. Nothing here asks Slack or Tyk:
@@ -7,8 +7,8 @@ what belongs where, `validation` what fits together, `rulebook` which rules come
 
 from bot.config.document import Complaint, ConfigError
 from bot.config.loading import load, parse
-from bot.config.rulebook import Config, Mention, changes, summary
+from bot.config.rulebook import Config, Mention
 from bot.config.sections import schema
 from bot.config.values import Kind
 
-__all__ = ["Complaint", "Config", "ConfigError", "Kind", "Mention", "changes", "load", "parse", "schema", "summary"]
+__all__ = ["Complaint", "Config", "ConfigError", "Kind", "Mention", "load", "parse", "schema"]

@@ -1,4 +1,4 @@
-"""The configuration as rules: what must be looked up in Slack, the rulebook once it was, its digest, what a change comes to."""
+"""The configuration as rules: what must be looked up in Slack, the rulebook once it was, its digest."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bot.config.entries import Entry, PlanEntry, limits_of
 from bot.config.sections import SINGLE_PLAN, AuditSection, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
 from bot.config.values import Kind, Name
+from bot.core.changes import What
 from bot.core.model import ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
 
 Role = Literal[
@@ -74,6 +75,13 @@ class Config:
 
     def terms(self, name: str) -> Terms:
         return self.apis[name].terms
+
+    def settings(self) -> dict[str, Any]:
+        """What the file says as a whole, which is in no rule: plain values by their keys, as `core.changes` has them."""
+        places = [" ".join(map(str, one.model_dump(exclude_none=True).values())) for one in self.audit.forward]
+        whole = {f"tyk.{key}": value for key, value in self.tyk} | {f"slack.{key}": value for key, value in self.slack}
+        whole |= {What.FORWARD.value: sorted(places)}
+        return {what.value: whole[what] for what in What if "." in what}
 
     def mentions(self) -> tuple[Mention, ...]:
         """Every user group, person and channel the file names, with its place."""
@@ -319,65 +327,3 @@ def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:
         "tyk_policies": plan.tyk_policies,
         "also_opens": plan.also_opens,
     } | ({"also_for_those_who_may_not_ask": True} if plan.also_for_those_who_may_not_ask else {})
-
-
-# --- what changed ---------------------------------------------------------------------------------------------------
-
-
-def summary(source: Rulebook | Config) -> dict[str, Any]:
-    """The configuration in a few plain JSON values, to be kept and compared: `{digest, apis: {name: {approvals, requesters,
-    approvers, also_may_approve}}, auditors}`, the last of each only where there are some. A Rulebook gives ids, a Config the
-    names as written: compare like with like."""
-    if isinstance(source, Rulebook):
-        told = {"digest": source.digest, "apis": {name: _rule_summary(rule) for name, rule in source.rules.items()}}
-        return told | _with_auditors(_ids(source.auditors))
-    told = {"digest": source.digest, "apis": {name: _entry_summary(source, name) for name in source.apis}}
-    return told | _with_auditors(sorted({who.text for who in source.auditors}))
-
-
-def _with_auditors(names: list[str]) -> dict[str, Any]:
-    return {"auditors": names} if names else {}
-
-
-def _rule_summary(rule: Rule) -> dict[str, Any]:
-    return {
-        "approvals": rule.approvals,
-        "requesters": _ids(rule.requesters),
-        "approvers": _ids(rule.approvers),
-    } | _also(_ids(rule.also_may_approve))
-
-
-def _entry_summary(config: Config, name: str) -> dict[str, Any]:
-    terms = config.terms(name)
-    return {
-        "approvals": terms.approvals,
-        "requesters": sorted({who.text for who in config.apis[name].requesters}),
-        "approvers": sorted({who.text for who in terms.approvers}),
-    } | _also(sorted({who.text for who in terms.also_may_approve}))
-
-
-def _also(names: list[str]) -> dict[str, Any]:
-    return {"also_may_approve": names} if names else {}
-
-
-def _ids(audience: Audience) -> list[str]:
-    return ["everyone"] * audience.everyone + sorted(audience.groups | audience.users | audience.channels)
-
-
-def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """The differences of a new summary from the old one: `{digest, added, removed, approvals_fell, people_changed}`, and the
-    `auditors` where they are others."""
-    before: Mapping[str, Any] = old["apis"] if old else {}
-    after: Mapping[str, Any] = new["apis"]
-    both, auditors = sorted(before.keys() & after.keys()), new.get("auditors", [])
-    return {
-        "digest": new["digest"],
-        "added": sorted(after.keys() - before.keys()),
-        "removed": sorted(before.keys() - after.keys()),
-        "approvals_fell": [name for name in both if after[name]["approvals"] < before[name]["approvals"]],
-        "people_changed": [name for name in both if _people_of(after[name]) != _people_of(before[name])],
-    } | ({"auditors": auditors} if auditors != (old or {}).get("auditors", []) else {})
-
-
-def _people_of(entry: Mapping[str, Any]) -> tuple[list[str], ...]:
-    return entry["requesters"], entry["approvers"], entry.get("also_may_approve", [])

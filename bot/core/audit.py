@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from bot.core import changes
 from bot.core.model import AuditEvent, Identity
 
 RUNS = 3
@@ -117,3 +118,4 @@ def _ids_in(entry: AuditEntry) -> Iterator[str]:
             yield from [value] if key in _ONE else _MENTION.findall(value)
         elif isinstance(value, list | tuple) and key in _SEVERAL:
             yield from (one for one in value if isinstance(one, str))
+    yield from changes.ids_in(entry.details)

@@ -87,10 +87,15 @@ def is_smaller(plan: Plan, other: Plan) -> bool:
     """
     if plan.tyk_policies or not {api.right for api in plan.also_opens} <= {api.right for api in other.also_opens}:
         return False
-    mine = _bounds(plan.limits)
     if not other.tyk_policies:
-        return _at_most(mine, _bounds(other.limits))
+        return fits(plan.limits, other.limits)
+    mine = _bounds(plan.limits)
     return any(_at_most(mine, under(terms, other.limits)) for terms in other.terms if not terms.each_api)
+
+
+def fits(limits: Limits, other: Limits) -> bool:
+    """A key with these limits can do no more than one with the others."""
+    return _at_most(_bounds(limits), _bounds(other))
 
 
 def under(terms: PolicyTerms, own: Limits) -> Bounds:

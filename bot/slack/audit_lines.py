@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from bot.core import outages
+from bot.core import changes, outages
 from bot.core.audit import AuditEntry, Called, Reading, mentioned
 from bot.core.model import AuditEvent, EffectKind, Identity, Topic
-from bot.slack import wording
+from bot.slack import rule_changes, wording
 from bot.slack.block_kit import MAX_SECTION, MAX_TEXT, Body, section
 from bot.slack.wording import inert
 
@@ -54,7 +54,8 @@ class AuditRow:
     restored      effect, effect_id
     resealed      tokens (how many)
     looked        person, about (whose tokens, where it was not an API's), page
-    configured    digest, added, removed, approvals_fell, people_changed (names), auditors where they are others
+    configured    digest, added, removed (names of entries), changes and left_out (as `core.changes` says); an older version
+                  wrote approvals_fell, people_changed (names), auditors
     group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
 
@@ -334,6 +335,19 @@ class _Teller:
         return next((said for topic, said in _REMINDED.items() if topic == self.details.get("of")), self.word("of"))
 
     def configured(self) -> str:
+        """All that changed, as far as there is room for it."""
+        found = changes.read(self.details)
+        if not found:
+            return self.configured_before()
+        speech = rule_changes.Speech(self.tongue.said, self.person, self.row.title_of)
+        said, left = rule_changes.sentences(found, speech)
+        more = self.details.get("left_out")
+        left += more if isinstance(more, int) else 0
+        left_out = [f"and {left:,} more changes, too many for this line"] if left else []
+        return "; ".join([*said, *left_out])
+
+    def configured_before(self) -> str:
+        """The words for a row of a version that wrote names alone."""
         names = {
             "added": "added",
             "removed": "removed",

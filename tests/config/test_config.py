@@ -20,16 +20,15 @@ from bot.config import (
     Complaint,
     Config,
     ConfigError,
-    changes,
     document,
     load,
     parse,
     schema,
-    summary,
     validation,
     values,
 )
 from bot.config.document import MAX_BYTES, did_you_mean
+from bot.config.sections import AuditSection, SlackSection, TykSection
 from bot.config.values import Kind, duration, lifetime
 from bot.core.model import ApiRef, Audience, Limits, Plan
 from bot.durations import spelled
@@ -848,34 +847,6 @@ def test_digest_changes(old: str, new: str) -> None:
     assert changed(old, new).digest != load(SHIPPED).digest
 
 
-def test_changes() -> None:
-    """The audit is told which APIs came and went, where fewer yeses suffice now, and whose people are others."""
-    before = summary(load(SHIPPED).rulebook(IDS))
-    after = summary(
-        changed("approvals: 2", "approvals: 1").rulebook(IDS | {"@payments-devs": "S0NEW"}),
-    )
-    after["apis"]["new"] = after["apis"].pop("test-api")
-    assert changes(before, after) == {
-        "digest": after["digest"],
-        "added": ["new"],
-        "removed": ["test-api"],
-        "approvals_fell": ["payments"],
-        "people_changed": ["ledger", "payments"],
-    }
-
-
-def test_first_summary() -> None:
-    """At the first start everything is new; a configuration tells names as written, a rulebook ids."""
-    told = summary(load(SHIPPED))
-    assert changes(None, told)["added"] == ["ledger", "payments", "test-api"]
-    assert told["apis"]["payments"] == {
-        "approvals": 2,
-        "requesters": ["@payments-devs", "U02ALICE"],
-        "approvers": ["@payments-leads", "U03BOB"],
-    }
-    assert summary(load(SHIPPED).rulebook(IDS))["apis"]["test-api"]["requesters"] == ["everyone"]
-
-
 def conforms(data: Any) -> bool:
     return jsonschema.Draft202012Validator(schema()).is_valid(data)
 
@@ -1003,3 +974,13 @@ def test_complaints() -> None:
 def test_did_you_mean(word: str, meant: str | None) -> None:
     """A near miss is recognised, whatever its capitals; a far one is not guessed at."""
     assert did_you_mean(word, ["approvers", "approvals", "reason", ""]) == meant
+
+
+def test_every_key_of_the_whole_file_is_compared() -> None:
+    """Those of `tyk`, `slack` and `audit`; two of them are in each rule."""
+    sections = (("tyk", TykSection), ("slack", SlackSection), ("audit", AuditSection))
+    keys = {f"{name}.{key}" for name, section in sections for key in section.model_fields}
+    forward = "\naudit: {forward: [{to: file, path: /var/log/audit.jsonl}]}\napis:"
+    told = parse(SHIPPED.read_text().replace("\napis:", forward)).settings()
+    assert told.keys() == keys - {"tyk.gateway_url", "slack.approvals_channel"}
+    assert told["audit.forward"] == ["file jsonl /var/log/audit.jsonl"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.config import changes, parse, summary
+from bot.config import parse
 from bot.core.model import Audience, ReasonPattern, Rule
 from tests.config.test_config import HEAD, complaints, conforms, of_api, only
 
@@ -185,13 +185,3 @@ def test_their_names_are_looked_up_and_may_be_all_that_is_left() -> None:
         "`also_may_approve` names eve@example.com, which is not the e-mail address of a member in this workspace: left out",
     ]
     assert parse(text.replace("U0DAVE, ", "")).in_force({})[0].rules["one"].out_of_force
-
-
-def test_a_change_of_theirs_is_a_change_of_people() -> None:
-    """Against what an older version remembered, too."""
-    before, after = (
-        summary(parse(_file("approvers: [S0LEADS]", *lines))) for lines in ((), ("also_may_approve: [U0DAVE]",))
-    )
-    assert before["apis"]["one"].keys() == {"approvals", "requesters", "approvers"}
-    assert changes(before, after)["people_changed"] == ["one"]
-    assert changes(after, after)["people_changed"] == changes(before, before)["people_changed"] == []

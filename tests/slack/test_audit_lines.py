@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.core import facts, lifecycle, outages, timing
+from bot.core import changes, facts, lifecycle, outages, timing
 from bot.core.audit import AuditEntry, Called, Reading, together
 from bot.core.model import (
+    Audience,
     AuditEvent,
     AuditLine,
     EffectKind,
+    Plan,
+    Rule,
+    Rulebook,
     Verdict,
 )
 from bot.effects.post_audit import BATCH
 from bot.slack import audit_lines
-from bot.slack.block_kit import Body
+from bot.slack.block_kit import MAX_SECTION, Body
 from tests.slack.test_messages import ASKED, EVE, Story, check, without_end
 from tests.slack.test_modals import (
     ANN,
     BOB,
+    LIMITS,
     NASTY,
     NOW,
+    STANDARD,
     nasty,
     rule,
 )
@@ -160,6 +168,60 @@ def test_each_event_has_its_words(line: AuditLine, said: str) -> None:
     assert told(line) == f"#17 · R-1042 · Payments · Ann · {said}"
 
 
+def configured(before: Rule, after: Rule) -> AuditLine:
+    found = changes.compared(Rulebook("a", {"payments": before}), Rulebook("b", {"payments": after}))
+    return AuditLine(AuditEvent.CONFIGURED, None, changes.told("b", found))
+
+
+BEFORE = rule(
+    requesters=Audience(groups=frozenset({"S0DEVS"})),
+    approvers=Audience(groups=frozenset({"S0LEADS"}), users=frozenset({"U0ANN"})),
+    plans=(STANDARD,),
+    lifetimes=(timedelta(days=7), timedelta(days=1)),
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ({"approvals": 1}, "approvals 1 instead of 2"),
+        ({"approvers": Audience(users=frozenset({"U0ANN", "U0BOB"}))}, "approvers with Bob, without @payments-leads"),
+        ({"requesters": Audience(everyone=True)}, "requesters with everyone, without S0DEVS"),
+        ({"lifetimes": (timedelta(days=7), None)}, "lifetimes with never, without 1 day"),
+        ({"lapses_after": timedelta(hours=36)}, "requests expire after 1 day 12 hours instead of 7 days"),
+        ({"max_total": timedelta(days=30)}, "longest in all 30 days instead of none"),
+        ({"plans": (Plan("gold", LIMITS),)}, "plan standard is now called gold"),
+        ({"plans": (Plan("standard", replace(LIMITS, rate=10)),)},
+         "plan standard: limits 10 calls per second, 10,000 per day instead of 100 calls per second, 10,000 per day"),
+        ({"title": "*Pay* <!here>", "out_of_force": True},
+         "out of force, because too few approvers are left, title *Pay* <!here> instead of Payments"),
+        ({"title": "x", "approvals": 1, "requesters": Audience(everyone=True)},
+         "requesters with everyone, without S0DEVS, approvals 1 instead of 2, title x instead of Payments"),
+    ],
+)  # fmt: skip
+def test_a_changed_rule_is_told_from_what_to_what(after: dict[str, Any], said: str) -> None:
+    """What widens access comes first, people are named, and durations are written out."""
+    line = told(configured(BEFORE, replace(BEFORE, **after)))
+    assert line == f"#17 · R-1042 · Payments · Ann · configured · payments: {said}"
+
+
+def test_a_line_of_many_changes_says_how_many_it_leaves_out() -> None:
+    """A change of each of a thousand entries fits one message; one of all of them alike names ten."""
+    entries = {f"api-{number}": replace(BEFORE, name=f"api-{number}") for number in range(1000)}
+    each = {name: replace(one, max_active=number + 6) for number, (name, one) in enumerate(entries.items())}
+    alike = {name: replace(one, approvals=1) for name, one in entries.items()}
+
+    def line(after: dict[str, Rule]) -> str:
+        found = changes.compared(Rulebook("a", entries), Rulebook("b", after))
+        return told(AuditLine(AuditEvent.CONFIGURED, None, changes.told("b", found)))
+
+    assert re.search(r"; and 9\d\d more changes, too many for this line$", line(each))
+    assert len(line(each)) < MAX_SECTION
+    assert line(alike).endswith("api-105, api-106 and 990 more: approvals 1 instead of 2")
+    added = line(entries | {"new": replace(BEFORE, name="new")})
+    assert added.endswith("configured · new: added (requesters S0DEVS; approvals 2)")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -241,6 +303,8 @@ KEYS = [
     "removed",
     "approvals_fell",
     "people_changed",
+    "changes",
+    "left_out",
     "of",
 ]
 

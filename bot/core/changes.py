@@ -1,0 +1,431 @@
+"""The differences of one configuration from another: each that changed, from what to what, and whether it widens access. Pure.
+
+`compared` takes two rulebooks. `summary` is one as plain JSON values, to be remembered; `between` compares two of these, where an
+older version may have kept less: what only one of them has is not compared. `together` makes one of equal changes in several
+entries, as a change of `defaults` brings them; `told` and `read` put these into an audit line and get them out again.
+
+A rulebook holds ids. Whoever has names alone, and no Slack to ask, compares rulebooks of names:
+`config.rulebook({one.text: one.text for one in config.mentions()})`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from bot.core import narrowing
+from bot.core.model import Audience, Limits, Plan, Rule, Rulebook
+
+EVERYONE = "everyone"
+ROOM = 50_000
+"""Characters of changes, as JSON, that one audit line holds."""
+
+
+class Access(StrEnum):
+    """The bearing of a change on who may have what: more, less, something else or both, or none."""
+
+    WIDER = "wider"
+    NARROWER = "narrower"
+    OTHER = "other"
+    SAME = "same"
+
+
+class What(StrEnum):
+    """The thing that changed: a key of the file, wherever there is one.
+
+    `entry` and `plan` came or went, a plan of another `plan_name` has all else alike. What has a dot is of the whole file.
+    """
+
+    ENTRY = "entry"
+    OUT_OF_FORCE = "out_of_force"
+    API_ID = "api_id"
+    API_NAME = "api_name"
+    VERSIONS = "versions"
+    REQUESTERS = "requesters"
+    APPROVALS = "approvals"
+    APPROVERS = "approvers"
+    ALSO_MAY_APPROVE = "also_may_approve"
+    PLAN = "plan"
+    PLAN_NAME = "plan_name"
+    LIMITS = "limits"
+    TYK_POLICIES = "tyk_policies"
+    ALSO_OPENS = "also_opens"
+    LIFETIMES = "lifetimes"
+    MAX_ACTIVE = "max_active"
+    MAX_TOTAL = "max_total"
+    REVIEW_EVERY = "review_every"
+    REASON = "reason"
+    REASON_PATTERN = "reason_pattern"
+    REASON_LINK = "reason_link"
+    LAPSES_AFTER = "request_lapses_after"
+    HIDE_AFTER = "hide_token_after"
+    APPROVALS_CHANNEL = "approvals_channel"
+    TITLE = "title"
+    DESCRIPTION = "description"
+    DOCS = "docs"
+    WARNING = "warning"
+    LISTEN_PATH = "listen_path"
+    AUTH_HEADER = "auth_header"
+    GATEWAY_URL = "gateway_url"
+    AUDITORS = "auditors"
+    COMMAND = "slack.command"
+    AUDIT_CHANNEL = "slack.audit_channel"
+    HELP_CHANNEL = "slack.help_channel"
+    DASHBOARD_URL = "tyk.dashboard_url"
+    KEYS_BY = "tyk.keys_by"
+    ALIAS = "tyk.alias"
+    AT_ONCE = "tyk.at_once"
+    FORWARD = "audit.forward"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference. `entry` is empty for what is of the whole file; `plan` names the plan that it is about, if it is.
+
+    `before` and `after` are plain JSON values, None for what was not there: people, APIs and policies a sorted list of ids
+    (`everyone` is one), times in seconds (among lifetimes None is `never`), limits by their names, an entry or a plan whole.
+    """
+
+    entry: str
+    what: What
+    before: Any
+    after: Any
+    access: Access
+    plan: str = ""
+
+    @property
+    def is_of_members(self) -> bool:
+        """It is a list of things, of which some came or went: not one thing for another, and not another order."""
+        lists = isinstance(self.before, Sequence) and isinstance(self.after, Sequence)
+        return lists and self.what in _LISTS and bool(self.gained or self.lost)
+
+    @property
+    def gained(self) -> tuple[Any, ...]:
+        return tuple(one for one in self.after if one not in self.before)
+
+    @property
+    def lost(self) -> tuple[Any, ...]:
+        return tuple(one for one in self.before if one not in self.after)
+
+
+@dataclass(frozen=True)
+class Together:
+    """The same change of several entries; of the whole file, where it names none.
+
+    Of what is a list of things, `lost` and `gained` are those that went and came, and `before` and `after` are None.
+    """
+
+    entries: tuple[str, ...]
+    what: What
+    access: Access
+    before: Any = None
+    after: Any = None
+    lost: tuple[Any, ...] = ()
+    gained: tuple[Any, ...] = ()
+    plan: str = ""
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def compared(before: Rulebook, after: Rulebook) -> tuple[Change, ...]:
+    """All that changed from one rulebook to the other, entry by entry, in the order of `What`."""
+    return between(summary(before), summary(after))
+
+
+def summary(rulebook: Rulebook, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The rulebook in plain JSON values, to be kept and compared. `settings` are those of the whole file, by `What`."""
+    return {
+        "digest": rulebook.digest,
+        "apis": {name: _entry(rule) for name, rule in rulebook.rules.items()},
+        "auditors": _ids(rulebook.auditors),
+        "settings": dict(settings or {}),
+    }
+
+
+def between(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The same of two summaries; without the first, all entries have come."""
+    old, new = before or {"apis": {}}, after
+    whole = {What.AUDITORS.value: old.get("auditors", [])}, {What.AUDITORS.value: new.get("auditors", [])}
+    found = [*_of_keys("", *whole), *_of_keys("", old.get("settings", {}), new.get("settings", {}))]
+    for name in sorted(old["apis"].keys() | new["apis"].keys()):
+        was, now = old["apis"].get(name), new["apis"].get(name)
+        if was is None or now is None:
+            found.append(Change(name, What.ENTRY, was, now, Access.WIDER if was is None else Access.NARROWER))
+        elif was != now:
+            found += _of_entry(name, was, now)
+    return tuple(found)
+
+
+def _of_entry(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    if "plans" not in was:  # an older version kept approvals and people alone, and of these what was not empty
+        return _of_keys(name, {What.ALSO_MAY_APPROVE.value: [], **was}, now)
+    found = _of_keys(name, was, now)
+    old, new = dict(was["plans"]), dict(now["plans"])
+    for before, after in _renamed(old, new):
+        found.append(Change(name, What.PLAN_NAME, before, after, Access.OTHER, after))
+        del old[before], new[after]
+    for plan in sorted(old.keys() | new.keys()):
+        if plan in old and plan in new:
+            found += _of_keys(name, old[plan], new[plan], plan)
+        else:
+            access = Access.WIDER if plan in new else Access.NARROWER
+            found.append(Change(name, What.PLAN, old.get(plan), new.get(plan), access, plan))
+    return sorted(found, key=lambda one: _ORDER[one.what])
+
+
+def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The plans that have another name and are alike in all else, where it is plain which one became which."""
+    went, came = old.keys() - new.keys(), new.keys() - old.keys()
+    pairs = [(one, other) for one in sorted(went) for other in sorted(came) if old[one] == new[other]]
+    return [pair for pair in pairs if all(pair == one or not {*pair} & {*one} for one in pairs)]
+
+
+def _of_keys(entry: str, was: Mapping[str, Any], now: Mapping[str, Any], plan: str = "") -> list[Change]:
+    return [
+        Change(entry, what, was[what], now[what], _access(what, was[what], now[what]), plan)
+        for what in What
+        if what in was and what in now and was[what] != now[what]
+    ]
+
+
+# --- a rulebook as plain values ---------------------------------------------------------------------------------------
+
+
+def _entry(rule: Rule) -> dict[str, Any]:
+    """Every key is there, also where it says nothing: one that is not there was not kept."""
+    pattern = rule.reason_pattern
+    return {
+        What.OUT_OF_FORCE.value: rule.out_of_force,
+        What.API_ID.value: rule.api.api_id,
+        What.API_NAME.value: rule.api.api_name,
+        What.VERSIONS.value: sorted(rule.api.versions),
+        What.REQUESTERS.value: _ids(rule.requesters),
+        What.APPROVALS.value: rule.approvals,
+        What.APPROVERS.value: _ids(rule.approvers),
+        What.ALSO_MAY_APPROVE.value: _ids(rule.also_may_approve),
+        What.LIFETIMES.value: [_seconds(one) for one in rule.lifetimes],
+        What.MAX_ACTIVE.value: rule.max_active,
+        What.MAX_TOTAL.value: _seconds(rule.max_total),
+        What.REVIEW_EVERY.value: _seconds(rule.review_every),
+        What.REASON.value: "required" if rule.reason_required else "optional",
+        What.REASON_PATTERN.value: [pattern.pattern, pattern.says] if pattern else None,
+        What.REASON_LINK.value: (pattern.link if pattern else "") or None,
+        What.LAPSES_AFTER.value: _seconds(rule.lapses_after),
+        What.HIDE_AFTER.value: _seconds(rule.hide_token_after),
+        What.APPROVALS_CHANNEL.value: rule.approvals_channel,
+        What.TITLE.value: rule.title,
+        What.DESCRIPTION.value: rule.description or None,
+        What.DOCS.value: rule.docs,
+        What.WARNING.value: rule.warning or None,
+        What.LISTEN_PATH.value: rule.listen_path,
+        What.AUTH_HEADER.value: rule.auth_header,
+        What.GATEWAY_URL.value: rule.gateway_url,
+        "plans": {plan.name: _plan(plan) for plan in rule.plans},
+    }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    """`requesters` are those of each API that it opens besides: who asks must be in all. `approvals` is the most one asks for."""
+    return {
+        What.LIMITS.value: asdict(plan.limits),
+        What.TYK_POLICIES.value: sorted(plan.tyk_policies),
+        What.ALSO_OPENS.value: sorted(api.entry for api in plan.also_opens),
+        What.REQUESTERS.value: sorted(map(_ids, plan.requesters)),
+        What.APPROVALS.value: plan.approvals,
+    }
+
+
+def _ids(audience: Audience) -> list[str]:
+    return [EVERYONE] * audience.everyone + sorted(audience.groups | audience.users | audience.channels)
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
+
+
+# --- more or less -----------------------------------------------------------------------------------------------------
+
+
+def _access(what: What, before: Any, after: Any) -> Access:
+    judge = _JUDGES.get(what)
+    return judge(before, after) if judge else Access.SAME
+
+
+def _either(*, wider: bool, narrower: bool) -> Access:
+    if wider and narrower:
+        return Access.OTHER
+    return Access.WIDER if wider else Access.NARROWER if narrower else Access.SAME
+
+
+def _of_members(before: Collection[Any], after: Collection[Any]) -> Access:
+    return _either(wider=any(one not in before for one in after), narrower=any(one not in after for one in before))
+
+
+def _of_requesters(before: Collection[Any], after: Collection[Any]) -> Access:
+    """Beside everyone nobody else counts. Of a plan that opens more, each audience is one more that one must be in."""
+    if any(isinstance(one, list) for one in (*before, *after)):
+        return _of_members(after, before)
+    if EVERYONE in before or EVERYONE in after:
+        return _either(wider=EVERYONE not in before, narrower=EVERYONE not in after)
+    return _of_members(before, after)
+
+
+def _of_limits(before: Mapping[str, int], after: Mapping[str, int]) -> Access:
+    old, new = Limits(**before), Limits(**after)
+    less, more = narrowing.fits(new, old), narrowing.fits(old, new)
+    return Access.OTHER if less is more else _either(wider=more, narrower=less)
+
+
+def _less(before: int, after: int) -> Access:
+    """The fewer, the wider."""
+    return _either(wider=after < before, narrower=after > before)
+
+
+def _more(before: int | None, after: int | None) -> Access:
+    """The more, the wider; None is no bound."""
+    old, new = (float("inf") if one is None else one for one in (before, after))
+    return _either(wider=new > old, narrower=new < old)
+
+
+def _of_reason(_before: str, after: str) -> Access:
+    return _either(wider=after == "optional", narrower=after == "required")
+
+
+def _of_pattern(before: object, after: object) -> Access:
+    return _either(wider=before is not None, narrower=after is not None)
+
+
+def _of_force(before: object, _after: object) -> Access:
+    return _either(wider=bool(before), narrower=not before)
+
+
+def _of_another(_before: object, _after: object) -> Access:
+    return Access.OTHER
+
+
+_LISTS = frozenset(
+    {
+        What.VERSIONS,
+        What.REQUESTERS,
+        What.APPROVERS,
+        What.ALSO_MAY_APPROVE,
+        What.TYK_POLICIES,
+        What.ALSO_OPENS,
+        What.LIFETIMES,
+        What.AUDITORS,
+        What.FORWARD,
+    }
+)
+
+_JUDGES: Mapping[What, Callable[[Any, Any], Access]] = {
+    What.OUT_OF_FORCE: _of_force,
+    What.API_ID: _of_another,
+    What.API_NAME: _of_another,
+    What.VERSIONS: _of_members,
+    What.REQUESTERS: _of_requesters,
+    What.APPROVALS: _less,
+    What.APPROVERS: _of_members,
+    What.ALSO_MAY_APPROVE: _of_members,
+    What.LIMITS: _of_limits,
+    What.TYK_POLICIES: _of_another,
+    What.ALSO_OPENS: _of_members,
+    What.LIFETIMES: _of_members,
+    What.MAX_ACTIVE: _more,
+    What.MAX_TOTAL: _more,
+    What.REVIEW_EVERY: _more,
+    What.REASON: _of_reason,
+    What.REASON_PATTERN: _of_pattern,
+    What.AUDITORS: _of_members,
+    What.DASHBOARD_URL: _of_another,
+}
+
+PEOPLE = (What.REQUESTERS, What.APPROVERS, What.ALSO_MAY_APPROVE, What.AUDITORS)
+"""What is a list of people, user groups and channels."""
+
+_ORDER = {what: place for place, what in enumerate(What)}
+
+# --- in an audit line -------------------------------------------------------------------------------------------------
+
+_FIRST = (Access.WIDER, Access.OTHER, Access.NARROWER, Access.SAME)
+
+
+def together(changes: Iterable[Change]) -> tuple[Together, ...]:
+    """Equal changes of several entries as one: what widens access first, then what may, what narrows it, and the rest."""
+    found: dict[str, Together] = {}
+    for change in changes:
+        one = _alone(change)
+        key = json.dumps(_plain(replace(one, entries=())))
+        before = found.get(key)
+        found[key] = one if before is None else replace(one, entries=(*before.entries, *one.entries))
+    return tuple(sorted(found.values(), key=lambda one: (_FIRST.index(one.access), _ORDER[one.what], one.entries)))
+
+
+def _alone(change: Change) -> Together:
+    entries = (change.entry,) if change.entry else ()
+    if change.is_of_members:
+        lost, gained = change.lost, change.gained
+        return Together(entries, change.what, change.access, lost=lost, gained=gained, plan=change.plan)
+    return Together(entries, change.what, change.access, change.before, change.after, plan=change.plan)
+
+
+def told(digest: str, changes: Sequence[Change], room: int = ROOM) -> dict[str, Any]:
+    """The details of an audit line: `digest`, the names of the entries that were `added` and `removed`, and as many of the
+    `changes` as there is room for; `left_out` is how many are not there."""
+    kept: list[dict[str, Any]] = []
+    all_of_them = together(changes)
+    for one in all_of_them:
+        plain = _plain(one)
+        room -= len(json.dumps(plain))
+        if room < 0:
+            break
+        kept.append(plain)
+    came = [one.entry for one in changes if one.what is What.ENTRY and one.before is None]
+    went = [one.entry for one in changes if one.what is What.ENTRY and one.after is None]
+    left_out = len(all_of_them) - len(kept)
+    details = {"digest": digest, "added": came, "removed": went, "changes": kept}
+    return details | ({"left_out": left_out} if left_out else {})
+
+
+def _plain(one: Together) -> dict[str, Any]:
+    """As it is kept: without what it does not say."""
+    said = {"entries": [*one.entries], "what": one.what.value, "access": one.access.value}
+    more = {"plan": one.plan, "lost": [*one.lost], "gained": [*one.gained], "before": one.before, "after": one.after}
+    return said | {name: value for name, value in more.items() if value not in ("", [], None)}
+
+
+def read(details: Mapping[str, Any]) -> tuple[Together, ...]:
+    """The changes of an audit line, as far as this version knows them."""
+    found = details.get("changes")
+    return tuple(map(_of_plain, filter(_is_known, found))) if isinstance(found, list) else ()
+
+
+def ids_in(details: Mapping[str, Any]) -> Iterator[str]:
+    """Slack's ids of the people and user groups that the changes of an audit line name."""
+    for one in read(details):
+        if one.what in PEOPLE:
+            yield from (who for who in (*one.lost, *one.gained) if isinstance(who, str))
+        elif one.what is What.ENTRY:
+            sides = (side for side in (one.before, one.after) if isinstance(side, dict))
+            yield from (who for side in sides for key in PEOPLE for who in _list(side.get(key)) if isinstance(who, str))
+
+
+def _is_known(plain: object) -> bool:
+    return isinstance(plain, dict) and str(plain.get("what")) in _WHATS and str(plain.get("access")) in _ACCESSES
+
+
+_WHATS, _ACCESSES = frozenset(What), frozenset(Access)
+
+
+def _of_plain(plain: Mapping[str, Any]) -> Together:
+    entries, lost, gained = (tuple(_list(plain.get(name))) for name in ("entries", "lost", "gained"))
+    what, access, plan = What(str(plain["what"])), Access(str(plain["access"])), str(plain.get("plan") or "")
+    return Together(tuple(map(str, entries)), what, access, plain.get("before"), plain.get("after"), lost, gained, plan)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
