@@ -8,18 +8,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from bot import version
+from bot.commands.parsing import Parser, exit_codes
 from bot.core.faults import Fault
-from bot.errors import FAILED, CommandError, complain
+from bot.errors import FAILED, INTERRUPTED, WRONG_INPUT, CommandError, complain
 
 STORIES = ("main", "bad-day")
 CONFIG = Path("config.yaml")
 CONFIG_VARIABLE = "TYK_KEY_BOT_CONFIG"
+OWN_CODES: Mapping[str, Mapping[int, str]] = {
+    "run": {FAILED: "it cannot start or go on: let the supervisor start it again"},
+    "check": {
+        WRONG_INPUT: "wrong arguments, environment or configuration, or Slack or Tyk does not know what it names"
+    },
+    "reconcile": {FAILED: "a key is not as it should be, was not ended, or could not be looked at"},
+    "revoke": {FAILED: "a key is left at Tyk, or nothing that lives matches"},
+    "explain": {0: "the person may", FAILED: "the person may not", WRONG_INPUT: "that could not be found out"},
+}
+"""The verbs whose exit codes mean something of their own."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def execute(argv: Sequence[str], environ: Any) -> int:
     """Run one command. Returns its exit code; every complaint is on standard error."""
-    arguments = _parser(argv).parse_args(argv)
+    arguments = parser(argv).parse_args(argv)
     if getattr(arguments, "config", None) is CONFIG:
         arguments.config = Path(environ.get(CONFIG_VARIABLE) or CONFIG)
     try:
@@ -43,7 +54,7 @@ def execute(argv: Sequence[str], environ: Any) -> int:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 Verb = Callable[[argparse.Namespace, Any], int]
@@ -57,13 +68,14 @@ def _loaded(verb: str) -> Verb:
     return found
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.")
-    parser.add_argument("--version", action="version", version=version.said(), help="print the version and end")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+def parser(argv: Sequence[str]) -> Parser:
+    """The parser of all commands; what `argv` has no need of is not loaded."""
+    made = Parser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.", epilog=exit_codes({}))
+    made.add_argument("--version", action="version", version=version.said(), help="print the version and end")
+    verbs = made.add_subparsers(required=True, metavar="VERB", title="commands")
 
     def add(name: str, verb: str, about: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=about, description=about)
+        added = verbs.add_parser(name, help=about, description=about, epilog=exit_codes(OWN_CODES.get(name, {})))
         added.set_defaults(verb=verb)
         return added
 
@@ -72,7 +84,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     _add_looking(add)
     _add_reviewing(add)
     _add_mending(add)
-    return parser
+    return made
 
 
 def _add_running(add: Adding, argv: Sequence[str]) -> None:
@@ -103,8 +115,7 @@ def _add_running(add: Adding, argv: Sequence[str]) -> None:
     if "sandbox" in argv:
         from bot.sandbox import people  # noqa: PLC0415 - `run` in production loads none of the fake servers
 
-        playing.formatter_class = argparse.RawDescriptionHelpFormatter
-        playing.epilog = f"A people file, such as people.yaml:\n\n{people.EXAMPLE}"
+        playing.epilog = f"A people file, such as people.yaml:\n\n{people.EXAMPLE}\n{exit_codes({})}"
 
 
 def _add_setting_up(add: Adding) -> None:
@@ -126,17 +137,27 @@ def _add_looking(add: Adding) -> None:
         one = add(name, verb, about)
         _takes_filters(one)
         _takes_format(one, *(["text"] if name == "audit" else []))
-    _takes_format(add("requests", "looking.requests", "What waits, and what is stuck."))
+        if name == "keys":
+            one.add_argument("--active", action="store_true", help="only what has not ended")
+            one.add_argument(
+                "--expiring",
+                metavar="TIME",
+                help="only what has not ended and ends within 7d or 12h, the soonest first",
+            )
+    _takes_format(
+        add(
+            "requests", "looking.requests", "What is stuck or late, and what waits: how long, for whom, who can decide."
+        )
+    )
     showing = add("show", "looking.show", "Everything of one request: who, reviews, keys, messages, effects, audit.")
-    showing.add_argument("number", metavar="R-NUMBER")
+    showing.add_argument("number", metavar="R-NUMBER", help="as in R-1042")
 
 
 def _add_reviewing(add: Adding) -> None:
     explaining = add(
         "explain",
         "reviewing.explain",
-        "May this person request this API: for which plans and how long, who would decide, what do they hold, and why. "
-        "Exit code: 0 may, 1 may not, 2 that could not be found out.",
+        "May this person request this API: for which plans and how long, who would decide, what do they hold, and why.",
     )
     _takes_config(explaining)
     explaining.add_argument(
@@ -145,7 +166,7 @@ def _add_reviewing(add: Adding) -> None:
     explaining.add_argument(
         "--api", required=True, metavar="NAME", help="an entry of config.yaml, by its name or title"
     )
-    explaining.add_argument("--format", choices=("text", "json"), default="text")
+    explaining.add_argument("--format", choices=("text", "json"), default="text", help="text unless given")
 
 
 def _add_mending(add: Adding) -> None:
@@ -155,16 +176,16 @@ def _add_mending(add: Adding) -> None:
     accepting = add(
         "accept", "mending.accept", "Take a handle or an address of config.yaml for what it means in Slack now."
     )
-    accepting.add_argument("name", metavar="@HANDLE|E-MAIL")
+    accepting.add_argument("name", metavar="@HANDLE|E-MAIL", help="as config.yaml writes it")
     denying = add("deny", "mending.deny", "Deny a request that waits for a decision.")
-    denying.add_argument("number", metavar="R-NUMBER")
+    denying.add_argument("number", metavar="R-NUMBER", help="as in R-1042")
     denying.add_argument("--reason", required=True, metavar="TEXT", help="the requester reads it")
     ending = add(
         "revoke",
         "revoking.revoke",
         "End grants and delete their keys at Tyk; of a person, deny what waits as well. Lists first what it will end.",
     )
-    ending.add_argument("number", nargs="?", metavar="R-NUMBER")
+    ending.add_argument("number", nargs="?", metavar="R-NUMBER", help="as in R-1042")
     ending.add_argument("--id", metavar="R-NUMBER", help="the same")
     _takes_filters(ending)
     ending.add_argument("--reason", default="revoked by an operator", metavar="TEXT", help="the holder reads it")
@@ -194,7 +215,12 @@ def _takes_filters(one: argparse.ArgumentParser) -> None:
 
 
 def _takes_format(one: argparse.ArgumentParser, *more: str) -> None:
-    one.add_argument("--format", choices=("table", "csv", "jsonl", *more), default="table")
+    one.add_argument(
+        "--format",
+        choices=("table", "csv", "jsonl", *more),
+        default="table",
+        help="table, as wide as the terminal, unless given; csv and jsonl leave nothing out",
+    )
 
 
 def _port(text: str) -> int:

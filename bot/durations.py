@@ -24,3 +24,13 @@ def spelled(value: timedelta | None) -> str:
     seconds = int(value.total_seconds())
     unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
     return f"{seconds // _UNITS[unit]}{unit}"
+
+
+def rough(value: timedelta) -> str:
+    """The duration in its two largest units, as in `2d 3h`: for how long something has been so."""
+    left, parts = max(0, int(value.total_seconds())), list[str]()
+    for unit in "dhms":
+        if left >= _UNITS[unit] or parts:
+            parts.append(f"{left // _UNITS[unit]}{unit}")
+            left %= _UNITS[unit]
+    return " ".join(part for part in parts[:2] if part[0] != "0") or "0s"

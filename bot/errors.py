@@ -6,6 +6,14 @@ import sys
 
 WRONG_INPUT = 2
 FAILED = 1
+INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    FAILED: "something failed, or only a part was done",
+    WRONG_INPUT: "wrong arguments, configuration or environment",
+    INTERRUPTED: "interrupted",
+}
+"""What each exit code of a command means, unless its help says otherwise."""
 
 
 class CommandError(Exception):

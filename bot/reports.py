@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
+from bot import durations, layout
 from bot.core import outages
 from bot.core.audit import AuditEntry
-from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Request, RequestState, Review
+from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, Request, RequestState, Review, Verdict
 from bot.core.reconciliation import Finding
 from bot.store.findings import Standing
 from bot.store.ledger import Holding
@@ -33,11 +35,43 @@ KEYS = (
     "at_tyk",
 )
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
-MEASURED = 500
-REQUESTS = ("request", "api", "person", "state", "asked", "stuck", "late", "failing_since", "why")
+REQUESTS = (
+    "request",
+    "api",
+    "plan",
+    "person",
+    "name",
+    "state",
+    "asked",
+    "age",
+    "approvals",
+    "who_can_decide",
+    "reason",
+    "stuck",
+    "late",
+    "failing_since",
+    "why",
+)
+FIRST: Mapping[Sequence[str], Sequence[str]] = {
+    KEYS: ("request", "api", "name", "until", "state", "plan", "person"),
+    AUDIT: ("number", "at", "event", "request", "api", "person"),
+    REQUESTS: ("request", "api", "name", "state", "age", "approvals", "plan", "person"),
+}
+"""The columns of each report that a terminal has room for first."""
 _FORMULA = ("=", "+", "-", "@")
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What else is known of a request: what was found of its keys at Tyk, and the names of the people and groups of its rule."""
+
+    found: Sequence[Standing] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+UNKNOWN = Known()
 
 
 def key_row(held: Holding) -> Row:
@@ -72,26 +106,46 @@ def audit_row(entry: AuditEntry) -> Row:
     }
 
 
-def request_row(record: Record | None, failing: Sequence[Effect], found: Sequence[Standing] = ()) -> Row:
-    """A request, or None for what belongs to none, with its effects that are parked or have failed so far, and what was found of
-    its keys at Tyk."""
+def request_row(record: Record | None, failing: Sequence[Effect], now: datetime, known: Known = UNKNOWN) -> Row:
+    """A request, or None for what belongs to none, with its effects that are parked or have failed so far, what was found of its
+    keys at Tyk, and while it waits who can decide."""
     request, grant = (record.request, record.grant) if record else (None, None)
     parked = [f"{one.id}:{one.kind}({one.last_error})" for one in failing if one.state is EffectState.PARKED]
     late = [f"{one.kind}({one.last_error})" for one in failing if one.state is EffectState.OPEN]
     since = min((one.first_failed_at for one in failing if one.first_failed_at), default=None)
+    waits = record is not None and record.request.state is RequestState.PENDING
     return {
         "request": request.label if request else "",
         "api": request.rule.name if request else "",
+        "plan": request.plan.name if request else "",
         "person": request.requester.user_id if request else "",
+        "name": request.requester_name if request else "",
         "state": grant.state.value if grant else request.state.value if request else "",
         "asked": moment(request.created_at) if request else "",
+        "age": durations.rough(now - request.created_at) if request else "",
+        "approvals": _approvals(record) if record and waits else "",
+        "who_can_decide": _deciders(record.request, known.names) if record and waits else "",
+        "reason": request.answers.reason if request else "",
         "stuck": " ".join(parked),
         "late": " ".join(late),
         "failing_since": moment(since),
         "why": " ".join(
-            dict.fromkeys([*_in_vain(record), *map(_why, failing), *(one.finding.sentence for one in found)])
+            dict.fromkeys([*_in_vain(record), *map(_why, failing), *(one.finding.sentence for one in known.found)])
         ),
     }
+
+
+def _approvals(record: Record) -> str:
+    given = sum(one.verdict is Verdict.YES and not one.void for one in record.reviews)
+    return f"{given} of {record.request.rule.approvals}"
+
+
+def _deciders(request: Request, names: Mapping[str, str]) -> str:
+    """The groups and people of the request's own rule, without whoever asks."""
+    who = request.rule.may_approve
+    groups = [f"@{names[one].lstrip('@')} ({one})" if one in names else one for one in sorted(who.groups)]
+    people = sorted(who.users - {request.requester.user_id})
+    return ", ".join([*groups, *(f"{names[one]} ({one})" if one in names else one for one in people)])
 
 
 def _in_vain(record: Record | None) -> list[str]:
@@ -114,7 +168,7 @@ def story(
         by=f"{request.requester.user_id} {request.requester_name}",
         api=request.rule.name,
         plan=request.plan.name,
-        lifetime=request.lifetime or "no end",
+        lifetime=durations.spelled(request.lifetime),
         extends=request.extends.label if request.extends else "",
         **vars(request.answers),
         rule=f"{request.rule.name}@{request.digest}",
@@ -205,23 +259,17 @@ def _person(who: Identity | None) -> str:
     return who.user_id if who else ""
 
 
-def render(rows: Iterable[Row], columns: Sequence[str], how: str) -> Iterator[str]:
-    """Lines of the report, one after the other as the rows come; `how` is `table`, `csv` or `jsonl`."""
+def render(rows: Iterable[Row], columns: Sequence[str], how: str, width: int | None = None) -> Iterator[str]:
+    """Lines of the report, one after the other as the rows come; `how` is `table`, `csv` or `jsonl`, and `width` the terminal's,
+    which a table fits into."""
     if how == "jsonl":
         return (_json_line({name: row[name] for name in columns}) for row in rows)
-    flat = ([_flat(row[name]) for name in columns] for row in rows)
     if how == "csv":
-        return (_csv_line(cells) for cells in chain([columns], flat))
-    return _table(chain([[name.replace("_", " ").upper() for name in columns]], flat))
-
-
-def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as the first rows need; a later cell that is longer takes the room it needs."""
-    rows = iter(rows)
-    first = list(islice(rows, MEASURED))
-    widths = [max(len(row[column]) for row in first) for column in range(len(first[0]))]
-    for row in chain(first, rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        return (
+            _csv_line(cells) for cells in chain([columns], ([_flat(row[name]) for name in columns] for row in rows))
+        )
+    flat = ({name: _flat(row[name]) for name in columns} for row in rows)
+    return layout.table(flat, columns, width, FIRST.get(columns, ()))
 
 
 class _Line:

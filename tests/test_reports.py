@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import reports
+from bot.core.model import Audience
+from tests.core.life import ALICE, BOB, PAYMENTS, Life, approved
 
 COLUMNS = ("name", "used_by")
 STEERING = "a\x1b[31m\x07\x7f\x9b\r\n\u202eb\u2066\u200b\u2028c\ud800"
@@ -47,3 +51,21 @@ def test_what_is_visible_stays() -> None:
     """Letters of all scripts, quotation marks and commas go through CSV as they are."""
     (row,) = list(csv.reader(io.StringIO(rendered({"name": 'Zoë, "李"', "used_by": "naïve"}, "csv")[1])))
     assert row == ['Zoë, "李"', "naïve"]
+
+
+def test_what_waits_says_for_how_long_and_who_can_decide() -> None:
+    """Alice has waited for two days; Bob or the leads can decide, one yes of two is there, and her own id is no approver's."""
+    who = Audience(users=frozenset({ALICE.identity.user_id, BOB.identity.user_id}), groups=frozenset({"S0LEADS"}))
+    life = Life(replace(PAYMENTS, approvals=2, approvers=who))
+    life.says(BOB)
+    asked = life.record.request.created_at
+    known = reports.Known(names={BOB.identity.user_id: "Bob", "S0LEADS": "payments-leads"})
+    row = reports.request_row(life.record, (), asked + timedelta(days=2, hours=3), known)
+    assert (row["age"], row["approvals"], row["reason"]) == ("2d 3h", "1 of 2", life.record.request.answers.reason)
+    assert row["who_can_decide"] == f"@payments-leads (S0LEADS), Bob ({BOB.identity.user_id})"
+
+
+def test_what_is_decided_names_nobody_who_could() -> None:
+    """Who can decide is said while somebody has to."""
+    row = reports.request_row(approved(), (), datetime(2030, 1, 1, tzinfo=UTC))
+    assert (row["approvals"], row["who_can_decide"]) == ("", "")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from bot import opening, reports, settings
+from bot import layout, opening, reports, settings
 from bot.commands import words
-from bot.core.model import Effect
+from bot.core.model import Effect, Record, RequestState
+from bot.reports import Known
 from bot.settings import Need, Settings
 from bot.slack import audit_lines
 from bot.store import findings, ledger, trail, troubles
@@ -19,7 +22,9 @@ from bot.store.transaction import Transaction
 
 def keys(arguments: argparse.Namespace, environ: Any) -> int:
     with reading(environ) as tx:
-        held = ledger.holdings(tx, words.filtered(arguments, tx))
+        wanted, within = words.filtered(arguments, tx), words.within(arguments.expiring)
+        wanted = replace(wanted, held=arguments.active, ends_before=None if within is None else tx.now + within)
+        held = ledger.holdings(tx, wanted)
         print_rows(map(reports.key_row, held), reports.KEYS, arguments.format)
     return 0
 
@@ -48,13 +53,23 @@ def requests(arguments: argparse.Namespace, environ: Any) -> int:
             failing.setdefault(effect.request_id, []).append(effect)
         ids = dict.fromkeys([*(one for one in failing if one), *findings.requests(tx), *tx.waiting()])
         found = findings.of_requests(tx, ids)
+        records = tx.records(ids)
+        names = trail.names(tx, _named(records))
         rows = [
-            reports.request_row(record, failing.get(record.request.id, ()), found.get(record.request.id, ()))
-            for record in tx.records(ids)
+            reports.request_row(
+                record, failing.get(record.request.id, ()), tx.now, Known(found.get(record.request.id, ()), names)
+            )
+            for record in records
         ]
-        rows += [reports.request_row(None, failing[None])] if None in failing else []
+        rows += [reports.request_row(None, failing[None], tx.now)] if None in failing else []
     print_rows(rows, reports.REQUESTS, arguments.format)
     return 0
+
+
+def _named(records: Iterable[Record]) -> frozenset[str]:
+    """The people and groups of the rules of what waits."""
+    deciding = [one.request.rule.may_approve for one in records if one.request.state is RequestState.PENDING]
+    return frozenset(one for who in deciding for one in who.users | who.groups)
 
 
 def show(arguments: argparse.Namespace, environ: Any) -> int:
@@ -64,8 +79,9 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
         request_id = record.request.id
         effects, entries = ledger.effects_of(tx, request_id), ledger.trail_of(tx, request_id)
         found = findings.of_requests(tx, [request_id]).get(request_id, ())
+    width = layout.width_of(sys.stdout)
     for line in reports.story(record, effects, entries, found):
-        print(line)
+        print("\n".join(layout.wrapped(line, width)) if width else line)
     return 0
 
 
@@ -80,7 +96,7 @@ def database(environ: Mapping[str, str]) -> Settings:
 
 
 def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) -> None:
-    print_lines(reports.render(rows, columns, how))
+    print_lines(reports.render(rows, columns, how, layout.width_of(sys.stdout)))
 
 
 def print_lines(lines: Iterator[str]) -> None:

@@ -48,11 +48,12 @@ def accept(arguments: argparse.Namespace, environ: Any) -> int:
     """Forget what a name of the file meant first, so that the next start takes it for what Slack says then."""
     name, operator = arguments.name, Operator.named(arguments.by)
     with opening.command_store(database(environ)) as store, store.transaction() as tx:
+        known = meanings.remembered(tx)
         old = meanings.accept(tx, name)
         if old is not None:
             operator.accepted(tx, name, old)
     if old is None:
-        raise UsageError(f"No bot has started with a name such as {name!r}: write it as config.yaml does.")
+        raise words.unknown_name(name, known)
     print(f"{name} no longer means {old}. Start the bot again, and it means what Slack says then.")
     return 0
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -74,7 +75,8 @@ class _Found:
         if self.held:
             print_rows(map(reports.key_row, self.held), reports.KEYS, "table")
         if self.waiting:
-            print_rows([reports.request_row(record, ()) for record in self.waiting], reports.REQUESTS, "table")
+            now = datetime.now(UTC)
+            print_rows([reports.request_row(record, (), now) for record in self.waiting], reports.REQUESTS, "table")
 
     @property
     def ids(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,9 @@ from bot.errors import InputError
 from bot.store import ledger
 from bot.store.ledger import Filter
 from bot.store.transaction import Transaction
+
+LONGEST = 100 * 365 * 86400
+"""Seconds: more than any token lasts."""
 
 
 class UsageError(InputError):
@@ -42,6 +45,16 @@ def since(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def within(text: str | None) -> timedelta | None:
+    """`7d` or `12h`."""
+    if text is None:
+        return None
+    seconds = durations.in_seconds(text)
+    if seconds is None or seconds > LONGEST:
+        raise UsageError(f"--expiring takes 12h, 7d or 4w, not {text!r}.")
+    return timedelta(seconds=seconds)
+
+
 def filtered(arguments: argparse.Namespace, tx: Transaction) -> Filter:
     """The filter of --since, --api and --person. Raises UsageError for an entry or a person that the database has never met."""
     if arguments.api is not None:
@@ -66,6 +79,11 @@ def _check_api(tx: Transaction, name: str) -> None:
     known = ledger.entries(tx)
     if name not in known:
         raise UsageError(f"There is no entry {name}{_meant(name, {one: one for one in known})}")
+
+
+def unknown_name(name: str, known: Iterable[str]) -> UsageError:
+    """What to say of a handle or an address that no bot has started with."""
+    return UsageError(f"No bot has started with a name such as {name!r}{_meant(name, {one: one for one in known})}")
 
 
 def _check_person(tx: Transaction, user_id: str) -> None:

@@ -29,7 +29,7 @@ PLACE = "place"
 @dataclass(frozen=True)
 class Filter:
     """The limits of a report; None is no limit. `living`: only what has not ended, here and at Tyk; `held`: only what can be used
-    now, or soon."""
+    now, or soon; `ends_before`: only what has such an end and has not ended, the soonest first."""
 
     since: datetime | None = None
     api: str | None = None
@@ -37,6 +37,7 @@ class Filter:
     number: int | None = None
     living: bool = False
     held: bool = False
+    ends_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,10 @@ def _grants(wanted: Filter) -> Select[Any]:
         query = query.where(
             or_(requests.c.api == wanted.api, requests.c.opens.contains(f" {wanted.api} ", autoescape=True))
         )
-    if wanted.held:
+    if wanted.held or wanted.ends_before is not None:
         query = query.where(grants.c.state.in_(statements.LIVES))
+    if wanted.ends_before is not None:
+        query = query.where(grants.c.until < wanted.ends_before).order_by(None).order_by(grants.c.until)
     if wanted.number is not None:
         query = query.where(requests.c.number == wanted.number)
     if wanted.person is not None:

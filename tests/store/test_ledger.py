@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from bot.core import facts, lifecycle
 from bot.core.lifecycle import Asked
-from bot.core.model import Answers, Audience, AuditEvent, EffectKind, Record, RequestId, Verdict
+from bot.core.model import Answers, Audience, AuditEvent, EffectKind, Record, RequestId, Transition, Verdict
 from bot.store import ledger, statements
 from bot.store.engine import migrate, open_engine
 from bot.store.ledger import Filter
@@ -98,6 +98,20 @@ def test_what_lives_is_told_by_tyk_too(store: Store) -> None:
         tx.apply(lifecycle.observe(record, facts.KeyDead(record.keys[0].id), tx.now, NEW_ID))
         assert list(ledger.holdings(tx, Filter(living=True))) == []
         assert [one.number for one in ledger.holdings(tx, Filter())] == [1001]
+
+
+def test_what_ends_soon_comes_first(store: Store) -> None:
+    """Of what has not ended, what ends within the time, the soonest first; and what is active, whenever it ends."""
+    with store.transaction() as tx:
+        later, sooner, ended = holds(tx), holds(tx), holds(tx)
+        tx.apply(lifecycle.revoke(ended, None, "over", tx.now, NEW_ID))
+        assert sooner.grant is not None
+        tx.apply(Transition(replace(sooner, grant=replace(sooner.grant, until=tx.now + 3 * DAY))))
+        within = {days: Filter(ends_before=tx.now + days * DAY) for days in (1, 7, 8)}
+        found = {days: [one.number for one in ledger.holdings(tx, wanted)] for days, wanted in within.items()}
+        both = [sooner.request.number, later.request.number]
+        assert found == {1: [], 7: both[:1], 8: both}
+        assert [one.number for one in ledger.holdings(tx, Filter(held=True))] == both
 
 
 def test_what_waits(store: Store) -> None:
