@@ -28,6 +28,11 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
     },
     "reconcile": {FAILED: "a key is not as it should be, was not ended, or could not be looked at"},
     "revoke": {FAILED: "a key is left at Tyk, or nothing that lives matches"},
+    "diff": {
+        0: "no difference",
+        FAILED: "a difference, or of the kind that --fail-on names",
+        WRONG_INPUT: "that could not be found out",
+    },
     "explain": {0: "the person may", FAILED: "the person may not", WRONG_INPUT: "that could not be found out"},
 }
 """The verbs whose exit codes mean something of their own."""
@@ -154,6 +159,29 @@ def _add_looking(add: Adding) -> None:
 
 
 def _add_reviewing(add: Adding) -> None:
+    comparing = add(
+        "diff",
+        "reviewing.diff",
+        "What another config.yaml changes: who gains and who loses what, and, with a database, what it does to what waits, "
+        "is held and was decided.",
+    )
+    comparing.add_argument("old", type=Path, metavar="OLD", help="the file in force")
+    comparing.add_argument("new", type=Path, metavar="NEW", help="the file that is proposed")
+    comparing.add_argument(
+        "--since", default="90d", metavar="WHEN", help="how far back past requests are replayed; 90d unless given"
+    )
+    comparing.add_argument(
+        "--fail-on",
+        choices=("difference", "widening"),
+        default="difference",
+        help="what ends with 1: any difference, or more access",
+    )
+    comparing.add_argument(
+        "--format",
+        choices=("text", "markdown", "json"),
+        default="text",
+        help="text unless given; markdown is for a pull request",
+    )
     explaining = add(
         "explain",
         "reviewing.explain",

@@ -1,16 +1,20 @@
-"""`explain`: what the rules come to for one person."""
+"""`explain` and `diff`: what the rules come to for one person, and what other rules would."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from bot import config, explaining, sight
+from bot import config, difference_said, differing, explaining, sight
+from bot.commands import words
 from bot.commands.sight import opened, troubles_are_two
-from bot.config import Config
+from bot.config import Config, ConfigError
 from bot.core.explanation import Answer
+from bot.differing import Difference
 from bot.errors import FAILED, WRONG_INPUT
 from bot.explaining import Explained
 
@@ -37,3 +41,34 @@ async def _explained(loaded: Config, entry: str, person: str, environ: Any) -> E
         channels = rule.requesters.channels.union(*(one.channels for plan in rule.plans for one in plan.requesters))
         who = await sight.person(person, seen, channels)
         return await explaining.explain(who, entry, meant, seen)
+
+
+@troubles_are_two
+def diff(arguments: argparse.Namespace, environ: Any) -> int:
+    """0 without a difference, or with none that --fail-on names; 1 with one; 2 where that could not be found out."""
+    old, new = _both(arguments.old, arguments.new)
+    found = asyncio.run(_differing(old, new, words.since(arguments.since), environ))
+    if arguments.format == "json":
+        print(json.dumps(difference_said.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(difference_said.lines(found, difference_said.STYLES[arguments.format])))
+    fails = found.widens if arguments.fail_on == "widening" else found.is_any
+    return FAILED if fails else 0
+
+
+def _both(old: Path, new: Path) -> tuple[Config, Config]:
+    """Both files, or every complaint about either at once."""
+    loaded, complaints = [], []
+    for path in (old, new):
+        try:
+            loaded.append(config.load(path))
+        except ConfigError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise words.UsageError("\n".join(complaints))
+    return loaded[0], loaded[1]
+
+
+async def _differing(old: Config, new: Config, since: datetime | None, environ: Any) -> Difference:
+    async with opened([old, new], environ) as seen:
+        return await differing.difference(await sight.rules_of(old, seen), await sight.rules_of(new, seen), seen, since)

@@ -49,7 +49,7 @@ def shifts(before: Rulebook, after: Rulebook, people: Iterable[Person]) -> tuple
                 tell(name, Right.REQUEST, person, False, bool(has - had), tuple(sorted(has - had)))
                 tell(name, Right.REQUEST, person, bool(had - has), False, tuple(sorted(had - has)))
             else:
-                tell(name, Right.REQUEST, person, bool(had), bool(has))
+                tell(name, Right.REQUEST, person, bool(had), bool(has), _some(new if has else old, has or had))
             tell(name, Right.APPROVE, person, _approves(old, person), _approves(new, person))
     return tuple(sorted(Shift(*key, tuple(sorted(ids))) for key, ids in found.items()))
 
@@ -57,6 +57,11 @@ def shifts(before: Rulebook, after: Rulebook, people: Iterable[Person]) -> tuple
 def _plans(rule: Rule | None, person: Person) -> frozenset[str]:
     offered = rules.offered(rule, person) if rule is not None else None
     return frozenset(plan.name for plan in offered.plans) if offered is not None else frozenset()
+
+
+def _some(rule: Rule | None, plans: frozenset[str]) -> tuple[str, ...]:
+    """These plans, where they are not all of the entry's."""
+    return tuple(sorted(plans)) if rule is not None and len(plans) < len(rule.plans) else ()
 
 
 def _approves(rule: Rule | None, person: Person) -> bool:

@@ -1,0 +1,97 @@
+"""The requests on record, a page at a time: each page is a transaction of its own, so that nobody waits for who reads a year."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from bot.core.audit import AuditEntry
+from bot.core.model import AuditEvent, Record, RequestState
+from bot.store import statements, tables
+from bot.store.store import Store
+from bot.store.transaction import Transaction, entry_of
+
+Pages = Callable[[Select[Any]], Select[Any]]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A record, and the most approvals that its reviews were told of, as far as the audit has them: for what was approved, those
+    that it was approved with."""
+
+    record: Record
+    need: int
+
+
+def waiting(store: Store) -> Iterator[Record]:
+    """What waits for a decision, the oldest first."""
+    return _pages(store, lambda query: query.where(tables.requests.c.state == RequestState.PENDING.value))
+
+
+def living(store: Store) -> Iterator[Record]:
+    """What was granted and has not ended, the oldest first."""
+    requests, grants = tables.requests, tables.grants
+    return _pages(
+        store,
+        lambda query: query.join(grants, grants.c.request_id == requests.c.id).where(
+            grants.c.state.in_(statements.LIVES)
+        ),
+    )
+
+
+def decided(store: Store, since: datetime | None) -> Iterator[Past]:
+    """What was asked for since then and is decided, the oldest first."""
+    table = tables.requests
+
+    def limits(query: Select[Any]) -> Select[Any]:
+        query = query.where(table.c.state != RequestState.PENDING.value)
+        return query if since is None else query.where(table.c.created_at >= since)
+
+    def read(tx: Transaction, ids: Collection[str]) -> list[Past]:
+        told = _needs(tx, ids)
+        return [Past(record, told.get(record.request.id, 0)) for record in tx.records(ids)]
+
+    for page in _read(store, limits, read):
+        yield from page
+
+
+def _pages(store: Store, limits: Pages) -> Iterator[Record]:
+    for page in _read(store, limits, lambda tx, ids: list(tx.records(ids))):
+        yield from page
+
+
+def _read(
+    store: Store, limits: Pages, read: Callable[[Transaction, Collection[str]], list[Any]]
+) -> Iterator[list[Any]]:
+    table, after = tables.requests, 0
+    while True:
+        query = limits(select(table.c.id, table.c.number)).where(table.c.number > after)
+        with store.reading() as tx:
+            found = tx.connection.execute(query.order_by(table.c.number).limit(statements.AT_ONCE)).all()
+            page = read(tx, [row.id for row in found]) if found else []
+        if not found:
+            return
+        yield page
+        after = found[-1].number
+
+
+def _needs(tx: Transaction, ids: Collection[str]) -> dict[str, int]:
+    table = tables.audit
+    events = [AuditEvent.REVIEWED.value, AuditEvent.APPROVED.value]
+    query = select(table).where(table.c.request_id.in_(ids), table.c.event.in_(events)).order_by(table.c.number)
+    needs: dict[str, int] = {}
+    for entry in map(entry_of, tx.connection.execute(query)):
+        if entry.request_id is not None:
+            needs[entry.request_id] = _need(entry, needs.get(entry.request_id, 0))
+    return needs
+
+
+def _need(entry: AuditEntry, before: int) -> int:
+    need = entry.details.get("need")
+    if not isinstance(need, int):
+        return before
+    return need if entry.event is AuditEvent.APPROVED else max(need, before)

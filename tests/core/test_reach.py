@@ -1,0 +1,58 @@
+"""Who gains and who loses what by another rulebook: people, as the bot would offer and ask them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.core.model import ApiRef, Audience, Limits, Plan, Rule, Rulebook
+from bot.core.reach import Right, Shift, shifts
+from tests.core.life import ALICE, BOB, CAROL, DAVE, MALLORY, PAYMENTS
+
+EVERYBODY = (ALICE, BOB, CAROL, DAVE, MALLORY)
+LEDGER = ApiRef("0f6d", "ledger", ("Default",), "Ledger", "ledger")
+GOLD = Plan("gold", Limits(1, 1, -1, 60), ("p",), (LEDGER,), requesters=(Audience(users=frozenset({"UALICE"})),))
+
+
+def book(*rules: Rule, auditors: Audience = Audience()) -> Rulebook:  # noqa: B008 - frozen
+    return Rulebook("digest", {rule.name: rule for rule in rules}, auditors)
+
+
+def test_requesters_who_come_and_go() -> None:
+    """From the developers to Bob and Dave: they gain it, and Alice and Mallory lose it."""
+    now = replace(PAYMENTS, requesters=Audience(users=frozenset({"UBOB", "UDAVE"})))
+    assert shifts(book(PAYMENTS), book(now), EVERYBODY) == (
+        Shift("payments", Right.REQUEST, False, (), ("UALICE", "UMALLORY")),
+        Shift("payments", Right.REQUEST, True, (), ("UBOB", "UDAVE")),
+    )
+
+
+def test_an_entry_that_goes() -> None:
+    """Whoever could request it or approve it loses that, and nobody else anything."""
+    assert {(shift.right, shift.gained, shift.people) for shift in shifts(book(PAYMENTS), book(), EVERYBODY)} == {
+        (Right.REQUEST, False, ("UALICE", "UMALLORY")),
+        (Right.APPROVE, False, ("UALICE", "UBOB", "UCAROL", "UDAVE")),
+    }
+
+
+def test_a_plan_for_some() -> None:
+    """A plan that opens the ledger as well is gained by those alone who may ask for the ledger; whoever comes new to the entry
+    gains what they are offered of it."""
+    with_gold = replace(PAYMENTS, plans=(*PAYMENTS.plans, GOLD))
+    assert shifts(book(PAYMENTS), book(with_gold), EVERYBODY) == (
+        Shift("payments", Right.REQUEST, True, ("gold",), ("UALICE",)),
+    )
+    for_all = replace(with_gold, requesters=Audience(everyone=True))
+    assert Shift("payments", Right.REQUEST, True, ("standard",), ("UBOB", "UCAROL", "UDAVE")) in shifts(
+        book(PAYMENTS), book(for_all), EVERYBODY
+    )
+
+
+def test_auditors() -> None:
+    """Who may look up who holds what is a gain of its own."""
+    now = book(PAYMENTS, auditors=Audience(users=frozenset({"UCAROL"})))
+    assert shifts(book(PAYMENTS), now, EVERYBODY) == (Shift("", Right.AUDIT, True, (), ("UCAROL",)),)
+
+
+def test_the_same_rules() -> None:
+    """No difference is nobody's."""
+    assert shifts(book(PAYMENTS), book(PAYMENTS), EVERYBODY) == ()
