@@ -135,20 +135,14 @@ def _add_setting_up(add: Adding) -> None:
 
 
 def _add_looking(add: Adding) -> None:
-    for name, verb, about in (
-        ("keys", "looking.keys", "Who holds what until when, approved by whom under which rule."),
-        ("audit", "looking.audit", "What happened, in order; as text, in the words of the audit channel."),
-    ):
-        one = add(name, verb, about)
-        _takes_filters(one)
-        _takes_format(one, *(["text"] if name == "audit" else []))
-        if name == "keys":
-            one.add_argument("--active", action="store_true", help="only what has not ended")
-            one.add_argument(
-                "--expiring",
-                metavar="TIME",
-                help="only what has not ended and ends within 7d or 12h, the soonest first",
-            )
+    holding = add("keys", "looking.keys", "Who holds what until when, approved by whom under which rule.")
+    _takes_filters(holding)
+    _takes_format(holding)
+    holding.add_argument("--active", action="store_true", help="only what has not ended")
+    holding.add_argument(
+        "--expiring", metavar="TIME", help="only what has not ended and ends within 7d or 12h, the soonest first"
+    )
+    _add_audit(add)
     _takes_format(
         add(
             "requests", "looking.requests", "What is stuck or late, and what waits: how long, for whom, who can decide."
@@ -195,6 +189,34 @@ def _add_reviewing(add: Adding) -> None:
         "--api", required=True, metavar="NAME", help="an entry of config.yaml, by its name or title"
     )
     explaining.add_argument("--format", choices=("text", "json"), default="text", help="text unless given")
+
+
+def _add_audit(add: Adding) -> None:
+    auditing = add(
+        "audit",
+        "auditing.audit",
+        "What happened, in order; as text, in the words of the audit channel. `audit verify` proves it.",
+    )
+    auditing.add_argument(
+        "action",
+        nargs="?",
+        choices=("verify", "key"),
+        help="verify: prove that no row was changed, dropped or added; key: print the key that proves an exported audit",
+    )
+    _takes_filters(auditing)
+    auditing.add_argument("--format", choices=("table", "csv", "jsonl", "text"), help="table unless given")
+    auditing.add_argument(
+        "--head",
+        action="append",
+        metavar="NUMBER:DIGEST",
+        help="of verify: a head from the audit channel, which must still be there; several times for several",
+    )
+    auditing.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="of verify: the keys that `audit key` printed, where SEAL_KEYS have changed",
+    )
 
 
 def _add_mending(add: Adding) -> None:

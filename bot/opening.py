@@ -7,15 +7,20 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
+import structlog
+
 from bot.effects import Place
 from bot.pace import SLOTS
 from bot.proxies import proxy_for
 from bot.settings import Settings
-from bot.store import ledger
+from bot.store import chain, ledger
 from bot.store.engine import check_ready, migrate, open_engine, told_in_a_sentence
+from bot.store.seal import Seal
 from bot.store.store import Store
 from bot.store.threads import CONNECTIONS, Threads
 from bot.tyk.dashboard import Dashboard, KeysBy
+
+log = structlog.get_logger(__name__)
 
 COMMAND_IDLES_FOR = 3600
 
@@ -46,9 +51,23 @@ async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[
     store = Store(engine, audit_channel, threads=Threads(one_writer=engine.dialect.name == "sqlite"))
     try:
         await asyncio.to_thread(migrate, engine)
+        await _chained(store, Seal(settings.seal_keys))
         yield store
     finally:
         await store.close()
+
+
+async def _chained(store: Store, seal: Seal) -> None:
+    """What this store appends to the audit is chained, from the first row on."""
+    store.chain.key = await store.write(lambda tx: chain.begin(tx, seal))
+    opened = await store.read(lambda tx: chain.keys(tx, seal))
+    if opened.lost:
+        log.error(
+            "audit.key_lost",
+            keys=opened.lost,
+            what="no key in SEAL_KEYS opens the key of the audit's chain: rows of before are proved with the key that was kept "
+            "elsewhere, or once the key that sealed it is back behind the others",
+        )
 
 
 @contextmanager
@@ -60,6 +79,8 @@ def command_store(settings: Settings) -> Iterator[Store]:
         check_ready(store.engine)
         with store.reading() as tx:
             place = tx.remembered(ledger.PLACE)
+            keys = chain.keys(tx, Seal(settings.seal_keys)).keys if settings.seal_keys else ()
+        store.chain.key = keys[-1] if keys else None
         store.audit_channel = place["audit_channel"] if place else None
         store.forwards = place.get("forwards", ()) if place else ()
         with told_in_a_sentence():

@@ -14,11 +14,14 @@ from typing import Any
 from bot import app, config, manifest, settings
 from bot.app import Running
 from bot.core.audit import AuditEntry
+from bot.core.chain import prove
 from bot.local.slack import LocalSlack, Person, SubmitOutcome
 from bot.local.tyk import LocalTyk
 from bot.local.world import world as sandbox_world
 from bot.sandbox.demos.reading import has_block, token_in
+from bot.store import chain
 from bot.store.seal import new_key
+from bot.store.store import Store
 
 WITHIN = 60.0
 
@@ -131,6 +134,15 @@ async def living(
             await bot
         try:
             yield World(place.slack, place.tyk, ready.result(), later)
+            check_chain(ready.result().store)
         finally:
             stop.set()
             await bot
+
+
+def check_chain(store: Store) -> None:
+    """Every row of the audit fits: whatever a test does, nobody changed what was written."""
+    assert store.chain.key is not None
+    with store.reading() as tx:
+        proof = prove(chain.lines(tx.connection), [store.chain.key])
+    assert not proof.misfit, proof.misfit

@@ -1,4 +1,4 @@
-"""`keys`, `audit`, `requests` and `show`: what stands in the database. Nothing of it is changed."""
+"""`keys`, `requests` and `show`: what stands in the database. Nothing of it is changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from bot.commands import words
 from bot.core.model import Effect, Record, RequestState
 from bot.reports import Known
 from bot.settings import Need, Settings
-from bot.slack import audit_lines
 from bot.store import findings, ledger, trail, troubles
 from bot.store.transaction import Transaction
 
@@ -27,21 +26,6 @@ def keys(arguments: argparse.Namespace, environ: Any) -> int:
         held = ledger.holdings(tx, wanted)
         print_rows(map(reports.key_row, held), reports.KEYS, arguments.format)
     return 0
-
-
-def audit(arguments: argparse.Namespace, environ: Any) -> int:
-    with reading(environ) as tx:
-        wanted = words.filtered(arguments, tx)
-        entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
-        if arguments.format == "text":
-            print_lines(_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
-        else:
-            print_rows(map(reports.audit_row, entries), reports.AUDIT, arguments.format)
-    return 0
-
-
-def _said(row: audit_lines.AuditRow) -> str:
-    return f"{reports.moment(row.at)}  {audit_lines.audit_sentence(row)}"
 
 
 def requests(arguments: argparse.Namespace, environ: Any) -> int:
@@ -93,6 +77,12 @@ def reading(environ: Any) -> Iterator[Transaction]:
 
 def database(environ: Mapping[str, str]) -> Settings:
     return settings.load(environ, needs=frozenset({Need.DATABASE}))
+
+
+def writable(environ: Mapping[str, str]) -> Settings:
+    """For a command that writes: with SEAL_KEYS, where they are set, what it writes is chained with the key of the audit."""
+    is_sealed = environ.get("SEAL_KEYS") or environ.get("SEAL_KEYS_FILE")
+    return settings.load(environ, needs=frozenset({Need.DATABASE, Need.SEAL} if is_sealed else {Need.DATABASE}))
 
 
 def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from bot import meanings, opening, settings
 from bot.commands import words
-from bot.commands.looking import database
+from bot.commands.looking import writable
 from bot.commands.operator import Operator
 from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectState, Key, Refusal, Transition
 from bot.errors import FAILED, complain
 from bot.settings import Need
-from bot.store import ledger
+from bot.store import chain, ledger
 from bot.store.seal import Seal, SealLost
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -24,7 +24,7 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
     """Take up again what was parked: one promise by its id, those of a request by its number, or all."""
     if not arguments.all and not arguments.ids:
         raise UsageError("Say which: `tyk-key-bot retry R-1042`, `tyk-key-bot retry ID ...`, or --all.")
-    with opening.command_store(database(environ)) as store, store.transaction() as tx:
+    with opening.command_store(writable(environ)) as store, store.transaction() as tx:
         parked = tx.effects(EffectState.PARKED)
         chosen = parked if arguments.all else [one for word in arguments.ids for one in _named(tx, word, parked)]
         number = Operator.named(arguments.by).retry(tx, {effect.id: effect for effect in chosen})
@@ -47,7 +47,7 @@ def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effec
 def accept(arguments: argparse.Namespace, environ: Any) -> int:
     """Forget what a name of the file meant first, so that the next start takes it for what Slack says then."""
     name, operator = arguments.name, Operator.named(arguments.by)
-    with opening.command_store(database(environ)) as store, store.transaction() as tx:
+    with opening.command_store(writable(environ)) as store, store.transaction() as tx:
         known = meanings.remembered(tx)
         old = meanings.accept(tx, name)
         if old is not None:
@@ -61,7 +61,7 @@ def accept(arguments: argparse.Namespace, environ: Any) -> int:
 def deny(arguments: argparse.Namespace, environ: Any) -> int:
     """End a request that waits."""
     operator, denied = Operator.named(arguments.by), True
-    with opening.command_store(database(environ)) as store, store.transaction() as tx:
+    with opening.command_store(writable(environ)) as store, store.transaction() as tx:
         record = words.numbered(tx, arguments.number)
         try:
             record = operator.deny(tx, record.request.id, arguments.reason)
@@ -85,7 +85,8 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
     seal = Seal(found.seal_keys)
     with opening.command_store(found) as store:
         tokens = seal_anew(store, seal, Operator.named(arguments.by))
-        with store.reading() as tx:
+        with store.transaction() as tx:
+            chain.reseal(tx, seal)
             lost = ledger.lost_tokens(tx, seal)
     print(f"Sealed anew with the newest key: {tokens}.")
     if lost:

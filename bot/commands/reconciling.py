@@ -17,7 +17,7 @@ import structlog
 
 from bot import logs, opening, reports
 from bot.commands import reaching
-from bot.commands.looking import database
+from bot.commands.looking import writable
 from bot.commands.operator import Operator
 from bot.commands.revoking import CACHED, says_yes, why_not
 from bot.core import lifecycle, outages, reconciliation
@@ -82,7 +82,7 @@ def reconcile(arguments: argparse.Namespace, environ: Any) -> int:
 
 
 async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
-    with opening.command_store(database(environ)) as store:
+    with opening.command_store(writable(environ)) as store:
         async with reaching.tyk(store, environ) as reached:
             seen = Look()
             await look_at_list(store, reached.keys, seen)

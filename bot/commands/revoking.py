@@ -19,7 +19,7 @@ import structlog
 
 from bot import logs, opening, reports
 from bot.commands import reaching, words
-from bot.commands.looking import database, print_rows, reading
+from bot.commands.looking import print_rows, reading, writable
 from bot.commands.operator import Operator
 from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState
@@ -145,7 +145,7 @@ async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str
 
 
 async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequence[str]) -> int:
-    operator, found = Operator.named(arguments.by), database(environ)
+    operator, found = Operator.named(arguments.by), writable(environ)
     with opening.command_store(found) as store:
         missing = ""
         try:

@@ -23,7 +23,11 @@ _MENTION = re.compile(r"<(?:@|!subteam\^)([A-Z0-9]+)>")
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """A row of the audit, as it stands for ever."""
+    """A row of the audit, as it stands for ever.
+
+    `link` ties it to the row before (`core.chain`), empty where it is older than the chain. `erased` names the details that
+    are gone.
+    """
 
     number: int
     at: datetime
@@ -34,6 +38,8 @@ class AuditEntry:
     person: Identity | None
     actor: Identity | None
     details: dict[str, Any]
+    link: str = ""
+    erased: tuple[str, ...] = ()
 
 
 def plain(entry: AuditEntry) -> dict[str, Any]:

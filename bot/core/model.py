@@ -707,6 +707,8 @@ class AuditEvent(StrEnum):
     KEY_UNKNOWN = "key unknown"
     LOOKED = "looked"
     EXTENDED = "extended"
+    CHAINED = "chained"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,10 @@ def _looked_at(entry: AuditEntry) -> Event:
     return _api(entry) if not about else {"type_id": 2, "type": "User", "user": _user(str(about)), "uid": str(about)}
 
 
+def _audit(_entry: AuditEntry) -> Event:
+    return _other("Audit", name="audit")
+
+
 def _tokens(_entry: AuditEntry) -> Event:
     return _other("Sealed tokens", name="sealed tokens")
 
@@ -156,6 +160,8 @@ KINDS: Mapping[AuditEvent, _Kind] = {
     AuditEvent.KEY_UNKNOWN: _Kind(_SAID, _key, _HIGH),
     AuditEvent.LOOKED: _Kind(Activity.READ, _looked_at),
     AuditEvent.EXTENDED: _Kind(_UPDATE, _request),
+    AuditEvent.CHAINED: _Kind(_UPDATE, _audit, _LOW),
+    AuditEvent.ERASED: _Kind(_UPDATE, _audit, _LOW),
 }
 """Every event of the audit, as what happened to which entity."""
 

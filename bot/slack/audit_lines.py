@@ -13,9 +13,10 @@ from typing import Any, assert_never
 
 from bot.core import changes, outages
 from bot.core.audit import AuditEntry, Called, Reading, mentioned
+from bot.core.chain import Head
 from bot.core.model import AuditEvent, EffectKind, Identity, Topic
 from bot.slack import rule_changes, wording
-from bot.slack.block_kit import MAX_SECTION, MAX_TEXT, Body, section
+from bot.slack.block_kit import MAX_SECTION, MAX_TEXT, Block, Body, context, section
 from bot.slack.wording import inert
 
 
@@ -58,12 +59,15 @@ class AuditRow:
                   wrote approvals_fell, people_changed (names), auditors
     group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
+    chained       key (its id), why (where it is not the first one)
+    erased        texts and requests (how many), why (where nobody asked for it)
 
     withdrawn, lapsed, sent, hidden and in use need none. People are user ids. Whatever was done at the command line has
     `operator` too.
 
-    `api` is what people call it, `holder` the name of whoever asked, `card` where the request's card is; `names` are those of
-    people and user groups, by their ids, and `title_of` says what an entry of the configuration is called.
+    `link` ties the row to the one before. `api` is what people call it, `holder` the name of whoever asked, `card` where the
+    request's card is; `names` are those of people and user groups, by their ids, and `title_of` says what an entry of the
+    configuration is called.
     """
 
     number: int
@@ -77,6 +81,7 @@ class AuditRow:
     card: tuple[str, str] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     title_of: Callable[[str], str] = str
+    link: str = ""
 
 
 _UNKNOWN = Called("", "")
@@ -101,6 +106,7 @@ def _row_of(entry: AuditEntry, reading: Reading, title_of: Callable[[str], str])
         called.card,
         reading.names,
         title_of,
+        entry.link,
     )
 
 
@@ -128,7 +134,12 @@ def audit(lines: Sequence[AuditRow], workspace: str = "") -> tuple[Body, int]:
             blocks[-1] += f"\n{linked}"
         else:
             blocks.append(linked)
-    return Body("\n".join(said), [section(block) for block in blocks]), len(said)
+    return Body("\n".join(said), [*map(section, blocks), *_head(lines[len(said) - 1 :][:1])]), len(said)
+
+
+def _head(last: Sequence[AuditRow]) -> list[Block]:
+    """The head of the audit as of the last row, under the others: whoever keeps it can tell later whether the end was cut off."""
+    return [context([f"Head {Head(row.number, row.link).short}"]) for row in last if row.link]
 
 
 def _dated(row: AuditRow, workspace: str) -> str:
@@ -279,6 +290,15 @@ class _Teller:
                 return self.group_changed()
             case AuditEvent.NAME_ACCEPTED:
                 return self.all(self.word("name"), self.word("meant", "no longer "))
+            case AuditEvent.CHAINED:
+                return self.because(f"from here on, with the key {self.word('key')}", "why")
+            case AuditEvent.ERASED:
+                return self.because(
+                    self.all(
+                        self.by("person", "of"), self.word("requests", "requests: "), self.word("texts", "texts: ")
+                    ),
+                    "why",
+                )
             case _:
                 assert_never(event)
 

@@ -11,9 +11,9 @@ from sqlalchemy import Select, select
 
 from bot.core.audit import AuditEntry
 from bot.core.model import AuditEvent, Record, RequestState
-from bot.store import statements, tables
+from bot.store import rows, statements, tables
 from bot.store.store import Store
-from bot.store.transaction import Transaction, entry_of
+from bot.store.transaction import Transaction
 
 Pages = Callable[[Select[Any]], Select[Any]]
 
@@ -82,9 +82,9 @@ def _read(
 def _needs(tx: Transaction, ids: Collection[str]) -> dict[str, int]:
     table = tables.audit
     events = [AuditEvent.REVIEWED.value, AuditEvent.APPROVED.value]
-    query = select(table).where(table.c.request_id.in_(ids), table.c.event.in_(events)).order_by(table.c.number)
+    query = statements.audited().where(table.c.request_id.in_(ids), table.c.event.in_(events))
     needs: dict[str, int] = {}
-    for entry in map(entry_of, tx.connection.execute(query)):
+    for entry in map(rows.entry_of, tx.connection.execute(query)):
         if entry.request_id is not None:
             needs[entry.request_id] = _need(entry, needs.get(entry.request_id, 0))
     return needs

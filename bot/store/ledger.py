@@ -15,7 +15,7 @@ from bot.core.audit import AuditEntry
 from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Verdict
 from bot.store import rows, statements, tables
 from bot.store.seal import Seal
-from bot.store.transaction import Transaction, entry_of
+from bot.store.transaction import Transaction
 
 CONFIGURED = "configured"
 """The name under which the configuration of the last start is remembered."""
@@ -224,8 +224,8 @@ def effects_of(tx: Transaction, request_id: str) -> tuple[Effect, ...]:
 
 def trail_of(tx: Transaction, request_id: str) -> tuple[AuditEntry, ...]:
     """The audit of a request, in order."""
-    query = select(tables.audit).where(tables.audit.c.request_id == request_id).order_by(tables.audit.c.number)
-    return tuple(map(entry_of, tx.connection.execute(query).all()))
+    query = statements.audited().where(tables.audit.c.request_id == request_id)
+    return tuple(map(rows.entry_of, tx.connection.execute(query).all()))
 
 
 # --- tokens that are held ---------------------------------------------------------------------------------------------

@@ -12,10 +12,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from bot.core.audit import AuditEntry
 from bot.core.model import (
     UNKNOWN_ASKER,
     Answers,
     Asker,
+    AuditEvent,
     Effect,
     EffectKind,
     EffectState,
@@ -47,6 +49,7 @@ from bot.core.model import (
 _RULE = TypeAdapter(Rule)
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
 _NONE = "[]"
+_NO_TEXTS = "{}"
 
 
 def _identity(team: str | None, user: str | None) -> Identity | None:
@@ -336,4 +339,20 @@ def effect_of(row: Row[Any]) -> Effect:
         last_error=row.last_error,
         why=row.why,
         lane=row.lane,
+    )
+
+
+def entry_of(row: Any) -> AuditEntry:
+    """An entry of a whole row, with its texts; a year has half a million of them."""
+    number, at, event, request_id, request_number, api, *people, details, digests, _prev, _key, link, beside = row
+    person_team, person_user, actor_team, actor_user = people
+    person = Identity(person_team, person_user) if person_user else None
+    actor = Identity(actor_team, actor_user) if actor_user else None
+    told, erased = json.loads(details), ()
+    if digests != _NO_TEXTS:
+        texts = json.loads(beside) if beside else {}
+        told |= {name: value for name, (_salt, value) in texts.items()}
+        erased = tuple(name for name in json.loads(digests) if name not in texts)
+    return AuditEntry(
+        number, at, AuditEvent(event), request_id, request_number, api, person, actor, told, link or "", erased
     )

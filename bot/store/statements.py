@@ -168,6 +168,32 @@ def raising() -> Any:
 
 
 @cache
+def appending() -> Any:
+    """The audit, with its newest row at `value` and `head`, `many` rows longer; nothing where it is another by now."""
+    table = tables.counters
+    raised = update(table).where(
+        table.c.name == "audit", table.c.value == bindparam("at"), table.c.head == bindparam("old")
+    )
+    return raised.values(value=table.c.value + bindparam("many"), head=bindparam("new")).returning(table.c.value)
+
+
+@cache
+def head(*, locks: bool) -> Select[Any]:
+    """The newest row of the audit: its number, and its link."""
+    table = tables.counters
+    query = select(table.c.value, table.c.head).where(table.c.name == "audit")
+    return query.with_for_update() if locks else query
+
+
+@cache
+def audited() -> Select[Any]:
+    """The rows of the audit with their texts, in order, as `rows.entry_of` takes them."""
+    table, texts = tables.audit, tables.audit_texts
+    joined = table.outerjoin(texts, texts.c.number == table.c.number)
+    return select(*table.c, texts.c.texts.label("beside")).select_from(joined).order_by(table.c.number)
+
+
+@cache
 def promising(*, sqlite: bool) -> Any:
     table = tables.effects
     statement = inserting(table, sqlite=sqlite)

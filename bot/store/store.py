@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.core.faults import UnconfirmedError
 from bot.core.model import Record
 from bot.store import tables
+from bot.store.chain import Chain
 from bot.store.engine import WAITS_FOR
 from bot.store.threads import KeptConnections, Threads, User
 from bot.store.transaction import LeaseLost, Transaction
@@ -100,6 +101,7 @@ class Store:
         # In one process writers wait for each other here, not for SQLite's lock, which wakes nobody.
         self._writer = threading.Lock()
         self.known = Known()
+        self.chain = Chain()
         self._listeners: list[Callable[[Transaction], None]] = []
 
     def on_commit(self, listener: Callable[[Transaction], None]) -> None:
@@ -169,6 +171,7 @@ class Store:
                 audit_channel=self.audit_channel,
                 forwards=self.forwards,
                 known=self.known,
+                chain=self.chain,
             )
             with tx.unless_stored:
                 yield tx
@@ -201,6 +204,8 @@ class Store:
                 raise UnconfirmedError("the database did not answer the commit") from error
             raise
         self.known.keep(tx.loaded)
+        if tx.head is not None:
+            self.chain.head = tx.head
 
     def _commit(self, connection: Connection) -> None:
         connection.commit()

@@ -238,7 +238,21 @@ audit = Table(
     Column("actor_team", String(32)),
     Column("actor_user", String(32)),
     Column("details", Text, nullable=False),
+    # Of `core.chain`: the digests of the texts beside the row, the link of the row before, the key's id, and the row's own link.
+    Column("texts", Text, nullable=False, server_default="{}"),
+    Column("prev", String(64)),
+    Column("chain_key", String(16)),
+    Column("link", String(64)),
 )
+
+audit_texts = Table(
+    "audit_texts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("request_id", String(64), index=True),
+    Column("texts", Text, nullable=False),
+)
+"""What people typed and what they are called, beside the rows of the audit: JSON, each text with its salt. It can be erased."""
 
 ids = Table(
     "ids",
@@ -270,6 +284,7 @@ counters = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", BigInteger, nullable=False),
+    Column("head", String(64), nullable=False, server_default=""),  # of the audit: the link of its newest row
 )
 
 meta = Table(

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, or_, select, update
 
 from bot.core.audit import AuditEntry
+from bot.core.chain import ChainKey, Head
 from bot.core.model import (
     AuditEvent,
     AuditLine,
@@ -34,7 +35,8 @@ from bot.core.model import (
 )
 from bot.core.outages import Side, cause_of
 from bot.core.urgency import Urgency, urgency
-from bot.store import rows, statements, tables
+from bot.store import chain, rows, statements, tables
+from bot.store.chain import Chain
 
 FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
@@ -57,7 +59,7 @@ class Found:
 
 class Transaction:
     """`now` is the database's time when the transaction began. `promised` are the effects that it opened, by id; `told` are the
-    events that it wrote into the audit, each with its API.
+    events that it wrote into the audit, each with its API, and `head` the newest line of it.
 
     `unless_stored` is called where it is not stored after all: to give back what is held for it outside the database.
     """
@@ -72,10 +74,12 @@ class Transaction:
         audit_channel: str | None = None,
         forwards: Sequence[str] = (),
         known: Mapping[str, Record] | None = None,
+        chain: Chain | None = None,
     ) -> None:
         self.connection = connection
         self.now = now
         self.promised: dict[int, Effect] = {}
+        self.head: Head | None = None
         self.unless_stored = ExitStack()
         self.told: list[tuple[AuditEvent, str | None]] = []
         self.wrote = False
@@ -85,12 +89,14 @@ class Transaction:
         self._audit_channel = audit_channel
         self._forwards = forwards
         self._known = known or {}
+        self._chain = chain or Chain()
         self._loaded: dict[str, Record] = {}
 
     def rollback(self) -> None:
         """Store nothing of it after all."""
         self.connection.rollback()
         self.promised.clear()
+        self.head = None
         self.wrote, self.undone = False, True
 
     def left(self) -> tuple[Effect, ...]:
@@ -256,15 +262,11 @@ class Transaction:
 
     def next_number(self) -> int:
         """The next request's number. Holding it, no other request can be submitted until this transaction ends."""
-        return self._count("requests", FIRST_NUMBER, 1)
-
-    def _count(self, name: str, first: int, many: int) -> int:
-        """Raise a counter by so many; returns its value from there on."""
-        raised = {"of": name, "many": many}
+        raised = {"of": "requests", "many": 1}
         value = self.connection.execute(statements.raising(), raised).scalar_one_or_none()
         if value is None:
             begun = statements.inserting(tables.counters, sqlite=self._sqlite).on_conflict_do_nothing()
-            self.connection.execute(begun, {"name": name, "value": first - 1})
+            self.connection.execute(begun, {"name": "requests", "value": FIRST_NUMBER - 1})
             value = self.connection.execute(statements.raising(), raised).scalar_one()
         return int(value)
 
@@ -532,38 +534,29 @@ class Transaction:
         person = request.requester if request else about
         of = request.rule.name if request else api
         self.told += [(line.event, of) for line in lines]
-        first = self._count("audit", 1, len(lines)) - len(lines) + 1
-        self.connection.execute(
-            statements.adding(tables.audit),
-            [
-                {
-                    "number": number,
-                    "at": self.now,
-                    "event": line.event.value,
-                    "request_id": request.id if request else None,
-                    "request_number": request.number if request else None,
-                    "api": of,
-                    "person_team": person.team_id if person else None,
-                    "person_user": person.user_id if person else None,
-                    "actor_team": line.actor.team_id if line.actor else None,
-                    "actor_user": line.actor.user_id if line.actor else None,
-                    "details": json.dumps(line.details, ensure_ascii=False),
-                }
-                for number, line in enumerate(lines, first)
-            ],
-        )
+        appended = [chain.Row(line, self.now, request, of, person) for line in lines]
+        known = self.head or self._chain.head
+        sqlite, locks = self._sqlite, self._locks
+        self.head = chain.append(self.connection, appended, self._chain.key, known, sqlite=sqlite, locks=locks)
+
+    def audit_head(self) -> Head:
+        """The newest line. Holding it, nobody else can append one until this transaction ends."""
+        self.head = chain.newest(self.connection, sqlite=self._sqlite, locks=self._locks)
+        return self.head
+
+    def chain_with(self, key: ChainKey) -> None:
+        """Chain what is appended from here on with this key."""
+        self._chain = Chain(key, self._chain.head)
 
     def audit_after(self, number: int, limit: int) -> tuple[AuditEntry, ...]:
-        table = tables.audit
-        query = select(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
-        return tuple(map(entry_of, self.connection.execute(query).all()))
+        query = statements.audited().where(tables.audit.c.number > number).limit(limit)
+        return tuple(map(rows.entry_of, self.connection.execute(query).all()))
 
     def audit_trail(
         self, *, since: datetime | None = None, api: str | None = None, person: str | None = None
     ) -> Iterator[AuditEntry]:
         """Rows in order, as many as there are, without holding them all in memory."""
-        table = tables.audit
-        query = select(table).order_by(table.c.number)
+        table, query = tables.audit, statements.audited()
         if since is not None:
             query = query.where(table.c.at >= since)
         if api is not None:
@@ -572,7 +565,7 @@ class Transaction:
             ids = statements.ids_of(person)
             query = query.where(or_(table.c.person_user.in_(ids), table.c.actor_user.in_(ids)))
         with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
-            yield from map(entry_of, found)
+            yield from map(rows.entry_of, found)
 
     def newest_audit(self) -> int:
         """The number of the newest line, 0 where there is none."""
@@ -647,13 +640,3 @@ def _reading_on(kind: EffectKind, place: str, due_at: datetime) -> dict[str, Any
     """The standing effect that brings the audit's rows to a place; a post keeps the pace of its channel."""
     lane = place if kind is EffectKind.POST_AUDIT else None
     return _effect_row(Promise(kind, place, due_at), None, None) | {"lane": lane}
-
-
-def entry_of(row: Any) -> AuditEntry:
-    """An entry of a whole row; a year has half a million of them."""
-    number, at, event, request_id, request_number, api, person_team, person_user, actor_team, actor_user, details = row
-    person = Identity(person_team, person_user) if person_user else None
-    actor = Identity(actor_team, actor_user) if actor_user else None
-    return AuditEntry(
-        number, at, AuditEvent(event), request_id, request_number, api, person, actor, json.loads(details)
-    )

@@ -68,7 +68,7 @@ class _Cloning:
         self._names = {self._request["id"]}
         for table in ("keys", "messages"):
             self._names |= {row["id"] for row in self._of(table)}
-        self._audit_rows = len(self._of("audit"))
+        self._places = {row["number"]: place for place, row in enumerate(self._of("audit"), start=1)}
         _numbers(connection, times)
 
     def run(self) -> None:
@@ -85,7 +85,8 @@ class _Cloning:
         return _rows(self._connection, query, (self._request["id"],))
 
     def _clone(self, table: str, rows: Iterable[dict[str, Any]]) -> None:
-        for rank, row in enumerate(rows, start=1):
+        for row in rows:
+            rank = self._places.get(row.get("number"), 0)
             numbered = {"id"} if isinstance(row.get("id"), int) else set()  # such a table numbers its rows itself
             given = {name: value for name, value in row.items() if name not in numbered}
             expressions = {name: self._expression(table, name, value, rank) for name, value in given.items()}
@@ -105,18 +106,20 @@ class _Cloning:
         return "?", (value,)
 
     def _counted(self, rank: int) -> dict[tuple[str, str], Expression]:
-        """Whose and the how manieth a copy is; `rank` counts the rows of one request in one table."""
+        """Whose and the how manieth a copy is; `rank` is that of the row in the request's audit."""
         number = "? + n", (self._highest["requests"],)
+        audited = "? + (n - 1) * ? + ?", (self._highest["audit"], len(self._places), rank)
         return {
             ("requests", "number"): number,
             ("requests", "user_id"): ("printf('U0P%04d', ? + n % ?)", (FIRST_OWNER, OWNERS)),
             ("audit", "request_number"): number,
-            ("audit", "number"): ("? + (n - 1) * ? + ?", (self._highest["audit"], self._audit_rows, rank)),
+            ("audit", "number"): audited,
+            ("audit_texts", "number"): audited,
         }
 
     def _count_on(self) -> None:
         """What counted the requests or the audit's lines goes on behind the copies; so does what was read of them."""
-        added = {"requests": self._times, "audit": self._times * self._audit_rows}
+        added = {"requests": self._times, "audit": self._times * len(self._places)}
         for name, value in self._connection.execute("SELECT name, value FROM counters").fetchall():
             for table, highest in self._highest.items():
                 if value == highest:

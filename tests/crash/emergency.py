@@ -15,7 +15,7 @@ from bot.core.model import AuditEvent, EffectKind, KeyState, Topic
 from bot.store import ledger
 from bot.store.seal import Seal, new_key
 from bot.worker import Worker
-from tests.crash.story import AUDIT, REQUEST, Chapter, MortalStore, Story
+from tests.crash.story import AUDIT, CHAIN_KEY, REQUEST, Chapter, MortalStore, Story
 
 OPERATOR = Operator("Olga")
 _AGAIN = AuditEvent.RESEALED
@@ -68,6 +68,7 @@ class Emergency(Story):
             self.seal_keys = (new_key(), *self.seal_keys)
             self.start()
         store, seal = self._beside(), Seal(self.seal_keys)
+        store.chain.key = CHAIN_KEY  # what opens the tokens opens it, too; a command that revokes need not have it
         mending.seal_anew(store, seal, OPERATOR)
         with store.reading() as tx:
             assert all(seal.is_newest(one.sealed) for one in ledger.sealed_tokens(tx)), "the old key can go"

@@ -31,6 +31,7 @@ from tests.crash.more_time import EXTENSION, HELD_FOR, MoreTime
 from tests.crash.outside import Fates, Unpaced
 from tests.crash.proofs import Tally, connection_of, fresh
 from tests.crash.story import PEOPLE, REQUEST, RULEBOOK, SEAL_KEY, Story
+from tests.world import check_chain
 
 KINDS = frozenset(
     {
@@ -274,6 +275,7 @@ class Search:
         self.story.pass_time(PAST_PROBATION)
         await self._finish()
         record = await self.story.record()
+        check_chain(self.story.store)
         if self.story.tyk.open_keys():
             return "a key opens something after the end"
         if self.story.slack.tokens():

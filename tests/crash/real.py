@@ -29,6 +29,7 @@ from bot.sandbox.demos.reading import has_block, shown, token_in
 from bot.store import tables
 from bot.store.seal import new_key
 from tests.crash.proofs import Tally
+from tests.world import check_chain
 
 READY_WITHIN = 30.0
 SETTLE_WITHIN = 90.0
@@ -177,6 +178,7 @@ class Stage:
             parked = tx.effects(EffectState.PARKED)
         assert not parked, parked
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "the audit is gapless"
+        check_chain(running.store)
         unknown = self.promised - {record.request.label for record in records}
         assert not unknown, f"promised, but unknown: {unknown}"
         live: set[str] = set()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 
 from bot.commands.operator import Operator
 from bot.commands.reconciling import Look, end, look_at_list
+from bot.core.chain import ChainKey
 from bot.core.faults import OutcomeUnknown
 from bot.core.in_force import InForce
 from bot.core.lifecycle import Loss
@@ -48,11 +49,13 @@ from bot.store.store import Store
 from bot.worker import Worker
 from tests.core.life import PAYMENTS
 from tests.crash.outside import Died, Fates, Slack, Tyk, TykKey, person
+from tests.world import check_chain
 
 AUDIT = "C0AUDIT"
 BEGINNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LIFETIME = timedelta(days=7)
 SEAL_KEY = new_key()
+CHAIN_KEY = ChainKey.new(1)
 REQUEST = RequestId("request-1")
 RULE = replace(
     PAYMENTS,
@@ -66,6 +69,7 @@ PEOPLE = {"ALICE": person("ALICE"), "BOB": person("BOB", "S0LEADS"), "CAROL": pe
 TABLES = (
     "findings",
     "audit",
+    "audit_texts",
     "reviews",
     "grants",
     "keys",
@@ -140,6 +144,7 @@ class Story:
     def start(self) -> None:
         self.store = MortalStore(self.engine, AUDIT, self.skew)
         self.store.fates, self.store.ticks = self.fates, self.ticks
+        self.store.chain.key = CHAIN_KEY
         in_force = InForce(RULEBOOK)
         self.operations = Operations(self.store, in_force, self._new_id)
         ports = Ports(self.slack, self.tyk, Seal(self.seal_keys), in_force)
@@ -300,6 +305,7 @@ class Story:
         with self.store.reading() as tx:
             entries = list(tx.audit_trail())
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "gapless and in order"
+        check_chain(self.store)
         events = [entry.event for entry in entries]
         once = [event for event in events if event is not AuditEvent.KEY_CREATED]
         assert list(self.in_order(once)) == self.audit, once

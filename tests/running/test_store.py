@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
@@ -14,16 +15,18 @@ from typing import Any, TypeVar
 
 import pytest
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from bot import app
 from bot.core import facts, lifecycle
+from bot.core.chain import prove
 from bot.core.lifecycle import Asked
 from bot.core.model import (
     Answers,
     Audience,
+    AuditEvent,
     EffectKind,
     Identity,
     MessageKind,
@@ -34,14 +37,14 @@ from bot.core.model import (
     Verdict,
 )
 from bot.local.world import World as Place
-from bot.store import tables
+from bot.store import chain, rows, statements, tables
 from bot.store.engine import DatabaseError, migrate, open_engine
-from bot.store.seal import new_key
+from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from bot.store.transaction import Transaction as Reading
 from tests.core.life import ALICE, DAY, PAYMENTS, Ids, person
 from tests.running import bot_in, empty_place, failed, quiet, verb
-from tests.world import WITHIN, living
+from tests.world import WITHIN, World, living
 
 T = TypeVar("T")
 
@@ -72,6 +75,20 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
         message = record.token_message(key.id)
         assert message is not None
         assert message.key_id is None
+        await _is_chained_from_there_on(world, seal)
+
+
+async def _is_chained_from_there_on(world: World, seal: str) -> None:
+    """The rows that were there are as they were, the first one behind them says that the chain begins, and all of it fits."""
+    trail = await world.trail()
+    begins = next(entry for entry in trail if entry.event is AuditEvent.CHAINED)
+    asked = next(entry for entry in trail if entry.event is AuditEvent.ASKED)
+    assert asked.details["reason"] == "to build the checkout"
+    with world.running.store.reading() as tx:
+        assert tx.connection.execute(select(tables.audit_texts.c.texts)).first() is not None
+        proof = prove(chain.lines(tx.connection), chain.keys(tx, Seal([seal])).keys)
+    assert not proof.misfit, proof.misfit
+    assert (proof.older, proof.begins) == (begins.number - 1, begins.number)
 
 
 _SINCE_THE_FIRST = (
@@ -101,17 +118,21 @@ async def _back_to_the_first(url: str) -> None:
     added += [("reviews", "void"), ("requests", "undecidable"), ("requests", "undecidable_since")]
     added += [("requests", "asked_plan"), ("requests", "asked_lifetime"), ("requests", "questions")]
     added += [("messages", "question_id"), ("requests", "asker")]
-    added += [("keys", "gone_at"), ("keys", "dead_at")]
+    added += [("keys", "gone_at"), ("keys", "dead_at"), ("counters", "head")]
+    added += [("audit", name) for name in ("texts", "prev", "chain_key", "link")]
     indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
     later = [
-        name for name in indexes if name and name.startswith(("effects_", "requests_by_state", "grants_", "reviews_"))
+        name
+        for name in indexes
+        if name and name.startswith(("effects_", "requests_by_state", "grants_", "reviews_", "keys_at_tyk"))
     ]
     engine = open_engine(url)
     with engine.begin() as connection:
         for name in later:
             connection.execute(text(f"DROP INDEX {name}"))
         connection.execute(text("DROP TABLE outages"))
-        for table in ("ids", "findings", "names", "audit_threads"):
+        _put_texts_back(connection)
+        for table in ("ids", "findings", "names", "audit_threads", "audit_texts"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("CREATE INDEX effects_due ON effects (state, due_at)"))
         for table, column in added:
@@ -121,6 +142,24 @@ async def _back_to_the_first(url: str) -> None:
             connection.execute(text(f"UPDATE messages SET kind = '{first}' WHERE kind = '{kind}'"))  # noqa: S608 - words of our own
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
+
+
+def _put_texts_back(connection: Connection) -> None:
+    """What people typed stood in the rows of the audit, which were not chained."""
+    connection.execute(text("DELETE FROM meta WHERE name = 'audit keys'"))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ALTER TABLE audit DISABLE TRIGGER audit_append_only"))
+    else:
+        connection.execute(text("DROP TRIGGER audit_no_update"))
+    for row in connection.execute(statements.audited()).all():
+        details = json.dumps(rows.entry_of(row).details)
+        connection.execute(
+            text("UPDATE audit SET details = :details WHERE number = :number"),
+            {"details": details, "number": row.number},
+        )
+    if connection.dialect.name == "sqlite":
+        refuses = "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+        connection.execute(text(f"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit {refuses}"))
 
 
 async def test_the_audit_is_for_ever(tmp_path: Path, database_url: str) -> None:

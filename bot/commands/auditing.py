@@ -1,0 +1,142 @@
+"""`audit`: what happened, the proof that nobody changed it, and the keys of that proof. Nothing of it is changed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bot import opening, reports, settings
+from bot.commands import words
+from bot.commands.looking import print_lines, print_rows, reading
+from bot.commands.words import UsageError
+from bot.core import chain as core_chain
+from bot.core.chain import ChainKey, Head, Proof
+from bot.errors import FAILED, complain
+from bot.settings import Need
+from bot.slack import audit_lines
+from bot.store import chain, trail
+from bot.store.seal import Seal
+
+NAMED = 10
+
+
+def audit(arguments: argparse.Namespace, environ: Any) -> int:
+    """What is asked for: the rows, unless it is an action."""
+    return _ACTIONS[arguments.action](arguments, environ)
+
+
+def show(arguments: argparse.Namespace, environ: Any) -> int:
+    """The rows, in order."""
+    _allow(arguments, "since", "api", "person", "format")
+    how = arguments.format or "table"
+    with reading(environ) as tx:
+        wanted = words.filtered(arguments, tx)
+        entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
+        if how == "text":
+            print_lines(_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
+        else:
+            print_rows(map(reports.audit_row, entries), reports.AUDIT, how)
+    return 0
+
+
+def _said(row: audit_lines.AuditRow) -> str:
+    return f"{reports.moment(row.at)}  {audit_lines.audit_sentence(row)}"
+
+
+def verify(arguments: argparse.Namespace, environ: Any) -> int:
+    """Prove every row. 0 only where all of them fit."""
+    _allow(arguments, "head", "key_file")
+    heads = [_head(one) for one in arguments.head or ()]
+    keys = _keys(arguments.key_file, environ)
+    with reading(environ) as tx:
+        proof = core_chain.prove(chain.lines(tx.connection), keys, heads)
+    print_lines(iter(_told(proof)))
+    if proof.misfit:
+        complain(proof.misfit)
+        return FAILED
+    return 0
+
+
+def key(arguments: argparse.Namespace, environ: Any) -> int:
+    """The keys that prove the chain, a line each, for an auditor's file."""
+    _allow(arguments)
+    for one in _stored_keys(environ):
+        print(one.line)
+    return 0
+
+
+_ACTIONS = {None: show, "verify": verify, "key": key}
+_OPTIONS = ("since", "api", "person", "format", "head", "key_file")
+
+
+def _allow(arguments: argparse.Namespace, *names: str) -> None:
+    """Raises UsageError for an option that this action does not have."""
+    for name in _OPTIONS:
+        if name not in names and getattr(arguments, name):
+            action = f"audit {arguments.action}" if arguments.action else "audit"
+            raise UsageError(f"`{action}` has no --{name.replace('_', '-')}.")
+
+
+# --- the proof --------------------------------------------------------------------------------------------------------
+
+
+def _head(text: str) -> Head:
+    try:
+        return Head.parse(text)
+    except ValueError:
+        raise UsageError(
+            f"--head takes a head as the audit channel shows it, such as 1042:{'0123456789' * 2}, not {text!r}."
+        ) from None
+
+
+def _keys(path: Path | None, environ: Any) -> tuple[ChainKey, ...]:
+    return _stored_keys(environ) if path is None else _keys_in(path)
+
+
+def _keys_in(path: Path) -> tuple[ChainKey, ...]:
+    try:
+        written = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it holds no text'}.") from None
+    try:
+        keys = tuple(ChainKey.parse(line) for line in written if line.strip())
+    except ValueError:
+        keys = ()
+    if not keys:
+        raise UsageError(f"{path} holds no key of the audit: `tyk-key-bot audit key` prints them.")
+    return keys
+
+
+def _stored_keys(environ: Any) -> tuple[ChainKey, ...]:
+    """Those in the database, which SEAL_KEYS opens."""
+    found = settings.load(environ, needs=frozenset({Need.DATABASE, Need.SEAL}))
+    with opening.command_store(found) as store, store.reading() as tx:
+        opened = chain.keys(tx, Seal(found.seal_keys))
+    if opened.lost:
+        complain(
+            f"No key in SEAL_KEYS opens {opened.lost} of the keys of the audit's chain: put the key that sealed them back, "
+            "behind the others, or give --key-file a file with what `tyk-key-bot audit key` printed."
+        )
+    if not opened.keys:
+        raise UsageError("The database holds no key of the audit's chain: `tyk-key-bot run` makes one at its start.")
+    return opened.keys
+
+
+def _told(proof: Proof) -> list[str]:
+    """What was proved, in sentences."""
+    said = []
+    if proof.older:
+        said.append(f"Rows before {proof.begins} are older than the chain ({proof.older}): nothing proves them.")
+    if proof.rows:
+        first = proof.head.number - proof.rows + 1
+        said.append(f"Rows {first} to {proof.head.number} fit ({proof.rows}). The head is {proof.head.short}.")
+    if proof.without_key:
+        some = ", ".join(map(str, proof.without_key[:NAMED]))
+        more = f" and {len(proof.without_key) - NAMED} more" if len(proof.without_key) > NAMED else ""
+        said.append(
+            f"Commands without SEAL_KEYS wrote {len(proof.without_key)}: {some}{more}. Only the rows behind them vouch for them."
+        )
+    if proof.erased:
+        said.append(f"Texts that were erased: {proof.erased}.")
+    return said or ["There is no row yet."]

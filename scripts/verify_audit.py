@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Prove an exported audit, with Python's standard library alone and without the bot: docs/audit.md describes what is proved.
+
+    tyk-key-bot audit export > audit.jsonl       tyk-key-bot audit key > audit.key
+    python3 verify_audit.py audit.jsonl audit.key --head 1042:0123456789abcdef0123
+
+It ends with 0 where every row fits, with 1 where one does not, which it names, and with 2 where it was given something else.
+"""
+
+import argparse
+import hashlib
+import hmac
+import json
+import sys
+
+COMMANDS = {  # the events that a command may write without the key: none of them gives anybody anything
+    "delayed", "denied", "erased", "expired", "key deleted", "lapsed", "name accepted", "recovered", "reminded", "retried",
+    "revoked", "stuck",
+}  # fmt: skip
+
+
+class Misfit(Exception):
+    """A row does not fit."""
+
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def read_keys(path):
+    """The keys by their ids, and the number of the first row that is chained; a line is a number and a key in hexadecimal."""
+    with open(path, encoding="utf-8") as file:
+        pairs = [(int(first), bytes.fromhex(key)) for first, key in (line.split() for line in file if line.strip())]
+    ids = {hashlib.sha256(b"tyk-key-bot audit key" + key).hexdigest()[:16]: key for _, key in pairs}
+    return ids, min(first for first, _ in pairs)
+
+
+def verify(lines, keys, begins, heads):
+    """Go through the lines. Returns what is to be said, a sentence each; raises Misfit."""
+    last, link, chained, older, erased, accounted, without_key = 0, "", 0, 0, 0, 0, []
+    for line in lines:
+        row, found, number = line["row"], line["link"], line["row"]["number"]
+        if number == last:
+            raise Misfit(f"Row {number} stands there twice: the chain forks.")
+        if number < last:
+            raise Misfit(f"Row {number} is out of order: it comes behind row {last}.")
+        if number > last + 1:
+            if any(one["row"]["number"] == last + 1 for one in lines):
+                raise Misfit(f"Row {last + 1} is out of order: it comes behind row {number}.")
+            raise Misfit(f"Row {last + 1} is missing.")
+        if number < begins:
+            older += 1
+        elif found is None:
+            raise Misfit(f"Row {number} is not chained: this program did not write it, or an older version did.")
+        elif row["key"] is not None and row["key"] not in keys:
+            raise Misfit(f"Row {number} is chained with a key that is not given: {row['key']}.")
+        else:
+            key = None if row["key"] is None else keys[row["key"]]
+            made = hashlib.sha256(canonical(row)) if key is None else hmac.new(key, canonical(row), "sha256")
+            if not hmac.compare_digest(made.hexdigest(), found):
+                raise Misfit(f"Row {number} was edited.")
+            if number > begins and row["prev"] != link:
+                raise Misfit(f"Row {number} does not follow the row {number - 1} that stands there: the chain forks.")
+            if key is None and row["event"] not in COMMANDS:
+                raise Misfit(f"Row {number} is chained without the key, which only the bot may write.")
+            chained += 1
+            without_key += [number] if key is None else []
+        for name, (salt, text) in line["texts"].items():
+            if hashlib.sha256(salt.encode() + canonical(text)).hexdigest() != row["texts"].get(name):
+                raise Misfit(f"Row {number} was edited: its {name} is not what was written.")
+        erased += len(row["texts"]) - len(line["texts"])
+        accounted += row["details"]["texts"] if row["event"] == "erased" else 0
+        last, link = number, found or ""
+        for noted, digest in heads:
+            if noted == number and not link.startswith(digest):
+                raise Misfit(
+                    f"Row {number} is not the one of the head that was noted: the chain forks there or before."
+                )
+    for noted, _digest in heads:
+        if noted > last:
+            raise Misfit(f"The end is cut off: the last row is {last}, and the head {noted} was noted.")
+    if erased > accounted:
+        told = f"{erased} texts are gone, and erasures account for {accounted} of them"
+        raise Misfit(f"{told}: the others were removed by hand.")
+    yield f"Rows {last - chained + 1} to {last} fit ({chained}). The head is {last}:{link[:20]}."
+    yield f"Rows that are older than the chain: {older}. Rows that commands wrote without the key: {without_key or 0}."
+    yield f"Texts that were erased: {erased}."
+
+
+def head(text):
+    number, _, digest = text.partition(":")
+    if len(digest) < 20:
+        raise ValueError
+    return int(number), digest
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Prove an exported audit.")
+    parser.add_argument("export", help="what `tyk-key-bot audit export` wrote")
+    parser.add_argument("keys", help="what `tyk-key-bot audit key` printed")
+    parser.add_argument(
+        "--head", action="append", default=[], type=head, metavar="NUMBER:DIGEST", help="a head that was noted"
+    )
+    given = parser.parse_args()
+    try:
+        with open(given.export, encoding="utf-8") as export:
+            for sentence in verify(map(json.loads, export), *read_keys(given.keys), given.head):
+                print(sentence)
+    except Misfit as misfit:
+        print(misfit)
+        sys.exit(1)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"This is no exported audit, or no file of its keys: {error!r}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
