@@ -177,16 +177,32 @@ class _Said:
         if found.living is not None:
             yield from self._looked("Tokens in use that would not be given today", found.living)
             if found.living.cases:
-                yield from self._style.point("They go on working until they end; they cannot be replaced or extended.")
+                yield from self._style.point(
+                    "They go on working until they end, and are not replaced where they get lost."
+                )
         if found.history is not None:
             yield from self._history(found.history)
 
     def _looked(self, head: str, looked: Looked) -> Iterator[str]:
         if not looked.of:
             return
-        notes = [f"{looked.before:,} more could not under the old file either"] if looked.before else []
-        points = [*map(self._case, looked.cases[:SHOWN]), *_more(looked.cases), *notes, *_unknown(looked.unknown)]
+        notes = [f"of {looked.before:,} more it is so under the old file, too"] if looked.before else []
+        points = [*self._cases(looked.cases), *notes, *_unknown(looked.unknown)]
         yield from self._counted(_of(head, len(looked.cases), looked.of), points)
+
+    def _cases(self, cases: Sequence[Case]) -> Iterator[str]:
+        """Each by itself, or, where they are many, alike ones together with the first of them."""
+        if len(cases) <= SHOWN:
+            yield from map(self._case, cases)
+            return
+        alike: dict[tuple[str, str], list[Case]] = {}
+        for case in cases:
+            alike.setdefault((case.api, case.why), []).append(case)
+        groups = sorted(alike.items(), key=lambda one: (-len(one[1]), one[0]))
+        for (api, why), some in groups[:SHOWN]:
+            such = f"{some[0].request}, {self._witness(some[0].person, some[0].name)}"
+            yield f"{self._style.name(api)}: {len(some):,}. {self._style.sentence(why)} Such as {such}."
+        yield from _more(groups)
 
     def _case(self, case: Case) -> str:
         who = self._style.name(f"{case.name} ({case.person})")
@@ -198,7 +214,7 @@ class _Said:
             head = _of(f"Past requests{since} that would have gone otherwise", len(past.turns), past.of)
             yield from self._counted(head, [*self._turns(past), *_notes(past)])
         head = "Decisions that do not follow from what is on record of them"
-        yield from self.part(head, [*(self._case(one) for one in past.otherwise[:SHOWN]), *_more(past.otherwise)])
+        yield from self.part(head, self._cases(past.otherwise))
 
     def _turns(self, past: History) -> Iterator[str]:
         """Alike ones together, the most first, each with one of them and the person on whom that one hangs."""

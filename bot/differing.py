@@ -6,7 +6,7 @@ The database is read a page at a time, and nothing is stored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -24,6 +24,7 @@ from bot.store.history import Past
 from bot.store.store import Store
 
 T = TypeVar("T")
+EACH = 500
 _OPEN = frozenset({Access.WIDER, Access.OTHER})
 
 
@@ -97,8 +98,11 @@ class Difference:
         return any(one.access in _OPEN for one in self.changes) or any(shift.gained for shift in self.shifts)
 
 
-async def difference(old: Meant, new: Meant, sight: Sight, since: datetime | None) -> Difference:
-    """Raises a Fault of Slack's, or a sentence of the database's."""
+async def difference(
+    old: Meant, new: Meant, sight: Sight, since: datetime | None, at: Callable[[str], None] = lambda _: None
+) -> Difference:
+    """`at` hears what is looked at. Raises a Fault of Slack's, or a sentence of the database's."""
+    at("people")
     seen = _groups_seen(sight.store)
     everybody = await population(old, new, sight, seen)
     before, after = (
@@ -115,7 +119,7 @@ async def difference(old: Meant, new: Meant, sight: Sight, since: datetime | Non
     )
     if sight.store is None:
         return found
-    book = _Book(sight.store, old.rulebook, new.rulebook, everybody)
+    book = _Book(sight.store, old.rulebook, new.rulebook, everybody, at)
     return replace(found, waiting=book.waiting(), living=book.living(), history=book.history(since))
 
 
@@ -160,7 +164,10 @@ def _case(record: Record, why: str, witness: str | None = None) -> Case:
 class _Book:
     """The database under both rulebooks."""
 
-    def __init__(self, store: Store, old: Rulebook, new: Rulebook, everybody: Population) -> None:
+    def __init__(
+        self, store: Store, old: Rulebook, new: Rulebook, everybody: Population, at: Callable[[str], None]
+    ) -> None:
+        self._at = at
         self._store = store
         self._old = old
         self._new = new
@@ -171,7 +178,7 @@ class _Book:
 
     def waiting(self) -> Looked:
         tally = _Tally()
-        for record in history.waiting(self._store):
+        for record in self._counted("waiting requests", history.waiting(self._store)):
             tally.take(record, self._undecidable(record, self._old), self._undecidable(record, self._new))
         return tally.done()
 
@@ -199,7 +206,7 @@ class _Book:
 
     def living(self) -> Looked:
         tally = _Tally()
-        for record in history.living(self._store):
+        for record in self._counted("tokens in use", history.living(self._store)):
             tally.take(record, self._refused(record, self._old), self._refused(record, self._new))
         return tally.done()
 
@@ -228,7 +235,7 @@ class _Book:
         count: Counter[str] = Counter()
         later: list[str] = []
         otherwise: list[Case] = []
-        for past in history.decided(self._store, since):
+        for past in self._counted("past requests", history.decided(self._store, since)):
             record = past.record
             if not replay.is_told(record):
                 count["extended"] += 1
@@ -283,6 +290,12 @@ class _Book:
         return self._able[key]
 
     # --- both ---
+
+    def _counted(self, what: str, found: Iterable[T]) -> Iterator[T]:
+        for count, one in enumerate(found, 1):
+            if count % EACH == 0:
+                self._at(f"{what}, {count:,} so far")
+            yield one
 
     @staticmethod
     def _frozen(record: Record) -> Rulebook:

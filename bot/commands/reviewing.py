@@ -11,6 +11,7 @@ from typing import Any
 
 from bot import config, difference_said, differing, explaining, sight
 from bot.commands import words
+from bot.commands.progress import Progress
 from bot.commands.sight import opened, troubles_are_two
 from bot.config import Config, ConfigError
 from bot.core.explanation import Answer
@@ -71,4 +72,6 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
 
 async def _differing(old: Config, new: Config, since: datetime | None, environ: Any) -> Difference:
     async with opened([old, new], environ) as seen:
-        return await differing.difference(await sight.rules_of(old, seen), await sight.rules_of(new, seen), seen, since)
+        both = await sight.rules_of(old, seen), await sight.rules_of(new, seen)
+        with Progress() as progress:
+            return await differing.difference(*both, seen, since, progress.at)

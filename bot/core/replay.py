@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from bot.core import asking, lifecycle, requests, rules
+from bot.core import asking, lifecycle, reasons, requests, rules
 from bot.core.model import (
     Audience,
     Identity,
     Person,
     Record,
     Refusal,
+    Request,
     RequestState,
     Review,
     Rule,
@@ -138,10 +139,13 @@ def standing(record: Record, need: int) -> Standing:
 
 
 def replay(record: Record, rule: Rule | None, cast: Cast) -> Outcome:
-    """What it would have come to under this rule, with these people."""
+    """What it would have come to under this rule, with these people. A reason that was erased is no reason against it."""
     request = record.request
     scope = request.asked or Scope(request.plan, request.lifetime)
     form = asking.Form(scope.plan.name, scope.lifetime, request.answers, scope.plan.terms)
+    rule = (
+        rule if rule is None or _has_its_reason(request) else replace(rule, reason_required=False, reason_pattern=None)
+    )
     try:
         admitted = asking.admitted(rule, cast.requester, form, _CROWD if cast.able is None else cast.able)
     except Refusal as refusal:
@@ -187,6 +191,15 @@ def _why_refused(refusal: Refusal, scope: Scope) -> str:
 
 def _why_not_counted(refusal: Refusal) -> str:
     return "may not approve it" if refusal.code == "not_approver" else refusal.text
+
+
+def _has_its_reason(request: Request) -> bool:
+    """What it was asked with holds what its own rule asked for; else it was erased since."""
+    try:
+        reasons.check(request.rule, request.answers.reason)
+    except Refusal:
+        return False
+    return True
 
 
 def _counting(record: Record) -> tuple[Review, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +10,8 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from bot.core.audit import AuditEntry
 from bot.core.model import AuditEvent, Record, RequestState
-from bot.store import rows, statements, tables
+from bot.store import statements, tables
 from bot.store.store import Store
 from bot.store.transaction import Transaction
 
@@ -82,16 +82,15 @@ def _read(
 def _needs(tx: Transaction, ids: Collection[str]) -> dict[str, int]:
     table = tables.audit
     events = [AuditEvent.REVIEWED.value, AuditEvent.APPROVED.value]
-    query = statements.audited().where(table.c.request_id.in_(ids), table.c.event.in_(events))
+    query = (
+        select(table.c.request_id, table.c.event, table.c.details)
+        .where(table.c.request_id.in_(ids), table.c.event.in_(events))
+        .order_by(table.c.number)
+    )
     needs: dict[str, int] = {}
-    for entry in map(rows.entry_of, tx.connection.execute(query)):
-        if entry.request_id is not None:
-            needs[entry.request_id] = _need(entry, needs.get(entry.request_id, 0))
+    for row in tx.connection.execute(query):
+        need = json.loads(row.details).get("need")
+        if isinstance(need, int):
+            is_last = row.event == AuditEvent.APPROVED.value
+            needs[row.request_id] = need if is_last else max(need, needs.get(row.request_id, 0))
     return needs
-
-
-def _need(entry: AuditEntry, before: int) -> int:
-    need = entry.details.get("need")
-    if not isinstance(need, int):
-        return before
-    return need if entry.event is AuditEvent.APPROVED else max(need, before)

@@ -22,6 +22,7 @@ from bot.core.model import (
     Limits,
     Person,
     Plan,
+    ReasonPattern,
     Record,
     Refusal,
     RequestId,
@@ -224,6 +225,16 @@ def test_fewer_approvals_would_have_been_enough() -> None:
 def test_too_few_could_approve_it_today() -> None:
     """Where it is known who could, that it could not have been reached is a reason."""
     assert under(PAYMENTS, able=frozenset({"UBOB"})).why == "too few people could approve it"
+
+
+def test_an_erased_reason_is_no_reason() -> None:
+    """What Alice wrote was erased since: the decision stands all the same, also under a rule that asks for a ticket."""
+    record = approved()
+    erased = replace(record, request=replace(record.request, answers=Answers()))
+    assert replay.standing(erased, 2) is Standing.REPRODUCED
+    ticket = replace(PAYMENTS, reason_pattern=ReasonPattern("OPS-[0-9]+", "Give the number of your ticket."))
+    assert under(ticket, erased).ending is Ending.APPROVED
+    assert under(ticket, record).why == "the reason does not hold what it has to"
 
 
 def test_an_extension_is_told_by_its_own_request() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from bot import cli, config
+from bot import cli, config, difference_said
+from bot.commands.progress import Progress
 from bot.core import lifecycle, replay
 from bot.core.lifecycle import Asked
 from bot.core.model import Answers, Asker, Identity, Person, Record, RequestId, Rule, Verdict
@@ -164,6 +166,45 @@ def test_a_decision_that_was_written_over(
     assert "R-1003, payments, Bob (U0BOB): it stands as approved, and its rows come to denied: it was denied" in words(
         said
     )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_sees_what_it_is_at() -> None:
+    """What takes more than a second says on a terminal what it is at, and takes it away again; a file has none of it."""
+    now = [0.0]
+    for stream, seen in ((Terminal(), True), (io.StringIO(), False)):
+        with Progress(stream, lambda: now[0]) as progress:
+            progress.at("people")
+            assert not stream.getvalue()
+            now[0] += 1
+            progress.at("past requests, 500 so far")
+            assert ("Looking at past requests, 500 so far ..." in stream.getvalue()) is seen
+        assert stream.getvalue().endswith("\r\x1b[K") is seen
+
+
+def test_many_of_one_kind_are_told_together(
+    capsys: pytest.CaptureFixture[str],
+    files: tuple[str, str],
+    database: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where there are more than fit, alike ones stand in one line, with one of them."""
+    monkeypatch.setattr(difference_said, "SHOWN", 0)
+    _, said = diff(capsys, *files, **database)
+    assert "all of them with --format json" in said
+    monkeypatch.setattr(difference_said, "SHOWN", 1)
+    with Store(open_engine(database["DATABASE_URL"])).transaction() as tx:
+        rule = config.parse(OLD).rulebook(MEANT).rules["payments"]
+        form = Asked(
+            RequestId("another"), rule.plans[0], 7 * DAY, Answers(reason="because"), Asker(allowed_by="S0DEVS")
+        )
+        tx.apply(lifecycle.submit(form, who("dave", "S0DEVS"), rule, "digest", tx.next_number(), tx.now, NEW_ID))
+    _, said = diff(capsys, *files, **database)
+    assert "payments: 2. The requester can no longer request Payments. Such as R-1001, Alice (U0ALICE)." in words(said)
 
 
 @pytest.mark.parametrize(
