@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.core import explanation, members, rules
 from bot.core.deciders import Named
-from bot.core.explanation import Known
+from bot.core.explanation import Answer, Known, Look
 from bot.core.in_force import InForce
 from bot.core.model import (
     Answers,
@@ -115,6 +115,7 @@ def test_explain_says_what_the_bot_does() -> None:
             is_open = all(finding.holds for finding in told.findings) and told.offers[place].holds is True
             accepted = is_member and asks(bot, who, plan.name, ids, able)
             assert accepted is is_open
+            assert not accepted or len(able) >= max(rule.approvals, plan.approvals)
             assert told.may is (is_member and len(held) < rule.max_active and any(one.holds for one in told.offers))
             seen.add(accepted)
 
@@ -138,9 +139,16 @@ def test_what_nobody_could_look_up_is_no_answer(rule: Rule, who: Person) -> None
     """Without Slack, a yes or a no holds whatever groups the person is in, and the rest is unknown."""
     bare = replace(who, groups=frozenset(), channels=frozenset())
     in_all = replace(bare, groups=frozenset(MEMBERS), channels=frozenset({"C0DEVS"}))
-    told = explanation.explain(rule, Known(bare, in_all), None, None, None).may
-    answers = {explanation.explain(rule, Known(one, one), None, None, None).may for one in (bare, who, in_all)}
-    assert answers == {told} if told is not None else True in answers
+    told = asked(rule, bare, in_all)
+    for place, answer in enumerate(told):
+        answers = {asked(rule, one, one)[place] for one in (bare, who, in_all)}
+        assert answers == {answer} if answer is not None else True in answers
+
+
+def asked(rule: Rule, least: Person, most: Person) -> tuple[Answer, Answer]:
+    """May they, and are they among the requesters."""
+    told = explanation.explain(rule, Known(least, most), None, None, None)
+    return told.may, next(one.holds for one in told.findings if one.look is Look.REQUESTERS)
 
 
 @given(generated_rules, st.sampled_from([ALICE, BOB, person("zed")]))

@@ -166,6 +166,8 @@ def falsified(record: Record) -> Iterator[Record]:
             yield replace(record, reviews=(*without(reviews, no[0]), replace(no[0], verdict=Verdict.YES)))
         case _:
             yield replace(record, request=replace(request, state=RequestState.APPROVED))
+            if request.state is RequestState.LAPSED:
+                yield replace(record, request=replace(request, decided_at=request.created_at))
 
 
 def without(reviews: tuple[Review, ...], gone: Review) -> tuple[Review, ...]:

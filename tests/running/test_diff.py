@@ -111,6 +111,11 @@ async def test_in_people(capsys: pytest.CaptureFixture[str], files: tuple[str, s
         )
         assert "the requester may not request it. Such as R-1002, Dave (U0DAVE)." in told
         assert all(len(line) <= 80 for line in said.splitlines())
+        Path(files[1]).write_text(OLD.replace('["@payments-devs"]', "[everyone]", 1))
+        code, said = await asyncio.to_thread(diff, capsys, *files, **environ)
+        assert "Carol Clark (U0CAROL) may now request the plan standard of payments" in words(said)
+        assert "Gwen" not in said  # she is a guest
+        Path(files[1]).write_text(NEW)
         code, said = await asyncio.to_thread(diff, capsys, *files, "--format", "json", **environ)
         assert [turn["request"] for turn in json.loads(said)["history"]["turns"]] == ["R-1002"]
 
@@ -133,6 +138,8 @@ def test_by_what_the_bot_remembers(
     code, said = diff(capsys, *files, **database)
     assert code == 1
     assert "payments: 1 was approved and could not have been asked for" in words(said)
+    _, said = diff(capsys, files[1], files[1], **database)
+    assert "would not be given today: 0 of 1 of 1 more it is so under the old file, too" in words(said)
     Path(files[1]).write_text(OLD.replace('requesters: ["@payments-devs"]', 'requesters: ["@unheard-of"]'))
     code, said = diff(capsys, *files, **database)
     assert "gone otherwise: 0 of 2 of 2 more it cannot be told without Slack" in words(said)

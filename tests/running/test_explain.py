@@ -45,6 +45,11 @@ async def test_explain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
         assert code == 1
         assert "you're a guest here" in " ".join(said.split())
 
+        place.slack.workspace.add_user("bobby", real_name="Bob Brown")
+        code, said = await ask("--person", "bob brown", "--api", "payments")
+        assert code == 2
+        assert said.startswith("2 people are called bob brown: U0BOB (Bob Brown), ")
+
         code, said = await ask("--person", "alise", "--api", "payments")
         assert (code, said) == (2, "Nobody is known who is called alise; did you mean alice (U0ALICE)?\n")
 
