@@ -143,6 +143,7 @@ def _add_looking(add: Adding) -> None:
         "--expiring", metavar="TIME", help="only what has not ended and ends within 7d or 12h, the soonest first"
     )
     _add_audit(add)
+    _add_evidence(add)
     _takes_format(
         add(
             "requests", "looking.requests", "What is stuck or late, and what waits: how long, for whom, who can decide."
@@ -200,11 +201,17 @@ def _add_audit(add: Adding) -> None:
     auditing.add_argument(
         "action",
         nargs="?",
-        choices=("verify", "key"),
-        help="verify: prove that no row was changed, dropped or added; key: print the key that proves an exported audit",
+        choices=("export", "verify", "key"),
+        help="export: the rows for another program; verify: prove that no row was changed, dropped or added; key: print the key "
+        "that proves an exported audit",
     )
     _takes_filters(auditing)
-    auditing.add_argument("--format", choices=("table", "csv", "jsonl", "text"), help="table unless given")
+    auditing.add_argument("--until", metavar="WHEN", help="of export: as --since; rows of before this")
+    auditing.add_argument(
+        "--format",
+        choices=("table", "csv", "jsonl", "text", "ocsf"),
+        help="table unless given; of export: jsonl unless given, ocsf or csv",
+    )
     auditing.add_argument(
         "--head",
         action="append",
@@ -216,6 +223,23 @@ def _add_audit(add: Adding) -> None:
         type=Path,
         metavar="FILE",
         help="of verify: the keys that `audit key` printed, where SEAL_KEYS have changed",
+    )
+
+
+def _add_evidence(add: Adding) -> None:
+    writing = add(
+        "evidence",
+        "evidencing.write",
+        "Write a folder for an auditor: requests, decisions and keys, with figures that a program beside them recomputes.",
+    )
+    writing.add_argument(
+        "--period",
+        required=True,
+        metavar="WHEN",
+        help="2026, 2026-Q4, 2026-10, or FROM..TO such as 2026-10-01..2026-11-15; UTC",
+    )
+    writing.add_argument(
+        "--to", type=Path, metavar="DIR", help="the folder, new or empty; evidence-PERIOD unless given"
     )
 
 

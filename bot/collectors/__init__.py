@@ -21,14 +21,14 @@ from bot.collectors.https import HttpsCollector
 from bot.collectors.rendering import lines
 from bot.collectors.syslog import SyslogCollector
 from bot.config.sections import ForwardSection
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.proxies import proxy_for
 
 _SAID = 30
 
 
 class Collector(Protocol):
-    async def send(self, rows: Sequence[AuditEntry]) -> None: ...
+    async def send(self, rows: Sequence[Line]) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.faults import Transient
 
 _TAIL = 1024 * 1024
@@ -17,12 +17,12 @@ _TAIL = 1024 * 1024
 class FileCollector:
     """`render` makes lines of rows. What was written is on the disk when `send` returns."""
 
-    def __init__(self, path: str, render: Callable[[Sequence[AuditEntry]], list[str]]) -> None:
+    def __init__(self, path: str, render: Callable[[Sequence[Line]], list[str]]) -> None:
         self._path = Path(path)
         self._render = render
         self._writing: asyncio.Future[None] | None = None
 
-    async def send(self, rows: Sequence[AuditEntry]) -> None:
+    async def send(self, rows: Sequence[Line]) -> None:
         """Raises Transient where the disk does not take them; a disk that hangs is not asked a second time meanwhile."""
         if self._writing is not None and not self._writing.done():
             raise Transient("forward_file", "the disk is still at the last rows")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.faults import Transient
 
 CONNECT_WITHIN = 4.0
@@ -19,7 +19,7 @@ class HttpsCollector:
     def __init__(
         self,
         url: str,
-        render: Callable[[Sequence[AuditEntry]], list[str]],
+        render: Callable[[Sequence[Line]], list[str]],
         *,
         token: str = "",
         proxy: str | None = None,
@@ -38,7 +38,7 @@ class HttpsCollector:
             limits=httpx.Limits(max_connections=1),
         )
 
-    async def send(self, rows: Sequence[AuditEntry]) -> None:
+    async def send(self, rows: Sequence[Line]) -> None:
         """All of them in one request. Raises Transient unless the answer is a 2xx; nothing of its body is read."""
         body = "".join(f"{line}\n" for line in self._render(rows)).encode()
         fault = None

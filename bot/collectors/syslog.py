@@ -12,9 +12,10 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Literal
 
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.faults import Transient
 
 Transport = Literal["tls", "tcp", "udp"]
@@ -31,14 +32,14 @@ class SyslogCollector:
     """`render` makes lines of rows: each is the text of one message."""
 
     def __init__(
-        self, host: str, port: int, transport: Transport, render: Callable[[Sequence[AuditEntry]], list[str]]
+        self, host: str, port: int, transport: Transport, render: Callable[[Sequence[Line]], list[str]]
     ) -> None:
         self._host, self._port, self._transport = host, port, transport
         self._render = render
         self._here = re.sub(r"[^!-~]", "", socket.gethostname())[:255] or "-"
         self._tls = ssl.create_default_context() if transport == "tls" else None
 
-    async def send(self, rows: Sequence[AuditEntry]) -> None:
+    async def send(self, rows: Sequence[Line]) -> None:
         """Raises Transient where no connection comes about, or where it breaks."""
         messages = [self._message(row, line) for row, line in zip(rows, self._render(rows), strict=True)]
         try:
@@ -48,10 +49,11 @@ class SyslogCollector:
         except OSError as error:  # what TLS says of a certificate, too
             raise Transient("forward_away", error.strerror or str(error) or type(error).__name__) from None
 
-    def _message(self, row: AuditEntry, line: str) -> bytes:
+    def _message(self, row: Line, line: str) -> bytes:
         """No byte order mark stands before the text: it is JSON, whose readers take none."""
-        at = row.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        kind = row.event.value.replace(" ", "_")
+        told = row["row"]
+        at = datetime.fromtimestamp(told["at"] / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        kind = told["event"].replace(" ", "_")
         return f"<{PRIORITY}>1 {at} {self._here} {APP} - {kind} - {line}".encode()
 
     async def _by_stream(self, messages: Sequence[bytes]) -> None:

@@ -6,19 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bot import opening, reports, settings
+from bot import opening, reports, settings, version
 from bot.commands import words
 from bot.commands.looking import print_lines, print_rows, reading
 from bot.commands.words import UsageError
 from bot.core import chain as core_chain
+from bot.core import ocsf
 from bot.core.chain import ChainKey, Head, Proof
 from bot.errors import FAILED, complain
 from bot.settings import Need
 from bot.slack import audit_lines
-from bot.store import chain, trail
+from bot.store import chain, statements, trail
 from bot.store.seal import Seal
 
 NAMED = 10
+SHOWN = ("table", "csv", "jsonl", "text")
+EXPORTED = ("jsonl", "ocsf", "csv")
 
 
 def audit(arguments: argparse.Namespace, environ: Any) -> int:
@@ -30,6 +33,8 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
     """The rows, in order."""
     _allow(arguments, "since", "api", "person", "format")
     how = arguments.format or "table"
+    if how not in SHOWN:
+        raise UsageError(f"`audit` writes {', '.join(SHOWN)}, not {how}; `audit export` does.")
     with reading(environ) as tx:
         wanted = words.filtered(arguments, tx)
         entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
@@ -42,6 +47,26 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
 
 def _said(row: audit_lines.AuditRow) -> str:
     return f"{reports.moment(row.at)}  {audit_lines.audit_sentence(row)}"
+
+
+def export(arguments: argparse.Namespace, environ: Any) -> int:
+    """The rows for other programs, one after the other: as they are chained, as OCSF events, or as CSV."""
+    _allow(arguments, "since", "until", "api", "person", "format")
+    how = arguments.format or "jsonl"
+    if how not in EXPORTED:
+        raise UsageError(f"`audit export` writes {', '.join(EXPORTED)}, not {how}.")
+    with reading(environ) as tx:
+        wanted = words.filtered(arguments, tx)
+        until = words.moment(arguments.until, "--until")
+        fits: dict[str, Any] = {"since": wanted.since, "until": until, "api": wanted.api, "person": wanted.person}
+        if how == "csv":
+            rows = ({**reports.audit_row(one), "link": one.link} for one in tx.audit_trail(**fits))
+            print_rows(rows, (*reports.AUDIT, "link"), how)
+        else:
+            lines = chain.lines(tx.connection, *statements.of_audit(**fits))
+            made = (ocsf.event(line, version.VERSION) for line in lines) if how == "ocsf" else lines
+            print_lines(core_chain.canonical(one).decode() for one in made)
+    return 0
 
 
 def verify(arguments: argparse.Namespace, environ: Any) -> int:
@@ -66,8 +91,8 @@ def key(arguments: argparse.Namespace, environ: Any) -> int:
     return 0
 
 
-_ACTIONS = {None: show, "verify": verify, "key": key}
-_OPTIONS = ("since", "api", "person", "format", "head", "key_file")
+_ACTIONS = {None: show, "export": export, "verify": verify, "key": key}
+_OPTIONS = ("since", "until", "api", "person", "format", "head", "key_file")
 
 
 def _allow(arguments: argparse.Namespace, *names: str) -> None:

@@ -32,6 +32,10 @@ def request_number(text: str) -> int:
 
 
 def since(text: str | None) -> datetime | None:
+    return moment(text, "--since")
+
+
+def moment(text: str | None, option: str) -> datetime | None:
     """`7d`, `12h` ago, or a date."""
     if text is None:
         return None
@@ -39,10 +43,10 @@ def since(text: str | None) -> datetime | None:
         with suppress(OverflowError):
             return datetime.now(UTC) - timedelta(seconds=ago)
     try:
-        moment = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--since takes 12h, 7d or 2026-01-31, not {text!r}.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise UsageError(f"{option} takes 12h, 7d or 2026-01-31, not {text!r}.") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def within(text: str | None) -> timedelta | None:

@@ -42,20 +42,6 @@ class AuditEntry:
     erased: tuple[str, ...] = ()
 
 
-def plain(entry: AuditEntry) -> dict[str, Any]:
-    """The row as plain JSON values."""
-    return {
-        "number": entry.number,
-        "at": entry.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "event": entry.event.value,
-        "request": None if entry.request_number is None else f"R-{entry.request_number}",
-        "api": entry.api,
-        "person": entry.person.user_id if entry.person else None,
-        "actor": entry.actor.user_id if entry.actor else None,
-        "details": entry.details,
-    }
-
-
 @dataclass(frozen=True)
 class Called:
     """The words for a request: its API's title, and its requester's name. `card` is where its card is, by channel and ts."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
 from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.model import AuditEvent, Identity
 
 VERSION = "1.8.0"
@@ -176,8 +177,28 @@ ACCESS: Mapping[AuditEvent, int] = {
 ERRORS = frozenset({AuditEvent.STUCK, AuditEvent.DELAYED})
 
 
-def event(entry: AuditEntry, unmapped: Mapping[str, Any], product_version: str = "") -> Event:
-    """The row as an OCSF event. `unmapped` is the row as the audit has it."""
+def event(line: Line, product_version: str = "") -> Event:
+    """The row as an OCSF event. The line itself stands in it, unmapped: what was chained can be read from it."""
+    return _told(_entry(line), product_version) | {"unmapped": dict(line)}
+
+
+def _entry(line: Line) -> AuditEntry:
+    row = line["row"]
+    person, actor = (Identity(row[f"{who}_team"], row[who]) if row[who] else None for who in ("person", "actor"))
+    return AuditEntry(
+        row["number"],
+        datetime.fromtimestamp(row["at"] / 1000, UTC),
+        AuditEvent(row["event"]),
+        row["request_id"],
+        row["request"],
+        row["api"],
+        person,
+        actor,
+        row["details"] | {name: value for name, (_salt, value) in line["texts"].items()},
+    )
+
+
+def _told(entry: AuditEntry, product_version: str) -> Event:
     kind = KINDS[entry.event]
     label = f"R-{entry.request_number}" if entry.request_number is not None else ""
     told: Event = {
@@ -186,7 +207,6 @@ def event(entry: AuditEntry, unmapped: Mapping[str, Any], product_version: str =
         "status_id": 2 if kind.fails else 1,
         "message": " ".join(filter(None, (label, entry.event.value, entry.api))),
         "metadata": _metadata(entry, label, product_version),
-        "unmapped": dict(unmapped),
     }
     if code := entry.details.get("error"):
         told["status_code"] = str(code)

@@ -8,32 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.draft import NewId
 from bot.core.model import Effect, EffectKind, EffectState
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
+from bot.store import chain, tables
 from bot.store.transaction import Transaction
 
 BATCH = 100
 
 
-def find(tx: Transaction, effect: Effect) -> Sequence[AuditEntry]:
+def find(tx: Transaction, effect: Effect) -> Sequence[Line]:
     """The rows that are not there yet and go out now."""
     place = effect.subject_id
-    return tx.audit_after(tx.cursor(place), BATCH)
+    return list(chain.lines(tx.connection, tables.audit.c.number > tx.cursor(place), most=BATCH))
 
 
 async def perform(claim: Claim, ports: Ports) -> int | None:
     """The number of the last row that was sent, 0 where none was waiting; None where the place is none of ours."""
-    rows: Sequence[AuditEntry] = claim.found
+    rows: Sequence[Line] = claim.found
     collector = ports.collectors.get(claim.effect.subject_id)
     if collector is None:
         return None
     if not rows:
         return 0
     await collector.send(rows)
-    return rows[-1].number
+    return int(rows[-1]["row"]["number"])
 
 
 def complete(tx: Transaction, claim: Claim, upto: int | None, _new_id: NewId) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from bot.core.audit import AuditEntry, Post, Posted
+from bot.core.audit import Post, Posted
 from bot.core.background import Background
+from bot.core.chain import Line
 from bot.core.deciders import Deciders
 from bot.core.facts import Account, Issued, Unhurried
 from bot.core.in_force import InForce
@@ -123,7 +124,7 @@ class TykPort(Protocol):
 class CollectorPort(Protocol):
     """A place outside where rows of the audit go."""
 
-    async def send(self, rows: Sequence[AuditEntry]) -> None:
+    async def send(self, rows: Sequence[Line]) -> None:
         """Send all of them, in order. Raises a Fault; some of the rows may be there then."""
         ...
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from bot.core import chain
 from bot.core.chain import ChainKey, Head, Line
@@ -140,9 +140,10 @@ def _chained(stored: Mapping[str, Any], details: Any, digests: Any) -> dict[str,
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def lines(connection: Connection) -> Iterator[Line]:
-    """All rows, as they are proved and exported, without holding them all in memory."""
-    with connection.execute(statements.audited(), execution_options={"yield_per": _AT_ONCE}) as found:
+def lines(connection: Connection, *conditions: ColumnElement[bool], most: int | None = None) -> Iterator[Line]:
+    """The rows that fit, as they are proved and exported, without holding them all in memory."""
+    query = statements.audited().where(*conditions).limit(most)
+    with connection.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
         yield from (_line(dict(one)) for one in found.mappings())
 
 

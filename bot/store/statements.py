@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Insert,
     Select,
     Table,
@@ -183,6 +184,23 @@ def head(*, locks: bool) -> Select[Any]:
     table = tables.counters
     query = select(table.c.value, table.c.head).where(table.c.name == "audit")
     return query.with_for_update() if locks else query
+
+
+def of_audit(
+    *, since: Any = None, until: Any = None, api: str | None = None, person: str | None = None
+) -> tuple[ColumnElement[bool], ...]:
+    """The conditions under which a row of the audit fits; None is no limit."""
+    table, found = tables.audit, list[ColumnElement[bool]]()
+    if since is not None:
+        found.append(table.c.at >= since)
+    if until is not None:
+        found.append(table.c.at < until)
+    if api is not None:
+        found.append(table.c.api == api)
+    if person is not None:
+        ids = ids_of(person)
+        found.append(or_(table.c.person_user.in_(ids), table.c.actor_user.in_(ids)))
+    return tuple(found)
 
 
 @cache

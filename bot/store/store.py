@@ -141,14 +141,18 @@ class Store:
             self._end(tx)
         self._committed(tx, ())
 
-    def reading(self) -> AbstractContextManager[Transaction]:
-        return self._looking(None)
+    def reading(self, *, snapshot: bool = False) -> AbstractContextManager[Transaction]:
+        """To look at, as a block, for commands. `snapshot`: all that is read is of one moment, however long it takes."""
+        return self._looking(None, snapshot=snapshot)
 
     @contextmanager
-    def _looking(self, kept: KeptConnections | None) -> Iterator[Transaction]:
-        with self._connected(kept, writes=False) as connection, connection.begin():
-            now = self._now(connection)
-            yield Transaction(connection, now, sqlite=self.is_sqlite, locks=False, known=self.known)
+    def _looking(self, kept: KeptConnections | None, *, snapshot: bool = False) -> Iterator[Transaction]:
+        with self._connected(kept, writes=False) as connection:
+            if snapshot and not self.is_sqlite:  # where a transaction that reads sees one moment anyway
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                now = self._now(connection)
+                yield Transaction(connection, now, sqlite=self.is_sqlite, locks=False, known=self.known)
 
     def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, Transaction, Sequence[Any]]:
         def attempt() -> tuple[T, Transaction, Sequence[Any]]:

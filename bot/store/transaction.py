@@ -552,18 +552,9 @@ class Transaction:
         query = statements.audited().where(tables.audit.c.number > number).limit(limit)
         return tuple(map(rows.entry_of, self.connection.execute(query).all()))
 
-    def audit_trail(
-        self, *, since: datetime | None = None, api: str | None = None, person: str | None = None
-    ) -> Iterator[AuditEntry]:
-        """Rows in order, as many as there are, without holding them all in memory."""
-        table, query = tables.audit, statements.audited()
-        if since is not None:
-            query = query.where(table.c.at >= since)
-        if api is not None:
-            query = query.where(table.c.api == api)
-        if person is not None:
-            ids = statements.ids_of(person)
-            query = query.where(or_(table.c.person_user.in_(ids), table.c.actor_user.in_(ids)))
+    def audit_trail(self, **fits: Any) -> Iterator[AuditEntry]:
+        """Rows in order, as many as there are, without holding them all in memory. What `fits` is `statements.of_audit`'s."""
+        query = statements.audited().where(*statements.of_audit(**fits))
         with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
             yield from map(rows.entry_of, found)
 
@@ -587,9 +578,14 @@ class Transaction:
 
     def begin_forwarding(self, places: Collection[str]) -> None:
         """Rows go to each of these places from now on: to a new one what is new, to one that is known what it lacks."""
+        newest = self.newest_audit()
         for place in places:
             upto = self._cursor(place)
-            self.move_cursor(place, self.newest_audit() if upto is None else upto, EffectKind.FORWARD_AUDIT)
+            if upto is None:
+                self._upsert(tables.counters, [{"name": f"posted:{place}", "value": newest}])
+            elif upto < newest:
+                self._promise([_reading_on(EffectKind.FORWARD_AUDIT, place, self.now)])
+        self.wrote = True
 
     # --- what is remembered between runs ---
 

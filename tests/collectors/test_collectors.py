@@ -6,14 +6,19 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from bot import collectors
 from bot.collectors.file import FileCollector
@@ -21,21 +26,18 @@ from bot.collectors.https import HttpsCollector
 from bot.collectors.rendering import lines
 from bot.collectors.syslog import SyslogCollector
 from bot.config.sections import ForwardSection
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.faults import Transient
-from bot.core.model import AuditEvent, Identity
 from bot.core.outages import LONGEST_PLACE
 
 HERE = "127.0.0.1"
 TOKEN = "a-token-of-the-collector"
 
 
-def rows(*numbers: int) -> list[AuditEntry]:
-    alice = Identity("T0OURS", "U02ALICE")
-    at = datetime(2026, 10, 1, 9, 30, 0, 250000, tzinfo=UTC)
+def rows(*numbers: int) -> list[Line]:
+    told = {"at": 1790847000250, "event": "key created", "request": 1042}
     return [
-        AuditEntry(one, at, AuditEvent.KEY_CREATED, "request", 1042, "payments", alice, alice, {"why": "für Zoë"})
-        for one in numbers
+        {"row": {"number": one, **told}, "link": "0a1b", "texts": {"reason": ["salt", "für Zoë"]}} for one in numbers
     ]
 
 
@@ -44,7 +46,7 @@ def render(some: object) -> list[str]:
 
 
 def numbers_in(text: str) -> list[int]:
-    return [json.loads(line)["number"] for line in text.splitlines()]
+    return [json.loads(line)["row"]["number"] for line in text.splitlines()]
 
 
 # --- a file -----------------------------------------------------------------------------------------------------------
@@ -66,7 +68,7 @@ async def test_a_file_is_appended_to_and_may_be_rotated_away(tmp_path: Path) -> 
 async def test_a_line_that_a_death_cut_short_comes_again_whole(tmp_path: Path) -> None:
     """Its beginning is cut off: each line of the file is a row."""
     path = tmp_path / "audit.jsonl"
-    path.write_text(f'{render(rows(1))[0]}\n{{"number":2,"at":')
+    path.write_text(f'{render(rows(1))[0]}\n{{"link":"0a1b","row":{{"numb')
     await FileCollector(str(path), render).send(rows(2, 3))
     assert numbers_in(path.read_text()) == [1, 2, 3]
 
@@ -193,10 +195,11 @@ async def test_syslog_over_tcp_counts_its_octets() -> None:
         told.append(rest[: int(length)].decode())
         data = rest[int(length) :]
     header, _, line = told[0].partition(" - {")
+    numbers = [json.loads(one[one.index("{") :])["row"]["number"] for one in told]
     assert header.startswith("<110>1 2026-10-01T09:30:00.250Z ")
     assert header.endswith(" tyk-key-bot - key_created")
-    assert [json.loads(one.partition(" - {")[2].join(["{", ""]))["number"] for one in told] == [1, 2]
-    assert "für Zoë" in line
+    assert numbers == [1, 2]
+    assert json.loads("{" + line)["texts"]["reason"][1] == "für Zoë"
 
 
 async def test_syslog_notices_a_collector_that_dies_with_the_rows() -> None:
@@ -212,6 +215,54 @@ async def test_syslog_notices_a_collector_that_dies_with_the_rows() -> None:
         with pytest.raises(Transient) as caught:
             await SyslogCollector(HERE, server.sockets[0].getsockname()[1], "tcp", render).send(rows(*range(1, 50)))
     assert caught.value.code == "forward_away"
+
+
+def own_certificate(folder: Path) -> Path:
+    """The name of this machine, signed by itself, with its key."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
+    )
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+async def test_syslog_over_tls_looks_at_the_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nobody vouches for gets no row; one that SSL_CERT_FILE names does."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.put_nowait(await reader.read())
+        writer.close()
+
+    certificate = own_certificate(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    async with await asyncio.start_server(serve, "localhost", 0, family=socket.AF_INET, ssl=tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Transient, match=r"(?i)certificate.verify.failed"):
+            await SyslogCollector("localhost", port, "tls", render).send(rows(1))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        await SyslogCollector("localhost", port, "tls", render).send(rows(1, 2))
+        data = await asyncio.wait_for(got.get(), 5)
+    assert data.count(b"<110>1 ") == 2
 
 
 async def test_syslog_over_udp_sends_a_datagram_a_row() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bot.core import ocsf
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line, parted
 from bot.core.model import AuditEvent, Identity
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "ocsf-1.8.0.schema.json").read_text(encoding="utf-8"))
 VALID = Draft202012Validator(SCHEMA)
 ALICE, BOB = Identity("T0OURS", "U02ALICE"), Identity("T0OURS", "U03BOB")
-AT = datetime(2026, 10, 1, 9, 30, 0, 250000, tzinfo=UTC)
 FULL: dict[str, Any] = {
     "reason": "to build the checkout",
     "why": "its holder has left",
@@ -34,23 +32,28 @@ FULL: dict[str, Any] = {
 }
 
 
-def row(event: AuditEvent, *, request: bool = True, actor: Identity | None = BOB, **details: Any) -> AuditEntry:
+def row(event: AuditEvent, *, request: bool = True, actor: Identity | None = BOB, **details: Any) -> Line:
     """A row of Alice's request for Payments, or of what belongs to no request."""
-    return AuditEntry(
-        12,
-        AT,
-        event,
-        "req" if request else None,
-        1042 if request else None,
-        "payments" if request else None,
-        ALICE if request else None,
-        actor,
-        details,
-    )
+    chained, texts = parted(event.value, details)
+    row = {
+        "number": 12,
+        "at": 1790847000250,
+        "event": event.value,
+        "request_id": "req" if request else None,
+        "request": 1042 if request else None,
+        "api": "payments" if request else None,
+        "person": ALICE.user_id if request else None,
+        "person_team": ALICE.team_id if request else None,
+        "actor": actor.user_id if actor else None,
+        "actor_team": actor.team_id if actor else None,
+        "details": chained,
+        "texts": {},
+    }
+    return {"row": row, "link": "0a1b", "texts": texts}
 
 
-def told(entry: AuditEntry) -> dict[str, Any]:
-    return ocsf.event(entry, {"number": entry.number}, "1.2.3")
+def told(line: Line) -> dict[str, Any]:
+    return ocsf.event(line, "1.2.3")
 
 
 @pytest.mark.parametrize("event", AuditEvent)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.audit import AuditEntry
+from bot.core.chain import Line
 from bot.core.faults import Transient
-from bot.core.model import EffectKind, EffectState, KeyState
+from bot.core.model import AuditEvent, AuditLine, EffectKind, EffectState, KeyState, Promise
 from bot.core.outages import TELL_AFTER
 from bot.effects import forward_audit
 from bot.effects.ports import CollectorPort, Ports
@@ -36,12 +36,12 @@ class Collector:
         self.away: Transient | None = None
         self.dies_after = False
 
-    async def send(self, rows: Sequence[AuditEntry]) -> None:
+    async def send(self, rows: Sequence[Line]) -> None:
         self.tries += 1
         if self.away is not None:
             raise self.away
         self.largest = max(self.largest, len(rows))
-        self.got += [row.number for row in rows]
+        self.got += [line["row"]["number"] for line in rows]
         if self.dies_after:
             self.dies_after = False
             raise Died
@@ -167,6 +167,22 @@ async def test_a_place_that_is_no_longer_named_is_left_alone_and_goes_on_later(s
     assert story.there.got == list(range(1, story.newest() + 1))
 
 
+async def test_a_row_that_is_written_while_others_are_sent_goes_out_next(story: Forwarded) -> None:
+    """Also where none was waiting: the promise of the new row is that which is being kept."""
+    await story._ask()
+    await story.goes_on()
+    with story.store.transaction() as tx:
+        tx.promise(Promise(EffectKind.FORWARD_AUDIT, PLACE, tx.now))
+    claim = await story.worker.claim()
+    assert claim is not None
+    assert (claim.effect.kind, claim.found) == (EffectKind.FORWARD_AUDIT, [])
+    with story.store.transaction() as tx:
+        tx.audit(AuditLine(AuditEvent.CONFIGURED, None, {"digest": "0123"}), None)
+    await story.worker.keep(claim)
+    await story.goes_on()
+    assert story.there.got == list(range(1, story.newest() + 1))
+
+
 async def test_the_bot_writes_each_row_into_the_file_that_its_configuration_names(tmp_path: Path) -> None:
     """Alice gets a token for an API that asks nobody, and each step of that stands in the file."""
     path = tmp_path / "audit.jsonl"
@@ -179,5 +195,5 @@ async def test_the_bot_writes_each_row_into_the_file_that_its_configuration_name
         while not path.exists() or f'"number":{newest}' not in path.read_text():  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.02)
         assert world.slack.app_errors == []
-    numbers = [json.loads(line)["number"] for line in path.read_text().splitlines()]
+    numbers = [json.loads(line)["row"]["number"] for line in path.read_text().splitlines()]
     assert numbers[:newest] == list(range(1, newest + 1))

@@ -1,0 +1,51 @@
+"""`evidence`: a folder for an auditor. The database is only read."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shlex
+from pathlib import Path
+from typing import Any
+
+from bot import evidence, opening
+from bot.commands.looking import database
+from bot.commands.words import UsageError
+from bot.evidence import period as periods
+
+
+def write(arguments: argparse.Namespace, environ: Any) -> int:
+    period = _period(arguments.period)
+    folder = arguments.to or Path(f"evidence-{period.name.replace('..', '-to-')}")
+    with opening.command_store(database(environ)) as store, store.reading(snapshot=True) as tx:
+        if period.start >= tx.now:
+            raise UsageError(f"--period {period.name} has not begun.")
+        _made(folder)
+        figures = evidence.write(tx, period, folder)
+    digest = hashlib.sha256((folder / evidence.SUMS).read_bytes()).hexdigest()
+    print(
+        f"{folder}: {figures['requests.asked']} requests, {figures['audit.rows']} rows of the audit, {len(figures)} figures."
+    )
+    print(f"Check it with: python3 {shlex.quote(str(folder / evidence.CHECK))}")
+    print(f"Keep this beside it, where nobody who has the folder can change it: SHA-256 of {evidence.SUMS} is {digest}")
+    return 0
+
+
+def _period(text: str) -> periods.Period:
+    try:
+        return periods.parse(text)
+    except ValueError:
+        raise UsageError(
+            f"--period takes 2026, 2026-Q4, 2026-10 or FROM..TO such as 2026-10-01..2026-11-15, not {text!r}."
+        ) from None
+
+
+def _made(folder: Path) -> None:
+    """Make the folder. Raises UsageError where it holds something, or cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}.") from None
+    if not is_empty:
+        raise UsageError(f"{folder} is not empty: name another folder with --to.")
