@@ -366,14 +366,18 @@ class Worker:
     # --- acting and completing ---
 
     async def keep(self, claim: Claim) -> None:
-        """Act under the deadline, then store what came of it."""
+        """Act under the deadline, then store what came of it. What is logged meanwhile names the promise and its request."""
+        with structlog.contextvars.bound_contextvars(**_of_promise(claim)):
+            await self._keep(claim)
+
+    async def _keep(self, claim: Claim) -> None:
         self.acted += 1
         kind, started = claim.effect.kind, self._clock()
         outcome = await self._act_and_release(claim)
         try:
             await self.complete(claim, outcome)
         except LeaseLost:
-            log.warning("effect.lease_lost", kind=kind.value, effect=claim.effect.id)
+            log.warning("effect.lease_lost")
             metrics.EFFECTS.labels(kind.value, "lease_lost").inc()
             return
         result = "failed" if isinstance(outcome, Failure) else "done"
@@ -381,7 +385,7 @@ class Worker:
         metrics.EFFECTS.labels(kind.value, result).inc()
         metrics.EFFECT_SECONDS.labels(kind.value).observe(seconds)
         say = log.warning if isinstance(outcome, Failure) else log.info
-        say("effect", result=result, kind=kind.value, ms=round(seconds * 1000), **_about(claim, outcome))
+        say("effect", result=result, seconds=round(seconds, 3), **_about(claim, outcome))
 
     async def _keep_safely(self, claim: Claim) -> None:
         try:
@@ -390,9 +394,9 @@ class Worker:
             await asyncio.shield(self._return(claim))
             raise
         except UnconfirmedError:  # stored, or else the lease runs out, and the promise is claimed again
-            log.warning("effect.unconfirmed", kind=claim.effect.kind.value, effect=claim.effect.id)
+            log.warning("effect.unconfirmed", **_of_promise(claim))
         except Exception:  # the store itself failed: the lease runs out, and the promise is claimed again
-            log.exception("effect.not_stored", kind=claim.effect.kind.value, effect=claim.effect.id)
+            log.exception("effect.not_stored", **_of_promise(claim))
 
     async def _act_and_release(self, claim: Claim) -> Any:
         """The slot is free before the outcome is stored, so that what follows from it can be taken in the same transaction."""
@@ -421,7 +425,7 @@ class Worker:
         except TimeoutError:
             return Failure(outages.OUT_OF_TIME)
         except Exception as error:  # a fault of our own: it must neither stop the others nor be tried for ever
-            log.exception("effect.bug", kind=claim.effect.kind.value, effect=claim.effect.id)
+            log.exception("effect.bug")
             return Failure(f"bug_{type(error).__name__}", bug=True)
 
     async def complete(self, claim: Claim, outcome: Any) -> None:
@@ -488,10 +492,16 @@ class Worker:
         await self.store.write(free, User.WORKER)
 
 
-def _about(claim: Claim, outcome: object) -> dict[str, object]:
-    about: dict[str, object] = {"effect": claim.effect.id}
+def _of_promise(claim: Claim) -> dict[str, object]:
+    """The promise, and its request by the id that the click had and by its number."""
+    named: dict[str, object] = {"kind": claim.effect.kind.value, "effect": claim.effect.id}
     if claim.record is not None:
-        about["request"] = claim.record.request.label
+        named |= {"request_id": claim.record.request.id, "request": claim.record.request.label}
+    return named
+
+
+def _about(claim: Claim, outcome: object) -> dict[str, object]:
+    about: dict[str, object] = {}
     if isinstance(outcome, Failure):
         about["error"] = outcome.error
         about["why"] = outcome.text or outages.sentence(claim.effect.kind, outcome.error)

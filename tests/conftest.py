@@ -59,7 +59,10 @@ def _loggers_as_they_were() -> Iterator[None]:
 def log() -> Iterator[Log]:
     """What the bot writes into its log during this test."""
     before, capture = structlog.get_config(), LogCapture()
-    structlog.configure(processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, capture],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
     yield capture.entries
     structlog.configure(**before)
 

@@ -158,7 +158,7 @@ async def outside(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 @asynccontextmanager
 async def running(story: Outside, *, slots: int = 20) -> AsyncIterator[Worker]:
     """Another worker of the same store, on its own clock, that never polls while the test lasts."""
-    pace = Pace(time.monotonic, {Place.TYK: slots, Place.SLACK: slots, Place.HERE: slots})
+    pace = Pace(time.monotonic, dict.fromkeys(Place, slots))
     worker = Worker(story.store, story.worker.ports, story._new_id, pace=pace)
     task = asyncio.create_task(worker.run())
     while worker._look_at == 0:  # noqa: ASYNC110 - its first look is no help, and nothing tells that it is over

@@ -38,6 +38,7 @@ CANNOT_SAY = "I couldn't check who you are with Slack. Nothing was changed. Try 
 CANNOT_SAY_OF_OTHERS = (
     "I couldn't check with Slack whether the earlier approvals still count. Nothing was changed. Try again in a moment."
 )
+TROUBLED = frozenset({"late", "too fast"})
 OUT_OF_DATE = "This {what} is out of date. Start again with {command}."
 
 Body = dict[str, Any]
@@ -221,6 +222,7 @@ class Answering:
     ) -> None:
         """Look up, decide, commit, then ack; a no is answered on the click's own trigger, never with silence."""
         where, kind = Where.of(body), body["actions"][0]["action_id"]
+        about(request_id)
         record: Record | None = None
 
         async def act() -> Outcome:
@@ -235,13 +237,13 @@ class Answering:
             except TooLateError:
                 await ack()
                 await self.notice(where, "Not confirmed", UNCONFIRMED)
-                metrics.INTERACTIONS.labels(kind, "late").inc()
+                note(kind, "late")
                 return
             except Exception:  # told elsewhere; unacked, Slack would mark the button as failed beside our own sentence
                 await ack()
                 raise
             await ack()
-        metrics.INTERACTIONS.labels(kind, "refused" if refusal else "done").inc()
+        note(kind, "done", record=record, refusal=refusal)
         if refusal:
             await self.say_no(where, request_id, refusal)
         outdated = refusal is not None and refusal.code in _OVERTAKEN
@@ -257,7 +259,8 @@ class Answering:
         draw: Callable[[Record], Body],
     ) -> None:
         """A click that opens a form where `allowed` gives the record, or says why not."""
-        where = Where.of(body)
+        where, kind = Where.of(body), body["actions"][0]["action_id"]
+        about(request_id)
 
         async def check() -> Record:
             return await allowed(request_id, await self.member(where.user_id))
@@ -267,16 +270,19 @@ class Answering:
             record = await self.in_time(check())
         except Refusal as refusal:
             await ack()
+            note(kind, "opened", refusal=refusal)
             await self.say_no(where, request_id, refusal)
             await self.show_afresh(where, request_id, outdated=refusal.code in _OVERTAKEN)
         except TooLateError:
             await ack()
+            note(kind, "late")
             await self.notice(where, "Not confirmed", UNCONFIRMED)
         except Exception:  # as in `click`
             await ack()
             raise
         else:
             await ack()
+            note(kind, "opened", record=record)
             await self.open(where, draw(record))
             await self.show_afresh(where, request_id, record)
 
@@ -293,19 +299,23 @@ class Answering:
             return outcome
 
         try:
+            about(modals.request_id(view))
             if field == "reason" and not modals.read_reason(view)[1]:
                 await ack(**errors(view, "reason", f"Say why: {_TOLD[kind]} will see it."))
                 return
-            await self.in_time(act())
+            outcome = await self.in_time(act())
         except modals.StaleView:
+            note(kind, "out of date")
             await ack(response_action="update", view=modals.notice("Out of date", self.out_of_date("form")))
         except Refusal as refusal:
+            note(kind, "done", refusal=refusal)
             if refusal.field is not None:
                 await ack(**errors(view, refusal.field, refusal.text))
                 return
             await ack(response_action="update", view=modals.notice(refusal_title(refusal), _said(refusal, user_id)))
             await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
         except TooLateError:
+            note(kind, "late")
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
         except Exception:  # the person must not be left with Slack's "trouble connecting"
             fault = fault_id()
@@ -313,7 +323,7 @@ class Answering:
             log.exception("submission.failed", fault=fault)
             await ack(**errors(view, field, self.went_wrong(fault, await self.label(body), marked=False)))
         else:
-            metrics.INTERACTIONS.labels(kind, "done").inc()
+            note(kind, "done", record=outcome.record)
             await ack()
             below = view.get("previous_view_id")
             await self.refresh(user_id, below, at_home=below is None and self.homes.is_open(user_id))
@@ -407,6 +417,20 @@ _FOR_THE_AUDIT = frozenset(
 
 def errors(view: Body, field: str, said: str) -> Body:
     return {"response_action": "errors", "errors": {modals.error_block(view, field): said}}
+
+
+def about(request_id: str) -> None:
+    """What is logged from here on is about this request, by the id that its form had before it was one."""
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def note(kind: str, result: str, *, record: Record | None = None, refusal: Refusal | None = None) -> None:
+    """Log and count what somebody did: `late` where they were told to try again, and with its code where they were told no."""
+    result = "refused" if refusal else result
+    said = {"request": record.request.label if record else None, "code": refusal.code if refusal else None}
+    metrics.INTERACTIONS.labels(kind, result).inc()
+    tell = log.warning if result in TROUBLED else log.info
+    tell("interaction", kind=kind, result=result, **{name: value for name, value in said.items() if value})
 
 
 def fault_id() -> str:

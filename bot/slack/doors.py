@@ -17,7 +17,7 @@ from bot.core.faults import Fault
 from bot.core.model import Person, RequestState, Rule, Workspace
 from bot.operations import Operations
 from bot.slack import buttons, guide, holdings, modals
-from bot.slack.answering import CANNOT_SAY, Answering, Body, TooLateError, Where
+from bot.slack.answering import CANNOT_SAY, Answering, Body, TooLateError, Where, about, note
 from bot.slack.block_kit import Body as Message
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -153,6 +153,8 @@ class Doors:
         reason: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         request_id = secrets.token_urlsafe(16)
+        about(request_id)
+        note("form", "opened")
 
         async def form(person: Person) -> Body:
             said = await reason() if reason is not None else ""
@@ -161,6 +163,8 @@ class Doors:
         await self._answering.open_for(where, modals.loading(request_id), form)
 
     async def _open_list(self, where: Where) -> None:
+        note("list", "opened")
+
         async def listed(person: Person) -> Body:
             if (refusal := members.refuse(person, self._workspace)) is not None:
                 await self._operations.refused(person.identity, None, refusal.text, "opening")

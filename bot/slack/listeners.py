@@ -19,7 +19,7 @@ from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Record, Verdict, Workspace
 from bot.operations import Group, GroupChange, Operations, Outcome
 from bot.slack import buttons, card, modals, who
-from bot.slack.answering import Answering, Body, Where, errors, fault_id
+from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -129,8 +129,12 @@ class Listeners:
         body: Body,
         next: Callable[[], Awaitable[None]],  # noqa: A002 - Bolt gives it by this name
     ) -> BoltResponse | None:
-        """Check the person's budget before anything is asked of Slack for them: beyond it there is one answer, once."""
+        """Check the person's budget before anything is asked of Slack for them: beyond it there is one answer, once.
+
+        What is logged from here on says who they are."""
         is_command = "command" in body
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(person=_user_of(body))
         if not (is_command or body.get("type") in PAID_FOR):
             await next()
             return None
@@ -138,7 +142,7 @@ class Listeners:
         if pace is Spent.WITHIN:
             await next()
             return None
-        metrics.INTERACTIONS.labels("any", "too fast").inc()
+        note("any", "too fast")
         if body.get("type") == "view_submission":  # without a word the form would close as if it had been taken
             return await ack(**errors(body["view"], "api", TOO_FAST))
         if pace is Spent.STILL_OVER or not (is_command or body["type"] in SHORTCUTS):
@@ -146,7 +150,6 @@ class Listeners:
         if not is_command:
             self._answering.in_background(self._answering.notice(Where.of(body), "Too fast", TOO_FAST))
             return await ack()
-        log.warning("person.too_fast", person=_user_of(body))
         return await ack(text=TOO_FAST)
 
     # the approvers

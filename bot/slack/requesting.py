@@ -36,8 +36,10 @@ from bot.slack.answering import (
     Answering,
     Body,
     TooLateError,
+    about,
     errors,
     fault_id,
+    note,
     refusal_title,
 )
 from bot.slack.client import Chat
@@ -150,7 +152,7 @@ class Requesting:
             async with asyncio.timeout(TERMS_WITHIN):
                 return await self._terms_of(plan)
         except (Fault, TimeoutError) as trouble:
-            log.info("terms.unknown", plan=plan.name, error=getattr(trouble, "code", "late"))
+            log.warning("terms.unknown", plan=plan.name, error=getattr(trouble, "code", "late"))
             return ()
 
     async def on_api_picked(self, ack: AsyncAck, body: Body, action: Body) -> None:
@@ -194,10 +196,13 @@ class Requesting:
 
     async def _answer_request(self, user_id: str, view: Body, app_id: str | None) -> Body:
         try:
+            about(modals.request_id(view))
             record = await self._answering.in_time(self._submit(user_id, view))
         except Refusal as refusal:
+            note("request", "done", refusal=refusal)
             return errors(view, refusal.field or "api", refusal.text)
         except TooLateError:
+            note("request", "late")
             return errors(view, "api", UNCONFIRMED)
         except modals.NotDrawnYet as undrawn:
             return await self._redrawn(user_id, view, undrawn.filled)
@@ -208,6 +213,7 @@ class Requesting:
             metrics.LISTENER_FAILURES.labels("submission").inc()
             log.exception("submission.failed", fault=fault)
             return errors(view, "api", self._answering.went_wrong(fault, marked=False))
+        note("request", "done", record=record)
         conversation = wording.conversation(app_id, self._workspace.team_id) if app_id else None
         return {"response_action": "update", "view": modals.accepted(record, conversation=conversation)}
 

@@ -17,7 +17,7 @@ from bot.core.model import GrantState, Person, Refusal, Workspace
 from bot.looking import NOT_ALLOWED, Found, Looking, Wanted
 from bot.operations import Operations
 from bot.slack import modals, wording
-from bot.slack.answering import Answering, Body, Where
+from bot.slack.answering import Answering, Body, Where, note
 from bot.slack.block_kit import Block, actions, button, context, modal, section
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -65,6 +65,8 @@ class Who:
         return next((rule.name for rule in self._looking.seen_by(person)), None)
 
     async def _open(self, where: Where, words: str) -> None:
+        note("who", "opened")
+
         async def drawn(person: Person) -> Body:
             return await self._shown(person, lambda wanting: self._wanted(wanting, words))
 
