@@ -100,6 +100,7 @@ def lines(found: Difference, style: Style) -> Iterator[str]:
     for access, head in _HEADS.items():
         yield from said.part(head, said.changes(access))
     yield from said.of_database()
+    yield from said.part("Worth a look", [style.sentence(one) for one in found.doubts])
     if found.is_any:
         yield from said.part("Not looked at", [style.sentence(one) for one in found.not_looked_at])
 
@@ -277,6 +278,7 @@ def as_json(found: Difference) -> dict[str, Any]:
         "living": None if found.living is None else _looked(found.living),
         "history": None if found.history is None else _past(found.history),
         "not_looked_at": list(found.not_looked_at),
+        "doubts": list(found.doubts),
     }
 
 

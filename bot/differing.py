@@ -86,6 +86,7 @@ class Difference:
     living: Looked | None = None
     history: History | None = None
     not_looked_at: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def is_any(self) -> bool:
@@ -115,7 +116,8 @@ async def difference(
         changes.together(changes.between(before, after)),
         reach.shifts(old.rulebook, new.rulebook, everybody.people),
         everybody,
-        not_looked_at=(*sight.unasked, *dict.fromkeys((*old.doubts, *new.doubts))),
+        not_looked_at=sight.unasked,
+        doubts=tuple(dict.fromkeys((*sight.doubts(of=old, about="The old file"), *new.doubts))),
     )
     if sight.store is None:
         return found

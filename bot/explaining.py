@@ -70,6 +70,7 @@ class Explained:
     deciders: tuple[DeciderSaid, ...] = ()
     holds: tuple[str, ...] | None = None
     not_looked_at: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"may": MAY[self.may]}
@@ -100,7 +101,7 @@ async def explain(who: Person, entry: str, meant: Meant, sight: Sight) -> Explai
     held, standing = _held(sight, who, entry)
     workspace = sight.slack.workspace if sight.slack else None
     found = explanation.explain(rule, known, workspace, able, held)
-    words = _Words(meant, rule, who)
+    words = _Words(meant, rule, who, held or ())
     return Explained(
         person=who.identity.user_id,
         name=who.called,
@@ -112,7 +113,8 @@ async def explain(who: Person, entry: str, meant: Meant, sight: Sight) -> Explai
         terms=tuple(words.terms()),
         deciders=await _deciders(words, rule, who, named, sight, now),
         holds=None if standing is None else tuple(map(_standing, standing)),
-        not_looked_at=(*sight.unasked, *meant.doubts),
+        not_looked_at=sight.unasked,
+        doubts=sight.doubts(of=meant, about="This file"),
     )
 
 
@@ -161,11 +163,11 @@ async def _deciders(
 class _Words:
     """The sentences of one entry's answers, each with its place in the file."""
 
-    def __init__(self, meant: Meant, rule: Rule, who: Person) -> None:
+    def __init__(self, meant: Meant, rule: Rule, who: Person, held: Sequence[int]) -> None:
         self._meant = meant
         self._config = meant.config
         self._rule = rule
-        self._who = who
+        self._held = len(held)
 
     def look(self, found: Finding) -> Said | None:
         match found.look:
@@ -179,13 +181,10 @@ class _Words:
                 where = self._place("approvers")
                 return None if found.holds else self._quoted(found, "in force", where)
             case Look.ROOM:
-                most = self._rule.max_active
-                what = "a token or request" if most == 1 else f"{most:,} tokens and requests"
-                return (
-                    None
-                    if found.holds is None
-                    else self._quoted(found, f"has room: {what} at most", self._place("max_active"))
-                )
+                if found.holds is None:
+                    return None
+                what = f"has room: {self._held:,} of {self._rule.max_active:,} tokens and requests"
+                return self._quoted(found, what, self._place("max_active"))
 
     def _quoted(self, found: Finding, text: str, where: str) -> Said:
         """A no comes with what the bot says to it."""
@@ -325,6 +324,7 @@ def lines(told: Explained, width: int = WIDTH) -> Iterator[str]:
     yield from _listed("Who would decide", [*map(_decider, told.deciders[:SHOWN]), *_more(told.deciders)], width)
     if told.holds is not None:
         yield from _listed(f"What {told.name} has", told.holds or ("nothing",), width)
+    yield from _listed("Worth a look", told.doubts, width)
     yield from _listed("Not looked at", told.not_looked_at, width)
 
 

@@ -36,11 +36,13 @@ class Slack:
 
 @dataclass(frozen=True)
 class Sight:
-    """`slack` and `store` are None where they are not to be asked; `before` is what names of the file meant to the bot first."""
+    """`slack` and `store` are None where they are not to be asked; `before` is what names of the file meant to the bot first, and
+    `in_force` the digest of the file that it took last."""
 
     slack: Slack | None = None
     store: Store | None = None
     before: Mapping[str, str] = field(default_factory=dict)
+    in_force: str = ""
 
     @property
     def unasked(self) -> tuple[str, ...]:
@@ -51,6 +53,16 @@ class Sight:
         if self.store is None:
             told.append("The database: set DATABASE_URL, and what is held and waits is looked up.")
         return tuple(told)
+
+    def doubts(self, *, of: Meant, about: str) -> tuple[str, ...]:
+        """What is worth a look before anything is believed: names of the file, and that it is not the one in force."""
+        digest = of.rulebook.digest
+        if not self.in_force or self.in_force == digest:
+            return of.doubts
+        return (
+            *of.doubts,
+            f"{about} (digest {digest}) is not the file that the bot took last (digest {self.in_force}).",
+        )
 
 
 @dataclass(frozen=True)

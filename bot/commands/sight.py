@@ -14,6 +14,7 @@ from bot.errors import WRONG_INPUT, CommandError, complain
 from bot.settings import Need
 from bot.sight import Sight, Slack
 from bot.slack.client import pin_proxy
+from bot.store import ledger
 
 Verb = Callable[[Any, Any], int]
 
@@ -46,16 +47,18 @@ async def opened(configs: Sequence[Config], environ: Any) -> AsyncIterator[Sight
             found = settings.load(environ, needs=frozenset({Need.DATABASE}))
             store = stack.enter_context(opening.command_store(found))
         before: dict[str, str] = {}
+        in_force = ""
         if store is not None:
             with store.reading() as tx:
                 before = meanings.remembered(tx)
+                in_force = (tx.remembered(ledger.CONFIGURED) or {}).get("digest", "")
         slack = None
         if _has(environ, "SLACK_BOT_TOKEN"):
             found = settings.load(environ, needs=frozenset({Need.SLACK_LOOKS}))
             connected = app.connected_slack(configs[-1], found, proxies, needed=_scopes(configs))
             at = await stack.enter_async_context(connected)
             slack = Slack(at.directory, at.workspace)
-        yield Sight(slack, store, before)
+        yield Sight(slack, store, before, in_force)
 
 
 def _has(environ: Mapping[str, str], name: str) -> bool:

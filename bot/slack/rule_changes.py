@@ -35,7 +35,7 @@ _CALLED: Mapping[What, str] = {
     What.LIFETIMES: "lifetimes",
     What.MAX_ACTIVE: "most per person",
     What.MAX_TOTAL: "longest in all",
-    What.REVIEW_EVERY: "reviewed every",
+    What.REVIEW_EVERY: "time between reviews",
     What.REASON: "a reason is",
     What.REASON_PATTERN: "a reason has to match",
     What.REASON_LINK: "link of a reason",

@@ -53,6 +53,7 @@ def database(tmp_path: Path) -> dict[str, str]:
     rules = config.parse(OLD).rulebook(MEANT).rules
     with Store(engine).transaction() as tx:
         tx.remember("meanings", MEANT)
+        tx.remember("configured", {"digest": "0123456789ab"})
         members = {"S0LEADS": ["U0BOB", "U0CAROL", "U0DAVE"], "S0OWNERS": ["U0CAROL", "U0DAVE"]}
         tx.remember("groups", {group: {"members": listed, "at": 0} for group, listed in members.items()})
 
@@ -138,6 +139,7 @@ def test_by_what_the_bot_remembers(
     code, said = diff(capsys, *files, **database)
     assert code == 1
     assert "payments: 1 was approved and could not have been asked for" in words(said)
+    assert "is not the file that the bot took last (digest 0123456789ab)." in words(said)
     _, said = diff(capsys, files[1], files[1], **database)
     assert "would not be given today: 0 of 1 of 1 more it is so under the old file, too" in words(said)
     Path(files[1]).write_text(OLD.replace('requesters: ["@payments-devs"]', 'requesters: ["@unheard-of"]'))
