@@ -9,6 +9,7 @@ import re
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.core.changes import Access, Together
@@ -137,8 +138,13 @@ class _Said:
     # --- who gains and who loses ---
 
     def shifts(self) -> Iterator[str]:
+        """The same of several entries is said once."""
+        alike: dict[Shift, list[str]] = {}
         for shift in self._found.shifts:
-            yield f"{self._people(shift)} {'may now' if shift.gained else 'may no longer'} {self._what(shift)}"
+            alike.setdefault(replace(shift, entry=""), []).append(shift.entry)
+        for shift, entries in alike.items():
+            verb = "may now" if shift.gained else "may no longer"
+            yield f"{self._people(shift)} {verb} {self._what(shift, entries)}"
 
     def _people(self, shift: Shift) -> str:
         everybody = [one.identity.user_id for one in self._everybody.people]
@@ -146,9 +152,7 @@ class _Said:
             return "everyone" if shift.gained else "whoever is not named any more"
         if self._everybody.is_of_people and len(shift.people) == len(everybody) > NAMED:
             return f"all {len(everybody):,} full members"
-        names = [self._named(one) for one in shift.people]
-        left = len(names) - NAMED
-        return wording.people([*names[:NAMED], f"{left:,} more"] if left > 0 else names)
+        return _several([self._named(one) for one in shift.people])
 
     def _named(self, slack_id: str) -> str:
         if (
@@ -159,15 +163,15 @@ class _Said:
             return self._person(slack_id)
         return f"the members of {self._person(slack_id)}"
 
-    def _what(self, shift: Shift) -> str:
-        entry = self._style.name(shift.entry)
+    def _what(self, shift: Shift, entries: Sequence[str]) -> str:
         if shift.right is Right.AUDIT:
             return "look up who holds what"
+        some = _several([self._style.name(entry) for entry in entries])
         verb = {Right.REQUEST: "request", Right.APPROVE: "approve"}[shift.right]
         if not shift.plans:
-            return f"{verb} {entry}"
+            return f"{verb} {some}"
         plans = wording.people([self._style.name(plan) for plan in shift.plans])
-        return f"{verb} the {'plan' if len(shift.plans) == 1 else 'plans'} {plans} of {entry}"
+        return f"{verb} the {'plan' if len(shift.plans) == 1 else 'plans'} {plans} of {some}"
 
     # --- what the database knows ---
 
@@ -236,6 +240,11 @@ class _Said:
     def _witness(self, user_id: str, name: str) -> str:
         called = name or self._everybody.called(user_id)
         return self._style.name(user_id if called == user_id else f"{called} ({user_id})")
+
+
+def _several(names: Sequence[str]) -> str:
+    left = len(names) - NAMED
+    return wording.people([*names[:NAMED], f"{left:,} more"] if left > 0 else [*names])
 
 
 def _more(told: Sequence[object]) -> list[str]:

@@ -233,6 +233,10 @@ class _Words:
         if rule.reason_pattern is not None:
             text = f"must hold {rule.reason_pattern.pattern} ({rule.reason_pattern.says})"
             yield Said("pattern", True, text, self._place("reason_pattern"))
+        if rule.approvals or any(plan.approvals for plan in rule.plans):
+            own = self._config.place_of(rule.name, "approvals_channel")
+            where = own or self._config.place(("slack", "approvals_channel"))
+            yield Said("decided in", True, rule.approvals_channel, str(where))
         text = f"expires unanswered after {wording.duration(rule.lapses_after)}"
         yield Said("request", True, text, self._place("request_lapses_after"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,28 +30,65 @@ class Shift:
     people: tuple[str, ...]
 
 
+Change = tuple[Right, bool, tuple[str, ...]]
+"""A right, whether it is gained, and the plans that it is to."""
+
+
 def shifts(before: Rulebook, after: Rulebook, people: Iterable[Person]) -> tuple[Shift, ...]:
-    """Everything that somebody of these gains or loses, entry by entry."""
-    names = before.rules.keys() | after.rules.keys()
-    changed = sorted(name for name in names if before.rules.get(name) != after.rules.get(name))
-    found: dict[tuple[str, Right, bool, tuple[str, ...]], list[str]] = {}
+    """Everything that somebody of these gains or loses, entry by entry. Of entries that are for the same people one is asked."""
+    everybody = tuple(people)
+    found = [*_auditors(before, after, everybody)]
+    known: dict[object, dict[Change, tuple[str, ...]]] = {}
+    for name in sorted(before.rules.keys() | after.rules.keys()):
+        old, new = before.rules.get(name), after.rules.get(name)
+        alike = _audiences(old), _audiences(new)
+        if alike[0] == alike[1]:
+            continue
+        if alike not in known:
+            known[alike] = _of_entry(old, new, everybody)
+        found += [Shift(name, *change, ids) for change, ids in known[alike].items()]
+    return tuple(sorted(found))
 
-    def tell(entry: str, right: Right, person: Person, was: bool, now: bool, plans: tuple[str, ...] = ()) -> None:
-        if was is not now:
-            found.setdefault((entry, right, now, plans), []).append(person.identity.user_id)
 
+def _audiences(rule: Rule | None) -> object:
+    """All of the rule that says who may request and approve."""
+    if rule is None:
+        return None
+    plans = tuple((plan.name, plan.requesters) for plan in rule.plans)
+    return rule.out_of_force, rule.requesters, plans, rule.may_approve
+
+
+def _auditors(before: Rulebook, after: Rulebook, people: Iterable[Person]) -> Iterator[Shift]:
+    if before.auditors == after.auditors:
+        return
+    for gained, one, other in ((True, after, before), (False, before, after)):
+        ids = [
+            who.identity.user_id for who in people if rules.is_auditor(one, who) and not rules.is_auditor(other, who)
+        ]
+        if ids:
+            yield Shift("", Right.AUDIT, gained, (), tuple(sorted(ids)))
+
+
+def _of_entry(old: Rule | None, new: Rule | None, people: Iterable[Person]) -> dict[Change, tuple[str, ...]]:
+    found: dict[Change, list[str]] = {}
     for person in people:
-        tell("", Right.AUDIT, person, rules.is_auditor(before, person), rules.is_auditor(after, person))
-        for name in changed:
-            old, new = before.rules.get(name), after.rules.get(name)
-            had, has = _plans(old, person), _plans(new, person)
-            if had and has:
-                tell(name, Right.REQUEST, person, False, bool(has - had), tuple(sorted(has - had)))
-                tell(name, Right.REQUEST, person, bool(had - has), False, tuple(sorted(had - has)))
-            else:
-                tell(name, Right.REQUEST, person, bool(had), bool(has), _some(new if has else old, has or had))
-            tell(name, Right.APPROVE, person, _approves(old, person), _approves(new, person))
-    return tuple(sorted(Shift(*key, tuple(sorted(ids))) for key, ids in found.items()))
+        for change in _of_person(old, new, person):
+            found.setdefault(change, []).append(person.identity.user_id)
+    return {change: tuple(sorted(ids)) for change, ids in found.items()}
+
+
+def _of_person(old: Rule | None, new: Rule | None, person: Person) -> Iterator[Change]:
+    had, has = _plans(old, person), _plans(new, person)
+    if had and has:
+        if has - had:
+            yield Right.REQUEST, True, tuple(sorted(has - had))
+        if had - has:
+            yield Right.REQUEST, False, tuple(sorted(had - has))
+    elif had or has:
+        yield Right.REQUEST, bool(has), _some(new if has else old, has or had)
+    approved, approves = _approves(old, person), _approves(new, person)
+    if approved is not approves:
+        yield Right.APPROVE, approves, ()
 
 
 def _plans(rule: Rule | None, person: Person) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.core.model import ApiRef, Audience, Limits, Plan, Rule, Rulebook
+from bot.core.model import ApiRef, Audience, Limits, Person, Plan, Rule, Rulebook
 from bot.core.reach import Right, Shift, shifts
 from tests.core.life import ALICE, BOB, CAROL, DAVE, MALLORY, PAYMENTS
 
@@ -56,3 +56,23 @@ def test_auditors() -> None:
 def test_the_same_rules() -> None:
     """No difference is nobody's."""
     assert shifts(book(PAYMENTS), book(PAYMENTS), EVERYBODY) == ()
+
+
+def test_many_entries_for_the_same_people() -> None:
+    """A change of the defaults is a change of each entry, and each is told, although one of them is asked."""
+    names = [f"api-{number}" for number in range(300)]
+    old = [replace(PAYMENTS, name=name) for name in names]
+    new = [replace(rule, also_may_approve=Audience(users=frozenset({"UMALLORY"}))) for rule in old]
+    asked: list[str] = []
+
+    class Counting(Person):
+        @property
+        def ids(self) -> frozenset[str]:
+            asked.append(self.name)
+            return super().ids
+
+    mallory = Counting(MALLORY.identity, "mallory")
+    assert shifts(book(*old), book(*new), [mallory]) == tuple(
+        Shift(name, Right.APPROVE, True, (), ("UMALLORY",)) for name in sorted(names)
+    )
+    assert len(asked) < 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ def test_explain_without_slack(capsys: pytest.CaptureFixture[str]) -> None:
     said = " ".join(capsys.readouterr().out.split())
     line = next(number for number, one in enumerate(SHIPPED.read_text().splitlines(), 1) if "U02ALICE" in one)
     assert f"yes among the requesters, named directly ({SHIPPED}:{line}:36)" in said
+    assert re.search(r"decided in: C0PAYAPPR \(\S+config\.yaml:[0-9]+:24\)", said)
     assert "Slack: set SLACK_BOT_TOKEN" in said
     assert explained("--person", "U03BOB", "--api", "ledger") == 2
     assert "? among the requesters only as a member of @payments-devs" in " ".join(capsys.readouterr().out.split())
