@@ -277,6 +277,12 @@ UrlPath = Annotated[
 ]
 Whole = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 
+
+def _lasting(description: str) -> WithJsonSchema:
+    """The schema of a duration with this description: one of Field's is lost where the setting may be left out."""
+    return WithJsonSchema({"type": "string", "pattern": PATTERN, "description": description})
+
+
 # --- settings that `defaults` and each API share --------------------------------------------------------------------
 
 Approvals = Annotated[
@@ -330,23 +336,23 @@ MaxActive = Annotated[
 LapsesAfter = Annotated[
     Duration,
     AfterValidator(_between("1m", "90d")),
-    Field(description="a request that nobody decides ends after this; from 1m to 90d"),
+    _lasting("a request that nobody decides ends after this; from 1m to 90d"),
 ]
 HideAfter = Annotated[
     Duration,
     AfterValidator(_between("10s", "30d")),
-    Field(description="the message with the token is deleted after this; from 10s to 30d"),
+    _lasting("the message with the token is deleted after this; from 10s to 30d"),
 ]
 MaxTotal = Annotated[
     Duration,
     AfterValidator(_between("10s", "3650d")),
-    Field(description="the longest that one token may be extended to, from when it was granted; without it, any time"),
+    _lasting("the longest that one token may be extended to, from when it was granted; without it, any time"),
 ]
 ReviewEvery = Annotated[
     Duration,
     AfterValidator(_between("1d", "3650d")),
-    Field(
-        description="with the lifetime never: how often the holder is asked whether the token is still in use, and then "
+    _lasting(
+        "with the lifetime never: how often the holder is asked whether the token is still in use, and then "
         "the approvers whether it is needed; without a yes of theirs within 14 days it ends"
     ),
 ]

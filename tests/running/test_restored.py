@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
+import sys
 from pathlib import Path
 
 from bot.core.model import AuditEvent, EffectKind, EffectState
@@ -34,3 +37,28 @@ async def test_open_keys_wait_for_a_person(tmp_path: Path) -> None:
             tx.reopen([effect.id for effect in parked])
         await world.told("recovered")
         assert len(world.tyk.usable_keys()) == 1
+
+
+async def test_a_backup_made_beside_a_running_bot(tmp_path: Path) -> None:
+    """The command of docs/operate.md copies the whole database; with the copy in place, what went on since is put aside."""
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    (line,) = [line for line in page.splitlines() if "sqlite3.connect" in line]
+    command = shlex.split(line)[-1].replace("/data/tyk-key-bot.db", "bot.db").replace("/data/backup.db", "backup.db")
+    seal = new_key()
+    async with living(tmp_path, prepare=without_tyk, SEAL_KEYS=seal) as world:
+        await world.asks("alice", "test-api")
+        await world.told("approved")
+        backing_up = await asyncio.create_subprocess_exec(sys.executable, "-c", command, cwd=tmp_path)
+        assert await backing_up.wait() == 0
+        world.tyk.faults.away = False
+        world.running.worker.wake()
+        await world.token_of("alice")
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f"bot.db{ending}").unlink(missing_ok=True)
+    (tmp_path / "backup.db").rename(tmp_path / "bot.db")
+    async with living(tmp_path, restored=True, SEAL_KEYS=seal) as world:
+        with world.running.store.reading() as tx:
+            parked = tx.effects(EffectState.PARKED)
+            (waiting,) = tx.records({parked[0].request_id or ""})
+        assert [effect.kind for effect in parked] == [EffectKind.ISSUE_KEY]
+        assert waiting.request.label == "R-1001"
