@@ -10,6 +10,7 @@ from typing import Any
 
 from bot import evidence, opening
 from bot.commands.looking import database
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.evidence import period as periods
 
@@ -21,7 +22,8 @@ def write(arguments: argparse.Namespace, environ: Any) -> int:
         if period.start >= tx.now:
             raise UsageError(f"--period {period.name} has not begun.")
         _made(folder)
-        figures = evidence.write(tx, period, folder)
+        with Progress() as progress:
+            figures = evidence.write(tx, period, folder, progress.at)
     digest = hashlib.sha256((folder / evidence.SUMS).read_bytes()).hexdigest()
     print(
         f"{folder}: {figures['requests.asked']} requests, {figures['audit.rows']} rows of the audit, {len(figures)} figures."

@@ -8,7 +8,7 @@ folder is whole. All is read in one snapshot, as it stood at the end of the peri
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,13 @@ LEAVERS = ("request", "person", "left", "left_row", "ended", "end_row", "how", "
 Row = dict[str, Any]
 
 
-def write(tx: Transaction, asked_for: Period, folder: Path) -> Mapping[str, int]:
-    """Write the folder, which is there and empty. Returns the figures."""
+def write(
+    tx: Transaction, asked_for: Period, folder: Path, at: Callable[[str], None] = lambda _what: None
+) -> Mapping[str, int]:
+    """Write the folder, which is there and empty. Returns the figures. `at` hears what is being read."""
     period = asked_for.until(tx.now)
     tally = _Tally(period)
-    written = [_lines(folder / "audit.jsonl", reading.audit_lines(tx, period))]
+    written = [_lines(folder / "audit.jsonl", reading.audit_lines(tx, period, at))]
     names = ("requests", "reviews", "keys")
     files = [(folder / f"{name}.csv").open("w", encoding="utf-8", newline="") for name in names]
     try:
@@ -62,6 +64,7 @@ def write(tx: Transaction, asked_for: Period, folder: Path) -> Mapping[str, int]
         for file, named in zip(files, columns, strict=True):
             file.writelines(_csv([], named))
         for record, ids in reading.population(tx, period):
+            at(record.request.label)
             tally.count(record, ids)
             for file, named, rows in zip(files, columns, _rows(record, ids, period), strict=True):
                 file.writelines(_csv(rows, named, head=False))

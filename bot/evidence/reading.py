@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from bot.evidence.period import Period
 from bot.store import chain, statements, tables
 from bot.store.transaction import Transaction
 
+_TOLD_EVERY = 1000
 _DECIDED = (AuditEvent.APPROVED, AuditEvent.DENIED, AuditEvent.WITHDRAWN, AuditEvent.LAPSED)
 _ENDS = (AuditEvent.EXPIRED, AuditEvent.REVOKED, AuditEvent.WITHDRAWN)
 
@@ -27,10 +28,12 @@ def _within(period: Period) -> ColumnElement[bool]:
 # --- the audit --------------------------------------------------------------------------------------------------------
 
 
-def audit_lines(tx: Transaction, period: Period) -> Iterator[str]:
+def audit_lines(tx: Transaction, period: Period, at: Callable[[str], None]) -> Iterator[str]:
     """Every row from the first of the period to its last, without a gap, as `audit export` has them."""
     first, last = _ends_of_audit(tx, period)
     for line in chain.lines(tx.connection, tables.audit.c.number.between(first, last)):
+        if line["row"]["number"] % _TOLD_EVERY == 0:
+            at(f"row {line['row']['number']:,} of the audit")
         yield canonical(line).decode()
 
 
