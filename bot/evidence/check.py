@@ -78,6 +78,7 @@ class Audit:
         self.link: str | None = None
         self.events: Counter[str] = Counter()
         self.asked: set[int] = set()
+        self.approvers: dict[str, tuple[set[str], int]] = {}
         self.left: dict[int, Row] = {}
         self.over: dict[int, Row] = {}
         self.reviews: Counter[str] = Counter()
@@ -120,7 +121,7 @@ class Audit:
             self.waits.remove(request)
 
     def decided(self, row: Row) -> None:
-        """The request is decided as the audit says; whoever approved is who it says, enough of them, and never who asked."""
+        """The request is decided as the audit says; approved by as many as it takes, and never by who asked."""
         label, number, one = f"R-{row['request']}", row["number"], self.lists.requests.get(f"R-{row['request']}")
         if one is None:
             self.found.append(f"{label} is not in requests.csv.")
@@ -129,17 +130,29 @@ class Audit:
             self.found.append(f"{label} is {one['state']} in requests.csv, and {row['event']} in row {number}.")
         if row["event"] != "approved":
             return
-        told, need, said_yes = set(row["details"]["approvers"]), row["details"]["need"], self.lists.said_yes[label]
-        for where, who in (("reviews.csv", said_yes), ("requests.csv", set(one["approved_by"].split()))):
-            if who != told:
-                names = [", ".join(sorted(some)) or "nobody" for some in (who, told)]
-                self.found.append(f"{label} was approved by {names[0]} in {where}, and by {names[1]} in row {number}.")
+        told, need = set(row["details"]["approvers"]), row["details"]["need"]
+        self.approvers[label] = told, number
         if len(told) < need:
             self.found.append(f"{label} needed {need} approvals and had {len(told)}.")
         self.by_people += bool(told)
-        if (said_yes | told) & self.lists.ids(label):
+        if told & self.lists.ids(label):
             self.by_the_requester += 1
             self.found.append(f"{label} was approved by its own requester.")
+
+    def approvals(self) -> Iterator[str]:
+        """Whoever approved in the lists is who the audit says: of a grant that was extended, in the last extension."""
+        for label, one in self.lists.requests.items():
+            told, number = self.approvers.get(one["approved_in"], (None, 0))
+            listed = {
+                "reviews.csv": self.lists.said_yes[label],
+                "requests.csv": set(one["approved_by"].split()) - {"rule"},
+            }
+            for where, who in listed.items():
+                if told is not None and who != told:
+                    names = [", ".join(sorted(some)) or "nobody" for some in (who, told)]
+                    yield f"{label} was approved by {names[0]} in {where}, and by {names[1]} in row {number}."
+            if one["state"] == "approved" and not one["approved_in"]:
+                yield f"requests.csv: {label} does not say in which request it was approved."
 
     def population(self) -> Iterator[str]:
         """Every request of the period is there, once."""
@@ -198,7 +211,8 @@ def findings(folder: Path) -> tuple[list[str], int]:
     with (folder / "audit.jsonl").open(encoding="utf-8") as file:
         for line in file:
             audit.take(json.loads(line))
-    found = [*hashes(folder), *audit.found, *audit.population(), *audit.leavers(folder / "leavers.csv")]
+    found = [*hashes(folder), *audit.found, *audit.population(), *audit.approvals()]
+    found += audit.leavers(folder / "leavers.csv")
     right = audit.figures(start)
     found += (
         f"summary.md: {name} is {told.get(name, 'not there')}, and the rows give {right.get(name)}."

@@ -56,6 +56,7 @@ def counted(tx: Transaction, period: Period) -> dict[str, int]:
         **{f"decisions.{one.value}": many.get(one.value, 0) for one in _DECIDED},
         "keys.made": many.get(AuditEvent.KEY_CREATED.value, 0),
         "keys.deleted": many.get(AuditEvent.KEY_DELETED.value, 0),
+        **_approved(tx, period),
         **_reviewed(tx, period),
         "configuration.changes": many.get(AuditEvent.CONFIGURED.value, 0),
         "configuration.groups_changed": many.get(AuditEvent.GROUP_CHANGED.value, 0),
@@ -72,6 +73,23 @@ def _of_events(tx: Transaction, period: Period, events: Sequence[AuditEvent]) ->
     )
     with tx.connection.execute(query, execution_options={"yield_per": statements.AT_ONCE}) as found:
         yield from found
+
+
+def _approved(tx: Transaction, period: Period) -> dict[str, int]:
+    """How many were approved by people, how many by a rule, and how many by whoever asked, under any of their ids."""
+    by_people = by_rule = by_the_requester = 0
+    for row in _of_events(tx, period, (AuditEvent.APPROVED,)):
+        approvers = json.loads(row.details)["approvers"]
+        by_people += bool(approvers)
+        by_rule += not approvers
+        if approvers:
+            ids = set(tx.connection.execute(statements.ids_of(row.person_user)).scalars())
+            by_the_requester += bool(ids & set(approvers))
+    return {
+        "approvals.by_people": by_people,
+        "approvals.by_rule": by_rule,
+        "approvals.by_the_requester": by_the_requester,
+    }
 
 
 def _reviewed(tx: Transaction, period: Period) -> dict[str, int]:
