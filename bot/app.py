@@ -47,6 +47,7 @@ from bot.store.store import Store, Transaction
 from bot.tyk.dashboard import Dashboard, KeysBy
 from bot.tyk.keys import Keys
 from bot.tyk.session import Alias
+from bot.tyk.usage import Usage
 from bot.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -160,6 +161,7 @@ async def run(
                 command=config.slack.command,
                 help_channel=config.slack.help_channel,
                 terms_of=keys.terms,
+                uses_of=Usage(dashboard, at_once=at_once, has_room=partial(worker.pace.has_room, Place.TYK)).of,
             ).on(bolt)
         )
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))

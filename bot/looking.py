@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from bot.config.document import did_you_mean
 from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Identity, Person, Refusal, Rule, Rulebook
+from bot.core.usage import Use
 from bot.store import ledger, trail
 from bot.store.ledger import Filter, Holding
 from bot.store.store import Store
@@ -17,6 +19,9 @@ from bot.store.transaction import Transaction
 PAGE = 10
 NOT_ALLOWED = "not_auditor"
 UNKNOWN = "unknown_api"
+
+UsesOf = Callable[[Sequence[Sequence[str]], datetime], Awaitable[Sequence[Use | None]]]
+"""What Tyk says of the use of tokens whose keys go by these hashes. It raises nothing."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """The tokens that are held, the newest first, and names of the people in them by their ids. `titles` are those of entries."""
+    """The tokens that are held, the newest first, and names of the people in them by their ids. `titles` are those of entries,
+    `uses` are by the ids of requests, without those of tokens that have no key."""
 
     wanted: Wanted
     holdings: tuple[Holding, ...]
@@ -42,6 +48,7 @@ class Found:
     newer: bool
     older: bool
     as_auditor: bool
+    uses: Mapping[str, Use] = field(default_factory=dict)
 
     @property
     def people(self) -> frozenset[str]:
@@ -58,8 +65,9 @@ def _people(wanted: Wanted, holdings: Sequence[Holding]) -> frozenset[str]:
 
 
 class Looking:
-    def __init__(self, store: Store, in_force: InForce) -> None:
+    def __init__(self, store: Store, in_force: InForce, uses_of: UsesOf) -> None:
         self._store = store
+        self._uses_of = uses_of
         self._in_force = in_force
 
     @property
@@ -91,17 +99,19 @@ class Looking:
         apis = None if is_auditor else self._seen_by(who, wanted)
         looked_for = Filter(api=wanted.api, person=wanted.person, held=True)
 
-        def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str]]:
+        def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str], datetime]:
             found = ledger.page(tx, looked_for, PAGE, apis, before=wanted.before, after=wanted.after)
-            return found, trail.names(tx, _people(wanted, found.holdings))
+            return found, trail.names(tx, _people(wanted, found.holdings)), tx.now
 
-        found, names = await self._store.read(read)
+        found, names, now = await self._store.read(read)
         await self._store.write(lambda tx: self._tell(tx, who, wanted))
+        uses = await self._uses_of([held.key_hashes for held in found.holdings], now)
+        used = {held.request_id: use for held, use in zip(found.holdings, uses, strict=True) if use is not None}
         names = {held.user_id: held.name for held in found.holdings} | names
         titles = {held.api: self._title(held.api) for held in found.holdings}
         if wanted.api is not None:
             titles[wanted.api] = self._title(wanted.api)
-        return Found(wanted, found.holdings, names, titles, found.newer, found.older, is_auditor)
+        return Found(wanted, found.holdings, names, titles, found.newer, found.older, is_auditor, used)
 
     def _seen_by(self, who: Person, wanted: Wanted) -> frozenset[str] | None:
         """The entries to which the answer is limited, None where it is by itself: approvers see the tokens for what they approve.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from bot.config import Complaint, Config, Kind, Mention
@@ -11,6 +12,7 @@ from bot.core import members, rules
 from bot.core.faults import Fault
 from bot.core.model import Audience, Rule, Rulebook, Workspace
 from bot.slack.directory import ChannelFacts, Directory
+from bot.tyk import usage
 from bot.tyk.comparison import differences
 from bot.tyk.dashboard import Dashboard, DashboardError
 from bot.tyk.definitions import by_either_id
@@ -199,6 +201,17 @@ async def tyk_complaints(config: Config, rulebook: Rulebook, dashboard: Dashboar
         for rule in rulebook.rules.values()
         for one in differences(rule, known, policies)
     )
+
+
+async def tyk_notes(config: Config, dashboard: Dashboard) -> tuple[Complaint, ...]:
+    """What the Dashboard user may not do and need not, and what is missing then."""
+    if await usage.may_be_read(dashboard, datetime.now(UTC)):
+        return ()
+    said = (
+        f"the Dashboard user may not read analytics, so {config.slack.command} who can't say when a token was last used. Give it "
+        "the permission analytics (read)."
+    )
+    return (_at(config, ("tyk", "dashboard_url"), said),)
 
 
 def _at(config: Config, trail: tuple[str, ...], text: str) -> Complaint:

@@ -10,7 +10,6 @@ from typing import Any
 
 from bot import evidence, opening
 from bot.commands.looking import database
-from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.evidence import period as periods
 
@@ -22,8 +21,7 @@ def write(arguments: argparse.Namespace, environ: Any) -> int:
         if period.start >= tx.now:
             raise UsageError(f"--period {period.name} has not begun.")
         _made(folder)
-        with Progress() as progress:
-            figures = evidence.write(tx, period, folder, progress.at)
+        figures = evidence.write(tx, period, folder)
     digest = hashlib.sha256((folder / evidence.SUMS).read_bytes()).hexdigest()
     print(
         f"{folder}: {figures['requests.asked']} requests, {figures['audit.rows']} rows of the audit, {len(figures)} figures."

@@ -71,6 +71,7 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[
         at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
         notes = await online_check.slack_notes(loaded, slack.directory)
         notes += await online_check.stale_ids(loaded, slack.directory)
+        notes += await online_check.tyk_notes(loaded, dashboard)
         return notes, [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
 
 

@@ -17,6 +17,7 @@ from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Record, Verdict, Workspace
+from bot.looking import UsesOf
 from bot.operations import Group, GroupChange, Operations, Outcome
 from bot.slack import buttons, card, modals, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
@@ -50,7 +51,7 @@ MEMBERSHIP_EVENTS = (
 
 class Listeners:
     """Registers itself on a Bolt app. `command` and `help_channel` are the configuration's; `terms_of` asks Tyk what the
-    policies of a plan set."""
+    policies of a plan set, and `uses_of` when tokens were used last."""
 
     def __init__(
         self,
@@ -62,13 +63,14 @@ class Listeners:
         command: str,
         help_channel: str,
         terms_of: TermsOf,
+        uses_of: UsesOf,
     ) -> None:
         self._operations = operations
         self._directory = directory
         self._workspace = workspace
         self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
         self._budget = Budget(time.monotonic)
-        self._who = Who(self._answering, operations, chat, directory, workspace)
+        self._who = Who(self._answering, operations, chat, directory, workspace, uses_of)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
         self._reviewing = Reviewing(self._answering, operations)
         self._doors = Doors(self._answering, self._requesting, self._who, operations, chat, directory, workspace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,7 +14,8 @@ from slack_bolt.async_app import AsyncAck
 from bot.core import members
 from bot.core.faults import Gone
 from bot.core.model import GrantState, Person, Refusal, Workspace
-from bot.looking import NOT_ALLOWED, Found, Looking, Wanted
+from bot.core.usage import LOOKED_BACK, Unseen, Use
+from bot.looking import NOT_ALLOWED, Found, Looking, UsesOf, Wanted
 from bot.operations import Operations
 from bot.slack import modals, wording
 from bot.slack.answering import Answering, Body, Where, note
@@ -42,10 +43,11 @@ class Who:
         chat: Chat,
         directory: Directory,
         workspace: Workspace,
+        uses_of: UsesOf,
     ) -> None:
         self._answering = answering
         self._operations = operations
-        self._looking = Looking(operations.store, operations.in_force)
+        self._looking = Looking(operations.store, operations.in_force, uses_of)
         self._chat = chat
         self._directory = directory
         self._workspace = workspace
@@ -148,12 +150,23 @@ def _entry(held: Holding, found: Found) -> Block:
     lines = [
         " · ".join(part for part in (*first, inert(held.plan, 80), f"R-{held.number}", making) if part),
         f"Since {wording.date(held.since)}, {until}",
+        _used(found.uses.get(held.request_id)),
         f"Approved by {wording.as_many(by, last='and', limit=600)}" if by else "No approval needed",
         f"Used by: {inert(held.used_by, 80)}" if held.used_by.strip() else "",
         f"Reason: {inert(held.reason, 300)}" if held.reason.strip() else "",
         *(f"At Tyk: {inert(what, 200)}" for what in held.found),
     ]
     return section("\n".join(line for line in lines if line))
+
+
+def _used(use: Use | None) -> str:
+    if use is None:
+        return ""
+    if use.unseen is not None:
+        return "Last use unknown"
+    if use.last is None:
+        return f"No use recorded in the last {LOOKED_BACK.days} days"
+    return f"Last used {wording.day(use.last)}"
 
 
 def _named(user_id: str, names: Mapping[str, str]) -> str:
@@ -193,10 +206,30 @@ def read_wanted(value: str) -> Wanted:
 
 
 def _notes(found: Found) -> list[str]:
-    notes = ["The audit says that you looked this up."]
+    notes = ["The audit says that you looked this up.", *_of_uses(found.uses.values())]
     if found.as_auditor:
         which = f"--person {found.wanted.person}" if found.wanted.person else f"--api {found.wanted.api}"
         notes.append(
             f"As a file, with what is over: `tyk-key-bot keys {inert(which, 120)} --format csv` at the command line."
         )
     return notes
+
+
+_UNSEEN = {
+    Unseen.FORBIDDEN: (
+        "I can't see when tokens were last used: the bot's Tyk Dashboard user needs the permission `analytics` (read)."
+    ),
+    Unseen.LATE: "Tyk didn't say in time when these tokens were last used. Try again in a moment.",
+    Unseen.NO_HASH: "Tyk doesn't hash keys here, so I can't look up when tokens were last used.",
+    Unseen.BROKEN: "Tyk couldn't say when these tokens were last used. Try again in a moment.",
+}
+
+
+def _of_uses(uses: Collection[Use]) -> list[str]:
+    """Why something is unknown, once; and what a silence means."""
+    told = [said for why, said in _UNSEEN.items() if any(one.unseen is why for one in uses)]
+    if any(one.unseen is None and one.last is None for one in uses):
+        told.append(
+            "Tyk records calls only where analytics are on for the API, so no recorded use doesn't mean no use."
+        )
+    return told

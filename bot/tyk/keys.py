@@ -129,7 +129,7 @@ class Keys:
 
     async def revoke_by_hash(self, key_hash: str) -> None:
         """The same for a key whose token is lost. A name that we made up, because Tyk gave none, leads nowhere there."""
-        if not key_hash.startswith(_OURS):
+        if is_tyks_hash(key_hash):
             async with told_by_meaning():
                 with suppress(
                     Rejected
@@ -195,6 +195,11 @@ class Catalogue:
 def fingerprint(token: str) -> str:
     """A name for the audit where Tyk gives no hash; it leads nowhere, and looks like none of Tyk's."""
     return _OURS + hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+def is_tyks_hash(name: str) -> bool:
+    """Tyk knows a key by this; False for what `fingerprint` made."""
+    return not name.startswith(_OURS)
 
 
 def _marked(listed: ListedKey) -> Marked | None:

@@ -613,3 +613,42 @@ async def test_somebody_with_the_dashboard(world: World) -> None:
     assert (await world.use("/billing/x", made.token))[0] == 200
     with pytest.raises(KeyError):
         world.tyk.delete_by_hand(gone)
+
+
+# --- analytics --------------------------------------------------------------------------------------------------------
+
+
+def activity(key: str, *, first: str = "1/11/2026", last: str = "22/11/2026", of: str = "keys") -> str:
+    return f"/api/activity/{of}/{key}/{first}/{last}"
+
+
+async def test_calls_are_told_by_the_hash_of_their_key_within_days(world: World) -> None:
+    """A row for each endpoint with its last call, the refused ones, too; the first and the last day belong to it."""
+    made = await world.create(expires=int(NOW) + DAY)
+    await world.use("/billing/a", made["key_id"])
+    world.clock.now += DAY + 60
+    assert (await world.use("/billing/a", made["key_id"]))[0] == 401
+    body = (await world.call("GET", activity(made["key_hash"], last="23/11/2026"))).json()
+    (row,) = body["data"]
+    assert (row["hits"], row["success"], row["error"], row["id"]["path"]) == (2, 1, 1, "/billing/a")
+    assert row["last_hit"] == "2026-11-23T21:23:17.000Z"
+    assert (await world.call("GET", activity(made["key_hash"]))).json()["data"][0]["hits"] == 1
+    for empty in (activity(made["key_hash"], last="21/11/2026"), activity("00000000")):
+        assert (await world.call("GET", empty)).json() == {"data": None, "pages": 0}
+
+
+async def test_what_analytics_do_not_tell(world: World) -> None:
+    """A token is no hash; without the permission, or for what are no days, there is no answer; untracked is as if unused."""
+    made = await world.create()
+    path = activity(made["key_hash"])
+    assert (await world.call("GET", activity("eyJvcmciOiJ4In0="))).json()["Message"] == "Key could not be decoded."
+    assert (await world.call("GET", activity(made["key_hash"], last="31/2/2026"))).status_code == 400
+    world.tyk.apis["billing"].do_not_track = True
+    await world.use("/billing/", made["key_id"])
+    world.tyk.apis["billing"].do_not_track, world.tyk.switches.enable_analytics = False, False
+    await world.use("/billing/", made["key_id"])
+    assert (await world.call("GET", path)).json()["data"] is None
+    world.tyk.switches.analytics = "deny"
+    refused = await world.call("GET", path)
+    assert refused.status_code == 403
+    assert refused.json()["Message"].startswith("access denied: ")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bot import app, config, online_check, settings
+from bot import app, config, online_check, opening, settings
+from bot.settings import Need
+from bot.tyk.dashboard import KeysBy
 from tests.running import empty_place
 from tests.running.test_start import Ended, environ_of, process
 
@@ -51,3 +53,20 @@ async def test_who_also_may_approve_is_counted(tmp_path: Path) -> None:
         place.slack.workspace.change_user("erin", deleted=True)
         gone = "U0ERIN may approve for payments, but cannot: Their Slack account is deactivated."
         assert gone in await said(2)
+
+
+async def test_analytics_that_may_not_be_read_are_a_note() -> None:
+    """Nothing fails without them: `who` cannot say when a token was last used, and what to give is told."""
+    async with empty_place() as place:
+        loaded, given = config.parse(place.config()), {**os.environ, **place.environ()}
+        url, keys_by = loaded.tyk.dashboard_url, KeysBy(loaded.tyk.keys_by)
+        async with opening.connected_tyk(
+            url, keys_by, settings.load(given, needs=frozenset({Need.TYK})), given
+        ) as dashboard:
+            assert await online_check.tyk_notes(loaded, dashboard) == ()
+            place.tyk.switches.analytics = "deny"
+            (note,) = map(str, await online_check.tyk_notes(loaded, dashboard))
+    assert note.endswith(
+        ": the Dashboard user may not read analytics, so /tyk-key who can't say when a token was last used. Give it the "
+        "permission analytics (read)."
+    )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 
 from bot.core.model import GrantState
+from bot.core.usage import Unseen, Use
 from bot.looking import PAGE, Found, Wanted
 from bot.slack import modals, who
 from bot.store.ledger import Holding
@@ -66,6 +67,31 @@ def test_what_is_out_of_the_ordinary_is_said() -> None:
     assert "*Ann* <@U0ANN> · by a token for Gold · standard · R-1042 · being made" in told
     assert "At Tyk: Tyk holds another rate" in told
     assert "No approval needed" in told
+
+
+def test_a_token_is_used_or_not_or_nobody_knows() -> None:
+    """Each line says its own, and the page says once why nobody knows, with the permission to give, and what a silence means."""
+    held = [replace(HELD, request_id=name) for name in ("used", "silent", "unknown", "unknown too", "without a key")]
+    forbidden = Use(unseen=Unseen.FORBIDDEN)
+    uses = {"used": Use(NOW), "silent": Use(), "unknown": forbidden, "unknown too": forbidden}
+    told = said(replace(FOUND, holdings=tuple(held), uses=uses)).split("\n")
+    since = [number for number, line in enumerate(told) if line.startswith("Since ")]
+    assert told[since[0] + 1].startswith("Last used <!date^")
+    assert told[since[1] + 1] == "No use recorded in the last 30 days"
+    assert told[since[2] + 1] == told[since[3] + 1] == "Last use unknown"
+    assert told[since[4] + 1].startswith("Approved by")
+    (why,) = [line for line in told if "permission" in line]
+    assert "needs the permission `analytics` (read)" in why
+    assert "no recorded use doesn't mean no use" in told[told.index(why) + 1]
+    assert "no recorded use" not in said(replace(FOUND, holdings=(held[0],), uses={"used": Use(NOW)}))
+
+
+@pytest.mark.parametrize("why", Unseen)
+def test_every_reason_is_a_sentence(why: Unseen) -> None:
+    """Whatever kept Tyk from telling."""
+    told = said(replace(FOUND, uses={"r": Use(unseen=why)}))
+    assert "Last use unknown" in told
+    assert told.count("tokens were last used") == 1
 
 
 @given(nasty(), nasty(), nasty())

@@ -57,6 +57,30 @@ async def test_an_approver_sees_who_holds_what_she_approves(tmp_path: Path) -> N
         assert world.slack.app_errors == []
 
 
+async def test_when_a_token_was_last_used_is_read_where_somebody_looks(tmp_path: Path) -> None:
+    """Carol looks after Alice used hers, after five weeks without a call, and once Tyk keeps it from the bot."""
+
+    def never(text: str) -> str:
+        return text.replace("    plans:\n", "    lifetimes: [7d, never]\n    review_every: 90d\n    plans:\n", 1)
+
+    async with living(tmp_path, change=never) as world:
+        await granted(world, lifetime="never")
+        carol, (key,) = world.person("carol"), world.tyk.keys
+        assert world.tyk.opens(key.token, "/payments/")[0] == 200
+        assert "Last used <!date^" in await looks(carol, "payments")
+        await carol.closes()
+        await world.pass_time(timedelta(days=35))
+        said = await looks(carol, "payments")
+        assert "No use recorded in the last 30 days" in said
+        await carol.closes()
+        world.tyk.switches.analytics = "deny"
+        said = await looks(carol, "payments")
+        assert "Last use unknown" in said
+        assert "needs the permission `analytics` (read)" in said
+        assert all(key.token not in call.path for call in world.tyk.calls("GET /api/activity"))
+        assert world.slack.app_errors == []
+
+
 async def test_nobody_else_may_look_and_the_audit_says_who_tried(tmp_path: Path) -> None:
     """Alice may ask for Payments and not look: she is told who can, and her try is a line."""
     async with living(tmp_path) as world:
@@ -168,5 +192,5 @@ async def test_whoever_comes_into_a_group_that_audits_is_in_the_audit(tmp_path: 
         await world.told("group changed")
         told = "\n".join(one.text for one in world.person("carol").messages("audit"))
         assert "*group changed* · @payments-devs, added Carol Clark, audits" in told
-        assert "the auditors are now @payments-devs" in told
+        assert "auditors with @payments-devs" in told
         assert world.slack.app_errors == []

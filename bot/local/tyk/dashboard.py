@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from bot.local.tyk import definitions
+from bot.local.tyk import analytics, definitions
 from bot.local.tyk.state import KeyEntry, RefusedError, Session, State, page_of
 
 _NUMBERS = ("allowance", "rate", "per", "expires", "quota_max", "quota_renews", "quota_remaining", "quota_renewal_rate")
 _WANTED = {*_NUMBERS, "access_rights", "meta_data"}
 _NO_KEY = "Could not retrieve key detail."
+_DAYS: Final = ("startDay", "startMonth", "startYear", "EndDay", "EndMonth", "EndYear")
+_IN_DAYS: Final = "/".join(f"{{{part}}}" for part in _DAYS)
+_HEXADECIMAL: Final = re.compile("[0-9a-f]+")
 _INVALID = "User/Key object validation failed, most likely malformed input."
 
 
@@ -43,6 +47,8 @@ class Dashboard:
             web.get("/api/mcps", self._guarded(self.list_mcps)),
             web.get("/api/mcps/{api_id}", self._guarded(self.read_mcp)),
             web.get("/api/portal/policies", self._guarded(self.list_policies)),
+            web.get(f"/api/activity/keys/{{name}}/{_IN_DAYS}", self._guarded(self.activity)),
+            web.get(f"/api/activity/mcp/keys/{{name}}/{_IN_DAYS}", self._guarded(self.mcp_activity)),
         ]
 
     # --- keys ---
@@ -125,6 +131,35 @@ class Dashboard:
             {"Data": [definitions.listed_policy(one, self._state.org_id) for one in listed], "Pages": pages}
         )
 
+    # --- analytics ---
+
+    async def activity(self, request: web.Request) -> web.Response:
+        """The calls of APIs with a key: by its hash where Tyk hashes keys, which is in hexadecimal digits, else by itself."""
+        name = request.match_info["name"]
+        if self._state.switches.hash_keys and not _HEXADECIMAL.fullmatch(name):
+            return _error(400, "Key could not be decoded.")
+        return self._rows(request, mcp=False)
+
+    async def mcp_activity(self, request: web.Request) -> web.Response:
+        """The calls of MCP proxies, which a Dashboard before 5.13 does not know."""
+        self._check_mcps()
+        name = request.match_info["name"]
+        if not any(name in (entry.hash, entry.token) for entry in self._state.keys):
+            return _error(404, "Key not found")
+        return self._rows(request, mcp=True)
+
+    def _rows(self, request: web.Request, *, mcp: bool) -> web.Response:
+        between = analytics.days(request.match_info[part] for part in _DAYS)
+        if between is None:
+            return _error(400, "Invalid date range.")
+        name, (first, end) = request.match_info["name"], between
+        hits = [hit for hit in self._state.hits if hit.key == name and hit.api.mcp is mcp and first <= hit.at < end]
+        rows = analytics.endpoints(hits)
+        if rows is None:
+            return web.json_response({"data": None, "pages": 0})
+        listed, pages = page_of(rows, _page(request), self._state.switches.page_size)
+        return web.json_response({"data": listed, "pages": pages})
+
     # --- what all share ---
 
     def _guarded(
@@ -145,6 +180,8 @@ class Dashboard:
         return guarded
 
     def _permits(self, request: web.Request) -> bool:
+        if request.path.startswith("/api/activity/"):
+            return self._state.switches.analytics == "read"
         may = self._state.switches.keys
         return not request.path.startswith("/api/keys") or may == "write" or (may == "read" and request.method == "GET")
 

@@ -64,6 +64,7 @@ def classic(api: Api, org_id: str) -> dict[str, Any]:
             "versions": {name: {"name": name} for name in api.versions},
         },
         "domain": api.domain,
+        "do_not_track": api.do_not_track,
         "domain_disabled": not api.domain,
         "session_lifetime": api.session_lifetime,
         "session_lifetime_respects_key_expiration": api.respects_expiry,

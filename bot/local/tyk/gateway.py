@@ -55,12 +55,20 @@ class Gateway:
             return 404, {"error": "Not Found"}
         for scheme in _ORDER:
             if scheme in api.schemes and (refused := self._refused(scheme, api, shown)) is not None:
+                self._record(api, path, shown, refused[0])
                 return refused[0], {"error": refused[1]}
+        self._record(api, path, shown, 200)
         return 200, {"method": method, "path": path, "api": api.name}
+
+    def _record(self, api: Api, path: str, shown: Shown, status: int) -> None:
+        """Analytics have a call under the key that it showed, be it refused or not."""
+        entry = self._state.find_presented(_presented(api, shown)) if "token" in api.schemes else None
+        if entry is not None:
+            self._state.record(entry, api, path, status)
 
     def _refused(self, scheme: str, api: Api, shown: Shown) -> tuple[int, str] | None:
         if scheme == "token":
-            return self._token_refused(api, _token(api, shown).removeprefix("Bearer ").strip())
+            return self._token_refused(api, _presented(api, shown))
         return _REFUSALS[scheme](shown.header("Authorization") or "")
 
     def _token_refused(self, api: Api, token: str) -> tuple[int, str] | None:
@@ -87,6 +95,10 @@ class Gateway:
         active = [api for api in self._state.apis.values() if api.active]
         fitting = [api for api in active if f"{path}/".startswith(f"{api.listen_path.rstrip('/')}/")]
         return max(fitting, key=lambda api: len(api.listen_path), default=None)
+
+
+def _presented(api: Api, shown: Shown) -> str:
+    return _token(api, shown).removeprefix("Bearer ").strip()
 
 
 def _token(api: Api, shown: Shown) -> str:

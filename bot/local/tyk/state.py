@@ -35,6 +35,8 @@ class Switches:
     refuse_all_pages: bool = False  # p=-1 is an error
     page_size: int = 10
     keys: Literal["write", "read", "deny"] = "write"  # what the Dashboard user may do with keys
+    analytics: Literal["read", "deny"] = "read"  # what the Dashboard user may do with analytics
+    enable_analytics: bool = True  # the Gateway records the calls that it answers
     mcps: Literal["listed", "unknown", "forbidden"] = "listed"  # unknown: a Dashboard before 5.13
     policies_by: Literal["either", "id", "_id"] = (
         "either"  # "id" with the Gateway's allow_explicit_policy_id, else "_id"
@@ -62,6 +64,7 @@ class Api:
     session_lifetime: int = 0
     respects_expiry: bool = False
     mcp: bool = False
+    do_not_track: bool = False
 
     def __post_init__(self) -> None:
         self.internal_id = self.internal_id or _object_id(self.api_id)
@@ -104,6 +107,17 @@ class KeyEntry:
     dead: float | None = None
 
 
+@dataclass(frozen=True)
+class Hit:
+    """A call, as analytics record it: under the hash of its key where Tyk hashes keys, else under the key itself."""
+
+    key: str
+    api: Api
+    path: str
+    status: int
+    at: float
+
+
 class RefusedError(Exception):
     """A call that the Gateway refuses, with the status and sentence of its answer."""
 
@@ -121,6 +135,7 @@ class State:
         self.apis: dict[str, Api] = {}
         self.policies: dict[str, Policy] = {}
         self.keys: list[KeyEntry] = []
+        self.hits: list[Hit] = []
 
     # --- naming ---
 
@@ -283,6 +298,12 @@ class State:
         if api.api_id not in session["access_rights"]:
             return 403, DISALLOWED
         return None
+
+    def record(self, entry: KeyEntry, api: Api, path: str, status: int) -> None:
+        """Write a call into the analytics, where there are any for this API."""
+        if self.switches.enable_analytics and not api.do_not_track:
+            key = entry.hash if self.switches.hash_keys else entry.token
+            self.hits.append(Hit(key, api, path, status, self.clock()))
 
     def usable_keys(self, now: float) -> list[KeyEntry]:
         """The keys that would open something at that time."""
