@@ -12,7 +12,7 @@ import yaml
 
 from bot import cli, config, settings
 from bot.commands import parsing
-from tests.docs import CONFIGURATION, DOCS, ROOT
+from tests.docs import CONFIGURATION, DOCS, ROOT, blocks
 from tests.docs.keys import within
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -78,15 +78,9 @@ def _spans(page: Path) -> list[str]:
     return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
 
 
-def _blocks(page: Path, language: str) -> list[str]:
-    """What stands between fences of this language."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [text for named, text in found if named == language]
-
-
 def _shell(page: Path) -> list[str]:
     """The command lines of a page, each whole."""
-    return [line for block in _blocks(page, "") for line in block.replace("\\\n", " ").splitlines()]
+    return [line for block in blocks(page, "") for line in block.replace("\\\n", " ").splitlines()]
 
 
 def _commands(page: Path) -> Iterator[list[str]]:
@@ -131,10 +125,10 @@ def test_every_command_is_told_of() -> None:
 
 def test_examples_of_the_configuration() -> None:
     """Each YAML example is a part of a file that has no complaint, and the first one is a whole."""
-    whole = _blocks(DOCS / "install.md", "yaml")
+    whole = blocks(DOCS / "install.md", "yaml")
     assert [len(config.parse(text).apis) for text in whole] == [1]
     for page in PAGES:
-        for text in _blocks(page, "yaml"):
+        for text in blocks(page, "yaml"):
             part = yaml.safe_load(text)
             if part.keys() <= config.schema()["properties"].keys():
                 config.parse(yaml.safe_dump(yaml.safe_load(whole[0]) | part))
