@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("buildah", "mmdebstrap")
-PACKAGES = "python3,python3-pip,ca-certificates,passwd,dash,coreutils,findutils,base-passwd"
+PACKAGES = "python3,python3-pip,ca-certificates,passwd,login,dash,coreutils,findutils,base-passwd"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 MOUNT_POINTS = ("proc", "dev", "tmp", "etc/tyk-key-bot")
 

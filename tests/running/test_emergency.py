@@ -47,10 +47,10 @@ class Aftermath:
         return await verb(self.folder, *argv, **given)
 
     @asynccontextmanager
-    async def bot(self) -> AsyncIterator[World]:
+    async def bot(self, change: Callable[[str], str] = lambda text: text) -> AsyncIterator[World]:
         """The bot again, with Slack."""
         slack = {name: value for name, value in self.place.environ().items() if name.startswith("SLACK_")}
-        async with bot_in(self.place, **self.environ | slack) as world:
+        async with bot_in(self.place, change, **self.environ | slack) as world:
             yield world
 
     @property
@@ -120,6 +120,21 @@ async def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFix
         assert await after.verb("revoke", "R-1001", "--yes") == 0
         assert "deleted at Tyk." in capsys.readouterr().out
         after.tyk.forget_sessions()
+        assert after.tyk.opens(after.token, "/test-api/")[0] == 403
+
+
+async def test_the_key_of_an_entry_that_has_gone(tmp_path: Path) -> None:
+    """It lives on when the file has its entry no more, and ends by the entry's name all the same."""
+
+    def without(text: str) -> str:
+        before, _, rest = text.partition("\n  test-api:")
+        return before + "\n  payments:" + rest.partition("\n  payments:")[2]
+
+    async with gone(tmp_path) as after:
+        async with after.bot(without) as bot:
+            await quiet(bot)
+            assert after.tyk.opens(after.token, "/test-api/")[0] == 200
+        assert await after.verb("revoke", "--api", "test-api", "--yes") == 0
         assert after.tyk.opens(after.token, "/test-api/")[0] == 403
 
 
