@@ -25,13 +25,14 @@ class FileCollector:
     async def send(self, rows: Sequence[Line]) -> None:
         """Raises Transient where the disk does not take them; a disk that hangs is not asked a second time meanwhile."""
         if self._writing is not None and not self._writing.done():
-            raise Transient("forward_file", "the disk is still at the last rows")
+            raise Transient("forward_file", f"{self._path}: the disk is still at the last rows.")
         text = "".join(f"{line}\n" for line in self._render(rows))
         self._writing = asyncio.ensure_future(asyncio.to_thread(self._append, text.encode()))
         try:
             await asyncio.shield(self._writing)
         except OSError as error:
-            raise Transient("forward_file", error.strerror or type(error).__name__) from None
+            why = error.strerror or type(error).__name__
+            raise Transient("forward_file", f"{self._path} cannot be written: {why}.") from None
 
     def _append(self, text: bytes) -> None:
         is_new = not self._path.exists()

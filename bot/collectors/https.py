@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -24,7 +25,7 @@ class HttpsCollector:
         token: str = "",
         proxy: str | None = None,
     ) -> None:
-        self._url = url
+        self._url, self._host = url, urlsplit(url).hostname
         self._render = render
         self._headers = {"content-type": "application/x-ndjson"}
         if token:
@@ -46,16 +47,16 @@ class HttpsCollector:
             async with self._client.stream("POST", self._url, content=body, headers=self._headers) as response:
                 status, retry_after = response.status_code, response.headers.get("retry-after", "")
         except httpx.TimeoutException:
-            fault = Transient("forward_away", "no answer in time")
+            fault = Transient("forward_away", f"{self._host} gave no answer in time.")
         except httpx.HTTPError as error:
-            fault = Transient("forward_away", type(error).__name__)
+            fault = Transient("forward_away", f"{self._host} cannot be reached ({type(error).__name__}).")
         if fault is not None:  # raised here: httpx's own error holds the request, and that the token
             raise fault
         if status == 429 or status >= 500:
             wait = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-            raise Transient("forward_away", f"HTTP {status}", retry_after=wait)
+            raise Transient("forward_away", f"{self._host} answered HTTP {status}.", retry_after=wait)
         if not 200 <= status < 300:
-            raise Transient("forward_refused", f"HTTP {status}")
+            raise Transient("forward_refused", f"{self._host} answered HTTP {status}.")
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -45,9 +45,10 @@ class SyslogCollector:
         try:
             await (self._by_udp(messages) if self._transport == "udp" else self._by_stream(messages))
         except TimeoutError:
-            raise Transient("forward_away", "no connection in time") from None
+            raise Transient("forward_away", f"{self._host} took no connection in time.") from None
         except OSError as error:  # what TLS says of a certificate, too
-            raise Transient("forward_away", error.strerror or str(error) or type(error).__name__) from None
+            why = error.strerror or str(error) or type(error).__name__
+            raise Transient("forward_away", f"{self._host} cannot be reached: {why}.") from None
 
     def _message(self, row: Line, line: str) -> bytes:
         """No byte order mark stands before the text: it is JSON, whose readers take none."""

@@ -10,8 +10,14 @@ from typing import Any
 
 from bot import evidence, opening
 from bot.commands.looking import database
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
+from bot.errors import CommandError
 from bot.evidence import period as periods
+
+
+class UnwritableError(CommandError):
+    """The disk does not take the evidence."""
 
 
 def write(arguments: argparse.Namespace, environ: Any) -> int:
@@ -21,7 +27,13 @@ def write(arguments: argparse.Namespace, environ: Any) -> int:
         if period.start >= tx.now:
             raise UsageError(f"--period {period.name} has not begun.")
         _made(folder)
-        figures = evidence.write(tx, period, folder)
+        try:
+            with Progress() as progress:
+                figures = evidence.write(tx, period, folder, progress.at)
+        except OSError as error:
+            raise UnwritableError(
+                f"{folder} cannot be written whole: {error.strerror}. Delete it and try again."
+            ) from None
     digest = hashlib.sha256((folder / evidence.SUMS).read_bytes()).hexdigest()
     print(
         f"{folder}: {figures['requests.asked']} requests, {figures['audit.rows']} rows of the audit, {len(figures)} figures."
@@ -43,7 +55,7 @@ def _period(text: str) -> periods.Period:
 def _made(folder: Path) -> None:
     """Make the folder. Raises UsageError where it holds something, or cannot be made."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_empty = not any(folder.iterdir())
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror}.") from None

@@ -8,14 +8,14 @@ folder is whole. All is read in one snapshot, as it stood at the end of the peri
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bot import reports
 from bot.core import rules
-from bot.core.model import KeyState, Record, Request, RequestState, Verdict
+from bot.core.model import KeyState, Record, RequestState
 from bot.evidence import reading
 from bot.evidence.period import Period
 from bot.evidence.reading import Left
@@ -37,6 +37,7 @@ REQUESTS = (
     "decided",
     "decided_by",
     "approved_by",
+    "approved_in",
     "rule",
     "granted",
     "until",
@@ -50,11 +51,13 @@ LEAVERS = ("request", "person", "left", "left_row", "ended", "end_row", "how", "
 Row = dict[str, Any]
 
 
-def write(tx: Transaction, asked_for: Period, folder: Path) -> Mapping[str, int]:
-    """Write the folder, which is there and empty. Returns the figures."""
+def write(
+    tx: Transaction, asked_for: Period, folder: Path, at: Callable[[str], None] = lambda _what: None
+) -> Mapping[str, int]:
+    """Write the folder, which is there and empty. Returns the figures. `at` hears what is being read."""
     period = asked_for.until(tx.now)
     tally = _Tally(period)
-    written = [_lines(folder / "audit.jsonl", reading.audit_lines(tx, period))]
+    written = [_lines(folder / "audit.jsonl", reading.audit_lines(tx, period, at))]
     names = ("requests", "reviews", "keys")
     files = [(folder / f"{name}.csv").open("w", encoding="utf-8", newline="") for name in names]
     try:
@@ -62,7 +65,8 @@ def write(tx: Transaction, asked_for: Period, folder: Path) -> Mapping[str, int]
         for file, named in zip(files, columns, strict=True):
             file.writelines(_csv([], named))
         for record, ids in reading.population(tx, period):
-            tally.count(record, ids)
+            at(record.request.label)
+            tally.count(record)
             for file, named, rows in zip(files, columns, _rows(record, ids, period), strict=True):
                 file.writelines(_csv(rows, named, head=False))
     finally:
@@ -107,6 +111,7 @@ def _rows(record: Record, ids: frozenset[str], period: Period) -> tuple[list[Row
         return reports.moment(moment) if period.over(moment) else ""
 
     is_decided, is_granted = period.over(request.decided_at), grant is not None and period.over(grant.since)
+    is_approved = is_decided and request.state is RequestState.APPROVED
     of_request = {
         "request": request.label,
         "requester": request.requester.user_id,
@@ -119,7 +124,8 @@ def _rows(record: Record, ids: frozenset[str], period: Period) -> tuple[list[Row
         "state": request.state.value if is_decided else RequestState.PENDING.value,
         "decided": at(request.decided_at),
         "decided_by": request.decided_by.user_id if is_decided and request.decided_by else "",
-        "approved_by": " ".join(_approvers(record)) if _is_approved(request, period) else "",
+        "approved_by": " ".join(_approvers(record)) or "rule" if is_approved else "",
+        "approved_in": f"R-{by}" if is_approved and (by := _approved_in(record)) else "",
         "rule": f"{request.rule.name}@{request.digest}",
         "granted": at(grant.since) if grant else "",
         "until": (reports.moment(grant.until) or "never") if grant and is_granted else "",
@@ -156,8 +162,10 @@ def _approvers(record: Record) -> list[str]:
     return sorted(one.reviewer.user_id for one in rules.approvals(record.reviews, record.request.requester))
 
 
-def _is_approved(request: Request, period: Period) -> bool:
-    return request.state is RequestState.APPROVED and period.over(request.decided_at)
+def _approved_in(record: Record) -> int:
+    """The number of the request whose approvals count by now: its own, or that of the last extension."""
+    extended_by = record.grant.extended_by if record.grant else None
+    return extended_by or record.request.number
 
 
 def _leaver_row(one: Left) -> Row:
@@ -181,9 +189,6 @@ class _Tally:
         self._asked: list[int] = []
         self._figures = dict.fromkeys(
             (
-                "approvals.by_people",
-                "approvals.by_rule",
-                "approvals.by_the_requester",
                 "access.given",
                 "access.living",
                 "keys.past_their_end",
@@ -191,14 +196,10 @@ class _Tally:
             0,
         )
 
-    def count(self, record: Record, ids: frozenset[str]) -> None:
+    def count(self, record: Record) -> None:
         request, grant, period, figures = record.request, record.grant, self._period, self._figures
         if period.holds(request.created_at):
             self._asked.append(request.number)
-        if request.state is RequestState.APPROVED and period.holds(request.decided_at):
-            figures["approvals.by_people" if _approvers(record) else "approvals.by_rule"] += 1
-            said_yes = {one.reviewer.user_id for one in record.reviews if one.verdict is Verdict.YES and not one.void}
-            figures["approvals.by_the_requester"] += bool(said_yes & ids)
         if grant is None or not period.over(grant.since):
             return
         has_ended = period.over(grant.ended_at)

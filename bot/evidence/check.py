@@ -17,15 +17,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+ENDS = {"expired", "revoked", "withdrawn"}
+DECIDED = ("approved", "denied", "withdrawn", "lapsed")
 Row = dict[str, Any]
 
-ENDS = {"expired", "revoked", "withdrawn"}
-DECIDED = {"approved": "approved", "denied": "denied", "withdrawn": "withdrawn", "lapsed": "lapsed"}
 
-
-def table(path: Path) -> list[Row]:
+def table(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        yield from csv.DictReader(file)
 
 
 def moment(text: str) -> float:
@@ -38,161 +37,188 @@ def hashes(folder: Path) -> Iterator[str]:
     sums = (line.split("  ", 1) for line in (folder / "SHA256SUMS").read_text().splitlines())
     listed = {name: digest for digest, name in sums}
     for name, digest in listed.items():
-        path = folder / name
-        if not path.exists():
+        if not (folder / name).exists():
             yield f"{name} is missing."
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            yield f"{name} is not the file that was written: its hash differs from SHA256SUMS."
+            continue
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                yield f"{name} is not the file that was written: its hash differs from SHA256SUMS."
     for path in sorted(folder.iterdir()):
         if path.name not in {*listed, "SHA256SUMS"}:
             yield f"{path.name} is in the folder and not in SHA256SUMS."
 
 
-def rows_follow(lines: list[Row]) -> Iterator[str]:
-    """No row of the audit is missing or was moved, each follows the one before, and each text is the one that was written."""
-    for before, line in pairwise(lines):
-        number, last = line["row"]["number"], before["row"]["number"]
-        if number != last + 1:
-            yield f"audit.jsonl: row {last + 1} is missing, or out of order: row {number} comes behind row {last}."
-        elif before["link"] and line["row"]["prev"] != before["link"]:
-            yield f"audit.jsonl: row {number} does not follow the row {last} that stands there."
-    for line in lines:
+class Lists:
+    """The requests, with who said yes to them."""
+
+    def __init__(self, folder: Path, start: str) -> None:
+        self.requests = {one["request"]: one for one in table(folder / "requests.csv")}
+        self.asked = [int(label[2:]) for label, one in self.requests.items() if one["asked"] >= start]
+        self.said_yes: defaultdict[str, set[str]] = defaultdict(set)
+        for one in table(folder / "reviews.csv"):
+            if one["verdict"] == "yes" and not one["void"]:
+                self.said_yes[one["request"]].add(one["reviewer"])
+        ended = {label for label, one in self.requests.items() if one["ended"]}
+        self.keys_past_their_end = sum(
+            one["request"] in ended and not one["deleted"] for one in table(folder / "keys.csv")
+        )
+
+    def ids(self, label: str) -> set[str]:
+        """Every id of whoever asked."""
+        return set(self.requests.get(label, {"requester_ids": ""})["requester_ids"].split())
+
+
+class Audit:
+    """The audit's rows, one after the other. `found` is what does not agree, in sentences."""
+
+    def __init__(self, lists: Lists, start: float, end: float) -> None:
+        self.lists, self.start, self.end = lists, start, end
+        self.found: list[str] = []
+        self.first = self.last = self.rows = self.by_people = self.by_the_requester = 0
+        self.link: str | None = None
+        self.events: Counter[str] = Counter()
+        self.asked: set[int] = set()
+        self.approvers: dict[str, tuple[set[str], int]] = {}
+        self.left: dict[int, Row] = {}
+        self.over: dict[int, Row] = {}
+        self.reviews: Counter[str] = Counter()
+        self.waits: set[int] = set()
+
+    def take(self, line: Row) -> None:
+        """No row is missing or was moved, each follows the one before, and each text is the one that was written."""
+        row, number = line["row"], line["row"]["number"]
+        if self.rows and number != self.last + 1:
+            self.found.append(
+                f"audit.jsonl: row {self.last + 1} is missing, or out of order: row {number} comes behind row {self.last}."
+            )
+        elif self.link and row["prev"] != self.link:
+            self.found.append(f"audit.jsonl: row {number} does not follow the row {self.last} that stands there.")
         for name, (salt, value) in line["texts"].items():
             text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-            if hashlib.sha256((salt + text).encode()).hexdigest() != line["row"]["texts"].get(name):
-                yield f"audit.jsonl: in row {line['row']['number']}, {name} is not what was written."
+            if hashlib.sha256((salt + text).encode()).hexdigest() != row["texts"].get(name):
+                self.found.append(f"audit.jsonl: in row {number}, {name} is not what was written.")
+        self.first, self.last, self.link, self.rows = self.first or number, number, line["link"], self.rows + 1
+        if self.start <= row["at"] < self.end:
+            self.count(row)
 
+    def count(self, row: Row) -> None:
+        event, request = row["event"], row["request"]
+        self.events[event] += 1
+        if event == "asked":
+            self.asked.add(request)
+        if event in DECIDED:
+            self.decided(row)
+        if event == "left" and request:
+            self.left[request] = row
+            self.over.pop(request, None)
+        elif request in self.left and event in ENDS | {"returned"}:
+            self.over.setdefault(request, row)
+        if event == "reminded" and row["details"].get("of") == "renewal":
+            self.reviews["asked"] += 1
+            self.waits.add(request)
+        elif request in self.waits and (event == "renewed" or event in ENDS):
+            self.reviews["kept" if event == "renewed" else "ended"] += 1
+            self.waits.remove(request)
 
-def population(rows: list[Row], requests: list[Row], start: str) -> Iterator[str]:
-    """Every request of the period is there, once, and decided as the audit says."""
-    numbers = [int(one["request"][2:]) for one in requests if one["asked"] >= start]
-    for before, number in pairwise(numbers):
-        if number != before + 1:
-            yield f"requests.csv: R-{before + 1} is missing, or out of order."
-    asked = {row["request"] for row in rows if row["event"] == "asked"}
-    for number in sorted(asked ^ set(numbers)):
-        where = "requests.csv" if number in asked else "audit.jsonl, as asked for"
-        yield f"R-{number} is not in {where}."
-    known = {one["request"]: one for one in requests}
-    for row in rows:
-        one = known.get(f"R-{row['request']}")
-        if row["event"] in DECIDED and one and one["state"] != DECIDED[row["event"]]:
-            yield f"R-{row['request']} is {one['state']} in requests.csv, and {row['event']} in row {row['number']}."
+    def decided(self, row: Row) -> None:
+        """The request is decided as the audit says; approved by as many as it takes, and never by who asked."""
+        label, number, one = f"R-{row['request']}", row["number"], self.lists.requests.get(f"R-{row['request']}")
+        if one is None:
+            self.found.append(f"{label} is not in requests.csv.")
+            return
+        if one["state"] != row["event"]:
+            self.found.append(f"{label} is {one['state']} in requests.csv, and {row['event']} in row {number}.")
+        if row["event"] != "approved":
+            return
+        told, need = set(row["details"]["approvers"]), row["details"]["need"]
+        self.approvers[label] = told, number
+        if len(told) < need:
+            self.found.append(f"{label} needed {need} approvals and had {len(told)}.")
+        self.by_people += bool(told)
+        if told & self.lists.ids(label):
+            self.by_the_requester += 1
+            self.found.append(f"{label} was approved by its own requester.")
 
+    def approvals(self) -> Iterator[str]:
+        """Whoever approved in the lists is who the audit says: of a grant that was extended, in the last extension."""
+        for label, one in self.lists.requests.items():
+            told, number = self.approvers.get(one["approved_in"], (None, 0))
+            listed = {
+                "reviews.csv": self.lists.said_yes[label],
+                "requests.csv": set(one["approved_by"].split()) - {"rule"},
+            }
+            for where, who in listed.items():
+                if told is not None and who != told:
+                    names = [", ".join(sorted(some)) or "nobody" for some in (who, told)]
+                    yield f"{label} was approved by {names[0]} in {where}, and by {names[1]} in row {number}."
+            if one["state"] == "approved" and not one["approved_in"]:
+                yield f"requests.csv: {label} does not say in which request it was approved."
 
-def four_eyes(rows: list[Row], requests: list[Row], reviews: list[Row]) -> Iterator[str]:
-    """Whoever approved is who the audit says, enough of them, and never who asked."""
-    known = {one["request"]: one for one in requests}
-    said_yes: defaultdict[str, set[str]] = defaultdict(set)
-    for one in reviews:
-        if one["verdict"] == "yes" and not one["void"]:
-            said_yes[one["request"]].add(one["reviewer"])
-    for row in (row for row in rows if row["event"] == "approved"):
-        label, told = f"R-{row['request']}", set(row["details"]["approvers"])
-        one = known.get(label, {"approved_by": "", "requester_ids": ""})
-        for where, found in (("reviews.csv", said_yes[label]), ("requests.csv", set(one["approved_by"].split()))):
-            if found != told:
-                names = [", ".join(sorted(some)) or "nobody" for some in (found, told)]
-                yield f"{label} was approved by {names[0]} in {where}, and by {names[1]} in row {row['number']}."
-        if told & set(one["requester_ids"].split()):
-            yield f"{label} was approved by its own requester."
-        if len(told) < row["details"]["need"]:
-            yield f"{label} needed {row['details']['need']} approvals and had {len(told)}."
+    def population(self) -> Iterator[str]:
+        """Every request of the period is there, once."""
+        for before, number in pairwise(self.lists.asked):
+            if number != before + 1:
+                yield f"requests.csv: R-{before + 1} is missing, or out of order."
+        for number in sorted(self.asked ^ set(self.lists.asked)):
+            yield f"R-{number} is not in {'requests.csv' if number in self.asked else 'audit.jsonl, as asked for'}."
 
+    def leavers(self, path: Path) -> Iterator[str]:
+        """What is told of those who left is what the rows say."""
+        left = dict(self.left)
+        for one in table(path):
+            number = int(one["request"][2:])
+            row, end = left.pop(number, {"number": 0}), self.over.get(number, {"number": ""})
+            if (one["left_row"], one["end_row"]) != (str(row["number"]), str(end["number"])):
+                yield f"leavers.csv: {one['request']} is not what the audit's rows say."
+        yield from (f"leavers.csv: R-{number} is missing." for number in left)
 
-def leavers(rows: list[Row]) -> tuple[dict[int, Row], dict[int, Row]]:
-    """For each request whose holder left: the row of that, and the row that ended it or said that they are back, if any."""
-    left: dict[int, Row] = {}
-    over: dict[int, Row] = {}
-    for row in rows:
-        request = row["request"]
-        if request and row["event"] == "left":
-            left[request] = row
-            over.pop(request, None)
-        elif request in left and row["event"] in ENDS | {"returned"}:
-            over.setdefault(request, row)
-    return left, over
-
-
-def periodic(rows: list[Row]) -> tuple[Counter[str], int]:
-    """How often approvers were asked whether access is still needed, and what came of each time."""
-    counts: Counter[str] = Counter()
-    waits: set[int] = set()
-    for row in rows:
-        if row["event"] == "reminded" and row["details"].get("of") == "renewal":
-            counts["asked"] += 1
-            waits.add(row["request"])
-        elif row["request"] in waits and (row["event"] == "renewed" or row["event"] in ENDS):
-            counts["kept" if row["event"] == "renewed" else "ended"] += 1
-            waits.remove(row["request"])
-    return counts, len(waits)
-
-
-def figures(rows: list[Row], requests: list[Row], reviews: list[Row], keys: list[Row], start: str) -> dict[str, int]:
-    events = Counter(row["event"] for row in rows)
-    asked = [int(one["request"][2:]) for one in requests if one["asked"] >= start]
-    approved = [row for row in rows if row["event"] == "approved"]
-    ids = {one["request"]: set(one["requester_ids"].split()) for one in requests}
-    decided_now = {f"R-{row['request']}" for row in approved}
-    own = {
-        one["request"]
-        for one in reviews
-        if one["verdict"] == "yes" and not one["void"] and one["reviewer"] in ids.get(one["request"], ())
-    }
-    ended = {one["request"] for one in requests if one["ended"]}
-    left, over = leavers(rows)
-    came_back = sum(row["event"] == "returned" for row in over.values())
-    reviewed, waits = periodic(rows)
-    return {
-        "requests.asked": len(asked),
-        "requests.first": min(asked, default=0),
-        "requests.last": max(asked, default=0),
-        **{f"decisions.{event}": events[event] for event in DECIDED},
-        "approvals.by_people": sum(bool(row["details"]["approvers"]) for row in approved),
-        "approvals.by_rule": sum(not row["details"]["approvers"] for row in approved),
-        "approvals.by_the_requester": len(own & decided_now),
-        "access.given": sum(one["granted"] >= start for one in requests if one["granted"]),
-        "access.living": sum(bool(one["granted"]) and not one["ended"] for one in requests),
-        "keys.made": events["key created"],
-        "keys.deleted": events["key deleted"],
-        "keys.past_their_end": sum(one["request"] in ended and not one["deleted"] for one in keys),
-        "leavers.found": len(left),
-        "leavers.ended": len(over) - came_back,
-        "leavers.returned": came_back,
-        "leavers.open": len(left) - len(over),
-        "reviews.asked": reviewed["asked"],
-        "reviews.kept": reviewed["kept"],
-        "reviews.ended": reviewed["ended"],
-        "reviews.open": waits,
-        "configuration.changes": events["configured"],
-        "configuration.groups_changed": events["group changed"],
-    }
+    def figures(self, start: str) -> dict[str, int]:
+        requests, events, asked = self.lists.requests.values(), self.events, self.lists.asked
+        came_back = sum(row["event"] == "returned" for row in self.over.values())
+        return {
+            "audit.rows": self.rows,
+            "audit.first": self.first,
+            "audit.last": self.last,
+            "requests.asked": len(asked),
+            "requests.first": min(asked, default=0),
+            "requests.last": max(asked, default=0),
+            **{f"decisions.{event}": events[event] for event in DECIDED},
+            "approvals.by_people": self.by_people,
+            "approvals.by_rule": events["approved"] - self.by_people,
+            "approvals.by_the_requester": self.by_the_requester,
+            "access.given": sum(one["granted"] >= start for one in requests if one["granted"]),
+            "access.living": sum(bool(one["granted"]) and not one["ended"] for one in requests),
+            "keys.made": events["key created"],
+            "keys.deleted": events["key deleted"],
+            "keys.past_their_end": self.lists.keys_past_their_end,
+            "leavers.found": len(self.left),
+            "leavers.ended": len(self.over) - came_back,
+            "leavers.returned": came_back,
+            "leavers.open": len(self.left) - len(self.over),
+            **{f"reviews.{what}": self.reviews[what] for what in ("asked", "kept", "ended")},
+            "reviews.open": len(self.waits),
+            "configuration.changes": events["configured"],
+            "configuration.groups_changed": events["group changed"],
+        }
 
 
 def findings(folder: Path) -> tuple[list[str], int]:
     """Everything that does not agree, in sentences; and how many figures there are."""
-    found = list(hashes(folder))
     summary = (folder / "summary.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| ([a-z_]+\.[a-z_]+) \| (\S+) \|", summary, re.MULTILINE))
-    with (folder / "audit.jsonl").open(encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
     start, end = (told.pop(name, "1970-01-01T00:00:00Z") for name in ("period.from", "period.to"))
-    rows = [line["row"] for line in lines if moment(start) <= line["row"]["at"] < moment(end)]
-    requests, reviews, keys = (table(folder / f"{name}.csv") for name in ("requests", "reviews", "keys"))
-    found += [*rows_follow(lines), *population(rows, requests, start), *four_eyes(rows, requests, reviews)]
-    left, over = leavers(rows)
-    for one in table(folder / "leavers.csv"):
-        row, end = left.pop(int(one["request"][2:]), None), over.get(int(one["request"][2:]))
-        if row is None or int(one["left_row"]) != row["number"] or one["end_row"] != str(end["number"] if end else ""):
-            found.append(f"leavers.csv: {one['request']} is not what the audit's rows say.")
-    found += [f"leavers.csv: R-{number} is missing." for number in left]
-    right = {"audit.rows": len(lines), "audit.first": 0, "audit.last": 0}
-    if lines:
-        right |= {"audit.first": lines[0]["row"]["number"], "audit.last": lines[-1]["row"]["number"]}
-    right |= figures(rows, requests, reviews, keys, start)
-    for name in sorted({*right, *told}):
-        if str(right.get(name)) != told.get(name):
-            found.append(f"summary.md: {name} is {told.get(name, 'not there')}, and the rows give {right.get(name)}.")
+    audit = Audit(Lists(folder, start), moment(start), moment(end))
+    with (folder / "audit.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            audit.take(json.loads(line))
+    found = [*hashes(folder), *audit.found, *audit.population(), *audit.approvals()]
+    found += audit.leavers(folder / "leavers.csv")
+    right = audit.figures(start)
+    found += (
+        f"summary.md: {name} is {told.get(name, 'not there')}, and the rows give {right.get(name)}."
+        for name in sorted({*right, *told})
+        if str(right.get(name)) != told.get(name)
+    )
     return found, len(right)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from bot.evidence.period import Period
 from bot.store import chain, statements, tables
 from bot.store.transaction import Transaction
 
+_TOLD_EVERY = 1000
 _DECIDED = (AuditEvent.APPROVED, AuditEvent.DENIED, AuditEvent.WITHDRAWN, AuditEvent.LAPSED)
 _ENDS = (AuditEvent.EXPIRED, AuditEvent.REVOKED, AuditEvent.WITHDRAWN)
 
@@ -27,10 +28,12 @@ def _within(period: Period) -> ColumnElement[bool]:
 # --- the audit --------------------------------------------------------------------------------------------------------
 
 
-def audit_lines(tx: Transaction, period: Period) -> Iterator[str]:
+def audit_lines(tx: Transaction, period: Period, at: Callable[[str], None]) -> Iterator[str]:
     """Every row from the first of the period to its last, without a gap, as `audit export` has them."""
     first, last = _ends_of_audit(tx, period)
     for line in chain.lines(tx.connection, tables.audit.c.number.between(first, last)):
+        if line["row"]["number"] % _TOLD_EVERY == 0:
+            at(f"row {line['row']['number']:,} of the audit")
         yield canonical(line).decode()
 
 
@@ -53,6 +56,7 @@ def counted(tx: Transaction, period: Period) -> dict[str, int]:
         **{f"decisions.{one.value}": many.get(one.value, 0) for one in _DECIDED},
         "keys.made": many.get(AuditEvent.KEY_CREATED.value, 0),
         "keys.deleted": many.get(AuditEvent.KEY_DELETED.value, 0),
+        **_approved(tx, period),
         **_reviewed(tx, period),
         "configuration.changes": many.get(AuditEvent.CONFIGURED.value, 0),
         "configuration.groups_changed": many.get(AuditEvent.GROUP_CHANGED.value, 0),
@@ -69,6 +73,23 @@ def _of_events(tx: Transaction, period: Period, events: Sequence[AuditEvent]) ->
     )
     with tx.connection.execute(query, execution_options={"yield_per": statements.AT_ONCE}) as found:
         yield from found
+
+
+def _approved(tx: Transaction, period: Period) -> dict[str, int]:
+    """How many were approved by people, how many by a rule, and how many by whoever asked, under any of their ids."""
+    by_people = by_rule = by_the_requester = 0
+    for row in _of_events(tx, period, (AuditEvent.APPROVED,)):
+        approvers = json.loads(row.details)["approvers"]
+        by_people += bool(approvers)
+        by_rule += not approvers
+        if approvers:
+            ids = set(tx.connection.execute(statements.ids_of(row.person_user)).scalars())
+            by_the_requester += bool(ids & set(approvers))
+    return {
+        "approvals.by_people": by_people,
+        "approvals.by_rule": by_rule,
+        "approvals.by_the_requester": by_the_requester,
+    }
 
 
 def _reviewed(tx: Transaction, period: Period) -> dict[str, int]:
