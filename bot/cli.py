@@ -272,7 +272,15 @@ def _add_mending(add: Adding) -> None:
     comparing.add_argument("--end", action="store_true", help="delete at Tyk what bears our mark and is not ours")
     comparing.add_argument("--yes", action="store_true", help="do not ask")
     resealing = add("reseal", "mending.reseal", "Seal the tokens that are held with the newest of SEAL_KEYS.")
-    for one in (retrying, accepting, denying, ending, comparing, resealing):
+    erasing = add(
+        "erase-person",
+        "erasing.erase_person",
+        "Erase what is known of somebody, but for their user id: their name, what was typed about their requests, and what they "
+        "typed. Says first what there is.",
+    )
+    erasing.add_argument("person", metavar="USER-ID", help="a Slack user id, as in U012AB3CD")
+    erasing.add_argument("--yes", action="store_true", help="do not ask")
+    for one in (retrying, accepting, denying, ending, comparing, resealing, erasing):
         one.add_argument("--as", dest="by", metavar="NAME", help="who you are, for the audit; else your user and host")
 
 

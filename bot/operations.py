@@ -44,7 +44,6 @@ WAITING_SHOWN = 50
 NEWS_AT_ONCE = 500
 DECIDED_SHOWN = 4
 DECIDED_WITHIN = timedelta(days=1)
-_REFUSED = "refused:"
 _REPLACED = "replaced:"
 _WELCOMED = "welcomed:"
 _GROUPS = "groups"
@@ -464,7 +463,7 @@ class Operations:
         """Somebody was told no: the audit hears of it, with the request where there is one, and with how often where often."""
 
         def work(tx: Transaction) -> None:
-            name = f"{_REFUSED}{who.user_id}"
+            name = refusals.tally_of(who.user_id)
             tallies = _tallies(tx.remembered(name))
             tallies = refusals.count(tallies, f"{request_id or api or ''}: {why}", tx.now)
             tx.remember(name, [(one.what, one.since.timestamp(), one.times) for one in tallies])

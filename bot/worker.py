@@ -31,7 +31,7 @@ from bot.effects.claim import Claim
 from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
-from bot.store import troubles
+from bot.store import erasing, troubles
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction, User
 from bot.store.transaction import Found
@@ -46,6 +46,7 @@ SURVEY_EVERY = 5.0
 PRUNE_EVERY = 600.0
 PRUNE_AFTER = timedelta(days=1)
 PRUNED_AT_ONCE = 5000
+ERASED_AT_ONCE = 100
 EVERYTHING = Found(tuple(Urgency), late=True)
 WHATEVER_IS_DUE = Found(tuple(Urgency), late=False)
 """What is looked for where it is known that something is due."""
@@ -214,6 +215,15 @@ class Worker:
     async def _prune_safely(self) -> None:
         with _another_time("worker.prune_failed"):
             await self.store.write(lambda tx: tx.prune(tx.now - PRUNE_AFTER, PRUNED_AT_ONCE), User.WORKER)
+        kept_for = self.ports.in_force.current.keep_finished_for
+        if kept_for is None:
+            return
+        with _another_time("worker.erase_failed"):
+            erased = await self.store.write(
+                lambda tx: erasing.finished(tx, tx.now - kept_for, ERASED_AT_ONCE), User.WORKER
+            )
+            if erased:
+                log.info("worker.erased", requests=erased.requests, texts=erased.texts)
 
     async def survey(self) -> None:
         """Note which outages have begun and which are over; the help channel is promised to hear of each, and the log does."""

@@ -680,3 +680,21 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
         tx.reopen([listed[1].id])
     with outside.store.reading() as tx:
         assert [one.code for one in troubles.failing(tx)] == ["tyk_503"], "what is retried has not failed so far"
+
+
+async def test_what_has_long_been_over_is_erased_where_the_rules_say_so(outside: Outside) -> None:
+    """Not while nothing is set; a rulebook that sets it counts from the next look on, and the audit says so, once."""
+    request_id = await outside.asks(1)
+    await outside.operations.withdraw(request_id, PEOPLE["ALICE"])
+    outside.pass_time(timedelta(days=401))
+    await outside.worker._prune_safely()
+    assert AuditEvent.ERASED not in outside.events()
+    in_force = outside.worker.ports.in_force
+    in_force.current = replace(in_force.current, keep_finished_for=timedelta(days=400))
+    for _ in range(2):
+        await outside.worker._prune_safely()
+    assert outside.events().count(AuditEvent.ERASED) == 1
+    with outside.store.reading() as tx:
+        record = tx.record(request_id)
+    assert record is not None
+    assert record.request.answers == Answers()

@@ -64,7 +64,7 @@ def filtered(arguments: argparse.Namespace, tx: Transaction) -> Filter:
     if arguments.api is not None:
         _check_api(tx, arguments.api)
     if arguments.person is not None:
-        _check_person(tx, arguments.person)
+        check_person(tx, arguments.person)
     return Filter(since=since(arguments.since), api=arguments.api, person=arguments.person)
 
 
@@ -90,7 +90,7 @@ def unknown_name(name: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"No bot has started with a name such as {name!r}{_meant(name, {one: one for one in known})}")
 
 
-def _check_person(tx: Transaction, user_id: str) -> None:
+def check_person(tx: Transaction, user_id: str) -> None:
     if ledger.has_met(tx, user_id):
         return
     holders = ledger.people(tx)

@@ -80,7 +80,8 @@ class Config:
         """What the file says as a whole, which is in no rule: plain values by their keys, as `core.changes` has them."""
         places = [" ".join(map(str, one.model_dump(exclude_none=True).values())) for one in self.audit.forward]
         whole = {f"tyk.{key}": value for key, value in self.tyk} | {f"slack.{key}": value for key, value in self.slack}
-        whole |= {What.FORWARD.value: sorted(places)}
+        kept = self.audit.keep_finished_for
+        whole |= {What.FORWARD.value: sorted(places), What.KEPT_FOR.value: kept and int(kept.total_seconds())}
         return {what.value: whole[what] for what in What if "." in what}
 
     def mentions(self) -> tuple[Mention, ...]:
@@ -122,7 +123,7 @@ class Config:
         if unknown:
             raise ConfigError(unknown)
         rules = _Rules(self, names)
-        return Rulebook(self.digest, {name: rules.rule(name) for name in self.apis}, rules.auditors())
+        return self._book({name: rules.rule(name) for name in self.apis}, rules)
 
     def in_force(self, names: Mapping[str, str]) -> tuple[Rulebook, tuple[Complaint, ...]]:
         """The rules as far as they hold without the names that are not among `names`, and what is left out.
@@ -140,7 +141,10 @@ class Config:
         complaints = [one.where.complaint(f"{_unresolved(one)}: left out") for one in unknown.values()]
         complaints += [self._at_approvers(name).complaint(_left_alone(name)) for name in sorted(out)]
         rulebook = {name: replace(rule, out_of_force=True) if name in out else rule for name, rule in made.items()}
-        return Rulebook(self.digest, rulebook, rules.auditors()), tuple(sorted(complaints))
+        return self._book(rulebook, rules), tuple(sorted(complaints))
+
+    def _book(self, made: dict[str, Rule], rules: _Rules) -> Rulebook:
+        return Rulebook(self.digest, made, rules.auditors(), self.audit.keep_finished_for)
 
     def _at_approvers(self, name: str) -> Position:
         return self.place(("apis", name, "approvers") if self.apis[name].approvers else ("defaults", "approvers"))

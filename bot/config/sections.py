@@ -15,6 +15,7 @@ from bot.config.values import (
     BaseAddress,
     ChannelId,
     HideAfter,
+    KeepFinishedFor,
     LapsesAfter,
     Lifetimes,
     Link,
@@ -260,7 +261,7 @@ class ForwardSection(Section):
 
 
 class AuditSection(Section):
-    """The section `audit`: where its rows go besides the audit channel."""
+    """The section `audit`: where its rows go besides the audit channel, and for how long it keeps what people typed."""
 
     forward: Annotated[
         tuple[ForwardSection, ...],
@@ -270,6 +271,7 @@ class AuditSection(Section):
             description="places that each row goes to, in order and at least once; a new one begins with what is new"
         ),
     ] = ()
+    keep_finished_for: KeepFinishedFor | None = None
 
 
 class File(Section):
@@ -279,9 +281,10 @@ class File(Section):
     slack: Annotated[SlackSection, Field(description="the command and the channels, by id")]
     defaults: Annotated[Terms, Field(description="what holds for every API that does not say otherwise")] = Terms()
     auditors: Auditors = ()
-    audit: Annotated[AuditSection, Field(description="where the audit's rows go besides the audit channel")] = (
-        AuditSection()
-    )
+    audit: Annotated[
+        AuditSection,
+        Field(description="where the audit's rows go besides the audit channel, and what is kept for how long"),
+    ] = AuditSection()
     apis: Annotated[
         dict[str, ApiSection],
         Field(
@@ -307,6 +310,8 @@ def _without_null(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     told = {key: _without_null(value) for key, value in part.items() if not (key == "default" and value is None)}
+    if isinstance(told.get("default"), dict):
+        told["default"] = {key: value for key, value in told["default"].items() if value is not None}
     options = [option for option in told.get("anyOf", []) if option != {"type": "null"}]
     if "anyOf" in told and len(options) == 1:
         del told["anyOf"]

@@ -348,6 +348,14 @@ MaxTotal = Annotated[
     AfterValidator(_between("10s", "3650d")),
     _lasting("the longest that one token may be extended to, from when it was granted; without it, any time"),
 ]
+KeepFinishedFor = Annotated[
+    Duration,
+    AfterValidator(_between("30d", "3650d")),
+    _lasting(
+        "what was typed about a request, its requester's name and where its messages stand are erased so long after it is over, "
+        "from 30d to 3650d; without it, they are kept"
+    ),
+]
 ReviewEvery = Annotated[
     Duration,
     AfterValidator(_between("1d", "3650d")),

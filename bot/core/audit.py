@@ -104,6 +104,8 @@ def mentioned(text: str, names: Mapping[str, str]) -> str:
 
 
 def _ids_in(entry: AuditEntry) -> Iterator[str]:
+    if entry.event is AuditEvent.ERASED:  # whose name was erased is not looked up again to say so
+        return
     yield from (who.user_id for who in (entry.person, entry.actor) if who is not None)
     for key, value in entry.details.items():
         if isinstance(value, str):

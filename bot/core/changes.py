@@ -80,6 +80,7 @@ class What(StrEnum):
     ALIAS = "tyk.alias"
     AT_ONCE = "tyk.at_once"
     FORWARD = "audit.forward"
+    KEPT_FOR = "audit.keep_finished_for"
 
 
 @dataclass(frozen=True)

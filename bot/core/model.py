@@ -254,11 +254,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rulebook:
-    """All rules of the configuration, by entry name, and its digest. `auditors` may look up who holds what."""
+    """All rules of the configuration, by entry name, and its digest. `auditors` may look up who holds what.
+
+    What was typed about a request is erased once it has been over for `keep_finished_for`; None keeps it.
+    """
 
     digest: str
     rules: dict[str, Rule]
     auditors: Audience = Audience()
+    keep_finished_for: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -371,6 +375,7 @@ class Request:
     `extends` is set where it asks for more time or another plan for a token that is held: it has no grant of its own.
     `undecidable` says, while it waits, why it cannot be approved, as far as was looked, and since when; empty where it can.
     `asked` is what was asked for, where an approver made it less: then `plan` and `lifetime` are what is given.
+    `erased_at` is when what was typed about it was erased because it had long been over.
     """
 
     id: RequestId
@@ -396,6 +401,7 @@ class Request:
     asked: Scope | None = None
     questions: tuple[Question, ...] = ()
     asker: Asker = UNKNOWN_ASKER
+    erased_at: datetime | None = None
 
     def question(self, question_id: str | None) -> Question | None:
         return next((one for one in self.questions if one.id == question_id), None)

@@ -13,6 +13,11 @@ KINDS = 50
 """The most different refusals of one person that are remembered."""
 
 
+def tally_of(user_id: str) -> str:
+    """The name under which a person's refusals are remembered."""
+    return f"refused:{user_id}"
+
+
 @dataclass(frozen=True)
 class Tally:
     """The count of one refusal that one person was told since `since`. `what` is the same for equal refusals."""

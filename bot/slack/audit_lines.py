@@ -60,7 +60,7 @@ class AuditRow:
     group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
     chained       key (its id), why (where it is not the first one)
-    erased        texts and requests (how many), why (where nobody asked for it)
+    erased        requests and texts (how many), person, or first and last (numbers of requests) and why
 
     withdrawn, lapsed, sent, hidden and in use need none. People are user ids. Whatever was done at the command line has
     `operator` too.
@@ -293,12 +293,10 @@ class _Teller:
             case AuditEvent.CHAINED:
                 return self.because(f"from here on, with the key {self.word('key')}", "why")
             case AuditEvent.ERASED:
-                return self.because(
-                    self.all(
-                        self.by("person", "of"), self.word("requests", "requests: "), self.word("texts", "texts: ")
-                    ),
-                    "why",
-                )
+                numbers = self.word("first") and f"{self.word('first')} to {self.word('last')}"
+                whose = self.word("person", "what was typed about or by ")
+                counts = self.word("requests", "requests: "), self.word("texts", "texts in the audit: ")
+                return self.because(self.all(whose, numbers, *counts), "why")
             case _:
                 assert_never(event)
 

@@ -58,8 +58,9 @@ _CALLED: Mapping[What, str] = {
     What.ALIAS: "alias at Tyk",
     What.AT_ONCE: "calls to Tyk at once",
     What.FORWARD: "audit forwarded",
+    What.KEPT_FOR: "finished requests are kept for",
 }
-_LASTING = frozenset({What.MAX_TOTAL, What.REVIEW_EVERY, What.LAPSES_AFTER, What.HIDE_AFTER})
+_LASTING = frozenset({What.MAX_TOTAL, What.REVIEW_EVERY, What.LAPSES_AFTER, What.HIDE_AFTER, What.KEPT_FOR})
 
 
 @dataclass(frozen=True)

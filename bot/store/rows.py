@@ -101,7 +101,7 @@ def _stored(rule: Rule) -> str:
 
 
 _ANSWERS = tuple(one.name for one in fields(Answers))
-_FIXED = ("id", "number", "rule", "created_at", "extends", "extends_number", "asker")
+_FIXED = ("id", "number", "rule", "created_at", "extends", "extends_number")
 
 
 def request_row(request: Request, *, again: bool = False) -> dict[str, Any]:
@@ -142,6 +142,7 @@ def _request_row(request: Request) -> dict[str, Any]:
         "asked_lifetime": _seconds(request.asked.lifetime) if request.asked else None,
         "questions": _QUESTIONS.dump_json(request.questions).decode() if request.questions else _NONE,
         "asker": json.dumps(asdict(request.asker)),
+        "erased_at": request.erased_at,
     }
 
 
@@ -182,6 +183,7 @@ def request_of(row: Row[Any]) -> Request:
         asked=Scope(_plan(rule, row.asked_plan), _lifetime(row.asked_lifetime)) if row.asked_plan else None,
         questions=() if row.questions == _NONE else _QUESTIONS.validate_json(row.questions),
         asker=Asker(**json.loads(row.asker)) if row.asker else UNKNOWN_ASKER,
+        erased_at=row.erased_at,
     )
 
 

@@ -134,7 +134,7 @@ def adding(table: Table) -> Insert:
 def updating_request() -> Update:
     """Everything of the request `of` that can change."""
     table = tables.requests
-    fixed = ("id", "number", "rule", "created_at", "extends", "extends_number", "asker")
+    fixed = ("id", "number", "rule", "created_at", "extends", "extends_number")
     values: dict[str, Any] = {
         column.name: bindparam(f"new_{column.name}") for column in table.c if column.name not in fixed
     }

@@ -80,9 +80,11 @@ requests = Table(
     Column("asked_lifetime", BigInteger),
     Column("questions", Text, nullable=False, server_default="[]"),
     Column("asker", Text, nullable=False, server_default=""),  # JSON; empty of one that is older than the column
+    Column("erased_at", Moment),
 )
 Index("requests_by_person", requests.c.user_id, requests.c.team_id, requests.c.api)
 Index("requests_by_state", requests.c.state, requests.c.number)
+Index("requests_by_age", requests.c.erased_at, requests.c.created_at)
 
 reviews = Table(
     "reviews",

@@ -601,6 +601,10 @@ class Transaction:
         self._upsert(tables.meta, [{"name": name, "value": json.dumps(value)}])
         self.wrote = True
 
+    def forget(self, names: Collection[str]) -> None:
+        self.connection.execute(delete(tables.meta).where(tables.meta.c.name.in_(names)))
+        self.wrote = True
+
 
 def _revision() -> int:
     """A number that the record has not had: not even in a database that was restored to an earlier time."""

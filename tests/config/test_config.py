@@ -984,3 +984,14 @@ def test_every_key_of_the_whole_file_is_compared() -> None:
     told = parse(SHIPPED.read_text().replace("\napis:", forward)).settings()
     assert told.keys() == keys - {"tyk.gateway_url", "slack.approvals_channel"}
     assert told["audit.forward"] == ["file jsonl /var/log/audit.jsonl"]
+    assert told["audit.keep_finished_for"] is None
+
+
+def test_keep_finished_for() -> None:
+    """It is in the rulebook, where the worker reads it; too short a time is complained of at its place."""
+    kept = parse(SHIPPED.read_text().replace("\napis:", "\naudit: {keep_finished_for: 730d}\napis:"))
+    names = {one.text: one.text for one in kept.mentions()}
+    assert kept.rulebook(names).keep_finished_for == timedelta(days=730)
+    assert kept.settings()["audit.keep_finished_for"] == 730 * 86400
+    with pytest.raises(ConfigError, match="must lie between 30d and 3650d, got 1d"):
+        parse(SHIPPED.read_text().replace("\napis:", "\naudit: {keep_finished_for: 1d}\napis:"))

@@ -117,14 +117,15 @@ async def _back_to_the_first(url: str) -> None:
     added += [("effects", "urgency"), ("effects", "why")]
     added += [("reviews", "void"), ("requests", "undecidable"), ("requests", "undecidable_since")]
     added += [("requests", "asked_plan"), ("requests", "asked_lifetime"), ("requests", "questions")]
-    added += [("messages", "question_id"), ("requests", "asker")]
+    added += [("messages", "question_id"), ("requests", "asker"), ("requests", "erased_at")]
     added += [("keys", "gone_at"), ("keys", "dead_at"), ("counters", "head")]
     added += [("audit", name) for name in ("texts", "prev", "chain_key", "link")]
     indexes = [index.name for table in tables.metadata.sorted_tables for index in table.indexes]
     later = [
         name
         for name in indexes
-        if name and name.startswith(("effects_", "requests_by_state", "grants_", "reviews_", "keys_at_tyk"))
+        if name
+        and name.startswith(("effects_", "requests_by_state", "grants_", "reviews_", "keys_at_tyk", "requests_by_age"))
     ]
     engine = open_engine(url)
     with engine.begin() as connection:

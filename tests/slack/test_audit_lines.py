@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.core import changes, facts, lifecycle, outages, timing
-from bot.core.audit import AuditEntry, Called, Reading, together
+from bot.core.audit import AuditEntry, Called, Reading, named_in, together
 from bot.core.model import (
     Audience,
     AuditEvent,
@@ -378,3 +378,28 @@ def test_a_crowd_of_two_hundred_is_told_within_a_minute() -> None:
         waiting = waiting[audit_lines.audit(rows, SHOP)[1] :]
         posts += 1
     assert posts <= 60
+
+
+def test_the_head_stands_under_the_lines() -> None:
+    """Of the last row that the message has, as `--head` takes it; none where that row is older than the chain."""
+    rows = [replace(audit_row(number, AuditLine(AuditEvent.SENT)), link=f"{number:064x}") for number in (7, 8)]
+    body, _ = audit_lines.audit(rows, SHOP)
+    (element,) = body.blocks[-1]["elements"]
+    assert element["text"] == f"Head 8:{'0' * 20}"
+    assert [block["type"] for block in audit_lines.audit([audit_row(7, AuditLine(AuditEvent.SENT))])[0].blocks] == [
+        "section"
+    ]
+    many = [replace(audit_row(one, AuditLine(AuditEvent.SENT)), link=f"{one:064x}") for one in range(1, 200)]
+    body, count = audit_lines.audit(many, SHOP)
+    assert count < len(many)
+    assert body.blocks[-1]["elements"][0]["text"].startswith(f"Head {count}:")
+
+
+def test_an_erasure_names_nobody() -> None:
+    """The line has the user id, also where the name is known."""
+    asked = AuditLine(AuditEvent.ERASED, None, {"person": "U0ANN", "requests": 2, "texts": 7, "operator": "Erin"})
+    assert told(asked).endswith(
+        "erased · what was typed about or by U0ANN, requests: 2, texts in the audit: 7 · at the command line by Erin"
+    )
+    row = AuditEntry(7, NOW, asked.event, None, None, None, ANN, None, asked.details)
+    assert named_in([row]) == frozenset()
