@@ -349,6 +349,7 @@ async def _remember_place(store: Store, config: Config, settings: Settings) -> N
 
     def work(tx: Transaction) -> None:
         tx.remember(ledger.PLACE, place)
+        tx.begin_posting(config.slack.audit_channel)
         tx.begin_forwarding(forwards)
 
     store.forwards = forwards

@@ -576,6 +576,16 @@ class Transaction:
             self._promise([_reading_on(kind, place, self.now)])
         self.wrote = True
 
+    def begin_posting(self, channel: str) -> None:
+        """The audit goes to this channel from now on: where it went to another one before, from the newest row on."""
+        names = tables.counters.c.name
+        if self._cursor(channel) is not None:
+            return
+        posted = select(names).where(or_(names.startswith("posted:C"), names.startswith("posted:G"))).limit(1)
+        if self.connection.execute(posted).scalar_one_or_none() is not None:
+            self._upsert(tables.counters, [{"name": f"posted:{channel}", "value": self.newest_audit()}])
+            self.wrote = True
+
     def begin_forwarding(self, places: Collection[str]) -> None:
         """Rows go to each of these places from now on: to a new one what is new, to one that is known what it lacks."""
         newest = self.newest_audit()

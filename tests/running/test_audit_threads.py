@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,19 @@ async def test_a_thread_goes_on_after_a_restart(tmp_path: Path, request: pytest.
         assert others
         assert all(one.is_reply and one.thread_ts == root.ts for one in others)
         assert place.slack.app_errors == []
+
+
+async def test_another_audit_channel_begins_with_what_is_new(tmp_path: Path) -> None:
+    """The file names another channel: what happened so far stays where it was told, and what happens now is told there."""
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}", "SEAL_KEYS": new_key()}
+    async with empty_place() as place:
+        async with bot_in(place, **environ) as world:
+            shown = await asked(world)
+            await world.told("asked")
+            await quiet(world)
+        to_help = partial(re.sub, "audit_channel: .C0AUDIT.|audit_channel: C0AUDIT", "audit_channel: C0HELP")
+        async with bot_in(place, to_help, **environ) as world:
+            await world.person("bob").clicks("Approve", shown)
+            await world.person("carol").sees(lambda one: "*approved*" in one.text, channel="help")
+        told = "".join(one.text for one in place.slack.person("carol").messages("help"))
+    assert "*asked*" not in told
