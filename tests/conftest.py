@@ -45,8 +45,10 @@ def _audit_lines_wait_a_moment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> Iterator[None]:
-    """The bot quiets other libraries' loggers for the life of its process; a test is not its process."""
+    """The bot sets its own log up and quiets other libraries' loggers for the life of its process; a test is not its process."""
+    before = structlog.get_config()
     yield
+    structlog.configure(**before)
     loggers = [logging.getLogger(name) for name in logging.Logger.manager.loggerDict]
     for logger in [one for one in loggers if one.name.startswith(("slack_", "aiohttp"))]:
         logger.setLevel(logging.NOTSET)
