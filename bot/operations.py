@@ -596,7 +596,7 @@ def _known(tx: Transaction, request_id: str) -> Record:
 
 
 def _not_revoker(record: Record) -> Refusal:
-    able = record.request.rule.approvers
+    able = record.request.rule.may_approve
     able = replace(able, users=able.users | {record.request.requester.user_id})
     return Refusal("You can't revoke this.", code="not_approver", able=able)
 

@@ -13,7 +13,7 @@ _ASK_AGAIN = " It has to be requested again"
 
 @dataclass(frozen=True)
 class Deciders:
-    """`able` are their user ids, one a person, and `called` those of them whom messages call.
+    """`able` are their user ids, one a person, and `called` those of them whom messages call: all, where it would be none.
 
     `groups` are user groups of whose members each may decide and is called, `people` the others who are. `need` is how many
     approvals it takes. `undecidable` says why it cannot be approved now; it is empty where it can.
@@ -59,17 +59,21 @@ def deciders(record: Record, in_force: Rule | None, named: Named) -> Deciders:
     except Refusal as refusal:
         return Deciders(record.request.rule.approvals, undecidable=refusal.text.partition(_ASK_AGAIN)[0])
     audiences = rules.deciding(record, in_force)
-    each, calls = [named.by(audience) for audience in audiences], named.by(rules.called(record, in_force))
+    each = [named.by(audience) for audience in audiences]
     barred = named.barred | named.same(record.request.requester.user_id)
 
     def may(user_id: str) -> bool:
         ids = named.same(user_id)
         return not ids & barred and all(ids & theirs for theirs in each)
 
+    able = frozenset(min(named.same(one) & each[-1]) for one in each[-1] if may(one))
+    calls = named.by(rules.called(record, in_force))
+    if not any(named.same(one) & calls for one in able):  # else nobody would hear of it
+        calls = able
+
     def is_called(user_id: str) -> bool:
         return may(user_id) and bool(named.same(user_id) & calls)
 
-    able = frozenset(min(named.same(one) & each[-1]) for one in each[-1] if may(one))
     called = frozenset(filter(is_called, able))
     groups = sorted(group for audience in audiences for group in audience.groups if _all_are(named, group, is_called))
     covered = frozenset[str]().union(*(named.members[group] for group in groups))

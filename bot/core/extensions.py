@@ -42,13 +42,13 @@ def check_extendable(held: Record, person: Person) -> None:
     if grant is not None and grant.state is GrantState.ISSUING:
         raise Refusal(f"The token of {label} is still on its way. Try again when you have it.", code="under_way")
     if held.gone_at is not None:
-        raise Refusal(f"The key of {label} was deleted at Tyk. Replace the token first.", code="gone")
+        raise Refusal(f"Somebody deleted the token of {label} at Tyk. Replace it first.", code="gone")
 
 
 def check_lives(held: Record) -> None:
     """Raises Refusal where what was held is over."""
     if not held.lives:
-        said = f"{held.request.label} is over, so there is nothing to extend. A new token takes a new request."
+        said = f"{held.request.label} has already ended. There is nothing left to extend. Request a new token."
         raise Refusal(said, code="over")
 
 
@@ -141,7 +141,7 @@ def extend(held: Record, by: Record, now: datetime, new_id: NewId) -> Transition
     check(held, request.rule, request.plan, request.lifetime, request.decided_at)
     until = None if request.lifetime is None else request.decided_at + request.lifetime
     if until is not None and until <= now:
-        raise Refusal("The time for which it was extended was over before it could be.", code="ended")
+        raise Refusal("The time for which it was to be extended was over before it could be.", code="ended")
     draft = Draft(held, now, new_id)
     draft.record = replace(held, reviews=_reviews(held, by))
     other_plan = {"plan": request.plan.name} if request.plan.rights != held.request.plan.rights else {}

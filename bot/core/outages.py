@@ -62,11 +62,11 @@ def _channel(name: str, sentence: str) -> Cause:
 
 
 TYK_AWAY = _tyk(
-    "tyk_away", "Tyk isn't answering. Look whether the Dashboard and its Gateway run, and whether I can reach them."
+    "tyk_away", "Tyk isn't answering. Check that the Dashboard and its Gateway run, and that I can reach them."
 )
 SLACK_AWAY = _slack(
     "slack_away",
-    "Slack isn't answering as it should. See status.slack.com, and whether I can reach slack.com.",
+    "Slack isn't answering as it should. See status.slack.com, and check that I can reach slack.com.",
     passes=True,
 )
 SLACK_TOKEN = _slack(
@@ -90,20 +90,20 @@ REPLICAS_DIFFER = Cause(
 COLLECTOR_AWAY = Cause(
     "forward_away",
     Side.OURS,
-    "It doesn't answer. Look whether it runs, and whether I can reach it; what waits goes there when it does.",
+    "It doesn't answer. Check that it runs, and that I can reach it; what waits goes there when it does.",
     by_place=True,
 )
 COLLECTOR_REFUSES = Cause(
     "forward_refused",
     Side.OURS,
-    "It refuses what I send. Look at its address and format under `audit` in the configuration, and at AUDIT_FORWARD_TOKEN.",
+    "It refuses what I send. Check its address and format under `audit` in the configuration, and AUDIT_FORWARD_TOKEN.",
     passes=False,
     by_place=True,
 )
 FILE_FAILS = Cause(
     "forward_file",
     Side.OURS,
-    "I can't write to that file. Look at the room on its disk, at its folder, and at who may write there.",
+    "I can't write to that file. Check the space on its disk, its folder, and who may write there.",
     passes=False,
     by_place=True,
 )
@@ -115,7 +115,7 @@ OUT_OF_TIME = "deadline"
 _ALONE = (
     _tyk(
         "tyk_401",
-        "Tyk doesn't accept TYK_DASHBOARD_KEY, or its licence has expired. Renew the one or the other; I read the key at start.",
+        "Tyk doesn't accept TYK_DASHBOARD_KEY, or its licence has expired. Renew whichever it is; I read the key at start.",
         passes=False,
     ),
     _tyk(
@@ -125,10 +125,10 @@ _ALONE = (
     ),
     _tyk(
         "tyk_not_tyk",
-        "Something other than Tyk answers at the Dashboard's address. Look at that address and at the proxy.",
+        "Something other than Tyk answers at the Dashboard's address. Check that address and the proxy.",
     ),
     _tyk("tyk_429", "Tyk asks to be called less often. Raise its limit, or lower `tyk.at_once`."),
-    _tyk("tyk_quota", "Tyk says that its own quota is used up. Look at the Dashboard's licence and limits."),
+    _tyk("tyk_quota", "Tyk says that its own quota is used up. Check the Dashboard's licence and limits."),
     _tyk("tyk_key_still_there", "Tyk says that it deleted a key and still has it. Delete it in the Dashboard."),
     _slack("ratelimited", "Slack asks me to call less often. It goes on by itself, more slowly.", passes=True),
     _slack(
@@ -154,7 +154,7 @@ _ALONE = (
     _channel(
         "shared_outside", "Another company can read it. Keep it to yours, or name another channel in the configuration."
     ),
-    _channel("not_in_channel", "I am not in it. Invite me there."),
+    _channel("not_in_channel", "I'm not in it. Invite me there."),
     _channel("channel_not_found", "I can't see it. If it is private, invite me; if it is gone, name another."),
     _channel("no_permission", "My app may not post there. Let it post, in the channel's settings."),
 )

@@ -61,13 +61,13 @@ def check_answerable(record: Record, question_id: str, who: Person) -> Question:
     """The question, if this person may answer it now. Raises Refusal."""
     question = record.request.question(question_id)
     if question is None:
-        raise Refusal("This question is not known here any more.", code="unknown")
+        raise Refusal("I don't know this question any more. There is nothing left to answer.", code="unknown")
     if not who.is_same(record.request.requester):
         raise Refusal("Only the one who was asked can answer.", code="not_requester")
     if record.request.state is not RequestState.PENDING:
         raise already_decided(record.request)
     if question.answered_at is not None:
-        raise Refusal("You have answered this question already.", code="answered")
+        raise Refusal("You already answered this question.", code="answered")
     return question
 
 

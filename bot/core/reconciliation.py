@@ -140,7 +140,7 @@ def stranger(marked: Marked, record: Record | None, asked_at: datetime, now: dat
     elif key is not None and key.dead_at is not None and key.dead_at >= asked_at:
         return None
     holds = "I hold this key as ended" if key is not None and key.state is KeyState.DEAD else "I don't know this key"
-    until = f"until {marked.expires_at:%Y-%m-%d %H:%M} UTC" if marked.expires_at else "without an end"
+    until = f"until {marked.expires_at:%Y-%m-%d %H:%M} UTC" if marked.expires_at else "and doesn't expire"
     return Finding(FindingKind.STRANGER, f"{holds}, and at Tyk it works {until}", marked.label, marked.key_hash)
 
 

@@ -64,6 +64,12 @@ def may_approve(rule: Rule, person: Person) -> bool:
     return counted_by(rule.may_approve, person) is not None
 
 
+def to_call(rule: Rule, requester: Identity) -> Audience:
+    """The approvers, whom messages name and call; where that is the requester alone, whoever else may approve."""
+    others = rule.approvers.groups or rule.approvers.users - {requester.user_id}
+    return rule.approvers if others else rule.may_approve
+
+
 def is_auditor(rulebook: Rulebook, person: Person) -> bool:
     """True where this person may look up who holds what, whatever it is."""
     return counted_by(rulebook.auditors, person) is not None
@@ -127,7 +133,8 @@ def deciding(record: Record, in_force: Rule | None) -> tuple[Audience, ...]:
 
 def called(record: Record, in_force: Rule | None) -> Audience:
     """Those whom messages call to decide: the approvers of the rule in force, or of the request's own where that needs none."""
-    return next(map(_only_named, (rule.approvers for rule in reversed(_that_ask(record, in_force)))), NOBODY)
+    asking, requester = reversed(_that_ask(record, in_force)), record.request.requester
+    return next(map(_only_named, (to_call(rule, requester) for rule in asking)), NOBODY)
 
 
 def _that_ask(record: Record, in_force: Rule | None) -> list[Rule]:
@@ -153,10 +160,10 @@ def reviewing_by(record: Record, in_force: Rule | None, reviewer: Person) -> str
     counts."""
     rule = stricter(record, in_force)
     if reviewer.is_same(record.request.requester):
-        raise Refusal("You can't approve your own request.", code="own_request", able=rule.approvers)
+        raise Refusal("You can't approve your own request.", code="own_request", able=rule.may_approve)
     by = _decides_by(record, in_force, reviewer)
     if by is None:
-        raise Refusal(f"You can't approve {rule.title}.", code="not_approver", able=rule.approvers)
+        raise Refusal(f"You can't approve {rule.title}.", code="not_approver", able=rule.may_approve)
     return by
 
 

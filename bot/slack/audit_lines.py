@@ -415,7 +415,7 @@ class _Teller:
             return ""
         value = self.details[key]
         if value is None:
-            return "no end"
+            return wording.duration(None)
         try:
             return f"{before} {self.tongue.date(datetime.fromisoformat(str(value)))}"
         except (ValueError, OverflowError):
@@ -433,7 +433,7 @@ class _Teller:
             return ""
         value = self.details[key]
         if value is None:
-            return "no end"
+            return wording.duration(None)
         try:
             return wording.duration(timedelta(seconds=value))
         except (TypeError, ValueError, OverflowError):

@@ -138,7 +138,7 @@ def _allowed_by(request: Request) -> str:
     """Why they may ask. A group goes by its handle and not as a mention, which would ring all its members."""
     asker, requesters = request.asker, request.rule.requesters
     if asker.allowed_by in requesters.groups:
-        return f"Member of @{inert(asker.group, 100)}" if asker.group else "Member of a user group that may ask"
+        return f"Member of {inert('@' + asker.group, 101)}" if asker.group else "Member of a user group that may ask"
     if asker.allowed_by in requesters.channels:
         return f"Member of {wording.channel(asker.allowed_by)}"
     if asker.allowed_by == "everyone":

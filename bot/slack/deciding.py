@@ -33,7 +33,7 @@ def approve_form(record: Record, offered: Choices) -> Block:
         blocks.append(input_block("plan", "Plan", _most(ACTION_PLAN, options, now)))
     note = text_input(ACTION_REASON, "", MAX_REASON, lines=True)
     hint = f"{request.requester_name} and the other approvers will see this, with your name."
-    blocks.append(input_block("reason", "Why you say yes", note, hint=hint, optional=True))
+    blocks.append(input_block("reason", "Why you approve", note, hint=hint, optional=True))
     return modal(
         "Approve with changes",
         blocks,

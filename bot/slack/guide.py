@@ -65,7 +65,7 @@ def _ways(typed: str, offered: Sequence[Rule]) -> str:
 
 def _offer(offered: Sequence[Rule]) -> str:
     if not offered:
-        return "There is no API that you can request a token for."
+        return wording.NOTHING_OFFERED
     names = [inert(rule.title, 75) for rule in offered[:MAX_NAMED]]
     names += [f"{len(offered) - MAX_NAMED:,} more"] if len(offered) > MAX_NAMED else []
     return f"You can request tokens for {wording.people(names)}."

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from bot.core import timing
-from bot.core.model import Record, RequestState, Review, Rule, Verdict
+from bot.core.model import Record, Request, RequestState, Review, Rule, Verdict
 from bot.slack import buttons, modals, state, wording
 from bot.slack.block_kit import Block, actions, context, plain, section
 from bot.slack.wording import inert
@@ -74,7 +74,7 @@ def no_home(said: str) -> Block:
 
 def _door(offered: Sequence[Rule]) -> list[Block]:
     if not offered:
-        return [section("There is no API that you can request a token for.")]
+        return [section(wording.NOTHING_OFFERED)]
     return [
         section(f"You can request tokens for {wording.as_many(_titles(offered), last='and', limit=1000)}."),
         *actions("door", [buttons.request()]),
@@ -139,12 +139,11 @@ def _own(record: Record) -> list[Block]:
 
 def _asked_by(record: Record) -> list[Block]:
     request = record.request
-    length = "without expiry" if request.lifetime is None else f"for {wording.duration(request.lifetime)}"
     return _entry(
         record,
-        [f"{wording.person(request.requester)} requests it {length}."],
+        [f"{wording.person(request.requester)} requests {_for_how_long(request)}."],
         buttons.for_approvers(record),
-        reason=True,
+        to_decide=True,
     )
 
 
@@ -152,22 +151,26 @@ def _reviewed(decided: tuple[Record, Review]) -> list[Block]:
     """What this person said of somebody's request, if it was not the last word, and what came of it."""
     record, review = decided
     request = record.request
-    length = "without an end" if request.lifetime is None else f"for {wording.duration(request.lifetime)}"
-    lines = [f"{wording.person(request.requester)} requested it {length}."]
+    lines = [f"{wording.person(request.requester)} requested {_for_how_long(request)}."]
     if request.decided_by != review.reviewer:
         said = "approved" if review.verdict is Verdict.YES else "denied"
         lines.append(f"You {said} this, {wording.date(review.at)}.")
     return _entry(record, lines, buttons.for_approvers(record) if request.state is not RequestState.PENDING else [])
 
 
-def _entry(record: Record, first: list[str], offered: list[Block], *, reason: bool = False) -> list[Block]:
+def _for_how_long(request: Request) -> str:
+    return "access that doesn't expire" if request.lifetime is None else f"it for {wording.duration(request.lifetime)}"
+
+
+def _entry(record: Record, first: list[str], offered: list[Block], *, to_decide: bool = False) -> list[Block]:
+    """`to_decide`: it waits for the reader."""
     request = record.request
     lines = [f"*{request.label}* · {state.what(request)}", *first]
     if request.answers.used_by.strip():
         lines.append(f"Used by: {inert(request.answers.used_by, 80)}")
-    if reason and request.answers.reason.strip():
+    if to_decide and request.answers.reason.strip():
         lines.append(f"Reason: {inert(request.answers.reason, 500)}")
-    lines += state.lines(record, card=bool(first))
+    lines += state.lines(record, card=bool(first), yours=to_decide)
     return [section("\n".join(lines)), *actions(f"buttons:{request.id}", offered)]
 
 

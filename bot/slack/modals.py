@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
 
+from bot.core import rules
 from bot.core.lifecycle import Loss
 from bot.core.limits import MAX_REASON, MAX_USED_BY, tidy
 from bot.core.model import NEVER, Answers, Lifetime, Plan, Record, Request, RequestState, Rule
@@ -128,13 +129,14 @@ def loading(request_id: str) -> Block:
     )
 
 
+def nothing_to_request(help_channel: str) -> str:
+    return f"{wording.NOTHING_OFFERED} If there should be one, ask in {wording.channel(help_channel)}."
+
+
 def request_form(form: Form) -> Block:
     """The form, as far as an API is chosen. What was typed survives a change of API; plan and lifetime are asked anew."""
     if not form.rules:
-        said = (
-            f"There is nothing you can request here. If there should be, ask in {wording.channel(form.help_channel)}."
-        )
-        return notice("Nothing to request", said)
+        return notice("Nothing to request", nothing_to_request(form.help_channel))
     chosen, filled, held = form.chosen, form.filled, form.held
     blocks = [] if held else [_api_input(form.rules, chosen)]
     if chosen is not None:
@@ -434,11 +436,11 @@ def accepted(record: Record, *, conversation: str | None) -> Block:
     request = record.request
     title = "Request sent"
     if request.state is RequestState.PENDING:
-        who = wording.audience(request.rule.approvers, except_=request.requester)
+        who = wording.audience(rules.to_call(request.rule, request.requester), except_=request.requester)
         need = "approval" if request.rule.approvals == 1 else f"{request.rule.approvals} approvals"
         now = f"Waiting for {need} from {who}. I'll message you when they decide."
     elif request.state is RequestState.APPROVED and request.extends is not None:
-        title, now = "Extending", f"I'll message you when {request.extends.label} has its new end."
+        title, now = "Extending", f"I'll message you when {request.extends.label} is extended."
     elif request.state is RequestState.APPROVED and (record.grant is None or record.lives):
         title, now = "Token on its way", "It will appear in our conversation in a moment."
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from bot.core import timing
+from bot.core import rules, timing
 from bot.core.messages import is_asked_of_holder
 from bot.core.model import (
     GrantState,
@@ -25,7 +25,6 @@ from bot.slack.block_kit import MAX_TEXT, Block, Body, context, mrkdwn, quoted, 
 from bot.slack.wording import inert
 
 MAX_NAMED = 50
-_SAFE = "Your request is safe and I'm still trying. No need to ask again."
 _LATE = {
     Topic.DELAYED: Side.OURS,
     Topic.DELAYED_BY_TYK: Side.TYK,
@@ -56,10 +55,10 @@ def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
             return with_buttons(said, [buttons.ask_again(request)])
         case Topic.DELAYED | Topic.DELAYED_BY_TYK | Topic.DELAYED_BY_SLACK:
             why = state.because(_LATE[topic])
-            return said_with(f"Your token for {api} ({label}) is taking longer than usual{why}. {_SAFE}")
+            return said_with(f"Your token for {api} ({label}) is taking longer than usual{why}. {state.SAFE}")
         case Topic.UNASKED:
             return said_with(
-                f"{label} ({api}): the approvers couldn't be asked so far, because I couldn't reach their channel. {_SAFE}"
+                f"{label} ({api}): the approvers couldn't be asked so far, because I couldn't reach their channel. {state.SAFE}"
             )
         case Topic.UNDECIDABLE:
             why = inert(request.undecidable, 600)
@@ -357,8 +356,8 @@ def _left_behind(record: Record) -> str:
 
 
 def _addressed(request: Request) -> str:
-    approvers = request.rule.approvers
-    if not (approvers.groups or approvers.users):
+    approvers = rules.to_call(request.rule, request.requester)
+    if not (approvers.groups or approvers.users - {request.requester.user_id}):
         return ""
     return f"{wording.audience(approvers, except_=request.requester, last='and')}: "
 

@@ -91,10 +91,7 @@ class Requesting:
         return await self._form(person, modals.Filled(request_id, api, answers=Answers(reason=reason)))
 
     def _nothing_for_you(self) -> Refusal:
-        return Refusal(
-            f"There is nothing that you can request here. If there should be, ask in <#{self._answering.help_channel}>.",
-            code="nobody",
-        )
+        return Refusal(modals.nothing_to_request(self._answering.help_channel), code="nobody")
 
     async def _form(self, person: Person, filled: modals.Filled, *notes: str) -> Body:
         """`notes` are said beside what this person holds already."""
@@ -305,7 +302,7 @@ def decision_line(rule: Rule, requester: Identity, at_once: str = "you get the t
     """A line of the form about who will decide."""
     if rule.approvals == 0:
         return f"No approval needed: {at_once}."
-    who = wording.audience(rule.approvers, except_=requester)
+    who = wording.audience(rules.to_call(rule, requester), except_=requester)
     if rule.approvals == 1:
         return f"{who} needs to approve this."
     return f"{rule.approvals} approvals from {who} are needed."
@@ -315,12 +312,12 @@ def _extension_notes(held: Record, rule: Rule) -> tuple[str, ...]:
     """What is held, and what becomes of it."""
     label, until = held.request.label, held.grant.until if held.grant else None
     plan = f", plan {inert(held.request.plan.name, 80)}" if len(held.request.rule.plans) > 1 else ""
-    valid = f"valid until {wording.date(until)}" if until else "without an end"
-    now = f"{inert(rule.title, 150)}{plan}: {label} is {valid}."
+    valid = f"is valid until {wording.date(until)}" if until else "doesn't expire"
+    now = f"{inert(rule.title, 150)}{plan}: {label} {valid}."
     if rule.plan(held.request.plan.name) is not None:
-        return now, "The token stays the same. Its new end counts from the approval."
+        return now, "The token stays the same. Its new expiry counts from the approval."
     to = f" to {inert(rule.plans[0].name, 80)}" if len(rule.plans) == 1 else ""
-    return now, f"The token stays the same. Its plan changes{to}, and its new end counts from the approval."
+    return now, f"The token stays the same. Its plan changes{to}, and its new expiry counts from the approval."
 
 
 def _standing_note(record: Record) -> str:

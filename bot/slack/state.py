@@ -17,6 +17,8 @@ from bot.core.model import (
 from bot.core.outages import Side
 from bot.slack import wording
 
+SAFE = "Your request is safe and I'm still trying. No need to ask again."
+
 
 def what(request: Request) -> str:
     return wording.subject(request)
@@ -80,8 +82,11 @@ def typed(request: Request) -> list[tuple[str, str]]:
     return [(name, text) for name, text in named if text.strip()]
 
 
-def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck: bool = False) -> list[str]:
-    """Sentences that are true of the request now; `card`: for those who decide. Without `deciders`: as was looked last."""
+def lines(
+    record: Record, deciders: Deciders | None = None, *, card: bool, stuck: bool = False, yours: bool = False
+) -> list[str]:
+    """Sentences that are true of the request now; `card`: for those who decide, `yours`: for one person who can. Without
+    `deciders`: as was looked last."""
     deciders = deciders or looked_last(record)
     request = record.request
     at = wording.date(request.decided_at or request.created_at)
@@ -89,13 +94,18 @@ def lines(record: Record, deciders: Deciders | None = None, *, card: bool, stuck
     match request.state:
         case RequestState.PENDING:
             asked = [*_notes(record), *_unanswered(request, card=card)]
-            return [*less(request, card=card), *_waiting(record, deciders, card=card), *asked, _expires(request)]
+            return [
+                *less(request, card=card),
+                *_waiting(record, deciders, card=card, yours=yours),
+                *asked,
+                _expires(request),
+            ]
         case RequestState.APPROVED:
             return _since_approved(record, at, card=card, stuck=stuck)
         case RequestState.DENIED:
             return [f"Denied{by}, {at}."]
         case RequestState.WITHDRAWN:
-            return [f"Withdrawn{by}, {at}." if by else f"Withdrawn, {at}: who asked may not use the bot any more."]
+            return [f"Withdrawn{by}, {at}." if by else f"Withdrawn, {at}: who asked can no longer use this bot."]
         case RequestState.LAPSED:
             why = (
                 f". {wording.inert(request.decision_reason, 600)}"
@@ -133,31 +143,33 @@ def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: boo
     if grant is None or grant.state is GrantState.ENDED:
         return lines(record, deciders, card=card)
     approved = _approved(record, wording.date(request.decided_at or request.created_at), card=card)
-    return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted without expiry.", approved]
+    return [f"Granted until {wording.date(grant.until)}." if grant.until else "Granted, doesn't expire.", approved]
 
 
-def _waiting(record: Record, deciders: Deciders, *, card: bool) -> list[str]:
+def _waiting(record: Record, deciders: Deciders, *, card: bool, yours: bool) -> list[str]:
     """Whose approvals it takes and which are there, or why it cannot have them."""
     yeses, void = approvers(record), _void(record)
     if deciders.undecidable or not (yeses or void):
-        return [*_needed(record.request, deciders, card=card), *_so_far(record, deciders)]
-    return _so_far(record, deciders)
+        return [*_needed(record.request, deciders, card=card, yours=yours), *_so_far(record, deciders, yours=yours)]
+    return _so_far(record, deciders, yours=yours)
 
 
-def _needed(request: Request, deciders: Deciders, *, card: bool) -> list[str]:
+def _needed(request: Request, deciders: Deciders, *, card: bool, yours: bool = False) -> list[str]:
     if deciders.undecidable:
         who = wording.inert(request.requester_name, 80)
         then = f"{who} can withdraw it and ask again." if card else "Withdraw it and ask again."
         return [f"This can't be approved now. {wording.inert(deciders.undecidable, 600)} {then}"]
     who, need = called(deciders), deciders.need
+    if yours:
+        return ["You can decide this." if need == 1 else f"{need} approvals are needed. One can be yours."]
     return [f"{wording.begun(who)} needs to approve this." if need == 1 else f"{need} approvals from {who} are needed."]
 
 
 def looked_last(record: Record) -> Deciders:
     """Those whom the request's own rule names, with what was found of them since."""
     request, rule = record.request, record.request.rule
-    people = rule.approvers.users - {request.requester.user_id}
-    groups = tuple(sorted(rule.approvers.groups))
+    called = rules.to_call(rule, request.requester)
+    people, groups = called.users - {request.requester.user_id}, tuple(sorted(called.groups))
     return Deciders(rule.approvals, people, groups, tuple(sorted(people)), request.undecidable, people)
 
 
@@ -171,7 +183,7 @@ def _expires(request: Request) -> str:
     return f"Expires {wording.date(request.lapses_at)} if nobody decides."
 
 
-def _so_far(record: Record, deciders: Deciders) -> list[str]:
+def _so_far(record: Record, deciders: Deciders, *, yours: bool) -> list[str]:
     """The approvals that count, those that no longer do, and whose are still needed. As many as are needed and still waiting: the
     last one came under a rule that asked for more."""
     yeses, void, need = approvers(record), _void(record), deciders.need
@@ -181,7 +193,8 @@ def _so_far(record: Record, deciders: Deciders) -> list[str]:
         said = f"{len(yeses)} approvals: {wording.people(yeses)}. The rule has become stricter and needs more."
         return [f"{said} {void}".rstrip()]
     left = need - len(yeses)
-    more = "" if deciders.undecidable else f"{'One' if left == 1 else left} more needed from {called(deciders)}."
+    of = f". {'It' if left == 1 else 'One'} can be yours" if yours else f" from {called(deciders)}"
+    more = "" if deciders.undecidable else f"{'One' if left == 1 else left} more needed{of}."
     by = f": {wording.people(yeses)}" if yeses else ""
     return [" ".join(one for one in (f"{len(yeses)} of {need} approvals{by}.", void, more) if one)]
 
@@ -320,12 +333,8 @@ def trouble(record: Record, help_channel: str, *, card: bool, stuck: bool, late:
     if late is None:
         return []
     if not card and messages.is_unasked(record):
-        return [
-            "The approvers couldn't be asked so far. Your request is safe and I'm still trying. No need to ask again."
-        ]
-    return [
-        f"This is taking longer than usual{because(late)}. Your request is safe and I'm still trying. No need to ask again."
-    ]
+        return [f"The approvers couldn't be asked so far. {SAFE}"]
+    return [f"This is taking longer than usual{because(late)}. {SAFE}"]
 
 
 def because(late: Side) -> str:

@@ -13,6 +13,7 @@ from bot.core import narrowing
 from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, PolicyTerms, Request, Rule
 
 MOST_NAMED = 3
+NOTHING_OFFERED = "There is no API that you can request a token for."
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of writing around: they can make one text look like another."""

@@ -9,7 +9,7 @@ import pytest
 from bot.core import grants, rules
 from bot.core.deciders import Deciders, Named, deciders
 from bot.core.model import Approver, Audience, GrantState, Refusal, Rule, Verdict
-from tests.core.life import BOB, CAROL, DAVE, MALLORY, PAYMENTS, asked, held, person, say
+from tests.core.life import ALICE, BOB, CAROL, DAVE, MALLORY, PAYMENTS, asked, held, person, say
 
 MEMBERS = {"S0LEADS": frozenset({"UBOB", "UCAROL"}), "S0ONCALL": frozenset({"UEVE", "UBOB"})}
 LEADS = Audience(groups=frozenset({"S0LEADS"}))
@@ -51,6 +51,28 @@ def test_the_rule_in_force_says_who_is_called() -> None:
     assert found(approver, also(ONE, "UDAVE")).people == ()
     assert found(also(ONE, "UDAVE"), approver).people == ("UDAVE",)
     assert "UDAVE" in found(approver, also(ONE, "UDAVE")).able
+
+
+def test_where_nobody_else_could_be_called_they_are() -> None:
+    """Alice is the only approver and asks herself, or the leads are nobody but her: else nobody would hear of it."""
+    alone = also(replace(ONE, approvers=Audience(users=frozenset({"UALICE"}))), "UDAVE", groups=("S0ONCALL",))
+    record = asked(alone).record
+    who = deciders(record, alone, Named(MEMBERS))
+    assert (who.groups, who.people, set(who.called)) == (("S0ONCALL",), ("UDAVE",), {"UDAVE", "UEVE", "UBOB"})
+    assert rules.to_call(alone, record.request.requester) == alone.may_approve
+    assert rules.to_call(alone, BOB.identity) == alone.approvers, "Alice is called where somebody else asks"
+    of_her_own = Named(MEMBERS | {"S0LEADS": frozenset({"UALICE"})})
+    who = deciders(asked(also(ONE, "UDAVE")).record, also(ONE, "UDAVE"), of_her_own)
+    assert (who.groups, who.people) == ((), ("UDAVE",))
+
+
+def test_a_no_names_them_among_those_who_can() -> None:
+    """A refusal is read where nobody's phone rings: it names everybody who may decide."""
+    rule = also(ONE, "UDAVE")
+    for who in (MALLORY, ALICE):
+        with pytest.raises(Refusal) as refused:
+            rules.reviewing_by(asked(rule).record, rule, who)
+        assert refused.value.able == rule.may_approve
 
 
 def test_they_are_enough_where_the_approvers_are_not() -> None:

@@ -125,10 +125,10 @@ def test_what_is_over_or_deleted_cannot_be_extended() -> None:
     life = a_week()
     key = life.record.keys[0]
     life.sees(facts.KeyGone(key.id))
-    with pytest.raises(Refusal, match="Replace the token first"):
+    with pytest.raises(Refusal, match="Replace it first"):
         extensions.check_extendable(life.record, ALICE)
     life.passes(2 * DAY)
-    with pytest.raises(Refusal, match="A new token takes a new request"):
+    with pytest.raises(Refusal, match="Request a new token"):
         extensions.check_extendable(life.record, ALICE)
 
 

@@ -130,16 +130,14 @@ class Told:
 
 
 TABLE = {
-    "Tyk is away": Told(
-        tyk_away, "tyk_away", "Tyk isn't answering. Look whether", NO_TYK, at_once=False, approved=True
-    ),
+    "Tyk is away": Told(tyk_away, "tyk_away", "Tyk isn't answering. Check that", NO_TYK, at_once=False, approved=True),
     "Tyk fails": Told(
-        tyk_says(502), "tyk_away", "Tyk isn't answering. Look whether", NO_TYK, at_once=False, approved=True
+        tyk_says(502), "tyk_away", "Tyk isn't answering. Check that", NO_TYK, at_once=False, approved=True
     ),
     "the Tyk credential was rotated": Told(
         credential_rotated,
         "tyk_401",
-        "Tyk doesn't accept TYK_DASHBOARD_KEY, or its licence has expired. Renew the one or the other",
+        "Tyk doesn't accept TYK_DASHBOARD_KEY, or its licence has expired. Renew whichever it is",
         NO_TYK,
         cannot=True,
         approved=True,
@@ -167,7 +165,7 @@ TABLE = {
     "the bot is not in the approvals channel": Told(
         posts("not_in_channel", APPROVALS),
         "not_in_channel",
-        f"I can't post in <#{APPROVALS}>. I am not in it. Invite me there.",
+        f"I can't post in <#{APPROVALS}>. I'm not in it. Invite me there.",
         UNASKED,
     ),
     "the approvals channel is not to be seen": Told(

@@ -119,7 +119,7 @@ async def test_a_tyk_that_does_not_answer(tmp_path: Path, capsys: Said) -> None:
         assert await after.verb("reconcile") == 1
         said, complained = capsys.readouterr()
         assert said == "Looked at: 0 of our keys, 0 with our mark at Tyk.\n"
-        away = "Tyk isn't answering. Look whether the Dashboard and its Gateway run, and whether I can reach them."
+        away = "Tyk isn't answering. Check that the Dashboard and its Gateway run, and that I can reach them."
         assert complained == (
             f"Tyk's list of keys could not be had. {away} Without it, keys that nobody knows can't be found.\n"
             f"Keys of ours that could not be looked at: 1. {away}\n"

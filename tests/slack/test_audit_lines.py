@@ -132,7 +132,7 @@ def test_the_audit_tells_a_bad_day_in_order() -> None:
         (AuditLine(AuditEvent.LAPSED), "lapsed · nobody decided in time"),
         (AuditLine(AuditEvent.LAPSED, None, {"why": "Nobody could be asked."}), "lapsed · Nobody could be asked."),
         (AuditLine(AuditEvent.EXPIRED), "expired · its time was over"),
-        (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · no approval needed, no end"),
+        (AuditLine(AuditEvent.APPROVED, None, {"need": 0, "until": None}), "approved · no approval needed, no expiry"),
         (
             AuditLine(AuditEvent.EXPIRED, None, {"why": timing.LEFT_BEHIND}),
             "expired · Its holder has left, and nothing says what uses it.",

@@ -108,10 +108,33 @@ def test_what_waits_for_them_says_who_asks_and_why() -> None:
     shown = view(awaiting=[Story(reason="to <!here> *all*").record])
     assert marked(shown)[0] == (
         "*R-1042* · Payments (standard)\n<@U0ANN> requests it for 7 days.\nUsed by: nightly\n"
-        "Reason: to &lt;!here&gt; \u2217all\u2217\n2 approvals from <!subteam^S0LEADS> or <@U0BOB> are needed.\n"
+        "Reason: to &lt;!here&gt; \u2217all\u2217\n2 approvals are needed. One can be yours.\n"
         f"Expires {wording.date(NOW + timedelta(days=7))} if nobody decides."
     )
     assert buttons(shown) == {"buttons:req1": DECIDE}
+
+
+def test_what_waits_for_them_says_that_they_can_decide_and_calls_nobody_else() -> None:
+    """Also to whoever may only approve: the approvers whom the card calls are not named instead of the reader."""
+    one = Story(rule(approvals=1)).record
+    assert "\nYou can decide this.\n" in marked(view(awaiting=[one]))[0]
+    half = Story()
+    half.review(BOB)
+    assert (
+        "\n1 of 2 approvals: <@U0BOB>. One more needed. It can be yours.\n" in marked(view(awaiting=[half.record]))[0]
+    )
+    assert "One more needed from <!subteam^S0LEADS>" in marked(view([half.record]))[0], (
+        "whoever asked reads whose it takes"
+    )
+
+
+def test_access_that_does_not_expire_is_asked_for_in_one_way() -> None:
+    """While it waits and once it is decided."""
+    story = Story(rule(approvals=1, lifetimes=(None,), review_every=timedelta(days=90)))
+    assert "requests access that doesn't expire." in marked(view(awaiting=[story.record]))[0]
+    decided = story.review(BOB)
+    shown = view(decided=[(decided, decided.reviews[0])])
+    assert "requested access that doesn't expire." in marked(shown)[0]
 
 
 def test_each_entry_has_the_buttons_for_what_can_be_done() -> None:

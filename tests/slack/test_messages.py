@@ -326,7 +326,7 @@ def test_a_post_needs_no_edit_until_somebody_acts(message: Message, offered: lis
         ),
         (
             "asked about",
-            f"Granted without expiry.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
+            f"Granted, doesn't expire.\nApproved by <@U0BOB> and <@U0ZOE>, {wording.date(NOW)}.",
             ["Yes, I use it", "Replace token", "Change plan", "Revoke"],
         ),
         ("revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}, because:", ["Ask again"]),
@@ -471,7 +471,7 @@ def test_what_cannot_be_undone_is_confirmed() -> None:
             "unreviewed",
             f"{APPROVED} Expired, {wording.date(NOW + ASKED + timedelta(days=14))}, because:",
         ),
-        ("gone", f"Withdrawn, {wording.date(NOW)}: who asked may not use the bot any more."),
+        ("gone", f"Withdrawn, {wording.date(NOW)}: who asked can no longer use this bot."),
     ],
 )
 def test_the_card_says_what_the_record_says(state: str, said: str) -> None:

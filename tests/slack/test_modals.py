@@ -33,6 +33,7 @@ from bot.core.model import (
     Rule,
 )
 from bot.slack import modals, wording
+from bot.slack.requesting import decision_line
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ANN = Identity("T1", "U0ANN")
@@ -491,6 +492,7 @@ def test_an_error_stands_at_its_field_or_else_at_the_api() -> None:
 
 def test_accepted_says_that_it_is_sent_and_what_happens_now() -> None:
     """With the way to where it will be told; also to a second submission, whatever became of the first."""
+    alone_may = Audience(groups=frozenset({"S0ONCALL"}))
     waiting = modals.accepted(asked(), conversation=CONVERSATION)
     assert waiting["title"]["text"] == "Request sent"
     assert waiting["blocks"][0]["text"]["text"] == (
@@ -501,6 +503,12 @@ def test_accepted_says_that_it_is_sent_and_what_happens_now() -> None:
         asked(rule=rule(approvals=1, approvers=Audience(users=frozenset({BOB.user_id})))), conversation=None
     )
     assert "Waiting for approval from <@U0BOB>." in alone["blocks"][0]["text"]["text"]
+    her_own = rule(approvals=1, approvers=Audience(users=frozenset({ANN.user_id})), also_may_approve=alone_may)
+    assert (
+        "from <!subteam^S0ONCALL>."
+        in modals.accepted(asked(rule=her_own), conversation=None)["blocks"][0]["text"]["text"]
+    )
+    assert decision_line(her_own, ANN) == "<!subteam^S0ONCALL> needs to approve this."
     granted = modals.accepted(
         replace(asked(state=RequestState.APPROVED), grant=Grant(GrantState.ISSUING, NOW, None)), conversation=None
     )

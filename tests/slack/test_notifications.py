@@ -248,6 +248,12 @@ def test_approvers_are_told_of_a_leak() -> None:
         "<!subteam^S0LEADS> and <@U0BOB>: the token of R-1042, Payments (standard) for Somebody, leaked, says its holder, "
         "who gets a new one. The old one is being revoked."
     )
+    hers = rule(
+        approvers=Audience(users=frozenset({ANN.user_id})), also_may_approve=Audience(groups=frozenset({"S0ONCALL"}))
+    )
+    assert post(Story(hers).record, note(Topic.LEAKED)).text.startswith("<!subteam^S0ONCALL>: the token of R-1042")
+    nobody = Story(rule(approvers=Audience(users=frozenset({ANN.user_id})))).record
+    assert post(nobody, note(Topic.LEAKED)).text.startswith("The token of R-1042")
     alone = Story(rule(approvals=0, approvers=Audience())).record
     assert post(alone, note(Topic.LEAKED)).text.startswith("The token of R-1042")
 

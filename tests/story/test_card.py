@@ -97,7 +97,7 @@ async def test_who_also_may_approve_is_not_called_and_approves(tmp_path: Path) -
         await world.pass_time(timedelta(days=3))
         reminder = await in_thread(world, shown, "has been waiting since")
         assert rung_by(world, reminder) == {"bob"}
-        await opens_list(erin)
+        assert "You can decide this." in reads(await opens_list(erin))
         await erin.clicks("Approve")
         await becomes(world.person("bob"), shown, "Approved by <@U0ERIN>")
         (review,) = await of_event(world, "reviewed")

@@ -122,7 +122,7 @@ async def test_an_extension_without_approval_is_there_at_once(tmp_path: Path) ->
         rings = len(alice.rings)
         form = await _extends(world)
         assert "No approval needed: it is extended right away." in reads(form)
-        assert "when R-1001 has its new end" in await _sends(world, "Extending")
+        assert "when R-1001 is extended" in await _sends(world, "Extending")
         await alice.rung("Your access to Payments (R-1001) now lasts until")
         await _kept(world)
         assert len([ring for ring in alice.rings[rings:] if "lasts until" in ring.text]) == 1
@@ -244,7 +244,7 @@ async def test_what_was_revoked_cannot_be_extended(tmp_path: Path) -> None:
         await alice.clicks("Revoke", await status(world, "alice", "Revoke"))
         await world.told("key deleted")
         await bob.clicks("Approve", request)
-        await is_told(bob, "R-1001 is over, so there is nothing to extend.")
+        await is_told(bob, "R-1001 has already ended. There is nothing left to extend.")
         assert not await of_event(world, "extended")
         assert world.tyk.usable_keys() == []
 

@@ -90,7 +90,7 @@ async def test_what_a_leaver_waits_for_ends_at_once(tmp_path: Path, leaves: Leav
         screen = shown.snapshot()
         await leaves(world)
         ended = await becomes(bob, shown, "Withdrawn")
-        assert "who asked may not use the bot any more" in ended.shown
+        assert "who asked can no longer use this bot" in ended.shown
         assert ended.labels == ["Details"]
         await bob.clicks("Approve", screen)
         await is_told(bob, "R-1001 was withdrawn", "Already withdrawn")

@@ -31,7 +31,7 @@ INERT = "a day is enough for a test &lt;!here&gt;"
 
 async def _opens_form(person: Person, shown: Message) -> View:
     await person.clicks("Approve with changes", shown)
-    return await person.sees_view("Why you say yes")
+    return await person.sees_view("Why you approve")
 
 
 def _expires(world: World) -> float:

@@ -693,7 +693,9 @@ async def test_whom_no_rule_allows_is_told_so_and_whom_to_ask(tmp_path: Path) ->
         carol = world.person("carol")
         await carol.runs("/tyk-key")
         view = await carol.sees_view("Nothing to request")
-        assert "There is nothing that you can request here. If there should be, ask in <#C0HELP>." in reads(view)
+        assert "There is no API that you can request a token for. If there should be one, ask in <#C0HELP>." in reads(
+            view
+        )
         assert view["submit"] is None
         await world.told("refused")
         (refused,) = await of_event(world, "refused")

@@ -93,7 +93,7 @@ class Switches:
         self._note(
             f"Slack answers each chat.* call with 429 for {LIMITED_SECONDS:g} s"
             if told["on"]
-            else "Slack limits no more"
+            else "Slack takes every call again"
         )
 
     def _limited_for(self) -> float:
