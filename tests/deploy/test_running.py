@@ -13,6 +13,7 @@ from compose_spec import PyCompose
 
 from bot import settings
 from bot.app import GRACE
+from bot.store.seal import new_key
 from tests.deploy import DEPLOY, ROOT, of_the_system, run
 
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
@@ -64,6 +65,7 @@ def test_a_pod_that_may_do_nothing_but_its_work() -> None:
     assert all(_kubernetes(kind)["spec"][name] == wanted for kind, name in _SELECTORS)
 
 
+_WAYS = ("compose", "kubernetes", "systemd")
 _SELECTORS = (("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector"))
 
 
@@ -78,12 +80,39 @@ def test_systemd(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [pytest.param(COMPOSE, id="compose"), pytest.param(str(_kubernetes("Deployment")), id="kubernetes"), UNIT],
-)
-def test_every_secret_has_its_file(text: str) -> None:
-    """Each variable is one that the bot reads, by a file where it is a secret: none stands in an environment."""
-    given = set(re.findall(r"\b([A-Z]+_[A-Z_]+)_FILE\b", text)) - {"POSTGRES_PASSWORD"}
-    assert {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "TYK_DASHBOARD_KEY", "SEAL_KEYS"} <= given
-    assert given <= {variable.name for variable in settings._VARIABLES}
+def _environ_of_compose() -> dict[str, str]:
+    return dict(yaml.safe_load(COMPOSE)["services"]["bot"]["environment"])
+
+
+def _environ_of_kubernetes() -> dict[str, str]:
+    (container,) = _kubernetes("Deployment")["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"]}
+
+
+def _environ_of_systemd() -> dict[str, str]:
+    lines = re.findall(r"^Environment=(.*)$", UNIT, re.MULTILINE)
+    return dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
+SECRETS = {
+    "slack-bot-token": "xoxb-1-2-a",
+    "slack-app-token": "xapp-1-2-b",
+    "tyk-dashboard-key": "c3d4",
+    "seal-keys": new_key(),
+    "database-url": "postgresql://bot:secret@database/bot",
+}
+
+
+@pytest.mark.parametrize("environ", [_environ_of_compose(), _environ_of_kubernetes(), _environ_of_systemd()], ids=_WAYS)
+def test_the_bot_finds_its_secrets(environ: dict[str, str], tmp_path: Path) -> None:
+    """Over what the image sets, each way gives what the bot needs, every secret by its file: none stands in an environment."""
+    for name, secret in SECRETS.items():
+        (tmp_path / name).write_text(secret)
+    of_the_image = {"DATABASE_URL": "sqlite:////data/tyk-key-bot.db", "HTTP_HOST": "0.0.0.0"}
+    given = of_the_image | {
+        name: str(tmp_path / Path(text).name) if name.endswith("_FILE") else text for name, text in environ.items()
+    }
+    found = settings.load(given)
+    assert (found.slack_bot_token, found.slack_app_token) == (SECRETS["slack-bot-token"], SECRETS["slack-app-token"])
+    assert (found.tyk_dashboard_key, found.seal_keys) == (SECRETS["tyk-dashboard-key"], (SECRETS["seal-keys"],))
+    assert found.database_url in (SECRETS["database-url"], environ.get("DATABASE_URL"))
