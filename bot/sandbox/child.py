@@ -9,11 +9,13 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from bot import app, config, logs, settings
 from bot.app import Running
+from bot.config import Config
 
 
 async def _run(path: Path) -> None:
@@ -27,9 +29,14 @@ async def _run(path: Path) -> None:
     found = settings.load(os.environ)
     logs.configure(found.log_level, found.log_format)
     try:
-        await app.run(config.load(path), found, os.environ, stop, running.set_result)
+        await app.run(without_outside(config.load(path)), found, os.environ, stop, running.set_result)
     finally:
         following.cancel()
+
+
+def without_outside(loaded: Config) -> Config:
+    """The configuration without the places that the audit is forwarded to: what happens here is play, and goes nowhere."""
+    return replace(loaded, audit=loaded.audit.model_copy(update={"forward": ()}))
 
 
 async def _follow(told: asyncio.StreamReader, running: asyncio.Future[Running]) -> None:

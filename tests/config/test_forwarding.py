@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.config import ConfigError, parse
+from bot.sandbox.child import without_outside
 from tests.config.test_config import HEAD
 
 APIS = "apis: {one: {api_id: a1, requesters: [everyone], approvals: 0}}\n"
@@ -74,3 +75,10 @@ def test_one_place_is_named_once_and_one_token_goes_to_one_address() -> None:
     assert complaints(https % 1 + https % 2) == [
         "4:7: `forward` names a place like that of line 3: there is one AUDIT_FORWARD_TOKEN"
     ]
+
+
+def test_the_sandbox_forwards_nothing() -> None:
+    """Whoever tries their own file there plays with it: no row of that goes to the company's collector."""
+    loaded = parse("audit: {forward: [{to: file, path: /var/log/audit.jsonl}]}\n" + HEAD + APIS)
+    assert len(loaded.audit.forward) == 1
+    assert without_outside(loaded).audit.forward == ()
