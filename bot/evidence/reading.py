@@ -78,13 +78,12 @@ def _of_events(tx: Transaction, period: Period, events: Sequence[AuditEvent]) ->
 def _approved(tx: Transaction, period: Period) -> dict[str, int]:
     """How many were approved by people, how many by a rule, and how many by whoever asked, under any of their ids."""
     by_people = by_rule = by_the_requester = 0
+    also = _also(tx)
     for row in _of_events(tx, period, (AuditEvent.APPROVED,)):
         approvers = json.loads(row.details)["approvers"]
         by_people += bool(approvers)
         by_rule += not approvers
-        if approvers:
-            ids = set(tx.connection.execute(statements.ids_of(row.person_user)).scalars())
-            by_the_requester += bool(ids & set(approvers))
+        by_the_requester += not also.get(row.person_user, frozenset()).union([row.person_user]).isdisjoint(approvers)
     return {
         "approvals.by_people": by_people,
         "approvals.by_rule": by_rule,
@@ -195,19 +194,18 @@ def population(tx: Transaction, period: Period) -> Iterator[tuple[Record, frozen
         .order_by(requests.c.number)
     )
     ids = tx.connection.execute(query).scalars().all()
+    also = _also(tx)
     for start in range(0, len(ids), statements.AT_ONCE):
         some = ids[start : start + statements.AT_ONCE]
         found = tx.glance(some)
-        also = _also(tx, {record.request.requester.user_id for record in found.values()})
         for one in some:
             who = found[one].request.requester.user_id
-            yield found[one], frozenset({who, *also.get(who, ())})
+            yield found[one], also.get(who, frozenset()) | {who}
 
 
-def _also(tx: Transaction, people: set[str]) -> dict[str, set[str]]:
-    """The further user ids that Slack has for them."""
-    query = select(tables.ids).where(tables.ids.c.user_id.in_(people))
-    found = dict[str, set[str]]()
-    for row in tx.connection.execute(query):
-        found.setdefault(row.user_id, set()).add(row.also)
+def _also(tx: Transaction) -> dict[str, frozenset[str]]:
+    """The further user ids of everybody for whom Slack has some."""
+    found = dict[str, frozenset[str]]()
+    for row in tx.connection.execute(select(tables.ids)):
+        found[row.user_id] = found.get(row.user_id, frozenset()) | {row.also}
     return found

@@ -30,6 +30,7 @@ class Quarter(BadDay):
         free = InForce(Rulebook("digest", {"free": replace(RULE, name="free", approvals=0)}))
         await Operations(self.store, free, self._new_id).submit(asked(3, "free"), erin, approvers)
         with self.store.transaction() as tx:
+            tx.met({"ERIN", "W0ERIN"})
             first, second, _ = tx.records([f"request-{number}" for number in (1, 2, 3)])
             tx.audit(AuditLine(AuditEvent.CONFIGURED, None, {"digest": "0123", "added": ["ledger"]}), None)
             for event, record, details in (

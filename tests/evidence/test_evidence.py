@@ -70,6 +70,13 @@ def test_no_token_and_no_reason_stand_in_the_lists(quarter: Path) -> None:
     assert "because" in (quarter / "evidence" / "audit.jsonl").read_text()
 
 
+def test_whoever_asked_is_named_by_all_their_ids(quarter: Path) -> None:
+    """On Enterprise Grid there may be two: an approval under the other one would be their own."""
+    requests = (quarter / "evidence" / "requests.csv").read_text()
+    assert "R-1001,ALICE,ALICE," in requests
+    assert "R-1002,ERIN,ERIN W0ERIN," in requests
+
+
 def without_row(text: str) -> str:
     lines = text.splitlines(keepends=True)
     return "".join(lines[:5] + lines[6:])
