@@ -33,6 +33,7 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
         FAILED: "a difference, or of the kind that --fail-on names",
         WRONG_INPUT: "that could not be found out",
     },
+    "doctor": {0: "all was looked at and nothing is wrong", FAILED: "something is wrong, or could not be looked at"},
     "explain": {0: "the person may", FAILED: "the person may not", WRONG_INPUT: "that could not be found out"},
 }
 """The verbs whose exit codes mean something of their own."""
@@ -84,6 +85,7 @@ def parser(argv: Sequence[str]) -> Parser:
         added.set_defaults(verb=verb)
         return added
 
+    made.set_defaults(tree=made)
     _add_running(add, argv)
     _add_setting_up(add)
     _add_looking(add)
@@ -103,6 +105,14 @@ def _add_running(add: Adding, argv: Sequence[str]) -> None:
     checking = add("check", "running.check", "Check config.yaml; with --online, against the real Slack and Tyk.")
     _takes_config(checking)
     checking.add_argument("--online", action="store_true", help="look up in Slack and Tyk all that the file names")
+    examining = add(
+        "doctor",
+        "doctoring.doctor",
+        "Look whether all that the bot needs is there and right: environment, file, database, seal keys, Slack, Tyk, clocks. "
+        "Each finding says what to do. Nothing is changed.",
+    )
+    _takes_config(examining)
+    examining.add_argument("--json", action="store_true", help="the findings as JSON")
     playing = add("sandbox", "running.sandbox", "Start a local Slack, a local Tyk and the bot between them.")
     playing.add_argument(
         "--play",
@@ -130,6 +140,13 @@ def _add_setting_up(add: Adding) -> None:
     printing = add("manifest", "setting_up.print_manifest", "Print the Slack app manifest that fits config.yaml.")
     _takes_config(printing)
     printing.add_argument("--request-url", metavar="URL", help="for HTTP mode: the https address that Slack sends to")
+    completing = add("completion", "completing.completion", "Print the completion of these words for a shell.")
+    completing.add_argument(
+        "shell",
+        choices=("bash", "zsh", "fish"),
+        metavar="SHELL",
+        help="bash, zsh or fish; the script says where to put it",
+    )
     add("seal-key", "setting_up.seal_key", "Print a new key for SEAL_KEYS.")
     add("schema", "setting_up.schema", "Print the JSON Schema of config.yaml, for editors.")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot import layout, opening, reports, settings
 from bot.commands import words
+from bot.commands.progress import Progress
 from bot.core.model import Effect, Record, RequestState
 from bot.reports import Known
 from bot.settings import Need, Settings
@@ -91,5 +92,10 @@ def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) ->
 
 def print_lines(lines: Iterator[str]) -> None:
     """A thousand at a time: written one by one, a year's audit is half a million calls of the system."""
-    while some := list(islice(lines, 1000)):
-        print("\n".join(some))
+    written = 0
+    with Progress() as progress:
+        while some := list(islice(lines, 1000)):
+            print("\n".join(some))
+            written += len(some)
+            if not sys.stdout.isatty():
+                progress.at(f"the database, {written:,} lines so far")

@@ -10,6 +10,7 @@ from bot import meanings, opening, settings
 from bot.commands import words
 from bot.commands.looking import writable
 from bot.commands.operator import Operator
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectState, Key, Refusal, Transition
 from bot.errors import FAILED, complain
@@ -111,7 +112,12 @@ def seal_anew(store: Store, seal: Seal, operator: Operator) -> int:
     if tokens := sum(is_opened for _, is_opened in old):
         with store.transaction() as tx:
             operator.resealed(tx, tokens)
-    return sum(_reseal(store, request_id, seal) for request_id in dict.fromkeys(request_id for request_id, _ in old))
+    done = 0
+    with Progress() as progress:
+        for request_id in dict.fromkeys(request_id for request_id, _ in old):
+            progress.at(f"sealed tokens, {done} of {tokens} are sealed anew")
+            done += _reseal(store, request_id, seal)
+    return done
 
 
 def _reseal(store: Store, request_id: str, seal: Seal) -> int:

@@ -19,6 +19,7 @@ from bot import logs, opening, reports
 from bot.commands import reaching
 from bot.commands.looking import writable
 from bot.commands.operator import Operator
+from bot.commands.progress import Progress
 from bot.commands.revoking import CACHED, says_yes, why_not
 from bot.core import lifecycle, outages, reconciliation
 from bot.core.faults import Fault, Transient
@@ -68,6 +69,7 @@ class Look:
     unlisted: Finding | None = None
     unseen: int = 0
     away: str = ""
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def is_good(self) -> bool:
@@ -85,8 +87,9 @@ async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
     with opening.command_store(writable(environ)) as store:
         async with reaching.tyk(store, environ) as reached:
             seen = Look()
-            await look_at_list(store, reached.keys, seen)
-            await look_at_ours(store, reached.ports, seen)
+            with seen.progress:
+                await look_at_list(store, reached.keys, seen)
+                await look_at_ours(store, reached.ports, seen)
             _print(seen)
             if not (arguments.end and seen.strangers):
                 return 0 if seen.is_good else FAILED
@@ -114,6 +117,7 @@ async def _read_list(store: Store, tyk: ListsAndEnds, seen: Look) -> int:
     """Returns how many pages there are, 0 where they are not to be had."""
     number, is_last = 1, False
     while not is_last:
+        seen.progress.at(f"Tyk's list of keys, page {number}")
         with store.reading() as tx:
             asked_at = tx.now
         try:
@@ -148,6 +152,7 @@ async def look_at_ours(store: Store, ports: Ports, seen: Look) -> None:
             return
         after = held[-1].key.id
         for start in range(0, len(held), AT_ONCE):
+            seen.progress.at(f"our keys, {seen.ours} so far")
             await _look_at_some(store, ports, held[start : start + AT_ONCE], seen)
 
 

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from bot import app, config, logs, online_check, opening, settings
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.config import Config, ConfigError
 from bot.errors import WRONG_INPUT, complain
@@ -62,15 +63,19 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[
     proxies = dict(environ)
     pin_proxy(environ)
     async with AsyncExitStack() as stack:
+        progress = stack.enter_context(Progress())
         slack = await stack.enter_async_context(app.connected_slack(loaded, found, proxies))
         keys_by = KeysBy(loaded.tyk.keys_by)
         dashboard = await stack.enter_async_context(
             opening.connected_tyk(loaded.tyk.dashboard_url, keys_by, found, proxies)
         )
+        progress.at("the names of the file")
         rulebook = await online_check.rulebook_of(loaded, slack.directory)
+        progress.at("channels, groups and people at Slack")
         at_slack = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
         notes = await online_check.slack_notes(loaded, slack.directory)
         notes += await online_check.stale_ids(loaded, slack.directory)
+        progress.at("APIs and policies at Tyk")
         notes += await online_check.tyk_notes(loaded, dashboard)
         return notes, [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
 

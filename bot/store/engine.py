@@ -37,6 +37,10 @@ class DatabaseError(CommandError):
     """The database cannot be opened. Its text is a sentence for the operator, without the URL's password."""
 
 
+class NoDatabaseError(DatabaseError):
+    """There is none yet, or none of this program's."""
+
+
 def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...` with at most so many connections; nothing is connected yet.
 
@@ -161,13 +165,13 @@ def check_ready(engine: Engine) -> None:
     path = _file(engine.url)
     if path is not None and not path.is_file():
         where = path.absolute()
-        raise DatabaseError(
+        raise NoDatabaseError(
             f"There is no database at {where}. DATABASE_URL says where it is; `tyk-key-bot run` makes it."
         )
     with told_in_a_sentence(), engine.connect().execution_options(writes=False) as connection, connection.begin():
         version = _version(connection)
     if version is None:
-        raise DatabaseError(
+        raise NoDatabaseError(
             "The database has no tables of this program's: is DATABASE_URL right? `tyk-key-bot run` makes them."
         )
     if version != _versions()[-1]:
@@ -284,6 +288,7 @@ def _try_lock(handle: Any) -> bool:
 
 __all__ = [
     "DatabaseError",
+    "NoDatabaseError",
     "check_ready",
     "has_worker",
     "lock_path",

@@ -164,6 +164,8 @@ class Dashboard:
     ) -> None:
         self.deletes_at_end = False
         """Known once the list of MCP proxies was given: no Dashboard before 5.13 has it, nor `post_expiry_action`."""
+        self.date: str | None = None
+        """What the last answer gives as its time."""
         self._url = _checked_url(url)
         self._credential = _checked_credential(credential)
         self._hashed = _HASHED if keys_by is KeysBy.HASH else {}
@@ -317,6 +319,7 @@ class Dashboard:
                 timed.outcome = _OUTCOMES.get(failure.code, "connection_lost")
                 raise
             timed.outcome = _outcome(response.status_code)
+        self.date = response.headers.get("date")
         return _Answer.of(response, secrets)
 
     async def _exchange(

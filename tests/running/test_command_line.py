@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from bot import cli, durations
-from bot.commands.parsing import Parser, arguments, verbs
+from bot.commands import completing
+from bot.commands.parsing import Parser, arguments, options, verbs
 from bot.errors import EXIT_CODES
 
 PARSER = cli.parser([])
@@ -60,3 +64,46 @@ def test_what_was_meant(argv: list[str], said: str, capsys: pytest.CaptureFixtur
 def test_an_age_is_said_in_two_units(seconds: int, said: str) -> None:
     """As long as somebody needs to know, and no longer."""
     assert durations.rough(timedelta(seconds=seconds)) == said
+
+
+# --- completion -------------------------------------------------------------------------------------------------------
+
+
+def completed(*words: str) -> list[str]:
+    """What bash offers for the last of these words."""
+    script = "\n".join(completing.bash(list(completing.places(PARSER))))
+    given = " ".join(f"'{word}'" for word in words)
+    ask = f'COMP_WORDS=({given}); COMP_CWORD={len(words) - 1}; _tyk_key_bot; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    bash = shutil.which("bash")
+    assert bash is not None
+    done = subprocess.run(  # noqa: S603 - the script is our own
+        [bash, "--norc", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.split()
+
+
+def test_bash_completes() -> None:
+    """Verbs, the options of the verb that was typed, and their values, also behind other options."""
+    assert completed("tyk-key-bot", "rec") == ["reconcile"]
+    assert completed("tyk-key-bot", "keys", "--exp") == ["--expiring"]
+    assert completed("tyk-key-bot", "keys", "--active", "--format", "") == ["table", "csv", "jsonl"]
+    assert completed("tyk-key-bot", "keys", "--since", "") == [], "nobody can know"
+    assert completed("tyk-key-bot", "completion", "f") == ["fish"]
+
+
+@pytest.mark.parametrize("shell", completing.SHELLS)
+def test_every_word_is_in_the_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each verb and each option, for each shell, as the parser has them today."""
+    assert cli.execute(["completion", shell], {}) == 0
+    script = capsys.readouterr().out
+    words = [name for name, _ in each()] + [
+        option.lstrip("-") for _, parser in each() for option in options(parser) if option.startswith("--")
+    ]
+    assert [word for word in words if word.split()[-1] not in script] == []
+
+
+def test_an_apostrophe_ends_no_word() -> None:
+    """What a help says stands for itself in the script: no quotation mark and no backtick of it is the shell's."""
+    said = "the Dashboard's list, `reconcile` and $HOME"
+    assert shlex.split(completing._quoted(said)) == [said]
+    assert completing._fish([], "-a x", said).endswith("-d 'the Dashboard\\'s list, `reconcile` and $HOME'")
