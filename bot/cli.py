@@ -26,6 +26,7 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
     "check": {
         WRONG_INPUT: "wrong arguments, environment or configuration, or Slack or Tyk does not know what it names"
     },
+    "audit": {FAILED: "something failed; of verify: a row does not fit"},
     "reconcile": {FAILED: "a key is not as it should be, was not ended, or could not be looked at"},
     "revoke": {FAILED: "a key is left at Tyk, or nothing that lives matches"},
     "diff": {

@@ -62,6 +62,7 @@ def test_names_and_labels_are_as_prometheus_wants_them(one: MetricWrapperBase) -
         ("/api/keys/detailed", "/api/keys/detailed"),
         ("/api/keys/eyJvcmciOiI1%3D", "/api/keys/{name}"),
         ("/api/apis/ad5004d9", "/api/apis/{name}"),
+        ("/api/activity/keys/5f1c0b5c/1/2/2026", "/api/activity/keys/{name}"),
         ("/elsewhere/secret", "other/{name}"),
     ],
 )

@@ -136,7 +136,8 @@ class Listeners:
         What is logged from here on says who they are."""
         is_command = "command" in body
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(person=_user_of(body))
+        if who := _user_of(body):
+            structlog.contextvars.bind_contextvars(person=who)
         if not (is_command or body.get("type") in PAID_FOR):
             await next()
             return None

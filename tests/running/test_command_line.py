@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,12 @@ def test_what_was_meant(argv: list[str], said: str, capsys: pytest.CaptureFixtur
 def test_an_age_is_said_in_two_units(seconds: int, said: str) -> None:
     """As long as somebody needs to know, and no longer."""
     assert durations.rough(timedelta(seconds=seconds)) == said
+
+
+def test_the_exit_codes_are_on_their_page() -> None:
+    """Each code that `--help` names has its row, with the same words."""
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    assert [code for code, what in EXIT_CODES.items() if f"\n| {code} | {what}" not in page] == []
 
 
 # --- completion -------------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_what_lives_is_told_by_tyk_too(store: Store) -> None:
 def test_what_ends_soon_comes_first(store: Store) -> None:
     """Of what has not ended, what ends within the time, the soonest first; and what is active, whenever it ends."""
     with store.transaction() as tx:
-        later, sooner, ended = holds(tx), holds(tx), holds(tx)
+        sooner, later, ended = holds(tx), holds(tx), holds(tx)
         tx.apply(lifecycle.revoke(ended, None, "over", tx.now, NEW_ID))
         assert sooner.grant is not None
         tx.apply(Transition(replace(sooner, grant=replace(sooner.grant, until=tx.now + 3 * DAY))))
@@ -111,7 +111,7 @@ def test_what_ends_soon_comes_first(store: Store) -> None:
         found = {days: [one.number for one in ledger.holdings(tx, wanted)] for days, wanted in within.items()}
         both = [sooner.request.number, later.request.number]
         assert found == {1: [], 7: both[:1], 8: both}
-        assert [one.number for one in ledger.holdings(tx, Filter(held=True))] == both
+        assert [one.number for one in ledger.holdings(tx, Filter(held=True))] == both[::-1], "the newest first"
 
 
 def test_what_waits(store: Store) -> None:
