@@ -12,6 +12,9 @@ from typing import Any
 from bot.core import changes
 from bot.core.model import AuditEvent, Identity
 
+ERASED = "(erased)"
+"""What stands where something was that somebody typed, or a name."""
+
 RUNS = 3
 """So many runs of rows, each about one request, go out one by one, each into the thread of its request."""
 
@@ -25,8 +28,7 @@ _MENTION = re.compile(r"<(?:@|!subteam\^)([A-Z0-9]+)>")
 class AuditEntry:
     """A row of the audit, as it stands for ever.
 
-    `link` ties it to the row before (`core.chain`), empty where it is older than the chain. `erased` names the details that
-    are gone.
+    `link` ties it to the row before (`core.chain`), empty where it is older than the chain. A detail that was erased is ERASED.
     """
 
     number: int
@@ -39,7 +41,6 @@ class AuditEntry:
     actor: Identity | None
     details: dict[str, Any]
     link: str = ""
-    erased: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

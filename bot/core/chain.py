@@ -96,9 +96,12 @@ class Head:
         return cls(int(number), link)
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
+
 def canonical(value: Any) -> bytes:
     """JSON with its names sorted, no blanks, and in ASCII alone: one form for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _encode(value).encode()
 
 
 def link(row: Mapping[str, Any], secret: bytes | None) -> str:

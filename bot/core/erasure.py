@@ -10,11 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.core import timing
+from bot.core.audit import ERASED
 from bot.core.draft import Draft, NewId
 from bot.core.model import Answers, Grant, Identity, MessageKind, Question, Record, RequestState, Review, Transition
-
-ERASED = "(erased)"
-"""What stands where something was."""
 
 _IN_CHANNELS = frozenset({MessageKind.CARD, MessageKind.QUESTION})
 _OWN_WORDS = frozenset({"", timing.UNREVIEWED, timing.LEFT_BEHIND})

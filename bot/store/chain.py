@@ -18,6 +18,7 @@ from bot.core import chain
 from bot.core.chain import ChainKey, Head, Line
 from bot.core.model import AuditEvent, AuditLine, Identity, Request
 from bot.store import statements, tables
+from bot.store.rows import NO_TEXTS
 from bot.store.seal import Seal, SealLost
 
 if TYPE_CHECKING:
@@ -144,12 +145,15 @@ def lines(connection: Connection, *conditions: ColumnElement[bool], most: int | 
     """The rows that fit, as they are proved and exported, without holding them all in memory."""
     query = statements.audited().where(*conditions).limit(most)
     with connection.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
-        yield from (_line(dict(one)) for one in found.mappings())
+        names = tuple(found.keys())
+        for some in found.partitions():
+            yield from (_line(dict(zip(names, one, strict=True))) for one in some)
 
 
 def _line(stored: Mapping[str, Any]) -> Line:
-    row = _chained(stored, json.loads(stored["details"]), json.loads(stored["texts"]))
-    return {"row": row, "link": stored["link"], "texts": json.loads(stored["beside"]) if stored["beside"] else {}}
+    digests, beside = stored["texts"], stored["beside"]
+    row = _chained(stored, json.loads(stored["details"]), json.loads(digests) if digests != NO_TEXTS else {})
+    return {"row": row, "link": stored["link"], "texts": json.loads(beside) if beside else {}}
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from bot.core.audit import AuditEntry
+from bot.core.audit import ERASED, AuditEntry
 from bot.core.model import (
     UNKNOWN_ASKER,
     Answers,
@@ -49,7 +49,7 @@ from bot.core.model import (
 _RULE = TypeAdapter(Rule)
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
 _NONE = "[]"
-_NO_TEXTS = "{}"
+NO_TEXTS = "{}"
 
 
 def _identity(team: str | None, user: str | None) -> Identity | None:
@@ -350,11 +350,8 @@ def entry_of(row: Any) -> AuditEntry:
     person_team, person_user, actor_team, actor_user = people
     person = Identity(person_team, person_user) if person_user else None
     actor = Identity(actor_team, actor_user) if actor_user else None
-    told, erased = json.loads(details), ()
-    if digests != _NO_TEXTS:
-        texts = json.loads(beside) if beside else {}
-        told |= {name: value for name, (_salt, value) in texts.items()}
-        erased = tuple(name for name in json.loads(digests) if name not in texts)
-    return AuditEntry(
-        number, at, AuditEvent(event), request_id, request_number, api, person, actor, told, link or "", erased
-    )
+    told = json.loads(details)
+    if digests != NO_TEXTS:
+        told |= {name: ERASED for name in json.loads(digests) if name != "reason_link"}  # a link goes with its reason
+        told |= {name: value for name, (_salt, value) in json.loads(beside or NO_TEXTS).items()}
+    return AuditEntry(number, at, AuditEvent(event), request_id, request_number, api, person, actor, told, link or "")

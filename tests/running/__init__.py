@@ -16,7 +16,7 @@ from bot.local.world import World as Place
 from bot.local.world import world as sandbox_world
 from bot.store.seal import new_key
 from bot.store.transaction import Transaction
-from tests.world import WITHIN, World
+from tests.world import WITHIN, World, check_chain
 
 T = TypeVar("T")
 
@@ -82,6 +82,7 @@ async def bot_in(
         if bot.done():
             await bot
         yield World(place.slack, place.tyk, ready.result())
+        check_chain(ready.result().store)
     finally:
         stop.set()
         await asyncio.wait({bot})

@@ -308,6 +308,31 @@ def test_the_key_outlives_the_seal_keys(
     assert cli.execute(["audit", "verify", "--key-file", str(kept)], environ) == 0
 
 
+def test_a_lost_seal_key_begins_another_key_and_says_so(
+    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The chain goes on behind the same row; with what was kept of the old key, all of it is proved."""
+    assert cli.execute(["audit", "key"], environ) == 0
+    kept = capsys.readouterr().out
+    environ["SEAL_KEYS"] = new_key()
+    engine = open_engine(environ["DATABASE_URL"])
+    store = Store(engine)
+    for _ in range(2):  # the second start finds the new one
+        with store.transaction() as tx:
+            store.chain.key = chain.begin(tx, Seal([environ["SEAL_KEYS"]]))
+    with store.transaction() as tx:
+        asks(tx)
+        told = [entry for entry in tx.audit_trail() if entry.event is AuditEvent.CHAINED]
+    engine.dispose()
+    assert [(one.number, one.details["why"]) for one in told] == [
+        (4, "no key in SEAL_KEYS opens the key of the chain so far")
+    ]
+    assert cli.execute(["audit", "key"], environ) == 0
+    (tmp_path / "audit.key").write_text(kept + capsys.readouterr().out)
+    assert cli.execute(["audit", "verify", "--key-file", str(tmp_path / "audit.key")], environ) == 0
+    assert capsys.readouterr().out.startswith("Rows 1 to 5 fit (5).")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
