@@ -32,6 +32,7 @@ from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
 from bot.store import erasing, troubles
+from bot.store.rows import UnreadableError
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction, User
 from bot.store.transaction import Found
@@ -42,6 +43,7 @@ CANDIDATES = 32
 POLL = 1.0
 TOLD_AT_ONCE = 10
 BUGS_ALLOWED = 5
+UNREADABLE_AGAIN = timedelta(minutes=10)
 SURVEY_EVERY = 5.0
 PRUNE_EVERY = 600.0
 PRUNE_AFTER = timedelta(days=1)
@@ -320,7 +322,11 @@ class Worker:
                 )  # a slot that is free by now is for the next look, which begins with the most urgent again
                 held_back = True
                 continue
-            claim = self._claim_found(tx, candidate)
+            try:
+                claim = self._claim_found(tx, candidate)
+            except UnreadableError as error:
+                claim = None
+                self._set_aside(tx, candidate, error)
             if claim is None:
                 held_back = True
                 continue
@@ -341,6 +347,15 @@ class Worker:
         effect = tx.still_due(candidate)
         return None if effect is None else self._claim(tx, effect, record)
 
+    def _set_aside(self, tx: Transaction, effect: Effect, error: UnreadableError) -> None:
+        """A record that cannot be read holds up nobody else's: it is tried again later, and people are told of the outage."""
+        log.error("record.unreadable", effect=effect.id, kind=effect.kind.value, why=error.sentence)
+        began = effect.first_failed_at or tx.now
+        due, code = tx.now + UNREADABLE_AGAIN, outages.UNREADABLE.name
+        with suppress(LeaseLost):
+            tx.finish(effect, EffectState.OPEN, due_at=due, first_failed_at=began, told=True, last_error=code)
+        self._troubled, self._survey_at = True, 0.0  # without waking anybody: this runs in the store's thread
+
     def _claim(self, tx: Transaction, effect: Effect, record: Record | None) -> Claim | None:
         act = effects.ACTS[effect.kind]
         if record is not None and not lifecycle.matters(record, effect) and not effect.again:
@@ -353,13 +368,15 @@ class Worker:
             undo.callback(self.pace.give_back, effect)
             shows = effect.kind is EffectKind.SHOW_MESSAGE
             abandoned = shows and effect.lease_until is not None
+            found = (
+                act.find(tx, effect) if act.find is not None else None
+            )  # before anything is written: it may not be readable
             epoch = tx.lease(effect, 2 * act.deadline, again=abandoned)
             if epoch is None:
                 return None
             if record is not None and (with_it := lifecycle.claim(record, effect, tx.now, self._new_id)) is not None:
                 record = tx.apply(with_it)
             stuck, late = tx.trouble(record.request.id) if shows and record is not None else (False, None)
-            found = act.find(tx, effect) if act.find is not None else None
             claimed = replace(effect, epoch=epoch, again=abandoned)
             tx.unless_stored.push(undo.pop_all())
         return Claim(claimed, record, tx.now, stuck=stuck, late=late, found=found)
@@ -386,6 +403,9 @@ class Worker:
         outcome = await self._act_and_release(claim)
         try:
             await self.complete(claim, outcome)
+        except UnreadableError as error:
+            await self.store.write(partial(self._set_aside, effect=claim.effect, error=error), User.WORKER)
+            return
         except LeaseLost:
             log.warning("effect.lease_lost")
             metrics.EFFECTS.labels(kind.value, "lease_lost").inc()

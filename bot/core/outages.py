@@ -87,6 +87,13 @@ REPLICAS_DIFFER = Cause(
     "My replicas run with different configurations: what one of them allows another one refuses. Start each with the same "
     "configuration.",
 )
+UNREADABLE = Cause(
+    "record_unreadable",
+    Side.OURS,
+    "A request can't be read from the database: somebody changed it by hand, or its file is damaged. The log says which: "
+    "`record.unreadable`. Restore it from a backup.",
+    passes=False,
+)
 COLLECTOR_AWAY = Cause(
     "forward_away",
     Side.OURS,
@@ -188,7 +195,7 @@ _SAME = {
 }
 _CAUSES = {
     cause.name: cause
-    for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE, REPLICAS_DIFFER, *FORWARDING)
+    for cause in (*_ALONE, TYK_AWAY, SLACK_AWAY, SLACK_TOKEN, UNDECIDABLE, REPLICAS_DIFFER, UNREADABLE, *FORWARDING)
 } | _SAME
 
 SEAL_LOST = "seal_key_lost"

@@ -45,6 +45,7 @@ from bot.core.model import (
     Topic,
     Verdict,
 )
+from bot.errors import CommandError
 
 _RULE = TypeAdapter(Rule)
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
@@ -64,17 +65,32 @@ def _seconds(lifetime: Lifetime) -> int | None:
     return None if lifetime is None else int(lifetime.total_seconds())
 
 
+class UnreadableError(CommandError):
+    """A record that is not as this version wrote it."""
+
+    def __init__(self, number: int, kind: str) -> None:
+        super().__init__(
+            f"R-{number} can't be read from the database ({kind}): somebody changed it by hand, or its file is damaged. "
+            "Restore it from a backup: docs/operate.md says how."
+        )
+        self.number = number
+
+
 def record_of(
     row: Any, reviews: Iterable[Any], grants: Iterable[Any], keys: Iterable[Any], messages: Iterable[Any]
 ) -> Record:
-    """A record from its request's row and the rows that belong to it, each in order."""
-    return Record(
-        request=request_of(row),
-        reviews=tuple(map(review_of, reviews)),
-        grant=next(map(grant_of, grants), None),
-        keys=tuple(map(key_of, keys)),
-        messages=tuple(map(message_of, messages)),
-    )
+    """A record from its request's row and the rows that belong to it, each in order. Raises UnreadableError."""
+    try:
+        return Record(
+            request=request_of(row),
+            reviews=tuple(map(review_of, reviews)),
+            grant=next(map(grant_of, grants), None),
+            keys=tuple(map(key_of, keys)),
+            messages=tuple(map(message_of, messages)),
+        )
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+        fault = UnreadableError(row.number, type(error).__name__)
+    raise fault  # here: what was read may be anybody's words, and the error holds it
 
 
 def by_request(found: Iterable[Any]) -> dict[str, list[Any]]:

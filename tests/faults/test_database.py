@@ -10,17 +10,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event, func, select, update
 
+from bot.cli import execute
+from bot.core.model import EffectKind, Promise
+from bot.effects.sweep_leavers import EVERYBODY
 from bot.store import tables
 from bot.store.engine import open_engine
 from bot.store.store import Store
+from bot.store.transaction import Transaction
+from bot.worker import UNREADABLE_AGAIN
 from tests.faults import ends_as_ever, saves_token
 from tests.log import Log, lines
 from tests.running import quiet
-from tests.story import card, opens_form, picks_api
-from tests.world import World, living
+from tests.story import asked, becomes, card, opens_form, picks_api
+from tests.world import WITHIN, World, living
 
 
 def cut_off(url: str) -> int:
@@ -33,6 +39,69 @@ def cut_off(url: str) -> int:
         row = server.execute(query).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def breaks(tx: Transaction) -> str:
+    """Somebody edits the one request by hand. Returns what stood there."""
+    requests = tables.requests
+    (kept,) = tx.connection.execute(select(requests.c.rule)).scalars()
+    tx.connection.execute(update(requests).values(rule="{", revision=requests.c.revision + 1))
+    tx.wrote = True
+    return str(kept)
+
+
+def mends(tx: Transaction, kept: str) -> None:
+    tx.connection.execute(update(tables.requests).where(tables.requests.c.rule == "{").values(rule=kept))
+    tx.wrote = True
+
+
+async def test_a_request_that_cannot_be_read_holds_up_nobody_else(
+    tmp_path: Path, log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-1001 is broken: others get their tokens, the help channel hears of it and when it is over, the log and the commands say
+    which it is, without what stands in it; and once it is mended, it goes on."""
+    async with living(tmp_path) as world:
+        bob, carol = world.person("bob"), world.person("carol")
+        await world.asks("alice", "payments", plan="standard", reason="a-secret-reason")
+        shown = await card(world)
+        await quiet(world)
+        with world.running.store.transaction() as tx:
+            kept = breaks(tx)
+            tx.connection.execute(update(tables.effects).where(tables.effects.c.kind == "remind").values(due_at=tx.now))
+        world.running.worker.wake()
+        await carol.sees("can't be read from the database", channel="help", timeout=WITHIN)
+        await world.asks("dave", "test-api")
+        await world.token_of("dave")
+        said = str(lines(log, event="record.unreadable"))
+        assert "R-1001 can't be read" in said
+        assert execute(["requests"], {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}) == 1
+        assert "R-1001 can't be read from the database (ValidationError)" in capsys.readouterr().err
+        assert "a-secret-reason" not in said
+        with world.running.store.transaction() as tx:
+            mends(tx, kept)
+        await world.pass_time(UNREADABLE_AGAIN)
+        await carol.sees("over", channel="help", timeout=WITHIN)
+        await bob.clicks("Approve", shown)
+        await world.token_of("alice")
+        assert world.slack.app_errors == []
+
+
+async def test_a_sweep_that_meets_what_cannot_be_read_goes_on_later(tmp_path: Path) -> None:
+    """Alice has left, and what she waits for is broken: the help channel hears of it; once mended, the sweep finds her."""
+    async with living(tmp_path) as world:
+        bob, carol, shown = world.person("bob"), world.person("carol"), await asked(world)
+        await quiet(world)
+        with world.running.store.transaction() as tx:
+            kept = breaks(tx)
+            world.slack.workspace.user("alice").deleted = True
+            tx.promise(Promise(EffectKind.SWEEP_LEAVERS, EVERYBODY, tx.now))
+        world.running.worker.wake()
+        await carol.sees("can't be read from the database", channel="help", timeout=WITHIN)
+        with world.running.store.transaction() as tx:
+            mends(tx, kept)
+        await world.pass_time(UNREADABLE_AGAIN)
+        await becomes(bob, shown, "Withdrawn")
+        assert world.slack.app_errors == []
 
 
 async def test_another_writer_holds_the_file(tmp_path: Path, log: Log) -> None:
