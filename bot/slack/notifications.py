@@ -274,12 +274,15 @@ def _place(outage: Outage) -> str:
     if outage.cause is UNDECIDABLE:
         return f"{inert(place, 100)}: "
     if outage.cause in FORWARDING:
-        return f"I can't forward the audit to {inert(place, 100)}. "
+        to, _, named = place.rpartition(":")[0].partition(":")
+        return f"I can't forward the audit to {inert(named, 100)} ({to}). "
     return f"I can't post in {wording.channel(place) if place[0] in 'CG' else place}. "
 
 
 def _waiting(outage: Outage) -> str:
     """The number of requests that wait now, in words."""
+    if outage.cause in FORWARDING:
+        return "The rows wait in the database. I'm still trying, and will say when it is over."
     many = {0: "No request waits for it", 1: "1 request waits for it"}
     more = "or more " if outage.waiting >= MANY else ""
     waits = many.get(outage.waiting, f"{outage.waiting:,} {more}requests wait for it")

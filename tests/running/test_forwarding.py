@@ -126,7 +126,8 @@ async def test_a_place_that_is_away_holds_nobody_up(story: Forwarded) -> None:
     ((outage, over_at),) = story.slack.outages
     assert (outage.key, over_at) == (f"forward_away {PLACE}", None)
     said = notifications.outage(outage, None).text
-    assert f"I can't forward the audit to {PLACE}. It doesn't answer. Check that it runs" in said
+    assert "I can't forward the audit to siem.example.com (https). It doesn't answer. Check that it runs" in said
+    assert "The rows wait in the database. I'm still trying" in said
     assert story.there.tries < 40, "it is asked less and less often"
     with story.store.reading() as tx:
         (waiting,) = [one for one in tx.effects(EffectState.OPEN) if one.kind is EffectKind.FORWARD_AUDIT]
