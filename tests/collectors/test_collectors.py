@@ -100,7 +100,7 @@ async def test_a_disk_that_takes_a_part_is_left_as_it_was(tmp_path: Path, monkey
 async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
     """A server on this machine; yields its address."""
     app = web.Application()
-    app.router.add_post("/{path:.*}", answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
