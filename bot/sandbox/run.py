@@ -10,12 +10,13 @@ import webbrowser
 from pathlib import Path
 
 from bot import config
+from bot.config import Config
 from bot.local.page import Page, PortTakenError
 from bot.local.world import CAST, CATALOGUE, CONFIG, Cast, Catalogue
 from bot.sandbox.feed import following
 from bot.sandbox.people import cast_for, catalogue_of
 from bot.sandbox.process import NotStarted, sandbox
-from bot.sandbox.tour import Story
+from bot.sandbox.tour import tour
 
 WORDS = {
     "": "request a token",
@@ -42,9 +43,14 @@ async def stay(
 
 
 async def _open(
-    scene: tuple[str, Cast, Catalogue], own_config: Path | None, stop: asyncio.Event, *, port: int | None, browser: bool
+    scene: tuple[Config, Cast, Catalogue],
+    own_config: Path | None,
+    stop: asyncio.Event,
+    *,
+    port: int | None,
+    browser: bool,
 ) -> None:
-    command, cast, catalogue = scene
+    loaded, cast, catalogue = scene
     async with sandbox(own_config, cast=cast, catalogue=catalogue) as place:
         slack, workspace = place.world.slack, place.world.slack.workspace
 
@@ -53,8 +59,8 @@ async def _open(
                 return f"@{workspace.groups[slack_id].handle}"
             return workspace.users[slack_id].real_name if slack_id in workspace.users else slack_id
 
-        tour = Story(place.world, command).tour() if cast is CAST and catalogue is CATALOGUE else None
-        page = Page(place.world, place.bot, {command: WORDS}, port=port, tour=tour)
+        guide = tour(place.world, loaded)
+        page = Page(place.world, place.bot, {loaded.slack.command: WORDS}, port=port, tour=guide)
         async with page, following(place.bot.database_url, page.tell, name, slack.changes, slack.clock):
             print(f"Page       {page.url}")
             print(f"Slack      {slack.url}")
@@ -66,13 +72,13 @@ async def _open(
             await stop.wait()
 
 
-def _scene(own_config: Path | None, people: Path | None) -> tuple[str, Cast, Catalogue]:
-    """The command, who is there and what Tyk has."""
+def _scene(own_config: Path | None, people: Path | None) -> tuple[Config, Cast, Catalogue]:
+    """The rules, who is there and what Tyk has."""
     if own_config is not None:
         loaded = config.load(own_config)
-        return loaded.slack.command, cast_for(loaded, people), catalogue_of(loaded)
+        return loaded, cast_for(loaded, people), catalogue_of(loaded)
     loaded = config.parse(CONFIG.read_text().replace("GATEWAY", "http://127.0.0.1"))
-    return loaded.slack.command, cast_for(loaded, people) if people else CAST, CATALOGUE
+    return loaded, cast_for(loaded, people) if people else CAST, CATALOGUE
 
 
 def _has_screen() -> bool:

@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
 
+from bot import config
 from bot.local import page as sandbox_page
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
+from bot.local.world import CONFIG
 from bot.local.world import World as SandboxWorld
 from bot.sandbox.feed import following
 from bot.sandbox.run import WORDS
-from bot.sandbox.tour import Story
+from bot.sandbox.tour import tour as tour_of
 from tests.world import World, living
 
 APP = "Tyk Keys"
@@ -198,12 +200,13 @@ class Scene:
 
 @asynccontextmanager
 async def opened(
-    slack: LocalSlack, tyk: LocalTyk, bot: sandbox_page.Bot, database_url: str, *, tour: bool = False
+    slack: LocalSlack, tyk: LocalTyk, bot: sandbox_page.Bot, database_url: str, *, tour: str | None = None
 ) -> AsyncIterator[Scene]:
-    """The page over a running world, and a browser. Whatever was said on a console fails the test."""
+    """The page over a running world, and a browser. Whatever was said on a console fails the test. `tour`: the configuration by
+    whose rules people are shown round, None for no tour."""
     place = SandboxWorld(slack, tyk)
-    story = Story(place, "/tyk-key").tour() if tour else None
-    page = sandbox_page.Page(place, bot, {"/tyk-key": WORDS}, port=0, tour=story)
+    guide = tour_of(place, config.parse(place.config(tour))) if tour is not None else None
+    page = sandbox_page.Page(place, bot, {"/tyk-key": WORDS}, port=0, tour=guide)
 
     def name(user_id: str) -> str:
         user = slack.workspace.users.get(user_id)
@@ -224,7 +227,13 @@ async def staged(
     """The same, with the bot inside the test's own process. `change` edits the configuration."""
     async with (
         living(folder, change=change) as world,
-        opened(world.slack, world.tyk, InProcessBot(world), f"sqlite:///{folder / 'bot.db'}", tour=tour) as scene,
+        opened(
+            world.slack,
+            world.tyk,
+            InProcessBot(world),
+            f"sqlite:///{folder / 'bot.db'}",
+            tour=change(CONFIG.read_text()) if tour else None,
+        ) as scene,
     ):
         scene.world = world
         yield scene

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.async_api import Locator, expect
@@ -93,9 +94,17 @@ async def test_a_step_that_cannot_be_done_says_why(tmp_path: Path) -> None:
         await _stands_at(window, 1, done=0)
 
 
-async def test_where_there_is_no_tour_nobody_is_offered_one(tmp_path: Path) -> None:
-    """With people and rules of somebody's own, nobody here is called Alice."""
-    async with staged(tmp_path) as scene:
+async def test_where_nobody_can_do_the_steps_it_says_so(tmp_path: Path) -> None:
+    """Whoever asks for the tour reads what it would take; nobody else is bothered with it."""
+
+    def for_an_outsider(text: str) -> str:
+        return re.sub(r"requesters: .*", "requesters: [U0OSCAR]", text)
+
+    async with staged(tmp_path, for_an_outsider, tour=True) as scene:
         window = await _first(scene)
-        await expect(window.page.locator("#tour-open")).to_be_hidden()
-        await expect(window.page.locator("#tour")).to_be_hidden()
+        await expect(_tour(window)).to_be_hidden()
+        await window.button("Tour").click()
+        await expect(_tour(window)).to_contain_text("There is no tour here: it needs somebody who may request an API")
+        await expect(_tour(window).get_by_role("button")).to_have_count(1)
+        await window.button("Close the tour").click()
+        await expect(_tour(window)).to_be_hidden()

@@ -26,7 +26,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Tour:
-    """`farewell` is said after the last step."""
+    """`farewell` is said after the last step, and alone where there are no steps."""
 
     slack: LocalSlack
     steps: Sequence[Step]

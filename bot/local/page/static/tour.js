@@ -22,8 +22,8 @@ export class Tour {
     this.back = h("button", { type: "button", class: "quiet", on: { click: () => this.turn(this.at - 1) } }, "Back");
     this.next = h("button", { type: "button", class: "quiet", on: { click: () => this.turn(this.at + 1) } }, "Next");
     const close = h("button", { type: "button", class: "bare", "aria-label": "Close the tour", on: { click: () => this.close() } }, icon(ICONS.close));
-    panel.append(this.list, h("div", { class: "now", role: "status" }, this.title, this.text, this.trouble),
-      h("div", { class: "row" }, this.doing, this.back, this.next), close);
+    this.row = h("div", { class: "row" }, this.doing, this.back, this.next);
+    panel.append(this.list, h("div", { class: "now", role: "status" }, this.title, this.text, this.trouble), this.row, close);
     opener.addEventListener("click", () => (panel.hidden ? this.open() : this.close()));
   }
 
@@ -31,6 +31,12 @@ export class Tour {
   show(told, who, room) {
     this.opener.hidden = !told;
     if (!told) return;
+    this.row.hidden = !told.steps.length;
+    if (!told.steps.length) {
+      write(this.title, "Tour");
+      write(this.text, told.farewell);
+      return;
+    }
     const isFirst = !this.steps.length;
     const wasDone = this.steps.map((_, index) => this.isDone(index));
     this.steps = told.steps;
@@ -100,6 +106,10 @@ export class Tour {
   }
 
   open() {
+    if (!this.steps.length) {
+      this.reveal(true);
+      return;
+    }
     this.at = this.firstOpen();
     this.reveal(true);
     this.draw();
