@@ -5,42 +5,40 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import collectors, groups, meanings, metrics, online_check, replicas, web
+from bot import collectors, complaining, configuring, groups, meanings, metrics, replicas, web
+from bot.complaining import DOUBTS, REFUSED
 from bot.config import Complaint, Config
-from bot.config.values import Kind
-from bot.core import changes, rules
+from bot.configuring import Slack
+from bot.core import rules
 from bot.core.in_force import InForce
-from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook, Workspace
+from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook
 from bot.effects import Place, reconcile, sweep_leavers
 from bot.effects.ports import CollectorPort, Ports
 from bot.errors import CommandError
 from bot.health import Census, Health, TokenWatch, count_outcomes
 from bot.manifest import scopes
 from bot.opening import connected_tyk, new_id, opened_store
-from bot.operations import Operations, look_again
+from bot.operations import Operations
 from bot.pace import SLOTS, Pace
 from bot.proxies import proxy_for
+from bot.reloading import Reloading, WatchedFile
 from bot.settings import Settings
 from bot.slack.authorization import bolt_app
 from bot.slack.client import Chat, new_session, pin_proxy, preflight, web_client
 from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
-from bot.slack.unhurried import UnhurriedDirectory
 from bot.slack.verification import verified
-from bot.store import ledger
 from bot.store.engine import sole_worker
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction
@@ -57,21 +55,10 @@ GRACE = 10.0
 LOCK_PATIENCE = 60.0
 UNHEALTHY_FOR = 60.0
 TICK = 1.0
-_CHANGED_AT = "configured at"
-_NEWS_FOR = 3600.0
 
 
 class SocketLostError(CommandError):
     """A Slack connection that was not healthy for a minute: the supervisor is to start the bot afresh."""
-
-
-@dataclass(frozen=True)
-class Slack:
-    """Slack, as far as it is known once its tokens have proved good."""
-
-    client: AsyncWebClient
-    workspace: Workspace
-    directory: Directory
 
 
 @asynccontextmanager
@@ -87,16 +74,12 @@ async def connected_slack(
         needed = frozenset(scopes(config)) if needed is None else needed
         workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
         # A request's own rule may name groups that the file no longer does.
-        uses_groups = _uses_groups(config) or "usergroups:read" in granted
+        uses_groups = configuring.uses_groups(config) or "usergroups:read" in granted
         directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
         try:
             yield Slack(client, workspace, directory)
         finally:
             await directory.close()
-
-
-def _uses_groups(config: Config) -> bool:
-    return any(mention.kind in (Kind.GROUP, Kind.GROUP_HANDLE) for mention in config.mentions())
 
 
 @dataclass(frozen=True)
@@ -117,8 +100,10 @@ async def run(
     ready: Callable[[Running], None] = lambda _: None,
     *,
     restored: bool = False,
+    file: WatchedFile | None = None,
 ) -> None:
-    """The bot, until `stop` is set. Raises SocketLostError where it must not go on, and a sentence where it cannot start."""
+    """The bot, until `stop` is set; what changes in the `file` is taken in meanwhile. Raises SocketLostError where it must not go
+    on, and a sentence where it cannot start."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         proxies = dict(environ)
@@ -136,18 +121,20 @@ async def run(
         keys_by, at_once = KeysBy(config.tyk.keys_by), config.tyk.at_once
         dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies, at_once=at_once))
         rulebook, doubts = await meanings.rulebook_of(config, slack.directory, store)
-        _warn_of(doubts)
-        in_force = InForce(rulebook)
-        await _remember_place(store, config, settings)
+        configuring.warn_of(doubts)
+        in_force = InForce(rulebook, help_channel=config.slack.help_channel, alias=config.tyk.alias)
         census = await _counting(store, Seal(settings.seal_keys))
-        await _tell_of_changes(store, rulebook, config.settings())
+        await configuring.begin(store, config, rulebook, settings)
         await _promise_sweep(store)
 
         chat = Chat(slack.client)
-        delivery = Delivery(chat, slack.directory, slack.workspace, in_force, config.slack.help_channel)
-        keys = Keys(dashboard, keys_by, alias=Alias(config.tyk.alias))
+        keys = Keys(dashboard, keys_by, alias=lambda: Alias(in_force.alias))
         ports = Ports(
-            delivery, keys, Seal(settings.seal_keys), in_force, await enter(_forwarding(config, settings, proxies))
+            Delivery(chat, slack.directory, slack.workspace, in_force),
+            keys,
+            Seal(settings.seal_keys),
+            in_force,
+            await enter(_forwarding(config, settings, proxies)),
         )
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
         bolt = bolt_app(slack.client, slack.workspace)
@@ -159,7 +146,6 @@ async def run(
                 slack.directory,
                 slack.workspace,
                 command=config.slack.command,
-                help_channel=config.slack.help_channel,
                 terms_of=keys.terms,
                 uses_of=Usage(dashboard, at_once=at_once, has_room=partial(worker.pace.has_room, Place.TYK)).of,
             ).on(bolt)
@@ -173,30 +159,32 @@ async def run(
         await connection.open()
         stack.push_async_callback(connection.close)
         log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
-        working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch())}
-        checking = asyncio.create_task(
-            _look_around(
-                config,
-                rulebook,
-                slack,
-                dashboard,
-                partial(meanings.tell, store, chat, config.slack.help_channel, doubts),
-                partial(groups.watch, operations, slack.directory),
-                partial(replicas.tell, store, new_id(), replicas.configuration(rulebook), worker.survey_now),
+        check = partial(_check, slack, dashboard)
+        reloading = [Reloading(file, config, settings, slack, operations, check).watch()] if file else []
+        working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch(), *reloading)}
+        beside = [
+            asyncio.create_task(one)
+            for one in (
+                slack.directory.keep_channels(),
+                _tell(store, chat, in_force, doubts),
+                check(config, rulebook),
+                groups.watch(operations, slack.directory),
+                replicas.tell(store, new_id(), in_force, worker.survey_now),
             )
-        )
+        ]
         gc.freeze()  # what is there now stays: no later collection need walk through a rulebook of thousands of entries
         log.info("bot.ready", apis=len(rulebook.rules), digest=rulebook.digest)
         ready(Running(store, worker, slack.directory, port))
         try:
             await _until_stopped(stop, connection, working)
         finally:
-            checking.cancel()
+            for task in beside:
+                task.cancel()
             await connection.close()
             await worker.stop(GRACE)
             for task in working:
                 task.cancel()
-            await asyncio.gather(checking, *working, return_exceptions=True)
+            await asyncio.gather(*beside, *working, return_exceptions=True)
             log.info("bot.stopped")
 
 
@@ -306,56 +294,6 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
             raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
 
 
-async def _tell_of_changes(store: Store, rulebook: Rulebook, settings: Mapping[str, Any]) -> None:
-    """A configuration that differs from the last one is a line in the audit: who gained what must be seen. That a newer version
-    keeps more of it is no difference.
-
-    What waits is shown anew, with those who may decide by now. For an hour every replica that starts does that: one that still
-    has the old configuration may have been the first to show it.
-    """
-    now = changes.summary(rulebook, settings)
-
-    def concerned(tx: Transaction) -> tuple[str, ...]:
-        changed_at = tx.remembered(_CHANGED_AT) or 0.0
-        is_news = tx.remembered(ledger.CONFIGURED) != now or tx.now.timestamp() - changed_at < _NEWS_FOR
-        return tx.waiting() if is_news else ()
-
-    def work(tx: Transaction) -> None:
-        before = tx.remembered(ledger.CONFIGURED)
-        if before == now:
-            return
-        tx.remember(ledger.CONFIGURED, now)
-        found = changes.between(before, now)
-        if found or before is None or before["digest"] != rulebook.digest:
-            tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes.told(rulebook.digest, found)), None)
-            tx.remember(_CHANGED_AT, tx.now.timestamp())
-            log.info("config.changed", digest=rulebook.digest)
-
-    for request_id in await store.read(concerned):
-        await look_again(store, request_id, new_id)
-    await store.write(work)
-
-
-async def _remember_place(store: Store, config: Config, settings: Settings) -> None:
-    """Commands act where the bot acts, whatever file is in the folder that they are started in. From now on the audit goes to
-    these places, too."""
-    forwards = [collectors.name(place) for place in config.audit.forward]
-    place = {
-        "audit_channel": config.slack.audit_channel,
-        "dashboard_url": settings.tyk_dashboard_url or config.tyk.dashboard_url,
-        "keys_by": config.tyk.keys_by,
-        "forwards": forwards,
-    }
-
-    def work(tx: Transaction) -> None:
-        tx.remember(ledger.PLACE, place)
-        tx.begin_posting(config.slack.audit_channel)
-        tx.begin_forwarding(forwards)
-
-    store.forwards = forwards
-    await store.write(work)
-
-
 def _forwarding(
     config: Config, settings: Settings, environ: Mapping[str, str]
 ) -> AbstractAsyncContextManager[Mapping[str, CollectorPort]]:
@@ -384,47 +322,13 @@ async def _promise_look(store: Store, *, restored: bool) -> None:
     await store.write(lambda tx: tx.promise(Promise(kind, reconcile.EVERYTHING, tx.now + wait)))
 
 
-async def _look_around(
-    config: Config,
-    rulebook: Rulebook,
-    slack: Slack,
-    dashboard: Dashboard,
-    tell: Callable[[], Awaitable[None]],
-    *beside: Callable[[], Awaitable[None]],
-) -> None:
-    """Beside people, who come first: what they will need is known before they need it, and then the configuration is checked."""
+async def _check(slack: Slack, dashboard: Dashboard, config: Config, rulebook: Rulebook) -> None:
+    """What people will need is known before they need it, and then the configuration is checked."""
     await slack.directory.load_channels(rules.named_channels(rulebook.rules))
-    await tell()
-    checked = _warn(config, rulebook, slack, dashboard)
-    await asyncio.gather(slack.directory.keep_channels(), checked, *(look() for look in beside))
+    await configuring.check(config, rulebook, slack, dashboard)
 
 
-def _warn_of(doubts: Iterable[Complaint]) -> None:
-    for complaint in doubts:
-        log.warning("config.doubt", where=str(complaint))
-
-
-async def _warn(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
-    """Say at start, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
-    unhurried = UnhurriedDirectory(
-        slack.client,
-        slack.workspace,
-        clock=time.monotonic,
-        uses_groups=_uses_groups(config),
-        leftover=slack.directory.leftover,
-    )
-    try:
-        found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)
-        found += await online_check.stale_ids(config, unhurried)
-    finally:
-        await unhurried.close()
-    _warn_of(found)
-    _warn_of(await online_check.tyk_complaints(config, rulebook, dashboard))
-    if config.tyk.keys_by == "id":
-        log.warning(
-            "tyk.keys_by_id",
-            what="tokens stay sealed in the database until their keys end, and stand in the paths of Tyk's access logs; "
-            "tyk.keys_by: hash avoids both (the Dashboard needs enable_update_key_by_hash and enable_delete_key_by_hash)",
-        )
-    gc.collect()  # Tyk's list of ten thousand APIs, in a ring with the response that brought it, would stay for hours: 10 MB
-    log.info("config.checked")
+async def _tell(store: Store, chat: Chat, in_force: InForce, doubts: Iterable[Complaint]) -> None:
+    """Tell the help channel what is doubtful. A file that was refused before is mended: the bot has started with it."""
+    await complaining.tell(store, chat, in_force.help_channel, REFUSED, ())
+    await complaining.tell(store, chat, in_force.help_channel, DOUBTS, tuple(map(str, doubts)))

@@ -1,4 +1,4 @@
-"""The ids that handles and e-mail addresses of the file mean: looked up at start, remembered, never followed in silence.
+"""The ids that handles and e-mail addresses of the file mean: looked up at a start and at a reload, never followed in silence.
 
 A handle is a word that anybody who edits user groups can give to another group. So the id that it meant first stays in force
 until a person accepts the other: `accept`. A name that Slack no longer knows stops nobody from starting.
@@ -6,27 +6,17 @@ until a person accepts the other: `accept`. A name that Slack no longer knows st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import structlog
 
 from bot.config import Complaint, Config, Kind, Mention
 from bot.core.faults import Fault
 from bot.core.model import Rulebook
-from bot.slack.block_kit import section
-from bot.slack.client import Chat
 from bot.slack.directory import Directory
-from bot.slack.wording import inert
 from bot.store.store import Store
 from bot.store.transaction import Transaction
 
-log = structlog.get_logger(__name__)
-
-SAID = 8
-_DOUBTS = "Some names in the configuration need a look. I am running, with these exceptions:"
-_NO_DOUBTS = "All names in the configuration are clear again."
-_DOUBTED = "doubted"
 _MEANINGS = "meanings"
 _NAMES = frozenset({Kind.GROUP_HANDLE, Kind.EMAIL})
 
@@ -40,27 +30,32 @@ class Meanings:
     doubts: Mapping[str, str]
 
 
-async def rulebook_of(config: Config, directory: Directory, store: Store) -> tuple[Rulebook, tuple[Complaint, ...]]:
-    """The rules in force, and all that is doubtful about the names in the file. Raises a Fault of Slack's."""
-    meant = await look_up(config.mentions(), directory, await store.read(remembered))
-    rulebook, unknown = config.in_force(meant.ids)
+async def rulebook_of(
+    config: Config, directory: Directory, store: Store, *, by_heart: bool = True
+) -> tuple[Rulebook, tuple[Complaint, ...]]:
+    """The rules in force, and all that is doubtful about the names in the file. Raises a Fault of Slack's; but where all names
+    were looked up before, what they meant will do, if it may be told `by_heart`."""
+    meant = await look_up(config.mentions(), directory, await store.read(remembered), by_heart=by_heart)
+    rulebook, unknown = await asyncio.to_thread(config.in_force, meant.ids)
     await store.write(lambda tx: _remember(tx, meant.remembered))
     first = {mention.text: mention for mention in reversed(config.mentions())}
     changed = [first[name].where.complaint(f"{name} {said}") for name, said in meant.doubts.items()]
     return rulebook, tuple(sorted({*unknown, *changed}))
 
 
-async def look_up(mentions: Iterable[Mention], directory: Directory, before: Mapping[str, str]) -> Meanings:
+async def look_up(
+    mentions: Iterable[Mention], directory: Directory, before: Mapping[str, str], *, by_heart: bool = True
+) -> Meanings:
     """Look up what the names of the file mean now, and compare it with what they meant `before`.
 
-    Where Slack cannot say, what they meant before stays in force; raises a Fault of Slack's where one of them is new.
+    Where Slack cannot say, what they meant before stays in force, if that will do and none of them is new; else raises its Fault.
     """
     names = {mention.text: mention.kind for mention in mentions if mention.kind in _NAMES}
     handles = {name for name, kind in names.items() if kind is Kind.GROUP_HANDLE}
     try:
         now = await directory.resolve(handles, names.keys() - handles)
     except Fault as fault:
-        if not names.keys() <= before.keys():
+        if not (by_heart and names.keys() <= before.keys()):
             raise
         kept = {name: before[name] for name in names}
         return Meanings(kept, kept, {name: _unsaid(before[name], fault) for name in names})
@@ -84,12 +79,12 @@ async def look_up(mentions: Iterable[Mention], directory: Directory, before: Map
 def _changed(name: str, old: str, new: str) -> str:
     return (
         f"meant {old} and now means {new}. {old} stays in force. If {new} is right, run `tyk-key-bot accept {name}` and "
-        "start the bot again."
+        "send the bot SIGHUP, or start it again."
     )
 
 
 def _unsaid(old: str, fault: Fault) -> str:
-    return f"could not be looked up at this start ({fault.code}). It meant {old}, which stays in force until the next start."
+    return f"could not be looked up at this start ({fault.code}). It meant {old}, which stays in force until I am restarted."
 
 
 async def _is_there(old: str, kind: Kind, directory: Directory) -> bool:
@@ -98,22 +93,6 @@ async def _is_there(old: str, kind: Kind, directory: Directory) -> bool:
         return bool(await directory.group_members(old))
     person = await directory.person(old)
     return not (person.deleted or person.is_stranger)
-
-
-async def tell(store: Store, chat: Chat, help_channel: str, doubts: Sequence[Complaint]) -> None:
-    """The help channel hears once of the names that the bot goes on without, and once when all are known again."""
-    now = [str(one) for one in doubts]
-    told = await store.read(lambda tx: tx.remembered(_DOUBTED)) or []
-    if now == told:
-        return
-    said = "\n".join([_DOUBTS if now else _NO_DOUBTS, *(f"• {inert(one, 300)}" for one in now[:SAID])])
-    said += f"\nand {len(now) - SAID:,} more, in the log." if len(now) > SAID else ""
-    try:
-        await chat.post(help_channel, said, [section(said)])
-    except Fault as fault:  # the next start tries again
-        log.warning("config.doubt.untold", error=fault.code)
-        return
-    await store.write(lambda tx: tx.remember(_DOUBTED, now))
 
 
 def remembered(tx: Transaction) -> dict[str, str]:
@@ -126,7 +105,7 @@ def _remember(tx: Transaction, meanings: Mapping[str, str]) -> None:
 
 
 def accept(tx: Transaction, name: str) -> str | None:
-    """Forget what a name meant, so that the next start takes it for what Slack says then. Returns what it meant, if known."""
+    """Forget what a name meant, so that the next start or reload takes what Slack says then. Returns what it meant, if known."""
     kept = remembered(tx)
     old = kept.pop(name.lower(), None)
     if old is not None:

@@ -158,8 +158,9 @@ class Operations:
                 tx.rollback()
                 return already
             tx.met(person.ids)
+            rulebook = self.rulebook  # once: another may be in force a moment later
             filled = asking.Form(form.plan, form.lifetime, form.answers, form.terms)
-            admitted = asking.admitted(self.rule(form.api), person, filled, approvers)
+            admitted = asking.admitted(rulebook.rules.get(form.api), person, filled, approvers)
             rule, plan = admitted.rule, admitted.plan
             held = self._to_extend(tx, form.extends, person) if form.extends else None
             if held is None:
@@ -167,7 +168,7 @@ class Operations:
             else:
                 extensions.check(held, rule, plan, form.lifetime, tx.now)
             asked = Asked(form.request_id, plan, form.lifetime, admitted.answers, form.asker)
-            digest = self.rulebook.digest
+            digest = rulebook.digest
             submitted = lifecycle.submit(asked, person, rule, digest, number, tx.now, self._new_id, held=held)
             return tx.apply(submitted)
 

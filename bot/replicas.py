@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
 from bot.core.changes import summary
 from bot.core.faults import UnconfirmedError
+from bot.core.in_force import InForce
 from bot.core.model import Rulebook
 from bot.store import troubles
 from bot.store.store import Store, User
@@ -21,19 +23,28 @@ log = structlog.get_logger(__name__)
 EVERY = 30.0
 
 
+def _say(store: Store, name: str, configuration: str) -> Coroutine[Any, Any, bool]:
+    return store.write(lambda tx: troubles.runs(tx, name, configuration), User.WORKER)
+
+
 def configuration(rulebook: Rulebook) -> str:
     """A few hex digits for the rules in force, with the ids that names stand for."""
     return hashlib.sha256(json.dumps(summary(rulebook), sort_keys=True).encode()).hexdigest()[:12]
 
 
-async def tell(store: Store, name: str, configuration: str, differs: Callable[[], None]) -> None:
-    """Say so until cancelled; `differs` is called where another replica runs with something else. SQLite has one worker."""
+async def tell(store: Store, name: str, in_force: InForce, differs: Callable[[], None]) -> None:
+    """Say what is in force, until cancelled; `differs` is called where another replica runs with something else. SQLite has one
+    worker."""
     if store.is_sqlite:
         return
     saying: asyncio.Task[bool] | None = None
+    known, runs = in_force.current, configuration(in_force.current)
     try:
         while True:
-            saying = asyncio.create_task(store.write(lambda tx: troubles.runs(tx, name, configuration), User.WORKER))
+            if in_force.current is not known:
+                known = in_force.current
+                runs = await asyncio.to_thread(configuration, known)
+            saying = asyncio.create_task(_say(store, name, runs))
             try:
                 if await asyncio.shield(saying):
                     differs()

@@ -18,6 +18,7 @@ from bot.core.chain import prove
 from bot.local.slack import LocalSlack, Person, SubmitOutcome
 from bot.local.tyk import LocalTyk
 from bot.local.world import world as sandbox_world
+from bot.reloading import WatchedFile
 from bot.sandbox.demos.reading import has_block, token_in
 from bot.store import chain
 from bot.store.seal import new_key
@@ -34,6 +35,7 @@ class World:
     tyk: LocalTyk
     running: Running
     later: list[timedelta] = field(default_factory=list)
+    file: WatchedFile | None = None
 
     def person(self, name: str) -> Person:
         return self.slack.person(name)
@@ -52,6 +54,17 @@ class World:
         for channel_id in self.slack.workspace.channels:
             self.running.directory.forget_channel(channel_id)
         self.running.worker.wake()
+
+    def configure(self, change: Callable[[str], str]) -> None:
+        """Write the configuration's file anew, and ask the bot to take it."""
+        assert self.file is not None, "this bot was started with a file"
+        self.file.path.write_text(change(self.file.path.read_text()))
+        self.reload()
+
+    def reload(self) -> None:
+        """Ask the bot to take its file as it is, as a signal does."""
+        assert self.file is not None, "this bot was started with a file"
+        self.file.asked.set()
 
     async def trail(self) -> list[AuditEntry]:
         with self.running.store.reading() as tx:
@@ -117,7 +130,9 @@ async def living(
 
     async with sandbox_world(sorted(manifest.SCOPES), clock=clock, rate_limits=rate_limits) as place:
         prepare(place.slack, place.tyk)
-        loaded = config.parse(change(place.config()))
+        path = folder / "config.yaml"
+        path.write_text(change(place.config()))
+        file, loaded = WatchedFile(path), config.parse(path.read_text())
         place.slack.install(manifest.manifest(loaded, socket_mode=True))
         given = place.environ() | {
             "DATABASE_URL": database_url or f"sqlite:///{folder / 'bot.db'}",
@@ -127,13 +142,13 @@ async def living(
         }
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
         bot = asyncio.create_task(
-            app.run(loaded, settings.load(given), dict(given), stop, ready.set_result, restored=restored)
+            app.run(loaded, settings.load(given), dict(given), stop, ready.set_result, restored=restored, file=file)
         )
         await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=WITHIN)
         if bot.done():
             await bot
         try:
-            yield World(place.slack, place.tyk, ready.result(), later)
+            yield World(place.slack, place.tyk, ready.result(), later, file)
             check_chain(ready.result().store)
         finally:
             stop.set()

@@ -46,7 +46,7 @@ def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effec
 
 
 def accept(arguments: argparse.Namespace, environ: Any) -> int:
-    """Forget what a name of the file meant first, so that the next start takes it for what Slack says then."""
+    """Forget what a name of the file meant first, so that the next start or reload takes it for what Slack says then."""
     name, operator = arguments.name, Operator.named(arguments.by)
     with opening.command_store(writable(environ)) as store, store.transaction() as tx:
         known = meanings.remembered(tx)

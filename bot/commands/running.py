@@ -15,6 +15,7 @@ from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.config import Config, ConfigError
 from bot.errors import WRONG_INPUT, complain
+from bot.reloading import WatchedFile
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import pin_proxy
 from bot.tyk.dashboard import KeysBy
@@ -25,17 +26,19 @@ with Python's five milliseconds, a transaction of fourteen could wait for sevent
 
 
 def run(arguments: argparse.Namespace, environ: Any) -> int:
+    file = WatchedFile(arguments.config)  # before it is loaded: what is written in between is a change
     loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL, Need.COLLECTORS)
     logs.configure(found.log_level, found.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    return asyncio.run(_until_signal(loaded, found, environ, restored=arguments.restored))
+    return asyncio.run(_until_signal(loaded, found, environ, file, restored=arguments.restored))
 
 
-async def _until_signal(loaded: Config, found: Settings, environ: Any, *, restored: bool) -> int:
-    stop = asyncio.Event()
+async def _until_signal(loaded: Config, found: Settings, environ: Any, file: WatchedFile, *, restored: bool) -> int:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await app.run(loaded, found, environ, stop, restored=restored)
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, file.asked.set)
+    await app.run(loaded, found, environ, stop, restored=restored, file=file)
     return 0
 
 

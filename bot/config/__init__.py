@@ -6,9 +6,9 @@ what belongs where, `validation` what fits together, `rulebook` which rules come
 """
 
 from bot.config.document import Complaint, ConfigError
-from bot.config.loading import load, parse
+from bot.config.loading import load, of_bytes, parse
 from bot.config.rulebook import Config, Mention
 from bot.config.sections import schema
 from bot.config.values import Kind
 
-__all__ = ["Complaint", "Config", "ConfigError", "Kind", "Mention", "load", "parse", "schema"]
+__all__ = ["Complaint", "Config", "ConfigError", "Kind", "Mention", "load", "of_bytes", "parse", "schema"]

@@ -216,6 +216,11 @@ class Document:
 
 def read(path: Path) -> Document:
     """The document in a file. ConfigError if the file cannot be read or is no YAML mapping."""
+    return of_bytes(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file. ConfigError if it cannot be read."""
     top = Position(str(path), 1, 1)
     try:
         with path.open("rb") as file:
@@ -227,12 +232,17 @@ def read(path: Path) -> Document:
         raise ConfigError([top.complaint(f"the file cannot be read: {reason}")]) from None
     if len(raw) > MAX_BYTES:
         raise ConfigError([top.complaint(f"the file is larger than {MAX_BYTES // 1024 // 1024} MB")])
+    return raw
+
+
+def of_bytes(raw: bytes, file: str) -> Document:
+    """The document in all of a file, which complaints call `file`. ConfigError if it is no YAML mapping."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig", "replace")
-        raise ConfigError([_at(str(path), before, len(before)).complaint("the file is not UTF-8 text")]) from None
-    return parse(text, str(path))
+        raise ConfigError([_at(file, before, len(before)).complaint("the file is not UTF-8 text")]) from None
+    return parse(text, file)
 
 
 def parse(text: str, file: str = "config.yaml") -> Document:

@@ -15,6 +15,11 @@ def load(path: Path) -> Config:
     return _checked(document.read(path))
 
 
+def of_bytes(raw: bytes, file: str) -> Config:
+    """The same of all of a file, which complaints call `file`."""
+    return _checked(document.of_bytes(raw, file))
+
+
 def parse(text: str, file: str = "config.yaml") -> Config:
     """The configuration in a text; `file` is what complaints call it."""
     return _checked(document.parse(text, file))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -83,6 +83,15 @@ class Config:
         kept = self.audit.keep_finished_for
         whole |= {What.FORWARD.value: sorted(places), What.KEPT_FOR.value: kept and int(kept.total_seconds())}
         return {what.value: whole[what] for what in What if "." in what}
+
+    def with_settings_of(self, other: Config, keys: Collection[What]) -> Config:
+        """This configuration, but for these keys of the whole file, which are as the other one has them."""
+        sections: dict[str, Any] = {}
+        for section, _, key in (what.partition(".") for what in keys):
+            kept = {key: getattr(getattr(other, section), key)}
+            sections[section] = (sections.get(section) or getattr(self, section)).model_copy(update=kept)
+        changed = replace(self, **sections)
+        return replace(changed, digest=_digest(changed))
 
     def mentions(self) -> tuple[Mention, ...]:
         """Every user group, person and channel the file names, with its place."""
@@ -267,7 +276,7 @@ def _reason_pattern(terms: Terms) -> ReasonPattern | None:
 # --- the digest -----------------------------------------------------------------------------------------------------
 
 
-def _digest(file: Checked) -> str:
+def _digest(file: Checked | Config) -> str:
     """Twelve hex digits that change when the meaning does: comments, order of names and what is left to a default do not.
 
     They are those of one JSON text, which is told to the hash entry by entry: it may be longer than the file.

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.core import rules
-from bot.core.model import Audience, Record, Refusal, Rule
+from bot.core.model import Audience, Person, Record, Refusal, Rule
 
 _ASK_AGAIN = " It has to be requested again"
+_IN_VAIN = ("is no longer offered here", "can no longer request", "can't be granted right now")
+"""Signs of a reason for which the same would be refused if it were asked for anew."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Deciders:
     def undecided(self, record: Record) -> tuple[str, ...]:
         """Those of them who are called and have not said yes."""
         return tuple(sorted(self.called - _said_yes(record)))
+
+
+def asking_again_helps(undecidable: str) -> bool:
+    """The same may be asked for anew: nothing but what the request was made under stands in its way."""
+    return not any(sign in undecidable for sign in _IN_VAIN)
 
 
 def _said_yes(record: Record) -> frozenset[str]:
@@ -52,10 +59,16 @@ class Named:
         return audience.users.union(*(self.members.get(group, frozenset()) for group in audience.groups))
 
 
-def deciders(record: Record, in_force: Rule | None, named: Named) -> Deciders:
-    """Whom both rules count now, without the requester."""
+def deciders(record: Record, in_force: Rule | None, named: Named, requester: Person | None = None) -> Deciders:
+    """Whom both rules count now, without the requester.
+
+    `requester` is given where they may be no longer among those who may ask.
+    """
     try:
-        need = rules.stricter(record, in_force).approvals
+        rule = rules.stricter(record, in_force)
+        if requester is not None:
+            rules.check_requester(record, rule, requester)
+        need = rule.approvals
     except Refusal as refusal:
         return Deciders(record.request.rule.approvals, undecidable=refusal.text.partition(_ASK_AGAIN)[0])
     audiences = rules.deciding(record, in_force)

@@ -76,8 +76,9 @@ SLACK_TOKEN = _slack(
 UNDECIDABLE = Cause(
     "undecidable",
     Side.OURS,
-    "Too few people are left who may approve what waits. Its requesters can withdraw it and ask again, and `tyk-key-bot deny` "
-    "ends it; or change `approvers` or `approvals` in the configuration and restart me, or change who is in the user group.",
+    "What waits can't be approved now: too few people are left who may, or its rules have changed (`tyk-key-bot requests` says "
+    "which). Its requesters can withdraw it and ask again, and `tyk-key-bot deny` ends it; or change `approvers` or the other "
+    "rules back, or who is in the user group.",
     passes=False,
     by_place=True,
 )

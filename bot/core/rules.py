@@ -51,6 +51,12 @@ def with_plans(rule: Rule, includes: Callable[[Audience], bool]) -> Rule | None:
     return replace(rule, plans=plans) if plans else None
 
 
+def asking_channels(rule: Rule) -> frozenset[str]:
+    """The channels whose members it lets ask, for itself or for what its plans open besides."""
+    audiences = (rule.requesters, *(audience for plan in rule.plans for audience in plan.requesters))
+    return frozenset[str]().union(*(audience.channels for audience in audiences))
+
+
 def for_plan(rule: Rule, plan: Plan) -> Rule:
     """The rule as it holds for this plan, whose further APIs may ask for more approvals.
 
@@ -224,10 +230,7 @@ def check_still_allowed(
     """Raises Refusal where it would not be granted today. `approvers` are those who said yes; None where they need not be asked
     about again, because a token was shown on their word already."""
     rule = stricter(record, in_force)
-    offers = offered(rule, person)  # the request's own rule has no say in this: wider is not narrower
-    if not offers or not offers.plan(record.request.plan.name):
-        why = f"The requester can no longer request {rule.title}."  # read by approvers, too
-        raise Refusal(why, code="not_requester")
+    check_requester(record, rule, person)
     reviews = recounted(record, in_force, approvers or ())
     have = len(approvals(reviews, record.request.requester))
     if have >= rule.approvals:
@@ -239,6 +242,23 @@ def check_still_allowed(
     raise Refusal(
         f"{rule.title} now needs {need}, and {label} has {have}. It has to be requested again.", code="approvals_rose"
     )
+
+
+def check_requester(record: Record, in_force: Rule, person: Person) -> None:
+    """Raises Refusal where the rule in force does not let the requester have what they asked for."""
+    offers = offered(in_force, person)  # the request's own rule has no say in this: wider is not narrower
+    if not offers or not offers.plan(record.request.plan.name):
+        why = f"The requester can no longer request {in_force.title}."  # read by approvers, too
+        raise Refusal(why, code="not_requester")
+
+
+def asks_others(record: Record, in_force: Rule | None) -> bool:
+    """The rule in force lets others ask than the one under which this was asked for: whether the requester still may is a
+    question."""
+    if in_force is None or (plan := in_force.plan(record.request.plan.name)) is None:
+        return False
+    was = record.request.rule.requesters, {*record.request.plan.requesters}
+    return was != (in_force.requesters, {*plan.requesters})
 
 
 def _lost(reviews: tuple[Review, ...], approvers: Sequence[Approver]) -> str:

@@ -18,11 +18,11 @@ import structlog
 from slack_bolt.async_app import AsyncAck
 
 from bot import metrics
-from bot.core import members
+from bot.core import members, rules
 from bot.core.faults import Fault, Gone, UnconfirmedError
 from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
-from bot.slack import block_kit, holdings, modals, wording
+from bot.slack import block_kit, deciders, holdings, modals, wording
 from bot.slack.block_kit import marked_message
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
@@ -81,7 +81,7 @@ class Where:
 
 
 class Answering:
-    """Answers for whoever pressed or sent something. `command` and `help_channel` are the configuration's."""
+    """Answers for whoever pressed or sent something. `command` is the configuration's."""
 
     def __init__(
         self,
@@ -91,14 +91,12 @@ class Answering:
         workspace: Workspace,
         *,
         command: str,
-        help_channel: str,
     ) -> None:
         self._operations = operations
         self._chat = chat
         self._directory = directory
         self._workspace = workspace
         self.command = command
-        self.help_channel = help_channel
         self.homes = Homes(
             operations,
             chat,
@@ -106,11 +104,14 @@ class Answering:
             workspace,
             lambda: self.catalogue,
             command=command,
-            help_channel=help_channel,
             clock=time.monotonic,
         )
         self._latest = Catalogue(operations.rulebook)
         self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def help_channel(self) -> str:
+        return self._operations.in_force.help_channel
 
     @property
     def catalogue(self) -> Catalogue:
@@ -133,10 +134,14 @@ class Answering:
 
     async def approvers(self, request_id: str) -> tuple[Approver, ...]:
         """Those who said yes to this request while nobody has decided it, as Slack says they are now. Raises Refusal, also where
-        Slack cannot say."""
+        Slack cannot say, and where its requester may not have it any more."""
         record = await self._operations.look(request_id)
         if record.request.state is not RequestState.PENDING:
             return ()
+        in_force = self._operations.rule(record.request.rule.name)
+        requester = await deciders.requester(record, in_force, self._directory)
+        if in_force is not None and requester is not None:
+            rules.check_requester(record, in_force, requester)
         try:
             return await self._directory.approvers(record.reviews)
         except Fault:

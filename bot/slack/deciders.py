@@ -18,7 +18,16 @@ nobody's look-up, and whoever may not use the bot is refused at its buttons."""
 
 async def look_up(record: Record, in_force: Rule | None, directory: Directory, workspace: Workspace) -> Deciders:
     """Whom both rules count now. Raises CannotSay where Slack cannot say who is in a group."""
-    return deciders.deciders(record, in_force, await named_by(record, in_force, directory, workspace))
+    named = await named_by(record, in_force, directory, workspace)
+    return deciders.deciders(record, in_force, named, await requester(record, in_force, directory))
+
+
+async def requester(record: Record, in_force: Rule | None, directory: Directory) -> Person | None:
+    """The requester, where the rule in force lets others ask than it did: whether they still may has to be looked at. None where
+    it does not, or Slack cannot say: it is looked at again before a key is made."""
+    if in_force is None or not rules.asks_others(record, in_force):
+        return None
+    return await _person(record.request.requester.user_id, directory, rules.asking_channels(in_force))
 
 
 async def named_by(record: Record, in_force: Rule | None, directory: Directory, workspace: Workspace) -> Named:
@@ -43,8 +52,8 @@ async def _known(people: Collection[str], directory: Directory) -> list[Person]:
     return [person for person in found if person is not None]
 
 
-async def _person(user_id: str, directory: Directory) -> Person | None:
+async def _person(user_id: str, directory: Directory, channels: frozenset[str] = frozenset()) -> Person | None:
     try:
-        return await directory.person(user_id)
+        return await directory.person(user_id, channels=channels)
     except Fault:
         return None

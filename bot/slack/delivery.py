@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from bot.core import members
+from bot.core import members, rules
 from bot.core.audit import Post, Posted, Reading, named_in
 from bot.core.background import Background
 from bot.core.deciders import Deciders
@@ -44,14 +44,11 @@ NAMES_AT_ONCE = 10
 
 
 class Delivery:
-    def __init__(
-        self, chat: Chat, directory: Directory, workspace: Workspace, in_force: InForce, help_channel: str
-    ) -> None:
+    def __init__(self, chat: Chat, directory: Directory, workspace: Workspace, in_force: InForce) -> None:
         self._chat = chat
         self._directory = directory
         self._workspace = workspace
         self._in_force = in_force
-        self._help_channel = help_channel
         self._privacy = Privacy(directory)
 
     async def deciders(self, record: Record) -> Deciders:
@@ -68,18 +65,21 @@ class Delivery:
         background: Background | None = None,
         why: str = "",
     ) -> tuple[str, str]:
-        await self._privacy.check(message.target or self._help_channel)
+        await self._privacy.check(message.target or self._in_force.help_channel)
         body = messages.post(
             record,
             message,
-            help_channel=self._help_channel,
+            help_channel=self._in_force.help_channel,
             workspace=self._workspace.url,
             deciders=deciders,
             background=background,
             why=why,
         )
         channel, ts, _ = await self._post_under(
-            message.target or self._help_channel, marked(body, message.id), _thread(record, message), _NO_THREAD
+            message.target or self._in_force.help_channel,
+            marked(body, message.id),
+            _thread(record, message),
+            _NO_THREAD,
         )
         return channel, ts
 
@@ -112,7 +112,7 @@ class Delivery:
         body = messages.show(
             record,
             message,
-            help_channel=self._help_channel,
+            help_channel=self._in_force.help_channel,
             stuck=stuck,
             late=late,
             deciders=deciders,
@@ -156,12 +156,12 @@ class Delivery:
 
     async def tell_outage(self, outage: Outage, *, over_at: datetime | None) -> None:
         body = notifications.outage(outage, over_at)
-        await self._chat.post(self._help_channel, body.text, body.blocks)
+        await self._chat.post(self._in_force.help_channel, body.text, body.blocks)
 
     async def tell_findings(self, told: Sequence[Told], more: int) -> None:
-        await self._privacy.check(self._help_channel)
+        await self._privacy.check(self._in_force.help_channel)
         body = notifications.found(told, more)
-        await self._chat.post(self._help_channel, body.text, body.blocks)
+        await self._chat.post(self._in_force.help_channel, body.text, body.blocks)
 
     async def account(self, who: Identity) -> Account:
         person = await self._directory.account(who.user_id)
@@ -174,7 +174,7 @@ class Delivery:
     async def person(self, record: Record) -> Person:
         """Raises Refusal where they may not use the bot at all, CannotSay where Slack cannot say."""
         rule = self._in_force.rule(record.request.rule.name)
-        channels = rule.requesters.channels if rule is not None else frozenset[str]()
+        channels = rules.asking_channels(rule) if rule is not None else frozenset[str]()
         person = await self._directory.person(record.request.requester.user_id, channels=channels)
         if (refusal := members.refuse(person, self._workspace)) is not None:
             raise refusal

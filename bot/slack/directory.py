@@ -73,7 +73,7 @@ class Directory:
         self.leftover = leftover or Leftover(clock)
         self._client = client
         self._workspace = workspace
-        self._uses_groups = uses_groups
+        self.uses_groups = uses_groups
         self._within = within
         self._clock = clock
         self._fresh_for = fresh_for
@@ -92,19 +92,19 @@ class Directory:
         named = sorted(channels)
         self._wanted |= dict.fromkeys(named, self._clock())
         lookups: list[Awaitable[object]] = [self._people.get(user_id, max_age)]
-        if self._uses_groups:
+        if self.uses_groups:
             lookups.append(self._groups.get(None, max_age))
         lookups.extend(self._channels.get(channel, max_age) for channel in named)
         found: list[Any] = await asyncio.gather(*lookups)
         person: Person = found[0]
-        groups: _Groups | None = found[1] if self._uses_groups else None
+        groups: _Groups | None = found[1] if self.uses_groups else None
         members: list[frozenset[str]] = found[len(found) - len(named) :]
         return _joined(person, groups, dict(zip(named, members, strict=True)))
 
     async def everybody(self, channels: frozenset[str] = frozenset()) -> tuple[Person, ...]:
         """Every account that Slack lists, as `person` gives it: for who looks at all of them, and can wait."""
         named = sorted(channels)
-        groups = await self._patiently(self._groups.get, None) if self._uses_groups else None
+        groups = await self._patiently(self._groups.get, None) if self.uses_groups else None
         members = {channel: await self._patiently(self._channels.get, channel) for channel in named}
         listed = [_person(user) async for user in self._accounts()]
         return tuple(_joined(person, groups, members) for person in listed)
@@ -137,9 +137,9 @@ class Directory:
     def known(self, user_id: str, channels: frozenset[str] = frozenset()) -> Person | None:
         """Somebody, as `person` gives them, where memory alone can say it."""
         person = self._people.known(user_id)
-        groups = self._groups.known(None) if self._uses_groups else None
+        groups = self._groups.known(None) if self.uses_groups else None
         members = {channel: self._channels.known(channel) for channel in channels}
-        if person is None or (self._uses_groups and groups is None):
+        if person is None or (self.uses_groups and groups is None):
             return None
         there = {channel: listed for channel, listed in members.items() if listed is not None}
         return _joined(person, groups, there) if len(there) == len(members) else None
@@ -157,14 +157,14 @@ class Directory:
     def known_name(self, slack_id: str) -> str:
         """A person's real name or a user group's handle, where memory alone can say it; else empty."""
         if slack_id.startswith("S"):
-            groups = self._groups.known(None) if self._uses_groups else None
+            groups = self._groups.known(None) if self.uses_groups else None
             return _handle(groups, slack_id) if groups is not None else ""
         return _name(self._people.known(slack_id))
 
     async def name(self, slack_id: str) -> str:
         """The same, after asking Slack; empty for whom it does not know."""
         if slack_id.startswith("S"):
-            return _handle(await self._groups.get(None), slack_id) if self._uses_groups else ""
+            return _handle(await self._groups.get(None), slack_id) if self.uses_groups else ""
         return _name(await self._people.get(slack_id))
 
     async def group_members(self, group_id: str) -> frozenset[str]:

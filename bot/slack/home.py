@@ -67,7 +67,6 @@ class Homes:
         catalogue: Callable[[], Catalogue],
         *,
         command: str,
-        help_channel: str,
         clock: Callable[[], float],
     ) -> None:
         self._operations = operations
@@ -76,7 +75,6 @@ class Homes:
         self._workspace = workspace
         self._catalogue = catalogue
         self._command = command
-        self._help_channel = help_channel
         self._clock = clock
         self._open: dict[str, _Open] = {}
         self._due: dict[str, None] = {}
@@ -130,7 +128,7 @@ class Homes:
         shown.person, shown.heard = person, found.heard
         self._begin_to_follow(user_id, shown)
         offered = catalogue.offered(person)
-        view = holdings.home(found, offered, command=self._command, help_channel=self._help_channel)
+        view = holdings.home(found, offered, command=self._command, help_channel=self._operations.in_force.help_channel)
         await self._chat.publish_home(user_id, view)
 
     def _begin_to_follow(self, user_id: str, shown: _Open) -> None:

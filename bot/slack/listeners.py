@@ -50,8 +50,8 @@ MEMBERSHIP_EVENTS = (
 
 
 class Listeners:
-    """Registers itself on a Bolt app. `command` and `help_channel` are the configuration's; `terms_of` asks Tyk what the
-    policies of a plan set, and `uses_of` when tokens were used last."""
+    """Registers itself on a Bolt app. `command` is the configuration's; `terms_of` asks Tyk what the policies of a plan set, and
+    `uses_of` when tokens were used last."""
 
     def __init__(
         self,
@@ -61,14 +61,13 @@ class Listeners:
         workspace: Workspace,
         *,
         command: str,
-        help_channel: str,
         terms_of: TermsOf,
         uses_of: UsesOf,
     ) -> None:
         self._operations = operations
         self._directory = directory
         self._workspace = workspace
-        self._answering = Answering(operations, chat, directory, workspace, command=command, help_channel=help_channel)
+        self._answering = Answering(operations, chat, directory, workspace, command=command)
         self._budget = Budget(time.monotonic)
         self._who = Who(self._answering, operations, chat, directory, workspace, uses_of)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)

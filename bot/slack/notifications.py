@@ -61,8 +61,9 @@ def notice(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a topic
                 f"{label} ({api}): the approvers couldn't be asked so far, because I couldn't reach their channel. {state.SAFE}"
             )
         case Topic.UNDECIDABLE:
-            why = inert(request.undecidable, 600)
-            return said_with(f"{label} ({api}) can't be approved now. {why} Withdraw it and ask again.")
+            return said_with(
+                f"{label} ({api}) can't be approved now. {state.cannot(request, request.undecidable, card=False)}"
+            )
         case Topic.STUCK:
             return said_with(
                 f"Your token for {api} is stuck, and a person has to help. Ask in {help_} and mention {label}."

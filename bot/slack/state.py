@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from bot.core import messages, rules, timing
-from bot.core.deciders import Deciders
+from bot.core.deciders import Deciders, asking_again_helps
 from bot.core.model import (
     Grant,
     GrantState,
@@ -156,13 +156,19 @@ def _waiting(record: Record, deciders: Deciders, *, card: bool, yours: bool) -> 
 
 def _needed(request: Request, deciders: Deciders, *, card: bool, yours: bool = False) -> list[str]:
     if deciders.undecidable:
-        who = wording.inert(request.requester_name, 80)
-        then = f"{who} can withdraw it and ask again." if card else "Withdraw it and ask again."
-        return [f"This can't be approved now. {wording.inert(deciders.undecidable, 600)} {then}"]
+        return [f"This can't be approved now. {cannot(request, deciders.undecidable, card=card)}"]
     who, need = called(deciders), deciders.need
     if yours:
         return ["You can decide this." if need == 1 else f"{need} approvals are needed. One can be yours."]
     return [f"{wording.begun(who)} needs to approve this." if need == 1 else f"{need} approvals from {who} are needed."]
+
+
+def cannot(request: Request, why: str, *, card: bool) -> str:
+    """Why it cannot be approved, and what to do about it."""
+    who, said = wording.inert(request.requester_name, 80), wording.inert(why, 600)
+    if asking_again_helps(why):
+        return f"{said} {who} can withdraw it and ask again." if card else f"{said} Withdraw it and ask again."
+    return said if card or "help channel" in why else f"{said} If you still need it, ask in the help channel."
 
 
 def looked_last(record: Record) -> Deciders:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.deciders import Deciders, Named, deciders
-from bot.core.model import Audience, Rule
-from tests.core.life import BOB, PAYMENTS, asked, say
+from bot.core import rules
+from bot.core.deciders import Deciders, Named, asking_again_helps, deciders
+from bot.core.model import NOBODY, Audience, Rule
+from tests.core.life import ALICE, BOB, PAYMENTS, asked, say
 
 LEADS = frozenset({"UBOB", "UCAROL", "UALICE"})
 MEMBERS: Mapping[str, frozenset[str]] = {"S0LEADS": LEADS, "S0AUDIT": frozenset({"UCAROL", "UEVE"})}
@@ -58,6 +59,9 @@ def test_who_may_not_use_the_bot_is_not_called() -> None:
     assert (who.groups, who.people) == ((), ("UCAROL",))
 
 
+NO_LONGER = "The requester can no longer request Payments."
+
+
 @pytest.mark.parametrize(
     ("now", "why"),
     [
@@ -87,3 +91,50 @@ def test_who_has_said_yes_is_enough_for_one_and_not_for_two() -> None:
     alone = Named({"S0LEADS": frozenset({"UBOB"})}, barred=frozenset({"UDAVE"}))
     few = deciders(half, PAYMENTS, alone)
     assert few.undecidable == "Payments needs 2 approvals, but only 1 can be given."
+
+
+# --- whether the requester may still have it --------------------------------------------------------------------------
+
+
+def asking(rule: Rule, *, beside: Audience | None = None, groups: tuple[str, ...] = (), everyone: bool = False) -> Rule:
+    """The rule with other requesters; `beside`: those of an API that its plan opens besides."""
+    plan = replace(rule.plans[0], requesters=() if beside is None else (beside,))
+    requesters = Audience(everyone=everyone, groups=frozenset(groups), channels=frozenset({"C0DEVS"}))
+    return replace(rule, requesters=requesters, plans=(plan,))
+
+
+NO_LONGER = "The requester can no longer request Payments."
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (asking(ONE, groups=("S0OPS",)), NO_LONGER),
+        (asking(ONE, groups=("S0DEVS",), beside=Audience(groups=frozenset({"S0OPS"}))), NO_LONGER),
+        (asking(ONE, groups=("S0OPS", "S0DEVS")), ""),
+        (asking(ONE, everyone=True), ""),
+    ],
+)
+def test_whether_the_requester_may_still_have_it(now: Rule, why: str) -> None:
+    """Alice asked as one of the developers: where others may ask by now it is looked at, and wider is not narrower."""
+    record = asked(ONE).record
+    assert rules.asks_others(record, now)
+    found = deciders(record, now, Named(MEMBERS), ALICE)
+    assert found.undecidable == why
+    assert asking_again_helps(why) is not bool(why)
+
+
+def test_only_other_requesters_are_a_question() -> None:
+    """An entry or a plan that went says so by itself."""
+    record = asked(ONE).record
+    assert not rules.asks_others(record, replace(ONE, approvers=NOBODY, title="Money"))
+    assert not rules.asks_others(record, None)
+    assert not rules.asks_others(record, replace(ONE, plans=()))
+
+
+def test_the_channels_of_what_a_plan_opens_besides_are_looked_at_too() -> None:
+    """Alice may have the plan by a channel that she is in: a token of it is not refused because nobody looked there."""
+    rule = asking(ONE, beside=Audience(channels=frozenset({"C0LEDGER"})))
+    assert rules.asking_channels(rule) == {"C0DEVS", "C0LEDGER"}
+    member = replace(ALICE, channels=frozenset({"C0DEVS", "C0LEDGER"}))
+    rules.check_requester(asked(ONE).record, rule, member)

@@ -27,7 +27,7 @@ from bot.core.outages import TELL_AFTER
 from bot.health import TokenRefusedError
 from bot.local.slack import LocalSlack, Message
 from bot.local.tyk import LocalTyk
-from bot.slack.wording import inert
+from bot.slack.wording import escape
 from bot.store import troubles
 from bot.store.seal import new_key
 from tests.log import Log, lines
@@ -214,7 +214,7 @@ TABLE = {
     "nobody is left who may approve": Told(
         approvers_leave,
         "undecidable",
-        "payments: Too few people are left who may approve what waits.",
+        "payments: What waits can't be approved now",
         "This can't be approved now. Nobody is left who can approve Payments. Withdraw it and ask again.",
         waits=True,
     ),
@@ -439,8 +439,8 @@ async def test_a_name_in_the_file_that_fits_no_more(
             await quiet(world)
         happens(place.slack, place.tyk)
         async with bot_in(place, change, **environ) as world:
-            told = await hears(world, "Some names in the configuration need a look.")
-            assert inert(said, 300) in told
+            told = await hears(world, "The configuration needs a look.")
+            assert escape(said) in told
             (doubt, *_) = [one for one in lines(log, event="config.doubt") if said in str(one["where"])]
             assert doubt["log_level"] == "warning"
             assert str(doubt["where"]).startswith("config.yaml:")

@@ -74,7 +74,7 @@ async def test_the_help_channel_hears_of_a_doubt_once_and_of_its_end(tmp_path: P
         await world.token_of("carol")
         assert world.person("carol").messages("help") == []
     async with living(tmp_path) as world:
-        await _said_in_help(world, "All names in the configuration are clear again.")
+        await _said_in_help(world, "The configuration holds without an exception again.")
 
 
 async def test_an_entry_that_nobody_is_left_to_decide_is_out_of_force(tmp_path: Path, log: Log) -> None:
@@ -110,7 +110,7 @@ async def test_slack_cannot_say_what_the_names_mean(tmp_path: Path, log: Log) ->
         await world.told("configured")
     async with living(tmp_path, prepare=_without_groups) as world:
         await _said_in_help(world, "@payments-leads could not be looked up at this start")
-        assert any("It meant S0LEADS, which stays in force until the next start." in one for one in doubts(log))
+        assert any("It meant S0LEADS, which stays in force until I am restarted." in one for one in doubts(log))
         world.slack.faults.clear()
         await denies(world, "bob", await asked(world), "not this week")
         await world.told("denied")

@@ -131,7 +131,7 @@ async def test_nobody_whom_both_rules_name(tmp_path: Path, log: Log) -> None:
             assert ring.text == f"R-1001 (Payments) can't be approved now. {CHANGED} Withdraw it and ask again."
             waiting = await status(world, "alice", f"{IN_VAIN} {CHANGED} Withdraw it and ask again.")
             assert "Withdraw" in waiting.labels
-            told = await hears(world, "payments: Too few people are left who may approve what waits.")
+            told = await hears(world, "payments: What waits can't be approved now")
             for what_to_do in (
                 "withdraw it and ask again",
                 "`tyk-key-bot deny`",
@@ -164,7 +164,7 @@ async def test_an_entry_that_is_gone_from_the_file(tmp_path: Path) -> None:
             await quiet(world)
         async with start.bot(without) as world:
             await becomes(world.person("bob"), shown, f"{IN_VAIN} Payments is no longer offered here.")
-            await hears(world, "payments: Too few people are left")
+            await hears(world, "payments: What waits can't be approved now")
 
 
 async def test_what_nobody_could_decide_lapses_with_that_reason(
@@ -225,7 +225,7 @@ async def test_the_last_approver_leaves_and_comes_back(tmp_path: Path) -> None:
         shown = await asked(world)
         world.slack.workspace.deactivate("bob")
         shown = await becomes(world.person("carol"), shown, "Nobody is left who can approve Payments.")
-        await hears(world, "Too few people are left who may approve what waits.")
+        await hears(world, "What waits can't be approved now")
         world.slack.workspace.reactivate("bob")
         shown = await becomes(world.person("carol"), shown, "needs to approve this.")
         assert called(shown) == "<@U0BOB>"

@@ -1,0 +1,227 @@
+"""A changed configuration is taken in while the bot runs, on SIGHUP and when the file changes: all of it, or nothing.
+
+What is in force stays until all of the new one is known to be good: the file has no complaint, the Slack app has the scopes that
+it needs, and Slack has said what its names mean. What no replica can change while it runs is named, and waits for a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import structlog
+
+from bot import complaining, config, configuring, groups, meanings, metrics
+from bot.complaining import DOUBTS, REFUSED, About
+from bot.config import Complaint, Config, ConfigError, document
+from bot.configuring import Slack
+from bot.core import changes
+from bot.core.changes import What
+from bot.core.faults import Fault
+from bot.core.model import Rulebook
+from bot.manifest import scopes
+from bot.operations import Operations
+from bot.settings import Settings
+from bot.slack.client import Chat, PreflightError, preflight
+
+log = structlog.get_logger(__name__)
+
+EVERY = 5.0
+"""Seconds between two looks at the file. It is read by its content: a mounted ConfigMap changes by a symbolic link."""
+
+AGAIN = 20.0
+"""Seconds until a file that could not be taken for the time being is tried again."""
+
+AT_RESTART = frozenset({What.COMMAND, What.DASHBOARD_URL, What.KEYS_BY, What.AT_ONCE, What.FORWARD})
+"""What is fixed while the bot runs: each is in something that was opened at the start."""
+
+
+def at_restart(running: Config, new: Config) -> tuple[Complaint, ...]:
+    """A sentence for each key whose change waits for a restart."""
+    was, now = running.settings(), new.settings()
+    return tuple(
+        new.place(tuple(what.split("."))).complaint(f"`{what}` has changed, which takes effect when I am restarted")
+        for what in sorted(AT_RESTART)
+        if was[what] != now[what]
+    )
+
+
+class WatchedFile:
+    """The file that the configuration was read from, and what it held then. `asked` is set where it is to be read at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked = asyncio.Event()
+        self.held = self.read()[0]
+
+    def read(self) -> tuple[str, bytes | ConfigError]:
+        """A fingerprint of all that it holds, and that; or why it cannot be read."""
+        try:
+            raw = document.read_bytes(self.path)
+        except ConfigError as error:
+            return str(error), error
+        return hashlib.sha256(raw).hexdigest(), raw
+
+
+class Turn:
+    """When what a file holds, by its fingerprint, is to be taken: once, and not before it has held the same in two looks, for
+    nobody knows whether it is written whole. `done_with` was taken or refused."""
+
+    def __init__(self, done_with: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.done_with = done_with
+        self._clock = clock
+        self._seen = ""
+        self._waits_until: float | None = None
+
+    def has_come(self, fingerprint: str, *, at_once: bool) -> bool:
+        was_seen, self._seen = fingerprint == self._seen, fingerprint
+        if at_once:
+            is_time = True
+        elif self._waits_until is not None:
+            is_time = was_seen and self._clock() >= self._waits_until
+        else:
+            is_time = was_seen and fingerprint != self.done_with
+        if is_time:
+            self._waits_until = None
+        return is_time
+
+    def comes_again(self) -> None:
+        """It could not be taken for the time being, through no fault of the file's."""
+        self._waits_until = self._clock() + AGAIN
+
+
+class Reloading:
+    """One look at the file after the other, so that no two reloads meet. `running` is what the bot was started with, and `check`
+    compares what was taken with Slack and Tyk."""
+
+    def __init__(
+        self,
+        file: WatchedFile,
+        running: Config,
+        settings: Settings,
+        slack: Slack,
+        operations: Operations,
+        check: Callable[[Config, Rulebook], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._file = file
+        self._running = running
+        self._settings = settings
+        self._slack = slack
+        self._chat = Chat(slack.client)
+        self._operations = operations
+        self._check = check
+        self._checking: asyncio.Task[None] | None = None
+        self._turn = Turn(file.held)
+        self._unshown: frozenset[str] = frozenset()
+        self._untold: dict[About, tuple[str, ...]] = {}
+
+    async def watch(self) -> NoReturn:
+        """Look now and then, and take the file as it is when somebody asks for it."""
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(EVERY):
+                        await self._file.asked.wait()
+                at_once = self._file.asked.is_set()
+                self._file.asked.clear()
+                try:
+                    await self.look(at_once=at_once)
+                except Exception:  # a database that is away for a moment, or a fault of ours: what is in force stays
+                    log.exception("config.reload_failed")
+                    self._turn.comes_again()
+        finally:
+            if self._checking is not None:
+                self._checking.cancel()
+
+    async def look(self, *, at_once: bool) -> None:
+        """Take what the file holds, if its turn has come."""
+        await self._catch_up()
+        fingerprint, held = await asyncio.to_thread(self._file.read)
+        if self._turn.has_come(fingerprint, at_once=at_once):
+            await self._reload(fingerprint, held)
+
+    async def _reload(self, fingerprint: str, held: bytes | ConfigError) -> None:
+        metrics.CONFIG_LOAD_GOOD.set(0)  # until it is known to be good
+        try:
+            new = await self._understood(held)
+            rulebook, doubts = await self._looked_up(new)
+        except ConfigError as error:
+            self._turn.done_with = fingerprint
+            await self._refuse(map(str, error.complaints))
+        except PreflightError as error:
+            self._turn.comes_again()  # whoever adds the scope need not touch the file
+            await self._refuse([f"{self._file.path}: {error}"])
+        except Fault as fault:
+            self._turn.comes_again()
+            log.warning(
+                "config.waits", error=fault.code, what="Slack cannot say what its names mean; it is tried again"
+            )
+        else:
+            await self._take(new, rulebook, doubts)
+            self._turn.done_with = fingerprint
+
+    async def _understood(self, held: bytes | ConfigError) -> Config:
+        """The configuration in the file. Raises ConfigError."""
+        if isinstance(held, ConfigError):
+            raise held
+        return await asyncio.to_thread(config.of_bytes, held, str(self._file.path))
+
+    async def _looked_up(self, new: Config) -> tuple[Rulebook, tuple[Complaint, ...]]:
+        """The rules, and what is doubtful. Raises PreflightError, ConfigError and a Fault of Slack's."""
+        needed = frozenset(scopes(new))
+        if needed - frozenset(scopes(self._running)):
+            await preflight(self._slack.client, None, needed)
+        directory = self._slack.directory
+        directory.uses_groups = directory.uses_groups or configuring.uses_groups(new)
+        directory.forget_groups()
+        kept = new.with_settings_of(self._running, AT_RESTART)
+        rulebook, doubts = await meanings.rulebook_of(kept, directory, self._operations.store, by_heart=False)
+        return rulebook, (*doubts, *at_restart(self._running, new))
+
+    async def _refuse(self, complaints: Iterable[str]) -> None:
+        said = tuple(complaints)
+        for complaint in said:
+            log.warning("config.refused", where=complaint)
+        self._untold[REFUSED] = said
+        await self._catch_up()
+
+    async def _take(self, new: Config, rulebook: Rulebook, doubts: tuple[Complaint, ...]) -> None:
+        """Noted first, where that may fail; then it is in force for everybody at once, and the rest follows."""
+        kept, store, in_force = (
+            new.with_settings_of(self._running, AT_RESTART),
+            self._operations.store,
+            self._operations.in_force,
+        )
+        changed = await asyncio.to_thread(changes.compared, in_force.current, rulebook)
+        await configuring.note(store, kept, rulebook, self._settings)
+        in_force.take(rulebook, help_channel=kept.slack.help_channel, alias=kept.tyk.alias)
+        store.audit_channel = kept.slack.audit_channel
+        self._running = kept
+        self._unshown |= {one.entry for one in changed}
+        self._untold |= {REFUSED: (), DOUBTS: tuple(map(str, doubts))}
+        metrics.CONFIG_LOADED.set_to_current_time()
+        metrics.CONFIG_LOAD_GOOD.set(1)
+        configuring.warn_of(doubts)
+        log.info("config.reloaded", apis=len(rulebook.rules), digest=rulebook.digest, changes=len(changed))
+        gc.freeze()  # as at the start
+        if self._checking is not None:
+            self._checking.cancel()
+        self._checking = asyncio.create_task(self._check(kept, rulebook))
+        await groups.look(self._operations, self._slack.directory)  # who is in a group that was not named before
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Show what waits under the rules in force, and tell the help channel, as far as either is still to be done."""
+        store = self._operations.store
+        if self._unshown:
+            await configuring.show_anew(store, self._unshown)
+            self._unshown = frozenset()
+        for about, complaints in tuple(self._untold.items()):
+            if await complaining.tell(store, self._chat, self._operations.in_force.help_channel, about, complaints):
+                del self._untold[about]

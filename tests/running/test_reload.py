@@ -1,0 +1,248 @@
+"""A changed configuration is taken in while the bot runs: all of it or nothing, and whoever is concerned hears of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot import configuring, metrics, reloading
+from bot.config import parse
+from bot.core.changes import What, read
+from bot.local.slack import LocalSlack
+from bot.local.tyk import LocalTyk
+from bot.opening import opened_store
+from bot.settings import Settings
+from bot.store.seal import new_key
+from tests.log import Log, lines
+from tests.running import empty_place
+from tests.running.test_start import environ_of, process
+from tests.story import asked, becomes, card, is_told, of_event, opens_form, options, status, tokens
+from tests.world import WITHIN, World, living
+
+NOTES = "  notes: {api_id: feed, title: Notes, requesters: [everyone], approvals: 0}\n"
+
+
+def with_notes(text: str) -> str:
+    return text.replace("apis:\n", f"apis:\n{NOTES}", 1)
+
+
+async def logged(log: Log, event: str, times: int = 1) -> Log:
+    """The lines of this event, once there are so many."""
+    async with asyncio.timeout(WITHIN):
+        while len(found := lines(log, event=event)) < times:  # noqa: ASYNC110 - the log tells nobody of it
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def helped(world: World, wanted: str) -> str:
+    return (await world.person("carol").sees(wanted, channel="help", timeout=WITHIN)).text
+
+
+async def test_a_new_api_needs_no_restart(tmp_path: Path, log: Log) -> None:
+    """Carol asks for it at once. The audit has it once, the channels of the file are the new ones, and what waits for a restart
+    is named."""
+
+    def change(text: str) -> str:
+        return with_notes(text).replace("help_channel: C0HELP", "help_channel: C0NEWS")
+
+    def prepared(slack: LocalSlack, tyk: LocalTyk) -> None:
+        slack.workspace.add_channel("news", id="C0NEWS", members=["carol"])
+        tyk.add_api("feed", "notes", "/notes/")
+
+    async with living(tmp_path, prepare=prepared) as world:
+        await world.told("configured")
+        taken = change((tmp_path / "config.yaml").read_text())
+        world.configure(lambda _: taken.replace("command: /tyk-key", "command: /keys"))
+        await world.told("configured", 2)
+        assert world.running.worker.ports.in_force.current.digest == parse(taken).digest
+        assert "notes" in options(await opens_form(world.person("carol")), "api")
+        await world.person("carol").closes()
+        await world.asks("carol", "notes")
+        await world.token_of("carol")
+        told = "`slack.command` has changed, which takes effect when I am restarted"
+        await world.person("carol").sees(told, channel="news", timeout=WITHIN)
+        world.reload()
+        await logged(log, "config.reloaded", 2)
+        _, second = await of_event(world, "configured")
+        assert [one.what for one in read(second.details)] == [What.ENTRY, What.HELP_CHANNEL]
+        assert world.slack.app_errors == []
+
+
+async def test_a_mounted_file_changes_by_a_symbolic_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Kubernetes swaps a ConfigMap: nobody sends a signal."""
+    monkeypatch.setattr(reloading, "EVERY", 0.05)
+    async with living(tmp_path) as world:
+        path = tmp_path / "config.yaml"
+        for version, text in (("v1", path.read_text()), ("v2", with_notes(path.read_text()))):
+            (tmp_path / version).mkdir()
+            (tmp_path / version / "config.yaml").write_text(text)
+        (tmp_path / "..data").symlink_to("v1")
+        (tmp_path / "link").symlink_to("..data/config.yaml")
+        (tmp_path / "link").replace(path)
+        (tmp_path / "..data_tmp").symlink_to("v2")
+        (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+        await world.told("configured", 2)
+        assert "notes" in options(await opens_form(world.person("alice")), "api")
+
+
+BAD: dict[str, tuple[Callable[[str], str | None], str]] = {
+    "half written": (lambda text: text[: text.index("[everyone]") + 4], "opens a bracket that is not closed"),
+    "deleted": (lambda _: None, "there is no such file"),
+    "empty": (lambda _: "", "the file is empty"),
+    "twice": (
+        lambda text: text.replace("    approvals: 0\n", "    approvals: 0\n    approvals: 1\n", 1),
+        "`approvals`",
+    ),
+    "scope": (lambda text: text.replace('"@api-owners"]', '"@api-owners", eve@example.com]'), "users:read.email"),
+}
+
+
+def _without_email(slack: LocalSlack, _tyk: LocalTyk) -> None:
+    """The app was installed for a file that names nobody by their address."""
+    slack._parts.scopes -= {"users:read.email"}
+
+
+async def test_what_cannot_be_taken_changes_nothing(tmp_path: Path, log: Log) -> None:
+    """Each complaint is in the log with its place, the help channel hears of it once, and once that all is well again."""
+    async with living(tmp_path, prepare=_without_email) as world:
+        await world.told("configured")
+        path, good, in_force = (
+            tmp_path / "config.yaml",
+            (tmp_path / "config.yaml").read_text(),
+            world.running.worker.ports.in_force,
+        )
+        before = in_force.current
+        for change, said in BAD.values():
+            text, known = change(good), len(lines(log, event="config.refused"))
+            path.unlink() if text is None else path.write_text(text)
+            world.reload()
+            told = await logged(log, "config.refused", known + 1)
+            assert said in str(told[-1]["where"])
+            assert str(told[-1]["where"]).startswith(f"{path}:")
+        await helped(world, "lacks the scope users:read.email")
+        assert in_force.current is before
+        assert metrics.CONFIG_LOAD_GOOD._value.get() == 0
+        ready = f"http://127.0.0.1:{world.running.port}/readyz"
+        async with aiohttp.ClientSession() as session, session.get(ready) as answer:
+            assert (answer.status, (await answer.json())["digest"]) == (200, before.digest)
+        heard = len(world.person("carol").messages("help"))
+        world.reload()
+        await logged(log, "config.refused", len(lines(log, event="config.refused")) + 1)
+        path.write_text(good)
+        world.reload()
+        await helped(world, "The changed configuration is good again, and in force.")
+        assert metrics.CONFIG_LOAD_GOOD._value.get() == 1
+        assert len(world.person("carol").messages("help")) == heard + 1 == len(BAD) + 1
+        assert await world.events() == ["configured"]
+        assert {line["log_level"] for line in lines(log, event="config.refused")} == {"warning"}
+
+
+async def test_slack_cannot_say_what_a_new_name_means(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in force stays, and the file is taken as soon as Slack can."""
+    monkeypatch.setattr(reloading, "AGAIN", 0.05)
+    monkeypatch.setattr(reloading, "EVERY", 0.05)
+    async with living(tmp_path) as world:
+        await world.told("configured")
+        before = world.running.worker.ports.in_force.current
+        world.slack.faults.next("usergroups.list", status=503, times=None)
+        world.configure(lambda text: text.replace('requesters: ["@payments-devs"]', 'requesters: ["@api-owners"]', 1))
+        await logged(log, "config.waits", 2)
+        assert world.running.worker.ports.in_force.current is before
+        world.slack.faults.clear()
+        await world.told("configured", 2)
+        assert world.running.worker.ports.in_force.current.rules["payments"].requesters.groups == {"S0OWNERS"}
+
+
+async def test_whoever_waits_hears_at_once_that_the_rules_have_changed(tmp_path: Path) -> None:
+    """A plan that is called otherwise, an entry that goes, and requesters who were narrowed: nobody has to click to find out."""
+
+    def change(text: str) -> str:
+        text = text.replace("      gold:", "      silver:").replace(", also_opens: [ledger]", "")
+        text = text.replace('requesters: ["@payments-devs"]', "requesters: [U0ALICE]", 1)
+        return text[: text.index("  ledger:")]
+
+    async with living(tmp_path) as world:
+        await world.asks("alice", "payments", plan="gold")
+        gold = await card(world)
+        await world.asks("alice", "ledger")
+        await world.asks("dave", "payments", plan="standard")
+        his = await card(world, containing="R-1003")
+        world.configure(change)
+        alice, dave = world.person("alice"), world.person("dave")
+        why = "The requester can no longer request Payments."
+        for person, said in (
+            (
+                alice,
+                "R-1001 (Payments) can't be approved now. The plan gold of Payments has changed. Withdraw it and ask again.",
+            ),
+            (
+                alice,
+                "R-1002 (Ledger) can't be approved now. Ledger is no longer offered here. If it is still needed, ask in ",
+            ),
+            (dave, f"R-1003 (Payments) can't be approved now. {why} If you still need it, ask in the help channel."),
+        ):
+            await person.sees(said, channel="dm", timeout=WITHIN)
+        await becomes(world.person("bob"), gold, "Alice Adams can withdraw it and ask again.")
+        his = await becomes(world.person("bob"), his, f"This can't be approved now. {why}")
+        assert "ask again" not in his.shown
+        await status(world, "dave", f"This can't be approved now. {why} If you still need it", "R-1003")
+        await world.person("bob").clicks("Approve", his)
+        await is_told(world.person("bob"), why)
+        assert "approved" not in await world.events()
+        assert world.slack.app_errors == []
+
+
+async def test_no_token_where_the_rules_change_between_approval_and_key(tmp_path: Path, log: Log) -> None:
+    """Bob approves while Tyk is away. When it is back, Payments is for others: nothing is made, and Alice hears why."""
+    async with living(tmp_path) as world:
+        shown = await asked(world)
+        world.tyk.faults.next("POST /api/keys", status=500, times=1000)
+        await world.person("bob").clicks("Approve", shown)
+        await world.told("approved")
+        world.configure(lambda text: text.replace('requesters: ["@payments-devs"]', "requesters: [U0CAROL]", 1))
+        await logged(log, "config.reloaded")
+        world.tyk.faults.clear()
+        world.running.worker.wake()
+        await world.person("alice").sees(
+            "was cancelled: you can no longer get it as requested.", channel="dm", timeout=WITHIN
+        )
+        assert tokens(world.person("alice")) == []
+        assert "key created" not in await world.events()
+
+
+async def test_two_replicas_tell_the_audit_once(tmp_path: Path) -> None:
+    """Whoever is first says what changed; a replica that starts with what an older version remembered says nothing."""
+    text = (
+        (Path(__file__).parents[2] / "bot" / "local" / "config.yaml")
+        .read_text()
+        .replace("GATEWAY", "https://gw.example.com")
+    )
+    ids = {"@payments-devs": "S0DEVS", "@payments-leads": "S0LEADS", "@api-owners": "S0OWNERS"}
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'bot.db'}", seal_keys=(new_key(),))
+    async with opened_store(settings, "C0AUDIT") as store:
+        for config in (parse(text), parse(with_notes(text)), parse(with_notes(text))):
+            await configuring.note(store, config, config.rulebook(ids), settings)
+        with store.reading() as tx:
+            told = [entry.details["added"] for entry in tx.audit_trail()]
+    assert told == [["ledger", "payments", "test-api"], ["notes"]]
+
+
+async def test_a_process_takes_its_file_again_on_sighup(tmp_path: Path) -> None:
+    """The signal that services are reloaded with: the process lives on with the new digest."""
+    async with empty_place() as place:
+        text = place.config()
+        async with process(tmp_path, text, "run", **environ_of(place, tmp_path)) as bot:
+            (ready,) = [line for line in await bot.until("bot.ready") if line["event"] == "bot.ready"]
+            (tmp_path / "config.yaml").write_text(with_notes(text))
+            bot.process.send_signal(signal.SIGHUP)
+            (taken,) = [line for line in await bot.until("config.reloaded") if line["event"] == "config.reloaded"]
+            assert (taken["apis"], taken["changes"]) == (ready["apis"] + 1, 1)
+            assert taken["digest"] == parse(with_notes(text)).digest != ready["digest"]
+            assert (await bot.end(signal.SIGTERM)).code == 0
