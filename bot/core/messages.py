@@ -305,7 +305,12 @@ def _has_working_key(draft: Draft) -> bool:
 
 
 def delayed(draft: Draft, fact: facts.Delayed) -> None:
-    """Tell the requester, if they are waiting for it, which side does not answer; or that nobody could be asked so far."""
+    """Tell the requester, if they are waiting for it, which side does not answer; or that nobody could be asked so far.
+
+    The notice rings, and the status, where there is one, says it for as long as it is so. What needs no approval has none before
+    its token's message is gone: to post one for the delay would ring a second time for the same news. The announced token is not
+    edited for it either, for such an edit could come after the token and take it off the screen.
+    """
     draft.say(AuditEvent.DELAYED, None, effect=fact.kind.value, error=fact.error)
     if fact.kind in AWAITED:
         notify(draft, _LATE[cause_of(fact.kind, fact.error).side])

@@ -482,6 +482,17 @@ def test_who_waits_hears_which_side_fails(error: str, topic: Topic) -> None:
     assert life.topics(MessageKind.NOTICE) == [topic]
 
 
+def test_what_needs_no_approval_has_a_notice_for_its_delay_and_no_status() -> None:
+    """The notice rings once; the announced token is not edited, and a status would be a second ring for the same news."""
+    life = Life(replace(PAYMENTS, approvals=0))
+    life.works()
+    announced = life.of(MessageKind.TOKEN)
+    life.sees(facts.Delayed(EffectKind.ISSUE_KEY, "tyk_unreachable"))
+    assert life.topics(MessageKind.NOTICE) == [Topic.DELAYED_BY_TYK]
+    assert [one.kind for one in life.record.messages] == [MessageKind.TOKEN, MessageKind.NOTICE]
+    assert (EffectKind.SHOW_MESSAGE, announced.id) not in life.open
+
+
 def test_a_delay_that_is_over_is_not_told() -> None:
     """Slack was away: by the time the notice could be posted, Alice has her token."""
     life = issuing()

@@ -68,6 +68,26 @@ async def test_what_somebody_denies_rings_twice(tmp_path: Path) -> None:
         assert len(world.person("alice").rings) == 2
 
 
+async def test_what_needs_no_approval_says_once_that_it_takes_longer_and_then_where_it_is(tmp_path: Path) -> None:
+    """Tyk is away for a quarter of an hour: three messages, each with something new to say, and each rings once."""
+    async with living(tmp_path) as world:
+        world.tyk.faults.away = True
+        await world.asks("alice", "test-api")
+        await failed(world, EffectKind.ISSUE_KEY)
+        await world.pass_time(timedelta(minutes=15))
+        await world.person("alice").rung("is taking longer than usual because Tyk isn't answering", timeout=WITHIN)
+        world.tyk.faults.clear()
+        await world.pass_time(timedelta(minutes=6))
+        await _has_token(world, "alice")
+        await world.person("alice").rung("is ready", timeout=WITHIN)
+        await quiet(world)
+        rings = [ring.text for ring in world.person("alice").rings]
+        assert [any(said in ring for ring in rings) for said in ("is on its way", "is taking longer", "is ready")] == [
+            True
+        ] * 3
+        assert len(rings) == len(world.person("alice").dm()) == 3
+
+
 async def test_what_comes_late_rings_with_the_way_to_it(tmp_path: Path) -> None:
     """Tyk is away for a minute: when the token is there, a message leads to the one that holds it."""
     async with living(tmp_path) as world:
