@@ -39,7 +39,7 @@ class Wanted:
 @dataclass(frozen=True)
 class Found:
     """The tokens that are held, the newest first, and names of the people in them by their ids. `titles` are those of entries,
-    `uses` are by the ids of requests, without those of tokens that have no key."""
+    `uses` are by the ids of requests, without those of tokens that have no key. `retired`: the entry is in the rules no more."""
 
     wanted: Wanted
     holdings: tuple[Holding, ...]
@@ -49,6 +49,7 @@ class Found:
     older: bool
     as_auditor: bool
     uses: Mapping[str, Use] = field(default_factory=dict)
+    retired: bool = False
 
     @property
     def people(self) -> frozenset[str]:
@@ -74,12 +75,15 @@ class Looking:
     def _rulebook(self) -> Rulebook:
         return self._in_force.current
 
-    def entry(self, words: str, who: Person) -> str:
-        """The entry that somebody means by its name or title. Raises Refusal, with the nearest of those that they may look at."""
+    async def entry(self, words: str, who: Person) -> str:
+        """The entry that somebody means by its name or title, also one that left the rules while somebody holds something of it.
+        Raises Refusal, with the nearest of those that they may look at."""
         wanted = " ".join(words.split()).casefold()
         for name, rule in self._rulebook.rules.items():
             if wanted in (name.casefold(), " ".join(rule.title.split()).casefold()):
                 return name
+        if (retired := await self._store.read(lambda tx: self._retired(tx, wanted))) is not None:
+            return retired
         seen = self.seen_by(who)
         if not seen:
             raise Refusal("Only approvers and auditors can look up who holds what.", code=NOT_ALLOWED)
@@ -87,6 +91,13 @@ class Looking:
         nearest = did_you_mean(wanted, options)
         hint = f" Did you mean {options[nearest]}?" if nearest else ""
         raise Refusal(f"I don't know an API called “{words[:100]}”.{hint}", code=UNKNOWN)
+
+    def _retired(self, tx: Transaction, wanted: str) -> str | None:
+        """The entry of this name or title that is in the rules no more, if something of it is held."""
+        retired = sorted(ledger.held_entries(tx) - self._rulebook.rules.keys())
+        by_name = next((name for name in retired if name.casefold() == wanted), None)
+        titles = ((name, rule.title) for name in retired for rule in ledger.rules_held(tx, name).values())
+        return by_name or next((name for name, title in titles if " ".join(title.split()).casefold() == wanted), None)
 
     def seen_by(self, who: Person) -> list[Rule]:
         """The rules of the APIs of which this person may look up who holds a token."""
@@ -96,11 +107,14 @@ class Looking:
     async def look(self, who: Person, wanted: Wanted) -> Found:
         """A page of what is held, once the audit has the look. Raises Refusal where this person may not see it."""
         is_auditor = rules.is_auditor(self._rulebook, who)
-        apis = None if is_auditor else self._seen_by(who, wanted)
+        gone = wanted.api is not None and wanted.api not in self._rulebook.rules
+        under = await self._under(who, wanted.api) if gone and wanted.api is not None else {}
+        apis = None if is_auditor or under else self._seen_by(who, wanted)
+        frozen = under.keys() if under and not is_auditor else None
         looked_for = Filter(api=wanted.api, person=wanted.person, held=True)
 
         def read(tx: Transaction) -> tuple[ledger.Page, dict[str, str], datetime]:
-            found = ledger.page(tx, looked_for, PAGE, apis, before=wanted.before, after=wanted.after)
+            found = ledger.page(tx, looked_for, PAGE, apis, under=frozen, before=wanted.before, after=wanted.after)
             return found, trail.names(tx, _people(wanted, found.holdings)), tx.now
 
         found, names, now = await self._store.read(read)
@@ -110,8 +124,15 @@ class Looking:
         names = {held.user_id: held.name for held in found.holdings} | names
         titles = {held.api: self._title(held.api) for held in found.holdings}
         if wanted.api is not None:
-            titles[wanted.api] = self._title(wanted.api)
-        return Found(wanted, found.holdings, names, titles, found.newer, found.older, is_auditor, used)
+            titles[wanted.api] = next((rule.title for rule in under.values()), self._title(wanted.api))
+        return Found(wanted, found.holdings, names, titles, found.newer, found.older, is_auditor, used, gone)
+
+    async def _under(self, who: Person, entry: str) -> dict[str, Rule]:
+        """The rules, by what they are stored as, under which this person may see who holds something of an entry that is in the
+        rules no more: those that let them approve it."""
+        held = await self._store.read(lambda tx: ledger.rules_held(tx, entry))
+        sees_all = rules.is_auditor(self._rulebook, who)
+        return {stored: rule for stored, rule in held.items() if sees_all or rules.may_approve(rule, who)}
 
     def _seen_by(self, who: Person, wanted: Wanted) -> frozenset[str] | None:
         """The entries to which the answer is limited, None where it is by itself: approvers see the tokens for what they approve.

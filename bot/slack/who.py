@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -70,7 +70,7 @@ class Who:
         note("who", "opened")
 
         async def drawn(person: Person) -> Body:
-            return await self._shown(person, lambda wanting: self._wanted(wanting, words))
+            return await self._shown(person, lambda: self._wanted(person, words))
 
         await self._answering.open_for(where, modals.notice(TITLE, "Looking it up…"), drawn)
 
@@ -79,7 +79,7 @@ class Who:
         await ack()
         try:
             wanted = read_wanted(action["value"])
-            view = await self._shown(await self._answering.member(body["user"]["id"]), lambda _: wanted)
+            view = await self._shown(await self._answering.member(body["user"]["id"]), lambda: _as_it_is(wanted))
         except modals.StaleView:
             view = modals.notice("Out of date", self._answering.out_of_date("button"))
         except Refusal as refusal:
@@ -87,13 +87,13 @@ class Who:
         with suppress(Gone):  # they have closed it
             await self._chat.update_view(body["view"]["id"], view)
 
-    async def _shown(self, person: Person, wish: Callable[[Person], Wanted]) -> Body:
+    async def _shown(self, person: Person, wish: Callable[[], Awaitable[Wanted]]) -> Body:
         """The page, or the sentence that says why it is not to be had. Who may not see it is in the audit."""
         wanted = Wanted()
         try:
             if (refusal := members.refuse(person, self._workspace)) is not None:
                 raise Refusal(refusal.text, code=NOT_ALLOWED)
-            wanted = wish(person)
+            wanted = await wish()
             found = await self._looking.look(person, wanted)
         except Refusal as refusal:
             if refusal.code == NOT_ALLOWED:
@@ -102,7 +102,7 @@ class Who:
         known = {one: self._directory.known_name(one) for one in found.people}
         return view(replace(found, names={**found.names, **{one: name for one, name in known.items() if name}}))
 
-    def _wanted(self, person: Person, words: str) -> Wanted:
+    async def _wanted(self, person: Person, words: str) -> Wanted:
         if found := _MENTION.fullmatch(words) or _ID.fullmatch(words):
             return Wanted(person=found[found.lastindex or 0])
         command = self._answering.command
@@ -115,7 +115,11 @@ class Who:
                 f"their member ID, which is in their Slack profile: {command} who U012ABCDEF."
             )
             raise Refusal(said, code="nobody")
-        return Wanted(api=self._looking.entry(words, person))
+        return Wanted(api=await self._looking.entry(words, person))
+
+
+async def _as_it_is(wanted: Wanted) -> Wanted:
+    return wanted
 
 
 # --- the modal --------------------------------------------------------------------------------------------------------
@@ -207,6 +211,10 @@ def read_wanted(value: str) -> Wanted:
 
 def _notes(found: Found) -> list[str]:
     notes = ["The audit says that you looked this up.", *_of_uses(found.uses.values())]
+    if found.retired:
+        notes.append(
+            "This API is no longer offered. What was granted before stays valid until it expires or is revoked."
+        )
     if found.as_auditor:
         which = f"--person {found.wanted.person}" if found.wanted.person else f"--api {found.wanted.api}"
         notes.append(

@@ -3,7 +3,7 @@ request; and the names that the database has met."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import CursorResult, Select, exists, func, or_, select
 
 from bot.core.audit import AuditEntry
-from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Verdict
+from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Rule, Verdict
 from bot.store import rows, statements, tables
 from bot.store.seal import Seal
 from bot.store.transaction import Transaction
@@ -136,12 +136,16 @@ def page(
     size: int,
     apis: frozenset[str] | None = None,
     *,
+    under: Collection[str] | None = None,
     before: int | None = None,
     after: int | None = None,
 ) -> Page:
     """Those with the next lower numbers than `before`, or the next higher than `after`; else, or where none is left there, the
-    newest. `apis`: of one person's, only what opens one of these entries."""
+    newest. `apis`: of one person's, only what opens one of these entries; `under`: only what was granted under one of
+    these rules, as they are stored."""
     number, query = tables.requests.c.number, _grants(wanted)
+    if under is not None:
+        query = query.where(tables.requests.c.rule.in_(under))
     if after is not None:
         query = query.where(number > after).order_by(None).order_by(number)
     elif before is not None:
@@ -152,7 +156,7 @@ def page(
         held = tx.connection.execute(query).all()
         found = [row for row in held if apis & {row.api, *row.opens.split()}][: size + 1]
     if not found and (before is not None or after is not None):
-        return page(tx, wanted, size, apis)
+        return page(tx, wanted, size, apis, under=under)
     more, some = len(found) > size, found[:size]
     if after is not None:
         return Page(tuple(_with_parts(tx, some[::-1])), newer=more, older=True)
@@ -287,6 +291,25 @@ def entries(tx: Transaction) -> frozenset[str]:
     configured = tx.remembered(CONFIGURED) or {"apis": {}}
     asked_for = tx.connection.execute(select(tables.requests.c.api).distinct()).scalars().all()
     return frozenset(configured["apis"]) | frozenset(asked_for)
+
+
+def held_entries(tx: Transaction) -> frozenset[str]:
+    """The entries of which somebody holds something."""
+    requests, grants = tables.requests, tables.grants
+    query = select(requests.c.api).join(grants).where(grants.c.state.in_(statements.LIVES)).distinct()
+    return frozenset(tx.connection.execute(query).scalars().all())
+
+
+def rules_held(tx: Transaction, entry: str) -> dict[str, Rule]:
+    """The rules under which something of this entry is held, by what they are stored as."""
+    requests, grants = tables.requests, tables.grants
+    query = (
+        select(requests.c.rule)
+        .join(grants)
+        .where(requests.c.api == entry, grants.c.state.in_(statements.LIVES))
+        .distinct()
+    )
+    return {stored: rows.rule_of(stored) for stored in tx.connection.execute(query).scalars().all()}
 
 
 def people(tx: Transaction) -> dict[str, str]:

@@ -102,13 +102,13 @@ def by_request(found: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 @lru_cache(maxsize=1000)
-def _rule(stored: str) -> Rule:
+def rule_of(stored: str) -> Rule:
     return _RULE.validate_json(stored)
 
 
 def title_of(rule: str) -> str:
     """What people call the API of a stored rule."""
-    return _rule(rule).title
+    return rule_of(rule).title
 
 
 @lru_cache(maxsize=1000)
@@ -174,7 +174,7 @@ def _opens(plan: Plan) -> str:
 
 
 def request_of(row: Row[Any]) -> Request:
-    rule = _rule(row.rule)
+    rule = rule_of(row.rule)
     return Request(
         id=RequestId(row.id),
         number=row.number,

@@ -22,7 +22,7 @@ def test_what_a_rule_says_is_stored_whole() -> None:
         also_may_approve=Audience(users=frozenset({"UDAVE"})),
     )
     stored = rows.request_row(replace(Life().record.request, rule=rule))["rule"]
-    assert rows._rule(stored) == rule
+    assert rows.rule_of(stored) == rule
 
 
 @pytest.mark.parametrize(("key", "meaning"), [("warning", ""), ("reason_pattern", None), ("also_may_approve", NOBODY)])
@@ -30,4 +30,4 @@ def test_a_rule_without_what_came_later_means_what_it_meant(key: str, meaning: A
     """No warning, no pattern, and nobody who may decide besides."""
     stored = json.loads(rows.request_row(Life().record.request)["rule"])
     del stored[key]
-    assert getattr(rows._rule(json.dumps(stored)), key) == meaning
+    assert getattr(rows.rule_of(json.dumps(stored)), key) == meaning
