@@ -96,13 +96,23 @@ def _ids(tx: Transaction, condition: ColumnElement[bool]) -> tuple[str, ...]:
 
 
 def finished(tx: Transaction, before: datetime, limit: int) -> Erased:
-    """Erase some of what was over before that time, the oldest first, and forget where its messages stand."""
-    requests, grants = tables.requests, tables.grants
+    """Erase some of what was over before that time, the oldest first, and forget where its messages stand.
+
+    What extended a token is not over while that is held.
+    """
+    requests, grants, held = tables.requests, tables.grants, tables.grants.alias()
+    extends = exists().where(held.c.request_id == requests.c.extends, held.c.state.in_(statements.LIVES))
     over = or_(grants.c.state.is_(None), and_(grants.c.state == GrantState.ENDED.value, grants.c.ended_at < before))
     query = (
         select(requests.c.id)
         .outerjoin(grants, grants.c.request_id == requests.c.id)
-        .where(requests.c.erased_at.is_(None), requests.c.created_at < before, requests.c.decided_at < before, over)
+        .where(
+            requests.c.erased_at.is_(None),
+            requests.c.created_at < before,
+            requests.c.decided_at < before,
+            over,
+            ~extends,
+        )
         .order_by(requests.c.created_at)
         .limit(limit)
     )

@@ -200,6 +200,24 @@ def test_what_has_long_been_over_is_put_away(store: Store) -> None:
     assert proof_of(store).erased == 18
 
 
+def test_what_extended_a_token_stays_while_that_is_held(store: Store) -> None:
+    """It tells why somebody has the token for so long."""
+    with store.transaction() as tx:
+        form = Asked(RequestId("held"), RULE.plans[0], None, Answers("", "banana"))
+        record = tx.apply(lifecycle.submit(form, ALICE, RULE, "digest", tx.next_number(), tx.now, NEW_ID))
+        tx.apply(lifecycle.review(record, RULE, BOB, Verdict.YES, "", tx.now, NEW_ID))
+        extends = is_over(tx, ALICE, "apple").request.id
+        tx.connection.execute(
+            text("UPDATE requests SET extends = 'held', extends_number = 1001 WHERE id = :of"), {"of": extends}
+        )
+    store.skew = timedelta(days=400)
+    for ends, erased in ((False, 0), (True, 1)):
+        with store.transaction() as tx:
+            if ends:
+                tx.connection.execute(text("UPDATE grants SET state = 'ended', ended_at = 9999999999999"))
+            assert erasing.finished(tx, tx.now - timedelta(days=365), limit=9).requests == erased
+
+
 def test_a_text_that_somebody_deleted_by_hand_is_missed(store: Store) -> None:
     """More are gone than erasures account for."""
     with store.transaction() as tx:
