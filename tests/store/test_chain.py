@@ -238,6 +238,19 @@ def test_processes_that_take_turns_write_one_chain(store: Store) -> None:
     assert misfit(exported(store)) == ""
 
 
+def test_a_process_goes_on_from_the_row_that_the_database_has() -> None:
+    """Not from the one that it wrote itself, where the database was replaced under it: the proof shows what became of that."""
+    store = in_memory()
+    with store.transaction() as tx:
+        asks(tx)
+        tx.connection.execute(text("UPDATE counters SET head = 'of a replica that had less' WHERE name = 'audit'"))
+    with store.transaction() as tx:
+        asks(tx)
+    lines = exported(store)
+    assert lines[1]["row"]["prev"] == "of a replica that had less"
+    assert misfit(lines) == "Row 2 does not follow the row 1 that stands there: the chain forks."
+
+
 def test_what_was_not_stored_leaves_no_gap(store: Store) -> None:
     """A transaction that failed has taken no number, and what comes next follows the row before it."""
     with store.transaction() as tx:

@@ -18,6 +18,7 @@ from bot.core.lifecycle import Asked
 from bot.core.model import (
     Answers,
     AuditEvent,
+    AuditLine,
     EffectKind,
     EffectState,
     MessageKind,
@@ -65,13 +66,18 @@ def is_over(tx: Transaction, who: Person, word: str) -> Record:
     record = tx.apply(questions.ask(record, RULE, BOB, f"{word} asks", question, tx.now, NEW_ID))
     record = tx.apply(questions.answer(record, who, f"{word} answers", question, tx.now, NEW_ID))
     record = tx.apply(lifecycle.review(record, RULE, BOB, Verdict.NO, f"{word} no", tx.now, NEW_ID))
-    return _card_stands(tx, record)
+    tx.audit(AuditLine(AuditEvent.RETRIED, None, {"operator": "Frank"}), record)
+    return _stands(tx, record)
 
 
-def _card_stands(tx: Transaction, record: Record) -> Record:
-    card = next(message for message in record.messages if message.kind is MessageKind.CARD)
-    posted = facts.MessagePosted(card.id, "C0APPROVE", f"{record.request.number}.1", record.request.version)
-    return tx.apply(lifecycle.observe(record, posted, tx.now, NEW_ID))
+def _stands(tx: Transaction, record: Record) -> Record:
+    """The card and the status are in Slack."""
+    for message in record.messages:
+        if message.kind in (MessageKind.CARD, MessageKind.STATUS):
+            ts = f"{record.request.number}.{message.id}"
+            posted = facts.MessagePosted(message.id, message.target, ts, record.request.version)
+            record = tx.apply(lifecycle.observe(record, posted, tx.now, NEW_ID))
+    return record
 
 
 def everything(store: Store) -> str:
@@ -115,6 +121,7 @@ def test_nothing_of_a_person_is_left_but_their_id(store: Store) -> None:
     assert f"'{ALICE.called}'" not in left
     assert ALICE.identity.user_id in left
     assert left.count("durian") == before.count("durian")
+    assert left.count("Frank") == before.count("Frank") == 2, "who acted at the command line is somebody else"
     assert erased == erasing.Erased(requests=1, texts=6)
     assert (proof := proof_of(store)).erased == 6
     assert proof.accounted == 6
