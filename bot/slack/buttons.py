@@ -169,6 +169,11 @@ def keep(request: Request) -> Block:
     return button("Still needed", RENEW, request.id, f"Still needed: {request.label}", style="primary")
 
 
+def last_use(request: Request) -> Block:
+    """What the holder has, and when it was last used: looked up when it is pressed, so that it is true."""
+    return button("See last use", WHO, request.requester.user_id, f"See last use of {request.label}")
+
+
 def snippets(request: Request) -> Block:
     """The menu of other ways to use a token; which one, and of which request, stands in the option."""
     options = [option(one.name, f"{value}:{request.id}") for value, one in SNIPPETS.items()]

@@ -323,7 +323,8 @@ def shown_question(record: Record, message: Message) -> Body:
     elif not lives:
         lines = state.granted(record, stuck=False)
     elif message.topic is Topic.LEFT:
-        lines, offered = [_left_behind(record)], [buttons.revoke_for_others(record.request)]
+        lines = [_left_behind(record)]
+        offered = [buttons.revoke_for_others(record.request), buttons.last_use(record.request)]
         if not _addressed(record.request):  # a button that refuses everybody helps nobody
             lines.append(f"Its rule names no approvers: `tyk-key-bot revoke {record.request.label}` revokes it.")
             offered = []
@@ -332,7 +333,8 @@ def shown_question(record: Record, message: Message) -> Body:
     else:
         without = [f"If nobody confirms, it expires {wording.date(end.at)}."] if end else []
         lines = [*_holder_says(record), *without]
-        offered = [buttons.keep(record.request), buttons.revoke_for_others(record.request)]
+        request = record.request
+        offered = [buttons.keep(request), buttons.revoke_for_others(request), buttons.last_use(request)]
     if why := state.why_ended(record):
         lines.append(f"Why: {inert(why, 600)}")
     body = Body(wording.cut("\n".join([base.text, *lines]), MAX_TEXT), [*base.blocks, section("\n".join(lines))])

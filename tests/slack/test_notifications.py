@@ -265,7 +265,7 @@ def test_approvers_are_told_of_a_leak() -> None:
             Topic.LEFT,
             "left",
             f"Nothing says what uses it, so it expires {wording.date(NOW + timedelta(days=1))}.",
-            ["Revoke"],
+            ["Revoke", "See last use"],
         ),
         (
             Topic.LEFT,
@@ -274,7 +274,7 @@ def test_approvers_are_told_of_a_leak() -> None:
                 f"It says what uses it, so it stays valid until {wording.date(NOW + timedelta(days=7))}. "
                 "Revoke it if nothing needs it any more."
             ),
-            ["Revoke"],
+            ["Revoke", "See last use"],
         ),
         (
             Topic.LEFT,
@@ -283,15 +283,15 @@ def test_approvers_are_told_of_a_leak() -> None:
                 f"It says what uses it, so it stays valid until {wording.date(NOW + EVERY + timedelta(days=14))}. "
                 "Revoke it if nothing needs it any more."
             ),
-            ["Revoke"],
+            ["Revoke", "See last use"],
         ),
-        (Topic.LEFT, "back", "They are back, so it stays valid.", ["Revoke"]),
+        (Topic.LEFT, "back", "They are back, so it stays valid.", ["Revoke", "See last use"]),
         (Topic.LEFT, "revoked", f"Revoked by <@U0BOB>, {wording.date(NOW)}.\nWhy: no need", []),
         (
             Topic.RENEWAL,
             "asked about",
             f"Somebody has not answered.\nIf nobody confirms, it expires {wording.date(NOW + ASKED + timedelta(days=14))}.",
-            ["Still needed", "Revoke"],
+            ["Still needed", "Revoke", "See last use"],
         ),
         (
             Topic.RENEWAL,
@@ -361,9 +361,10 @@ def test_keeping_it_is_the_answer_that_stands_out() -> None:
     found = [
         one for one in walk(show(ends()["asked about"], case(Topic.RENEWAL)).blocks) if one.get("type") == "button"
     ]
-    assert [(one["action_id"], one["style"], one["value"]) for one in found] == [
+    assert [(one["action_id"], one.get("style"), one["value"]) for one in found] == [
         (buttons.RENEW, "primary", "req1"),
         (buttons.REVOKE_ASK, "danger", "req1"),
+        (buttons.WHO, None, ANN.user_id),
     ]
 
 

@@ -120,7 +120,7 @@ async def test_about_what_a_leaver_holds_the_approvers_are_asked(tmp_path: Path,
         assert "Used by: checkout <!here>" in shown.shown
         assert "Approved by*\n<@U0BOB>" in shown.shown
         assert "It says what uses it, so it stays valid until" in shown.shown
-        assert shown.labels == ["Revoke"]
+        assert shown.labels == ["Revoke", "See last use"]
         assert rung_by(world, shown) == {"bob", "carol", "dave"}
         assert [one.details["why"] for one in await of_event(world, "left")] == [why]
         assert opens(world, token)

@@ -18,6 +18,7 @@ from tests.story import (
     of_event,
     opens,
     opens_list,
+    reads,
     revokes,
     rung_by,
     status,
@@ -102,8 +103,10 @@ async def test_the_holder_is_asked_first_and_the_approvers_read_the_answer(tmp_p
         ):
             assert fact in shown.shown
         assert world.tyk.keys[0].hash in shown.shown
-        assert shown.labels == ["Still needed", "Revoke"]
+        assert shown.labels == ["Still needed", "Revoke", "See last use"]
         assert rung_by(world, shown) == {"bob", "carol", "dave"}
+        await world.person("carol").clicks("See last use", shown)
+        assert "No use recorded in the last 30 days" in reads(await world.person("carol").sees_view("holds now"))
         assert _times_told(world) == 0, "she knows"
         await world.person("bob").clicks("Still needed", shown)
         await alice.rung("was kept by <@U0BOB>.")
@@ -247,7 +250,7 @@ async def test_who_reads_along_keeps_nothing(tmp_path: Path) -> None:
         await is_told(erin, "You can't revoke this.")
         await world.told("refused", times=2)
         assert await of_event(world, "renewed") == []
-        assert shown.labels == ["Still needed", "Revoke"]
+        assert shown.labels == ["Still needed", "Revoke", "See last use"]
         assert opens(world, token)
         assert world.slack.app_errors == []
 
