@@ -105,6 +105,7 @@ class Story:
                 await asker.closes(everything=True)
         if sent.errors or sent.banner:
             raise NotPossible(sent.banner or "; ".join(sent.errors.values()))
+        await self._slack.changes.until(lambda: self._is_asked() or None, 10, "the request")
 
     async def _fill(self, asker: Person) -> None:
         if modals.ACTION_API in _asked(await asker.sees_view(lambda view: bool(_asked(view)))):
