@@ -10,7 +10,7 @@ from bot.core.model import Effect, EffectKind, EffectState
 from bot.effects import Place
 from bot.pace import Pace
 
-SLOTS = {Place.TYK: 2, Place.SLACK: 100, Place.HERE: 5}
+SLOTS = {Place.TYK: 2, Place.SLACK: 100, Place.COLLECTOR: 5, Place.HERE: 5}
 
 
 class Clock:

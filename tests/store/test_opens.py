@@ -39,7 +39,7 @@ def row(number: int, rule: Rule, plan: Plan) -> dict[str, Any]:
 
 LATER = (
     *("opens", "undecidable", "undecidable_since", "extends", "extends_number"),
-    *("asked_plan", "asked_lifetime", "questions", "asker"),
+    *("asked_plan", "asked_lifetime", "questions", "asker", "erased_at"),
 )
 """Columns that the version of before does not have."""
 
