@@ -16,7 +16,7 @@ from bot.config import Complaint, Config, Kind
 from bot.core import changes
 from bot.core.model import AuditEvent, AuditLine, Rulebook, Workspace
 from bot.opening import new_id
-from bot.operations import look_again
+from bot.operations import look_again, waiting
 from bot.settings import Settings
 from bot.slack.directory import Directory
 from bot.slack.unhurried import UnhurriedDirectory
@@ -64,7 +64,7 @@ async def show_anew(store: Store, entries: Collection[str]) -> None:
     """Show what waits for a decision about these entries of the configuration."""
 
     def concerned(tx: Transaction) -> tuple[str, ...]:
-        return tuple(one.request.id for one in tx.records(tx.waiting()) if one.request.rule.name in entries)
+        return tuple(one.request.id for one in waiting(tx) if one.request.rule.name in entries)
 
     for request_id in await store.read(concerned) if entries else ():
         await look_again(store, request_id, new_id)

@@ -23,7 +23,11 @@ async def watch(operations: Operations, directory: Directory) -> NoReturn:
     known = False
     while True:
         await asyncio.sleep(EVERY if known else min(AGAIN, EVERY))
-        known = await look(operations, directory)
+        try:
+            known = await look(operations, directory)
+        except Exception:  # whatever it was: a change that Slack's event missed is found by the next look
+            known = False
+            log.exception("groups.look_failed")
 
 
 async def look(operations: Operations, directory: Directory) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from bot.core.model import (
     Verdict,
 )
 from bot.store import troubles
+from bot.store.rows import UnreadableError
 from bot.store.store import Store, User
 from bot.store.transaction import Transaction
 
@@ -434,8 +436,7 @@ class Operations:
                 return any(rules.counted_by(audience, person) for audience in audiences)
             return any(group in audience.groups for audience in audiences)
 
-        waiting = await self.store.read(lambda tx: tx.records(tx.waiting()))
-        for record in filter(concerns, waiting):
+        for record in filter(concerns, await self.store.read(waiting)):
             await look_again(self.store, record.request.id, self._new_id)
 
     async def any_undecidable(self) -> bool:
@@ -579,14 +580,27 @@ class Operations:
 
 
 async def look_again(store: Store, request_id: str, new_id: Callable[[], str]) -> None:
-    """Show what waits with those who may decide now."""
+    """Show what waits with those who may decide now. What cannot be read holds up nothing else: the worker tells of it."""
 
     def work(tx: Transaction) -> None:
         transition = lifecycle.look_again(_known(tx, request_id), tx.now, new_id)
         if transition is not None:
             tx.apply(transition)
 
-    await store.write(work)
+    with suppress(UnreadableError):
+        await store.write(work)
+
+
+def waiting(tx: Transaction) -> list[Record]:
+    """What waits for a decision, as far as it can be read."""
+    ids = tx.waiting()
+    with suppress(UnreadableError):
+        return list(tx.glance(ids).values())
+    found: list[Record] = []
+    for one in ids:
+        with suppress(UnreadableError):
+            found += tx.glance([one]).values()
+    return found
 
 
 def _known(tx: Transaction, request_id: str) -> Record:

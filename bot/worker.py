@@ -368,11 +368,13 @@ class Worker:
             undo.callback(self.pace.give_back, effect)
             shows = effect.kind is EffectKind.SHOW_MESSAGE
             abandoned = shows and effect.lease_until is not None
-            found = (
-                act.find(tx, effect) if act.find is not None else None
-            )  # before anything is written: it may not be readable
             epoch = tx.lease(effect, 2 * act.deadline, again=abandoned)
             if epoch is None:
+                return None
+            try:
+                found = act.find(tx, effect) if act.find is not None else None
+            except UnreadableError as error:
+                self._set_aside(tx, replace(effect, epoch=epoch), error)
                 return None
             if record is not None and (with_it := lifecycle.claim(record, effect, tx.now, self._new_id)) is not None:
                 record = tx.apply(with_it)
@@ -385,7 +387,11 @@ class Worker:
         """Once a promise has been failing for TELL_AFTER, people are told, whenever its next try may be."""
         for effect in tx.late(tx.now - TELL_AFTER, TOLD_AT_ONCE):
             assert effect.request_id is not None, "only what belongs to a request is told of"
-            record = tx.record(effect.request_id, skip_locked=True)
+            try:
+                record = tx.record(effect.request_id, skip_locked=True)
+            except UnreadableError:
+                tx.tell(effect)  # whoever claims it says why nothing else can be told
+                continue
             if record is not None and tx.tell(effect):
                 fact = facts.Delayed(effect.kind, effect.last_error, effect.subject_id)
                 tx.apply(lifecycle.observe(record, fact, tx.now, self._new_id))

@@ -139,10 +139,10 @@ def _stored_keys(environ: Any) -> tuple[ChainKey, ...]:
     with opening.command_store(found) as store, store.reading() as tx:
         opened = chain.keys(tx, Seal(found.seal_keys))
     if opened.lost:
-        complain(
-            f"No key in SEAL_KEYS opens {opened.lost} of the keys of the audit's chain: put the key that sealed them back, "
-            "behind the others, or give --key-file a file with what `tyk-key-bot audit key` printed."
-        )
+        told = f"{opened.sentence} Or give --key-file a file with what `tyk-key-bot audit key` printed."
+        if not opened.keys:
+            raise UsageError(told)
+        complain(told)
     if not opened.keys:
         raise UsageError("The database holds no key of the audit's chain: `tyk-key-bot run` makes one at its start.")
     return opened.keys
@@ -164,4 +164,4 @@ def _told(proof: Proof) -> list[str]:
         )
     if proof.erased:
         said.append(f"Texts that were erased: {proof.erased}.")
-    return said or ["There is no row yet."]
+    return said or ["No row was proved." if proof.misfit else "There is no row yet."]

@@ -29,7 +29,7 @@ from bot.core.model import EffectKind, Rulebook
 from bot.errors import FAILED
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import PreflightError, call, pin_proxy
-from bot.store import ledger
+from bot.store import chain, ledger
 from bot.store.engine import DatabaseError, NoDatabaseError, has_worker, lock_path
 from bot.store.seal import Seal
 from bot.store.store import Store
@@ -198,12 +198,14 @@ def _sealed(store: Store, found: Settings | None) -> Iterable[Finding]:
         return
     seal = Seal(found.seal_keys)
     with store.reading() as tx:
-        lost = ledger.lost_tokens(tx, seal)
+        lost, audit_keys = ledger.lost_tokens(tx, seal), chain.keys(tx, seal)
         older = sum(seal.opens(one.sealed) and not seal.is_newest(one.sealed) for one in ledger.sealed_tokens(tx))
     if lost:
         yield Finding("seal keys", State.WRONG, lost.sentence)
-    else:
-        yield Finding("seal keys", State.OK, "they open every sealed token.")
+    if audit_keys.lost:
+        yield Finding("seal keys", State.WRONG, audit_keys.sentence)
+    if not lost and not audit_keys.lost:
+        yield Finding("seal keys", State.OK, "they open every sealed token, and the audit's key.")
     if older:
         told = f"{older} tokens are sealed with an older key."
         yield Finding("seal keys", State.NOTE, told, "`tyk-key-bot reseal` seals them anew; then the older key can go.")

@@ -88,10 +88,13 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
         tokens = seal_anew(store, seal, Operator.named(arguments.by))
         with store.transaction() as tx:
             chain.reseal(tx, seal)
-            lost = ledger.lost_tokens(tx, seal)
+            lost, audit_keys = ledger.lost_tokens(tx, seal), chain.keys(tx, seal)
     print(f"Sealed anew with the newest key: {tokens}.")
     if lost:
         complain(f"{lost.sentence} Keep every key until then.")
+        return FAILED
+    if audit_keys.lost:
+        complain(f"{audit_keys.sentence} Keep every key until then.")
         return FAILED
     if len(found.seal_keys) > 1:
         print(_SEAL_AGAIN if tokens else _OLD_KEYS_CAN_GO)

@@ -54,7 +54,7 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
     found.print()
     if not arguments.yes and not says_yes(found.question):
         print("Nothing was done.")
-        return 0
+        return FAILED
     if not structlog.is_configured():
         logs.configure("ERROR", "text")
     return asyncio.run(_end_and_delete(arguments, environ, found.ids))
@@ -84,7 +84,8 @@ class _Found:
 
     @property
     def question(self) -> str:
-        return f"End these {len(self.held) + len(self.waiting)}? [y/N] "
+        many = len(self.held) + len(self.waiting)
+        return "End this one? [y/N] " if many == 1 else f"End these {many}? [y/N] "
 
 
 def _found(arguments: argparse.Namespace, environ: Any) -> _Found:

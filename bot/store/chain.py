@@ -166,6 +166,14 @@ class Opened:
     keys: tuple[ChainKey, ...]
     lost: int = 0
 
+    @property
+    def sentence(self) -> str:
+        """What is to be done about those that are lost."""
+        return (
+            f"No key in SEAL_KEYS opens {self.lost} of the keys of the audit's chain: put the key that sealed them back, "
+            "behind the others."
+        )
+
 
 def keys(tx: Transaction, seal: Seal) -> Opened:
     found, lost = list[ChainKey](), 0

@@ -289,7 +289,7 @@ async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         await world.told("sent")
         for answer in ("n\n", "\n"):
             monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-            assert await verb(tmp_path, "revoke", "R-1001") == 0
+            assert await verb(tmp_path, "revoke", "R-1001") == 1
             assert "Nothing was done." in capsys.readouterr().out
         monkeypatch.setattr("sys.stdin", io.StringIO(""))
         assert await verb(tmp_path, "revoke", "R-1001") == 2
@@ -368,7 +368,7 @@ async def test_revoke_lists_before_it_ends(
     """What would end is on the screen before the question, with its holders, and a no ends none of it."""
     async with three_grants(tmp_path) as world:
         monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-        assert await verb(tmp_path, "revoke", "--api", "test-api") == 0
+        assert await verb(tmp_path, "revoke", "--api", "test-api") == 1
         said = capsys.readouterr().out
         listed, question = said[: said.index("End these 2?")], said[said.index("End these 2?") :]
         assert all(one in listed for one in ("R-1001", "R-1002", "U0ALICE", "U0DAVE"))
