@@ -71,7 +71,7 @@ class MoreTime(Story):
     async def _approve_more(self, user_id: str) -> None:
         approvers = await self.slack.approvers(self._extension())
         outcome = await self.operations.review(EXTENSION, PEOPLE[user_id], Verdict.YES, "", approvers)
-        assert outcome.refusal is None or outcome.refusal.code in ("decided", "said_yes"), outcome.refusal
+        assert outcome.refusal is None or outcome.refusal.code in ("approved", "said_yes"), outcome.refusal
 
     def _extension(self) -> Record:
         with self.store.reading() as tx:
