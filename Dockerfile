@@ -1,4 +1,4 @@
-# The base is pinned: the same commit builds the same image. docs/operate.md says how to renew it.
+# The base is pinned by its digest: the same commit builds the same image. docs/operate.md says what checks it, and how to renew it.
 ARG BASE=docker.io/library/python:3.11-slim-trixie@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 # What is needed to install, such as pip, stays behind.

@@ -11,14 +11,16 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from bot import settings
+from bot import cli, settings
 from bot.app import GRACE
+from bot.errors import WRONG_INPUT
 from bot.store.seal import new_key
 from tests.deploy import DEPLOY, ROOT, of_the_system, run
 
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
 KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 UNIT = (DEPLOY / "systemd" / "tyk-key-bot.service").read_text()
+COMMAND = (DEPLOY / "systemd" / "tyk-key-bot").read_text()
 OLDEST, NEWEST = "1.30", "1.37"
 MOST_EXPOSED = 15  # of 100, as `systemd-analyze security` counts
 
@@ -78,6 +80,20 @@ def test_systemd(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     done = run(analyze, "security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}", unit)
     assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+def test_the_commands_beside_systemd(tmp_path: Path) -> None:
+    """They get what the unit gives to the bot, each secret from root's own file, and they do not start a second bot."""
+    python, config = re.findall(r"^ExecStart=(\S+ -m bot) run --config (\S+)$", UNIT, re.MULTILINE)[0]
+    command = tmp_path / "tyk-key-bot"
+    command.write_text(COMMAND.replace(f"exec {python}", "exec env"))
+    done = run("env", "--ignore-environment", "sh", command)
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if not line.startswith("PWD="))
+    secrets = re.findall(r"^LoadCredential=(.*)$", UNIT, re.MULTILINE)
+    given = {name: text.replace("%d/", "/etc/tyk-key-bot/secrets/") for name, text in _environ_of_systemd().items()}
+    assert found == given | {cli.CONFIG_VARIABLE: config}
+    assert {f"{Path(text).name}:{text}" for text in given.values() if "secrets" in text} == set(secrets)
+    assert run("sh", DEPLOY / "systemd" / "tyk-key-bot", "run").returncode == WRONG_INPUT
 
 
 def _environ_of_compose() -> dict[str, str]:

@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 FOLDERS = ("bot", "tests", "scripts", "deploy", "docs", ".slack")
-NOT_OURS = {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"}  # which libraries read
+NOT_OURS = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"}  # what others give every program
 VARIABLES = {variable.name for variable in settings._VARIABLES}
 OF_THE_IMAGE = {cli.CONFIG_VARIABLE, "IMAGE_REVISION"}
 MADE_ON_THE_WAY = {"deploy/secrets"}
@@ -36,6 +36,15 @@ def test_every_variable() -> None:
     rows = [line for line in CONFIGURATION.read_text().splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", row.split(" | ")[0])}
     assert named == VARIABLES | NOT_OURS | {cli.CONFIG_VARIABLE}
+
+
+def test_what_else_reads_the_environment() -> None:
+    """No module of what `run` loads reads a variable by a name that the page does not have."""
+    read = re.compile(r"""\benviron(?:\.get\(|\[)"(\w+)"|_either\(environ, "(\w+)"\)""")
+    ours = [path for path in (ROOT / "bot").rglob("*.py") if path.parts[-2] not in ("sandbox", "local")]
+    code = re.sub(r"f'.*'", "", "\n".join(path.read_text() for path in ours))  # lines of a token for people
+    names = {(one or other).upper().removesuffix("_FILE") for one, other in read.findall(code)}
+    assert {"IMAGE_REVISION", "ALL_PROXY"} <= names <= VARIABLES | NOT_OURS | OF_THE_IMAGE
 
 
 @by_page
@@ -83,13 +92,16 @@ def _shell(page: Path) -> list[str]:
     return [line for block in blocks(page, "") for line in block.replace("\\\n", " ").splitlines()]
 
 
+_IN_A_CONTAINER = r"(?:docker exec (?:-it )?tyk-key-bot |docker compose \S+ \S+ exec bot |kubectl exec -it \S+ -- )?"
+
+
 def _commands(page: Path) -> Iterator[list[str]]:
-    """The words behind each `tyk-key-bot` of a page."""
-    spans = re.findall(r"`(?:docker [^`]*)?(tyk-key-bot [^`\n]+)`", page.read_text())
+    """The words behind each `tyk-key-bot` of a page, in a container too."""
+    spans = re.findall(rf"`{_IN_A_CONTAINER}(tyk-key-bot [^`\n]+)`", page.read_text())
     lines = [
         match
         for line in _shell(page)
-        for match in re.findall(r"(?:^|\$\(|exec tyk-key-bot )(tyk-key-bot [^)|#]+)", line)
+        for match in re.findall(rf"(?:^|\$\(){_IN_A_CONTAINER}(tyk-key-bot [^)|#]+)", line)
     ]
     for text in [*spans, *lines]:
         yield shlex.split(text.replace("\\|", "|").replace("[", "").replace("]", ""))[1:]
