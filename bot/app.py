@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +15,9 @@ import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 
-from bot import collectors, complaining, configuring, groups, meanings, metrics, replicas, web
-from bot.complaining import DOUBTS, REFUSED
-from bot.config import Complaint, Config
+from bot import collectors, configuring, groups, meanings, metrics, replicas, web
+from bot.complaining import Complaining
+from bot.config import Config
 from bot.configuring import Slack
 from bot.core import rules
 from bot.core.in_force import InForce
@@ -158,15 +158,15 @@ async def run(
         await groups.look(operations, slack.directory)  # before anybody is told of a change
         await connection.open()
         stack.push_async_callback(connection.close)
-        log.info("slack.connected", mode="socket" if settings.socket_mode else "http")
         check = partial(_check, slack, dashboard)
-        reloading = [Reloading(file, config, settings, slack, operations, check).watch()] if file else []
+        complaining = Complaining(store, chat, in_force, doubts)
+        reloading = [Reloading(file, config, settings, slack, operations, check, complaining).watch()] if file else []
         working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch(), *reloading)}
         beside = [
             asyncio.create_task(one)
             for one in (
                 slack.directory.keep_channels(),
-                _tell(store, chat, in_force, doubts),
+                complaining.keep_telling(),
                 check(config, rulebook),
                 groups.watch(operations, slack.directory),
                 replicas.tell(store, new_id(), in_force, worker.survey_now),
@@ -255,6 +255,7 @@ class SlackConnection:
         for socket in self._sockets:
             await socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
         self._open = True
+        log.info("slack.connected", mode="socket" if self._sockets else "http")
 
     async def close(self) -> None:
         if self._open:
@@ -326,9 +327,3 @@ async def _check(slack: Slack, dashboard: Dashboard, config: Config, rulebook: R
     """What people will need is known before they need it, and then the configuration is checked."""
     await slack.directory.load_channels(rules.named_channels(rulebook.rules))
     await configuring.check(config, rulebook, slack, dashboard)
-
-
-async def _tell(store: Store, chat: Chat, in_force: InForce, doubts: Iterable[Complaint]) -> None:
-    """Tell the help channel what is doubtful. A file that was refused before is mended: the bot has started with it."""
-    await complaining.tell(store, chat, in_force.help_channel, REFUSED, ())
-    await complaining.tell(store, chat, in_force.help_channel, DOUBTS, tuple(map(str, doubts)))

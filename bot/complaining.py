@@ -1,16 +1,25 @@
 """The help channel hears once of what is wrong with the configuration, and once when it is right again.
 
-What was told is remembered in the database, for all replicas and for the next start.
+What was told is remembered in the database, for all replicas and for the next start: after it was told, so that a death in
+between tells it once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import NoReturn
 
 import structlog
 
+from bot.core import backoff
 from bot.core.faults import Fault
+from bot.core.in_force import InForce
 from bot.slack.block_kit import section
 from bot.slack.client import Chat
 from bot.slack.wording import escape, one_line
@@ -20,6 +29,8 @@ from bot.store.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 SAID = 8
+LEASE = timedelta(seconds=60)
+"""Whoever tells it has so long; who dies meanwhile leaves it to another, or to the next start."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +54,107 @@ REFUSED = About(
 )
 
 
-async def tell(store: Store, chat: Chat, help_channel: str, about: About, complaints: Sequence[str]) -> bool:
-    """Tell it unless it was told. Returns False where Slack did not take it: then it is to be told again later."""
+class Complaining:
+    """What the help channel is still to hear. Each is told by one replica; where Slack does not take it, it is told later.
 
-    def claim(tx: Transaction) -> list[str]:
-        told = tx.remembered(about.name, lock=True) or []
-        if told != list(complaints):
+    `doubts` are those of the start: the file that it began with is good, whatever was refused before."""
+
+    def __init__(
+        self,
+        store: Store,
+        chat: Chat,
+        in_force: InForce,
+        doubts: Iterable[object],
+        *,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._chat = chat
+        self._in_force = in_force
+        self._spread = spread
+        self._untold = {REFUSED: (), DOUBTS: tuple(map(str, doubts))}
+        self._news = asyncio.Event()
+        self._failed = ""
+
+    def owe(self, about: About, complaints: Iterable[object]) -> None:
+        """This is wrong now, and nothing else is; where it is nothing, all is right."""
+        self._untold[about] = tuple(map(str, complaints))
+        self._news.set()
+
+    async def keep_telling(self) -> NoReturn:
+        """Tell what is owed at once, and what Slack or the database did not take after a wait that grows. Who cancels it waits
+        until what is being told is told."""
+        attempts = 0
+        while True:
+            self._news.clear()
+            telling = asyncio.create_task(self._tell_all())
+            try:
+                attempts = 0 if await asyncio.shield(telling) else attempts + 1
+            finally:
+                await asyncio.wait({telling})
+            wait = backoff.delay(attempts, spread=self._spread()).total_seconds() if attempts else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+
+    async def _tell_all(self) -> bool:
+        """Returns whether nothing is left to tell."""
+        try:
+            for about, complaints in tuple(self._untold.items()):
+                if await self._tell(about, complaints) and self._untold[about] == complaints:
+                    del self._untold[about]
+        except Fault as fault:
+            self._untaken(fault.code)
+        except Exception as error:  # noqa: BLE001 - a database that is away for a moment, or a fault of ours: in the log
+            self._untaken(type(error).__name__, exc_info=True)
+        else:
+            self._failed = ""
+        return not self._untold
+
+    def _untaken(self, error: str, *, exc_info: bool = False) -> None:
+        """It is tried each minute for as long as it takes, and the log has it once."""
+        if error != self._failed:
+            log.warning("config.untold", about=sorted(one.name for one in self._untold), error=error, exc_info=exc_info)
+        self._failed = error
+
+    async def _tell(self, about: About, complaints: tuple[str, ...]) -> bool:
+        """Tell it unless it was told. Returns False where another replica is at it. Raises Slack's Fault."""
+        telling = f"telling {about.name}"
+
+        def claim(tx: Transaction) -> _Turn:
+            if (tx.remembered(about.name, lock=True) or []) == list(complaints):
+                return _Turn.TOLD
+            if tx.now.timestamp() < (tx.remembered(telling, lock=True) or 0.0):
+                return _Turn.ANOTHERS
+            tx.remember(telling, (tx.now + LEASE).timestamp())
+            return _Turn.OURS
+
+        def told(tx: Transaction) -> None:
             tx.remember(about.name, list(complaints))
-        return list(told)
+            tx.forget([telling])
 
-    told = await store.write(claim)
-    if told == list(complaints):
+        turn = await self._store.write(claim)
+        if turn is not _Turn.OURS:
+            return turn is _Turn.TOLD
+        said = _said(about, complaints)
+        try:
+            await self._chat.post(self._in_force.help_channel, said, [section(said)])
+        except Fault:
+            await self._store.write(lambda tx: tx.forget([telling]))
+            raise
+        await self._store.write(told)
         return True
+
+
+class _Turn(Enum):
+    TOLD = auto()
+    OURS = auto()
+    ANOTHERS = auto()
+
+
+def _said(about: About, complaints: Sequence[str]) -> str:
+    if not complaints:
+        return about.over
     lines = [f"• {escape(one_line(one, 300))}" for one in complaints[:SAID]]  # ours, with keys and commands in it
     lines += [f"and {len(complaints) - SAID:,} more, in the log."] if len(complaints) > SAID else []
-    said = "\n".join([about.begins, *lines] if complaints else [about.over])
-    try:
-        await chat.post(help_channel, said, [section(said)])
-    except Fault as fault:
-        log.warning("config.untold", about=about.name, error=fault.code)
-        await store.write(lambda tx: tx.remember(about.name, told))
-        return False
-    return True
+    return "\n".join([about.begins, *lines])

@@ -101,8 +101,9 @@ async def note(store: Store, config: Config, rulebook: Rulebook, settings: Setti
             tx.remember(_CHANGED_AT, tx.now.timestamp())
         return is_another
 
-    store.forwards = forwards
-    if await store.write(work):
+    is_another = await store.write(work)
+    store.audit_channel, store.forwards = config.slack.audit_channel, forwards
+    if is_another:
         log.info("config.changed", digest=rulebook.digest)
 
 

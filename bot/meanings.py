@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bot.config import Complaint, Config, Kind, Mention
 from bot.core.faults import Fault
@@ -34,10 +35,15 @@ async def rulebook_of(
     config: Config, directory: Directory, store: Store, *, by_heart: bool = True
 ) -> tuple[Rulebook, tuple[Complaint, ...]]:
     """The rules in force, and all that is doubtful about the names in the file. Raises a Fault of Slack's; but where all names
-    were looked up before, what they meant will do, if it may be told `by_heart`."""
-    meant = await look_up(config.mentions(), directory, await store.read(remembered), by_heart=by_heart)
-    rulebook, unknown = await asyncio.to_thread(config.in_force, meant.ids)
-    await store.write(lambda tx: _remember(tx, meant.remembered))
+    were looked up before, what they meant will do, if it may be told `by_heart`.
+
+    They are looked up once more where somebody accepted another meaning meanwhile: what was accepted stays accepted."""
+    while True:
+        before = await store.read(remembered)
+        meant = await look_up(config.mentions(), directory, before, by_heart=by_heart)
+        rulebook, unknown = await asyncio.to_thread(config.in_force, meant.ids)
+        if await store.write(partial(_remember, before=before, after=meant.remembered)):
+            break
     first = {mention.text: mention for mention in reversed(config.mentions())}
     changed = [first[name].where.complaint(f"{name} {said}") for name, said in meant.doubts.items()]
     return rulebook, tuple(sorted({*unknown, *changed}))
@@ -95,18 +101,23 @@ async def _is_there(old: str, kind: Kind, directory: Directory) -> bool:
     return not (person.deleted or person.is_stranger)
 
 
-def remembered(tx: Transaction) -> dict[str, str]:
-    return tx.remembered(_MEANINGS) or {}
+def remembered(tx: Transaction, *, lock: bool = False) -> dict[str, str]:
+    return tx.remembered(_MEANINGS, lock=lock) or {}
 
 
-def _remember(tx: Transaction, meanings: Mapping[str, str]) -> None:
-    if remembered(tx) != meanings:
-        tx.remember(_MEANINGS, dict(meanings))
+def _remember(tx: Transaction, *, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Returns False, and leaves what is remembered as it is, where that is not what it was before."""
+    now = remembered(tx, lock=True)
+    if now != before:
+        return False
+    if now != after:
+        tx.remember(_MEANINGS, dict(after))
+    return True
 
 
 def accept(tx: Transaction, name: str) -> str | None:
     """Forget what a name meant, so that the next start or reload takes what Slack says then. Returns what it meant, if known."""
-    kept = remembered(tx)
+    kept = remembered(tx, lock=True)
     old = kept.pop(name.lower(), None)
     if old is not None:
         tx.remember(_MEANINGS, kept)

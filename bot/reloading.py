@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 import structlog
 
-from bot import complaining, config, configuring, groups, meanings, metrics
-from bot.complaining import DOUBTS, REFUSED, About
+from bot import config, configuring, groups, meanings, metrics
+from bot.complaining import DOUBTS, REFUSED, Complaining
 from bot.config import Complaint, Config, ConfigError, document
 from bot.configuring import Slack
 from bot.core import changes
@@ -28,7 +28,7 @@ from bot.core.model import Rulebook
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.settings import Settings
-from bot.slack.client import Chat, PreflightError, preflight
+from bot.slack.client import PreflightError, preflight
 
 log = structlog.get_logger(__name__)
 
@@ -108,18 +108,19 @@ class Reloading:
         slack: Slack,
         operations: Operations,
         check: Callable[[Config, Rulebook], Coroutine[Any, Any, None]],
+        complaining: Complaining,
     ) -> None:
         self._file = file
         self._running = running
         self._settings = settings
         self._slack = slack
-        self._chat = Chat(slack.client)
         self._operations = operations
         self._check = check
+        self._complaining = complaining
         self._checking: asyncio.Task[None] | None = None
         self._turn = Turn(file.held)
         self._unshown: frozenset[str] = frozenset()
-        self._untold: dict[About, tuple[str, ...]] = {}
+        self._groups_at: float | None = None
 
     async def watch(self) -> NoReturn:
         """Look now and then, and take the file as it is when somebody asks for it."""
@@ -153,18 +154,17 @@ class Reloading:
             rulebook, doubts = await self._looked_up(new)
         except ConfigError as error:
             self._turn.done_with = fingerprint
-            await self._refuse(map(str, error.complaints))
+            self._refuse(map(str, error.complaints))
         except PreflightError as error:
             self._turn.comes_again()  # whoever adds the scope need not touch the file
-            await self._refuse([f"{self._file.path}: {error}"])
+            self._refuse([f"{self._file.path}: {error}"])
         except Fault as fault:
             self._turn.comes_again()
             log.warning(
                 "config.waits", error=fault.code, what="Slack cannot say what its names mean; it is tried again"
             )
         else:
-            await self._take(new, rulebook, doubts)
-            self._turn.done_with = fingerprint
+            await self._take(fingerprint, new, rulebook, doubts)
 
     async def _understood(self, held: bytes | ConfigError) -> Config:
         """The configuration in the file. Raises ConfigError."""
@@ -184,14 +184,13 @@ class Reloading:
         rulebook, doubts = await meanings.rulebook_of(kept, directory, self._operations.store, by_heart=False)
         return rulebook, (*doubts, *at_restart(self._running, new))
 
-    async def _refuse(self, complaints: Iterable[str]) -> None:
+    def _refuse(self, complaints: Iterable[str]) -> None:
         said = tuple(complaints)
         for complaint in said:
             log.warning("config.refused", where=complaint)
-        self._untold[REFUSED] = said
-        await self._catch_up()
+        self._complaining.owe(REFUSED, said)
 
-    async def _take(self, new: Config, rulebook: Rulebook, doubts: tuple[Complaint, ...]) -> None:
+    async def _take(self, fingerprint: str, new: Config, rulebook: Rulebook, doubts: tuple[Complaint, ...]) -> None:
         """Noted first, where that may fail; then it is in force for everybody at once, and the rest follows."""
         kept, store, in_force = (
             new.with_settings_of(self._running, AT_RESTART),
@@ -201,10 +200,12 @@ class Reloading:
         changed = await asyncio.to_thread(changes.compared, in_force.current, rulebook)
         await configuring.note(store, kept, rulebook, self._settings)
         in_force.take(rulebook, help_channel=kept.slack.help_channel, alias=kept.tyk.alias)
-        store.audit_channel = kept.slack.audit_channel
+        self._turn.done_with = fingerprint
         self._running = kept
         self._unshown |= {one.entry for one in changed}
-        self._untold |= {REFUSED: (), DOUBTS: tuple(map(str, doubts))}
+        self._groups_at = 0.0
+        self._complaining.owe(REFUSED, ())
+        self._complaining.owe(DOUBTS, doubts)
         metrics.CONFIG_LOADED.set_to_current_time()
         metrics.CONFIG_LOAD_GOOD.set(1)
         configuring.warn_of(doubts)
@@ -213,15 +214,17 @@ class Reloading:
         if self._checking is not None:
             self._checking.cancel()
         self._checking = asyncio.create_task(self._check(kept, rulebook))
-        await groups.look(self._operations, self._slack.directory)  # who is in a group that was not named before
         await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """Show what waits under the rules in force, and tell the help channel, as far as either is still to be done."""
-        store = self._operations.store
-        if self._unshown:
-            await configuring.show_anew(store, self._unshown)
-            self._unshown = frozenset()
-        for about, complaints in tuple(self._untold.items()):
-            if await complaining.tell(store, self._chat, self._operations.in_force.help_channel, about, complaints):
-                del self._untold[about]
+        """Find who is in a group that was not named before, and show what waits under the rules in force, as far as either is
+        still to be done. What fails is done again."""
+        try:
+            if self._groups_at is not None and time.monotonic() >= self._groups_at:
+                known = await groups.look(self._operations, self._slack.directory)
+                self._groups_at = None if known else time.monotonic() + AGAIN
+            if self._unshown:
+                await configuring.show_anew(self._operations.store, self._unshown)
+                self._unshown = frozenset()
+        except Exception:  # a database that is away for a moment, or a fault of ours: the file is looked at anyway
+            log.exception("config.reload_failed")

@@ -3,6 +3,9 @@
 Each pass is one message: as many leading rows as `core.audit.together` puts together, under the cursor's rule that no row is
 posted before those with lower numbers are. A message about one request goes into that request's thread; the first one about it
 begins the thread, and is remembered when the pass completes. A thread whose beginning was lost or deleted begins anew.
+
+A channel that the audit has left for another one gets nothing more: what is promised to it, by a replica that has not taken the
+new configuration yet, goes to the one in force.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from bot.core.draft import NewId
 from bot.core.model import Effect, EffectState
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import trail
+from bot.store import ledger, trail
 from bot.store.transaction import Transaction
 
 BATCH = 40
@@ -32,10 +35,10 @@ async def perform(claim: Claim, ports: Ports) -> Posted | None:
 def complete(tx: Transaction, claim: Claim, posted: Posted | None, _new_id: NewId) -> None:
     tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     channel, post = claim.effect.subject_id, claim.found
-    if posted is None:
-        tx.move_cursor(channel, tx.cursor(channel))
-        return
-    trail.learn(tx, posted.names)
-    if post.request_id is not None and posted.ts is not None:
-        trail.begin_thread(tx, post.request_id, channel, posted.ts)
-    tx.move_cursor(channel, post.reading.entries[posted.rows - 1].number)
+    upto = tx.cursor(channel) if posted is None else post.reading.entries[posted.rows - 1].number
+    if posted is not None:
+        trail.learn(tx, posted.names)
+        if post.request_id is not None and posted.ts is not None:
+            trail.begin_thread(tx, post.request_id, channel, posted.ts)
+    if not tx.move_cursor(channel, upto):
+        tx.post_audit_in(tx.remembered(ledger.PLACE)["audit_channel"])

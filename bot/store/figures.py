@@ -9,7 +9,7 @@ from sqlalchemy import case, func, or_, select
 
 from bot.core.model import GrantState, RequestState
 from bot.store import tables
-from bot.store.transaction import Transaction
+from bot.store.transaction import LEFT, Transaction
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,5 @@ def living(tx: Transaction) -> tuple[Living, ...]:
 
 def unposted(tx: Transaction, channel: str) -> Unposted:
     cursor = tx.cursor(channel)
-    many = tx.newest_audit() - cursor
+    many = tx.newest_audit() - cursor if cursor != LEFT else 0
     return Unposted(many, next(iter(tx.audit_after(cursor, 1))).at) if many > 0 else Unposted()

@@ -42,6 +42,9 @@ FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
 """An audit line waits so long for others, to stand in the channel in one message with them."""
 
+LEFT = -1
+"""The cursor of a channel that the audit has left for another one."""
+
 _COUNTED = 1000
 
 
@@ -563,32 +566,53 @@ class Transaction:
         return self.connection.execute(select(func.max(tables.audit.c.number))).scalar_one_or_none() or 0
 
     def cursor(self, place: str) -> int:
+        """The number up to which rows are there; LEFT for a channel that the audit has left."""
         return self._cursor(place) or 0
 
     def _cursor(self, place: str) -> int | None:
         query = select(tables.counters.c.value).where(tables.counters.c.name == f"posted:{place}")
         return self.connection.execute(query).scalar_one_or_none()
 
-    def move_cursor(self, place: str, upto: int, kind: EffectKind = EffectKind.POST_AUDIT) -> None:
-        """Rows up to this number are in the channel, or where they are forwarded to. Where more wait, they are promised."""
-        self._upsert(tables.counters, [{"name": f"posted:{place}", "value": upto}])
+    def move_cursor(self, place: str, upto: int, kind: EffectKind = EffectKind.POST_AUDIT) -> bool:
+        """Rows up to this number are in the channel, or where they are forwarded to. Where more wait, they are promised.
+
+        Returns False for a channel that the audit has left.
+        """
+        table, name = tables.counters, f"posted:{place}"
+        moved = update(table).where(table.c.name == name, table.c.value != LEFT).values(value=upto)
+        if self.connection.execute(moved).rowcount == 0:
+            if self._cursor(place) is not None:
+                return False
+            self._upsert(table, [{"name": name, "value": upto}])
         if self.newest_audit() > upto:
             self._promise([_reading_on(kind, place, self.now)])
         self.wrote = True
+        return True
 
     def begin_posting(self, channel: str) -> None:
-        """The audit goes to this channel from now on: where it went to another one before, from the newest row on."""
-        names = tables.counters.c.name
-        if self._cursor(channel) is not None:
-            return
-        posted = select(names).where(or_(names.startswith("posted:C"), names.startswith("posted:G"))).limit(1)
-        if self.connection.execute(posted).scalar_one_or_none() is not None:
-            self._upsert(tables.counters, [{"name": f"posted:{channel}", "value": self.newest_audit()}])
-            self.wrote = True
+        """The audit goes to this channel from now on: what stands in the one before is not told again, and what waits for that
+        goes here."""
+        table, name = tables.counters, f"posted:{channel}"
+        is_channel = or_(table.c.name.startswith("posted:C"), table.c.name.startswith("posted:G"))
+        posted = self.connection.execute(select(table.c.name, table.c.value).where(is_channel, table.c.value != LEFT))
+        upto = {row.name: row.value for row in posted}
+        if name not in upto:
+            upto[name] = max(upto.values(), default=0)
+            self._upsert(table, [{"name": name, "value": upto[name]}])
+        self._upsert(table, [{"name": other, "value": LEFT} for other in upto if other != name])
+        self._audit_channel = channel
+        if self.newest_audit() > upto[name]:
+            self.post_audit_in(channel)
 
-    def begin_forwarding(self, places: Collection[str]) -> None:
+    def post_audit_in(self, channel: str) -> None:
+        """Promise that this channel hears of what waits for it."""
+        self._promise([_reading_on(EffectKind.POST_AUDIT, channel, self.now)])
+        self.wrote = True
+
+    def begin_forwarding(self, places: Sequence[str]) -> None:
         """Rows go to each of these places from now on: to a new one what is new, to one that is known what it lacks."""
         newest = self.newest_audit()
+        self._forwards = places
         for place in places:
             upto = self._cursor(place)
             if upto is None:

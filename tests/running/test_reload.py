@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from bot import configuring, metrics, reloading
+from bot import configuring, metrics, reloading, worker
 from bot.config import parse
+from bot.core import backoff
 from bot.core.changes import What, read
+from bot.core.model import EffectKind
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.opening import opened_store
 from bot.settings import Settings
 from bot.store.seal import new_key
 from tests.log import Log, lines
-from tests.running import empty_place
+from tests.running import empty_place, failed, quiet
 from tests.running.test_start import environ_of, process
 from tests.story import asked, becomes, card, is_told, of_event, opens_form, options, status, tokens
 from tests.world import WITHIN, World, living
@@ -122,9 +126,9 @@ async def test_what_cannot_be_taken_changes_nothing(tmp_path: Path, log: Log) ->
             path.unlink() if text is None else path.write_text(text)
             world.reload()
             told = await logged(log, "config.refused", known + 1)
+            await helped(world, said)
             assert said in str(told[-1]["where"])
             assert str(told[-1]["where"]).startswith(f"{path}:")
-        await helped(world, "lacks the scope users:read.email")
         assert in_force.current is before
         assert metrics.CONFIG_LOAD_GOOD._value.get() == 0
         ready = f"http://127.0.0.1:{world.running.port}/readyz"
@@ -199,6 +203,42 @@ async def test_whoever_waits_hears_at_once_that_the_rules_have_changed(tmp_path:
         assert world.slack.app_errors == []
 
 
+async def test_a_database_that_is_away_in_the_midst_of_a_reload(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the new rules are noted, the old ones stay; afterwards the new ones do. What is left to do is done once."""
+    monkeypatch.setattr(reloading, "AGAIN", 0.05)
+    monkeypatch.setattr(reloading, "EVERY", 0.05)
+    away = list[str]()
+
+    def once_away(step: str) -> None:
+        real = getattr(configuring, step)
+
+        async def first_fails(*given: Any) -> None:
+            if step not in away:
+                away.append(step)
+                raise ConnectionError(step)
+            await real(*given)
+
+        monkeypatch.setattr(configuring, step, first_fails)
+
+    async with living(tmp_path) as world:
+        await world.asks("alice", "payments", plan="gold")
+        shown = await card(world)
+        once_away("note")
+        once_away("show_anew")
+        world.configure(lambda text: text.replace("      gold:", "      silver:"))
+        await becomes(world.person("bob"), shown, "Alice Adams can withdraw it and ask again.")
+        await world.told("configured", 2)
+        await quiet(world)
+        assert away == ["note", "show_anew"]
+        assert len(lines(log, event="config.reload_failed")) == 2
+        assert len(lines(log, event="config.reloaded")) == 1
+        assert metrics.CONFIG_LOAD_GOOD._value.get() == 1
+        said = "R-1001 (Payments) can't be approved now. The plan gold of Payments has changed."
+        assert len([one for one in world.person("alice").messages("dm") if one.text.startswith(said)]) == 1
+
+
 async def test_no_token_where_the_rules_change_between_approval_and_key(tmp_path: Path, log: Log) -> None:
     """Bob approves while Tyk is away. When it is back, Payments is for others: nothing is made, and Alice hears why."""
     async with living(tmp_path) as world:
@@ -215,6 +255,51 @@ async def test_no_token_where_the_rules_change_between_approval_and_key(tmp_path
         )
         assert tokens(world.person("alice")) == []
         assert "key created" not in await world.events()
+
+
+async def test_the_audit_moves_to_another_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own channel was archived, and a line waits for it: the channel of the new file gets that, what has changed, and what
+    comes. Nothing is tried at the old one any more."""
+    monkeypatch.setattr(worker, "SURVEY_EVERY", 0.1)
+
+    def prepared(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.add_channel("news", id="C0NEWS", members=["carol"])
+
+    async with living(tmp_path, prepare=prepared) as world:
+        await world.told("configured")
+        world.slack.workspace.channel("audit").is_archived = True
+        await world.asks("carol", "test-api")
+        await failed(world, EffectKind.POST_AUDIT)
+        world.configure(lambda text: text.replace("audit_channel: C0AUDIT", "audit_channel: C0NEWS"))
+        for told in ("*asked*", "*configured*", "*sent*"):
+            await world.person("carol").sees(told, channel="news", timeout=WITHIN)
+        await helped(world, "Over since ")
+        assert [one.text.count("*configured*") for one in world.person("carol").messages("audit")] == [1]
+
+
+async def test_a_help_channel_that_takes_nothing_is_tried_less_and_less(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is archived: the log says so once, however often it is tried, and another one in the file hears of it at once."""
+
+    def prepared(slack: LocalSlack, _tyk: LocalTyk) -> None:
+        slack.workspace.add_channel("news", id="C0NEWS", members=["carol"])
+
+    monkeypatch.setattr(backoff, "FIRST", 0.01)
+    async with living(tmp_path, prepare=prepared) as world:
+        world.slack.workspace.channel("help").is_archived = True
+        odd = (tmp_path / "config.yaml").read_text().replace("command: /tyk-key", "command: /keys")
+        world.configure(lambda _: odd)
+        tried = partial(world.slack.journal.calls, "chat.postMessage")
+        await world.slack.changes.until(
+            lambda: len([one for one in tried() if not one.ok]) > 3 or None, WITHIN, "some tries"
+        )
+        (untold,) = lines(log, event="config.untold")
+        assert (untold["about"], untold["error"]) == (["doubted"], "is_archived")
+        monkeypatch.setattr(backoff, "FIRST", backoff.LONGEST)
+        world.configure(lambda text: text.replace("help_channel: C0HELP", "help_channel: C0NEWS"))
+        said = "`slack.command` has changed, which takes effect when I am restarted"
+        await world.person("carol").sees(said, channel="news", timeout=WITHIN)
 
 
 async def test_two_replicas_tell_the_audit_once(tmp_path: Path) -> None:
@@ -235,7 +320,8 @@ async def test_two_replicas_tell_the_audit_once(tmp_path: Path) -> None:
 
 
 async def test_a_process_takes_its_file_again_on_sighup(tmp_path: Path) -> None:
-    """The signal that services are reloaded with: the process lives on with the new digest."""
+    """The signal that services are reloaded with: the process lives on with the new digest. It ends at once in the midst of
+    another reload, for which Slack takes its time."""
     async with empty_place() as place:
         text = place.config()
         async with process(tmp_path, text, "run", **environ_of(place, tmp_path)) as bot:
@@ -245,4 +331,7 @@ async def test_a_process_takes_its_file_again_on_sighup(tmp_path: Path) -> None:
             (taken,) = [line for line in await bot.until("config.reloaded") if line["event"] == "config.reloaded"]
             assert (taken["apis"], taken["changes"]) == (ready["apis"] + 1, 1)
             assert taken["digest"] == parse(with_notes(text)).digest != ready["digest"]
+            place.slack.faults.next("usergroups.list", latency=60)
+            bot.process.send_signal(signal.SIGHUP)
+            bot.process.send_signal(signal.SIGHUP)
             assert (await bot.end(signal.SIGTERM)).code == 0
