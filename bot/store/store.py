@@ -2,17 +2,23 @@
 
 A transaction is a plain function of a `Transaction`, which may be called a second time. What it promised is handed to whoever
 keeps promises inside the same transaction, so that a promise need not be looked for to be kept at once.
+
+SQLite commits one transaction at a time, and waits for the disk each time. Those that wait for their turn there are written
+together: each is whole or not at all, as a savepoint, and one commit stores them all before anybody is told.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from itertools import chain as following
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Transaction as Scope
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.faults import UnconfirmedError
@@ -20,7 +26,7 @@ from bot.core.model import Record
 from bot.store import tables
 from bot.store.chain import Chain
 from bot.store.engine import WAITS_FOR
-from bot.store.threads import KeptConnections, Threads, User
+from bot.store.threads import Job, KeptConnections, Threads, User
 from bot.store.transaction import LeaseLost, Transaction
 
 T = TypeVar("T")
@@ -74,6 +80,18 @@ class Keeper(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Done(Generic[T]):
+    """What a transaction came to, which its commit will store, and what of it the keeper took in hand."""
+
+    result: T
+    tx: Transaction
+    taken: Sequence[Any]
+
+
+_Job = Job[Callable[[Transaction], Any], _Done[Any]]
+
+
 class Store:
     """`audit_channel` is where every audit line is promised to be posted, None for a command that posts nothing; `forwards` are
     the places that it is promised to be forwarded to.
@@ -113,13 +131,11 @@ class Store:
     async def write(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
         """All of what `work` stores, or nothing where it raises."""
         if self._threads is None:
-            result, tx, taken = self._transact(work)
-            self._committed(tx, taken)
-            return result
-        done = await self._threads.run(
-            user, lambda: self._transact(work), lambda done: self._committed(*done[1:]), writes=True
-        )
-        return done[0]
+            done = self._transact(work)
+            self._committed(done)
+        else:
+            done = await self._threads.write(user, work, self._committed, self._write_together)
+        return done.result
 
     async def read(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
         """Return what `work` finds. Nothing that it reads is locked, and nothing is stored."""
@@ -131,15 +147,14 @@ class Store:
         def run() -> T:
             return _again_where_cut_off(attempt)
 
-        return run() if self._threads is None else await self._threads.run(user, run)
+        return run() if self._threads is None else await self._threads.read(user, run)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """The same as a block, for commands: runs at once, and whatever it promises is left to be found."""
-        with self._opened(None) as tx:
+        with self._alone() as tx:
             yield tx
-            self._end(tx)
-        self._committed(tx, ())
+        self._committed(_Done(None, tx, ()))
 
     def reading(self, *, snapshot: bool = False) -> AbstractContextManager[Transaction]:
         """To look at, as a block, for commands. `snapshot`: all that is read is of one moment, however long it takes."""
@@ -150,36 +165,95 @@ class Store:
         with self._connected(kept, writes=False) as connection:
             if snapshot and not self.is_sqlite:  # where a transaction that reads sees one moment anyway
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            with connection.begin():
+            with connection.begin() as scope:
                 now = self._now(connection)
-                yield Transaction(connection, now, sqlite=self.is_sqlite, locks=False, known=self.known)
+                yield Transaction(scope, now, sqlite=self.is_sqlite, locks=False, known=self.known)
 
-    def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, Transaction, Sequence[Any]]:
-        def attempt() -> tuple[T, Transaction, Sequence[Any]]:
-            with self._opened(self._kept) as tx:
-                result = work(tx)
-                taken = self.keeper.take(tx) if self.keeper is not None and tx.wrote else ()
-                self._end(tx)
-                return result, tx, taken
+    def _transact(self, work: Callable[[Transaction], T]) -> _Done[T]:
+        def attempt() -> _Done[T]:
+            with self._alone() as tx:
+                return self._done(tx, work)
 
         return _again_where_cut_off(attempt)
 
     @contextmanager
-    def _opened(self, kept: KeptConnections | None) -> Iterator[Transaction]:
-        with self._only_writer(), self._connected(kept, writes=True) as connection:
-            connection.begin()  # on SQLite the lock is waited for here, before it is asked what time it is
-            tx = Transaction(
-                connection,
-                self._now(connection),
-                sqlite=self.is_sqlite,
-                audit_channel=self.audit_channel,
-                forwards=self.forwards,
-                known=self.known,
-                chain=self.chain,
-            )
+    def _alone(self) -> Iterator[Transaction]:
+        with self._opened(None) as scope:
+            tx = self._begun(scope)
             with tx.unless_stored:
                 yield tx
+                self._commit_all(scope, (tx,))
                 tx.unless_stored.pop_all()
+
+    def _write_together(self, first: _Job, more: Iterator[_Job]) -> None:
+        """Store what these jobs come to with one commit, and tell each of them."""
+        begun = [first]
+        try:
+            done = _again_where_cut_off(lambda: self._together(begun, more))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            for job in begun:
+                job.fail(error)
+        else:
+            Job.succeed(done)
+
+    def _together(self, begun: list[_Job], more: Iterator[_Job]) -> list[tuple[_Job, _Done[Any]]]:
+        """What is stored now, of `begun` and of those that join them. What failed by itself has been told, and has left them."""
+        done: list[tuple[_Job, _Done[Any]]] = []
+        with ExitStack() as unless_stored, self._opened(self._kept) as scope:
+            for job in following(tuple(begun), more):
+                if job not in begun:
+                    begun.append(job)
+                part = scope.connection.begin_nested() if done else scope
+                try:
+                    done.append((job, self._part(part, job.work, unless_stored)))
+                except BaseException as error:
+                    if isinstance(error, DBAPIError) and error.connection_invalidated:
+                        raise
+                    begun.remove(job)
+                    job.fail(error)
+                    part.rollback()
+                else:
+                    if part is not scope and part.is_active:
+                        part.commit()
+                if (
+                    not scope.is_active
+                ):  # the first one stores nothing, and there is nothing that the next could be a part of
+                    break
+            self._commit_all(scope, [one.tx for _, one in done])
+            unless_stored.pop_all()
+        return done
+
+    def _part(self, scope: Scope, work: Callable[[Transaction], T], unless_stored: ExitStack) -> _Done[T]:
+        tx = self._begun(scope)
+        with tx.unless_stored:
+            done = self._done(tx, work)
+            unless_stored.push(tx.unless_stored.pop_all())
+        return done
+
+    def _done(self, tx: Transaction, work: Callable[[Transaction], T]) -> _Done[T]:
+        """What it comes to. Its records and the audit's head may be known before they are stored: each use compares them."""
+        result = work(tx)
+        taken = self.keeper.take(tx) if self.keeper is not None and tx.wrote else ()
+        if not tx.undone:
+            self.known.keep(tx.loaded)
+            self.chain.head = tx.head or self.chain.head
+        return _Done(result, tx, taken)
+
+    @contextmanager
+    def _opened(self, kept: KeptConnections | None) -> Iterator[Scope]:
+        with self._only_writer(), self._connected(kept, writes=True) as connection:
+            yield connection.begin()  # on SQLite the lock is waited for here, before it is asked what time it is
+
+    def _begun(self, scope: Scope) -> Transaction:
+        return Transaction(
+            scope,
+            self._now(scope.connection),
+            sqlite=self.is_sqlite,
+            audit_channel=self.audit_channel,
+            forwards=self.forwards,
+            known=self.known,
+            chain=self.chain,
+        )
 
     def _connected(self, kept: KeptConnections | None, *, writes: bool) -> AbstractContextManager[Connection]:
         """The thread's connection, or one for this once."""
@@ -198,29 +272,28 @@ class Store:
         finally:
             self._writer.release()
 
-    def _end(self, tx: Transaction) -> None:
-        if tx.undone:
+    def _commit_all(self, scope: Scope, parts: Sequence[Transaction]) -> None:
+        if not scope.is_active:
             return
         try:
-            self._commit(tx.connection)
+            self._commit(scope.connection)
         except DBAPIError as error:
-            if tx.wrote and error.connection_invalidated:
+            if error.connection_invalidated and any(tx.wrote for tx in parts):
                 raise UnconfirmedError("the database did not answer the commit") from error
+            # SQLite is still inside the transaction then, which SQLAlchemy takes for ended: only closing the connection ends it.
+            scope.connection.invalidate()
             raise
-        self.known.keep(tx.loaded)
-        if tx.head is not None:
-            self.chain.head = tx.head
 
     def _commit(self, connection: Connection) -> None:
         connection.commit()
 
-    def _committed(self, tx: Transaction, taken: Sequence[Any]) -> None:
-        if not tx.wrote:
+    def _committed(self, done: _Done[Any]) -> None:
+        if not done.tx.wrote:
             return
         if self.keeper is not None:
-            self.keeper.begin(taken)
+            self.keeper.begin(done.taken)
         for listener in self._listeners:
-            listener(tx)
+            listener(done.tx)
 
     def _now(self, connection: Connection) -> datetime:
         """SQLite has no other clock than this machine's."""

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, or_, select, update
+from sqlalchemy import Transaction as Scope
 
 from bot.core.audit import AuditEntry
 from bot.core.chain import ChainKey, Head
@@ -69,7 +70,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: Connection,
+        scope: Scope,
         now: datetime,
         *,
         sqlite: bool,
@@ -79,7 +80,8 @@ class Transaction:
         known: Mapping[str, Record] | None = None,
         chain: Chain | None = None,
     ) -> None:
-        self.connection = connection
+        self.connection: Connection = scope.connection
+        self._scope = scope
         self.now = now
         self.promised: dict[int, Effect] = {}
         self.head: Head | None = None
@@ -97,7 +99,7 @@ class Transaction:
 
     def rollback(self) -> None:
         """Store nothing of it after all."""
-        self.connection.rollback()
+        self._scope.rollback()
         self.promised.clear()
         self.head = None
         self.wrote, self.undone = False, True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -147,6 +147,118 @@ async def test_people_write_before_the_worker(
     await asyncio.gather(*tasks)
     assert order == [*people, "1", "2"]
     await store.close()
+
+
+@dataclass
+class Queue:
+    """A store on SQLite whose writer is held up, so that whatever comes meanwhile waits in one queue."""
+
+    store: Store
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+    tasks: list[asyncio.Task[object]] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
+
+    def joins(self, work: Callable[[Transaction], object]) -> None:
+        self.tasks.append(asyncio.create_task(self.store.write(work)))
+
+    async def goes_on(self) -> list[object]:
+        """What each came to, when all are through."""
+        await asyncio.sleep(0)
+        self.may_go_on.set()
+        return await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def numbers(self) -> list[int]:
+        """The lines of the audit that are stored: each request has one."""
+        return await self.store.read(lambda tx: [entry.number for entry in tx.audit_trail()])
+
+
+@pytest.fixture
+async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), "C0AUDIT", threads=Threads(one_writer=True))
+    migrate(store.engine)
+    queue = Queue(store)
+    queue.joins(lambda _: queue.may_go_on.wait(10))
+    event.listen(store.engine, "commit", lambda _: queue.commits.append("commit"))
+    await asyncio.sleep(0)
+    yield queue
+    await store.close()
+
+
+@pytest.mark.usefixtures("in_no_hurry")
+async def test_those_who_wait_at_once_are_stored_by_one_commit(queue: Queue) -> None:
+    """Five people send their forms at the same moment: each has a number and a line, and the disk is waited for once."""
+    for n in range(5):
+        queue.joins(partial(asks, request_id=f"request-{n}"))
+    await queue.goes_on()
+    assert len(queue.commits) == 1
+    assert await queue.numbers() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("in_no_hurry")
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_who_fails_beside_others_fails_alone(queue: Queue, place: int) -> None:
+    """Of three who write together one raises half-way: nothing of it is stored, and all of the others is."""
+
+    def fails(tx: Transaction) -> None:
+        asks(tx, "request-x")
+        raise LookupError("of her own")
+
+    for n in range(3):
+        queue.joins(fails if n == place else partial(asks, request_id=f"request-{n}"))
+    _, *came_to = await queue.goes_on()
+    assert [type(one) for one in came_to] == [LookupError if n == place else type(None) for n in range(3)]
+    assert await queue.numbers() == [1, 2]
+    assert await queue.store.read(lambda tx: tx.numbered(1003)) is None, "nor is its number used up"
+
+
+@pytest.mark.usefixtures("in_no_hurry")
+@pytest.mark.parametrize("place", [0, 1])
+async def test_who_takes_it_back_beside_others_takes_back_their_own(queue: Queue, place: int) -> None:
+    """A transaction finds at its end that it must store nothing: what was written with it is stored all the same."""
+
+    def thinks_better_of_it(tx: Transaction) -> str:
+        asks(tx, "request-x")
+        tx.rollback()
+        return "not stored"
+
+    for n in range(2):
+        queue.joins(thinks_better_of_it if n == place else partial(asks, request_id=f"request-{n}"))
+    _, *came_to = await queue.goes_on()
+    assert came_to == ["not stored" if n == place else None for n in range(2)]
+    assert await queue.numbers() == [1]
+
+
+@pytest.mark.usefixtures("in_no_hurry")
+async def test_where_the_commit_fails_everybody_is_told(queue: Queue) -> None:
+    """The disk is full when three requests are to be stored: none is, all hear it, what was held for them is given back; and
+    once there is room, the next one is stored."""
+    given_back = list[int]()
+
+    def holds(tx: Transaction, n: int) -> None:
+        asks(tx, f"request-{n}")
+        tx.unless_stored.callback(given_back.append, n)
+
+    def full(_: object) -> None:
+        raise OperationalError("COMMIT", None, Exception("database or disk is full"))
+
+    for n in range(3):
+        queue.joins(partial(holds, n=n))
+    event.listen(queue.store.engine, "commit", full)
+    came_to = await queue.goes_on()
+    event.remove(queue.store.engine, "commit", full)
+    assert [type(one) for one in came_to] == [OperationalError] * 4
+    assert sorted(given_back) == [0, 1, 2]
+    await queue.store.write(asks)
+    assert await queue.numbers() == [1]
+    record = await queue.store.read(lambda tx: tx.numbered(1001))
+    assert record is not None
+    assert record.request.id == "request-1"
+
+
+@pytest.fixture
+def in_no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what waits is written together."""
+    monkeypatch.setattr("bot.store.threads.TOGETHER", 60.0)
 
 
 async def test_a_record_is_read_again_only_where_it_changed(store: Store) -> None:
