@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -40,10 +41,13 @@ async def test_open_keys_wait_for_a_person(tmp_path: Path) -> None:
 
 
 async def test_a_backup_made_beside_a_running_bot(tmp_path: Path) -> None:
-    """The command of docs/operate.md copies the whole database; with the copy in place, what went on since is put aside."""
+    """The command of docs/operate.md, the same in each way to run the bot, copies the whole database; with the copy in place,
+    what went on since is put aside."""
     page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
-    (line,) = [line for line in page.splitlines() if "sqlite3.connect" in line]
-    command = shlex.split(line)[-1].replace("/data/tyk-key-bot.db", "bot.db").replace("/data/backup.db", "backup.db")
+    commands = {shlex.split(line)[-1] for line in page.splitlines() if "sqlite3.connect" in line}
+    here = {re.sub(r"'/[\w/-]+/(?:tyk-key-)?(bot|backup)\.db'", r"'\1.db'", command) for command in commands}
+    assert len(commands) == 2
+    (command,) = here
     seal = new_key()
     async with living(tmp_path, prepare=without_tyk, SEAL_KEYS=seal) as world:
         await world.asks("alice", "test-api")
