@@ -96,6 +96,26 @@ def test_the_commands_beside_systemd(tmp_path: Path) -> None:
     assert run("sh", DEPLOY / "systemd" / "tyk-key-bot", "run").returncode == WRONG_INPUT
 
 
+def test_install_makes_every_secret() -> None:
+    """`docs/install.md` writes each file that Compose, Kubernetes or systemd wants, and names what the cluster must have."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    written = set(re.findall(r"^printf .* > (\S+)$|^openssl .* > (\S+)$", page, re.MULTILINE))
+    assert {one or other for one, other in written} == set(yaml.safe_load(COMPOSE)["secrets"])
+    wanted = {Path(text).name for name, text in _environ_of_kubernetes().items() if name.endswith("_FILE")}
+    assert set(re.findall(r"--from-file=deploy/secrets/(\S+)", page)) == wanted
+    (rule,) = _kubernetes("NetworkPolicy")["spec"]["ingress"]
+    (namespace,) = rule["from"][0]["namespaceSelector"]["matchLabels"].values()
+    volumes = _kubernetes("Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert f"`{namespace}`" in page
+    assert {volumes[0]["configMap"]["name"], volumes[1]["secret"]["secretName"]} == {"tyk-key-bot"}
+
+
+def test_a_start_after_a_restore_beside_systemd() -> None:
+    """What `docs/operate.md` has in place of the unit's start is that start with one word more."""
+    (start,) = re.findall(r"^ExecStart=.*$", UNIT, re.MULTILINE)
+    assert f"\nExecStart=\n{start} --restored\n" in (ROOT / "docs" / "operate.md").read_text()
+
+
 def _environ_of_compose() -> dict[str, str]:
     return dict(yaml.safe_load(COMPOSE)["services"]["bot"]["environment"])
 
