@@ -74,7 +74,7 @@ async def _chained(store: Store, seal: Seal) -> None:
 def command_store(settings: Settings) -> Iterator[Store]:
     """The database for one command, which neither makes nor migrates it, and may stand still while a person reads its output.
     Raises DatabaseError."""
-    store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR))
+    store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR, owns=False))
     try:
         check_ready(store.engine)
         with store.reading() as tx:

@@ -171,7 +171,7 @@ async def following(
     clock: Callable[[], float],
 ) -> AsyncIterator[Feed]:
     """A feed that runs until the end of the block. The database is there: the bot has been ready once."""
-    store = Store(open_engine(database_url))
+    store = Store(open_engine(database_url, owns=False))
     feed = Feed(store, tell, name, clock)
     task = asyncio.create_task(feed.follow(changes))
     try:

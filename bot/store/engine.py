@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -41,14 +42,15 @@ class NoDatabaseError(DatabaseError):
     """There is none yet, or none of this program's."""
 
 
-def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR) -> Engine:
+def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR, owns: bool = True) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...` with at most so many connections; nothing is connected yet.
 
-    No error and no log of it holds what was stored: neither a statement's parameters nor the row that a server complains of.
+    A file of SQLite's is made, kept private and set to WAL by whoever `owns` it alone: another may have been given the file of some
+    other program, and looks. No error and no log of it holds what was stored: neither a statement's parameters nor the row that a server complains of.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed, connections)
+        return _sqlite(parsed, connections, owns=owns)
     engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=connections,
@@ -63,15 +65,16 @@ def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR) -
     return engine
 
 
-def _sqlite(url: URL, connections: int) -> Engine:
+def _sqlite(url: URL, connections: int, *, owns: bool) -> Engine:
     """An engine on SQLite. In memory it has one connection, which any thread may use, one at a time."""
     in_memory = _file(url) is None
     pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"pool_size": connections, "max_overflow": 0}
     arguments = {"timeout": WAITS_FOR, "check_same_thread": False}
     parsed = url.set(drivername="sqlite+pysqlite")
     engine = create_engine(parsed, connect_args=arguments, hide_parameters=True, **pool)
-    event.listen(engine, "do_connect", partial(_keep_private, _file(url)))
-    event.listen(engine, "connect", _prepare_sqlite)
+    if owns:
+        event.listen(engine, "do_connect", partial(_keep_private, _file(url)))
+    event.listen(engine, "connect", partial(_prepare_sqlite, owns))
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
@@ -124,12 +127,12 @@ def _bound_postgresql(idles_for: int, connection: Any, _record: object) -> None:
     connection.commit()
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """Durable at every commit; the driver must not open transactions of its own."""
+def _prepare_sqlite(owns: bool, connection: Any, _record: object) -> None:
+    """Durable at every commit; the driver must not open transactions of its own. WAL stands in the file, the rest does not."""
     connection.isolation_level = None
     cursor = connection.cursor()
     waits = f"busy_timeout={WAITS_FOR * 1000}"
-    for pragma in (waits, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in (waits, *(["journal_mode=WAL"] if owns else []), "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -176,7 +179,9 @@ def check_ready(engine: Engine) -> None:
         )
     if version != _versions()[-1]:
         raise DatabaseError(
-            f"The database is of an older version ({version}): start this version's `tyk-key-bot run` first."
+            f"The database is of an older version of this program (its tables are of {version}, this one's of {_versions()[-1]}). "
+            "Give the command with the version that the bot runs, or upgrade the bot: `tyk-key-bot run` of this version brings the "
+            "tables up to date."
         )
 
 
@@ -204,11 +209,16 @@ def _version(connection: Connection) -> str | None:
     """The version of the tables, None where there are none. Raises DatabaseError for one that this program does not know."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    if version is not None and version not in _versions():
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    if not found:
+        return None
+    version = str(found[0])
+    if len(found) > 1 or not re.fullmatch(r"[0-9]{4}", version):
+        raise DatabaseError("The database holds the tables of some other program: is DATABASE_URL right?")
+    if version not in _versions():
         raise DatabaseError(
-            f"A newer version of this program has used the database ({version}): use that version, or restore the backup of "
-            "before the upgrade."
+            f"The database is of a newer version of this program (its tables are of {version}, this one's of {_versions()[-1]}). Use "
+            "that version; the way back to this one is the backup of before the upgrade."
         )
     return version
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,6 +58,22 @@ async def test_files_are_their_owners_alone(tmp_path: Path) -> None:
             each.chmod(0o664)
 
 
+def test_a_look_at_the_file_of_another_program_leaves_it_as_it_is(tmp_path: Path) -> None:
+    """Neither its mode nor a byte of it is changed, nothing is left beside it, and a sentence says that it is not ours."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        other.execute("INSERT INTO alembic_version VALUES ('a97c31f5bd1e')")
+        other.commit()
+    path.chmod(0o644)
+    before = path.read_bytes()
+    engine = open_engine(f"sqlite:///{path}", owns=False)
+    with pytest.raises(DatabaseError, match=r"^The database holds the tables of some other program"):
+        check_ready(engine)
+    engine.dispose()
+    assert (path.read_bytes() == before, modes(tmp_path)) == (True, {"other.db": 0o644})
+
+
 def test_an_error_does_not_tell_what_was_stored(engine: Engine) -> None:
     """A statement that fails has neither its parameters nor the row in its error: not in its text, not in its cause."""
     migrate(engine)
@@ -92,12 +110,10 @@ def test_a_database_without_tables(url: str, engine: Engine) -> None:
 
 
 def test_a_database_of_an_older_version(engine: Engine) -> None:
-    """A command says that `run` comes first, and migrates nothing."""
+    """A command says which version goes with it and that `run` brings it up to date, and migrates nothing."""
     migrate(engine)
     _becomes(engine, "0002")
-    with pytest.raises(
-        DatabaseError, match=r"of an older version \(0002\): start this version's `tyk-key-bot run` first"
-    ):
+    with pytest.raises(DatabaseError, match=r"of an older version of this program .* 0002.* `tyk-key-bot run` of this"):
         check_ready(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0002"
@@ -108,9 +124,7 @@ def test_a_database_of_a_newer_version(engine: Engine) -> None:
     migrate(engine)
     _becomes(engine, "9999")
     for look in (check_ready, migrate):
-        with pytest.raises(
-            DatabaseError, match=r"^A newer version .* \(9999\): use that version, or restore the backup"
-        ):
+        with pytest.raises(DatabaseError, match=r"of a newer version of .* 9999.* Use that version; the way back"):
             look(engine)
 
 
