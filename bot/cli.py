@@ -16,7 +16,8 @@ from typing import Any
 from bot import version
 from bot.commands.parsing import Parser, exit_codes
 from bot.core.faults import Fault
-from bot.errors import FAILED, INTERRUPTED, WRONG_INPUT, CommandError, complain
+from bot.errors import FAILED, INTERRUPTED, WRONG_INPUT, CommandError
+from bot.layout import complain
 
 STORIES = ("main", "bad-day")
 CONFIG = Path("config.yaml")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 WRONG_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
@@ -30,7 +28,3 @@ class InputError(CommandError):
     """What was typed, a file or the environment is at fault."""
 
     exit_code = WRONG_INPUT
-
-
-def complain(text: str) -> None:
-    print(text, file=sys.stderr)

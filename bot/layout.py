@@ -1,8 +1,9 @@
-"""Tables and lines as wide as a terminal: what does not fit stands below its row, and nothing is lost."""
+"""Sentences, lines and tables as wide as a terminal: what does not fit stands below, and nothing is lost."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,33 @@ INDENT = "    "
 def width_of(stream: TextIO) -> int | None:
     """The columns of the terminal that is written to; None where it is a file or another program."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def print_wrapped(text: str) -> None:
+    """An answer, on standard output."""
+    _put(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """A complaint or a note, on standard error: never among the data that another program reads."""
+    _put(text, sys.stderr)
+
+
+def _put(text: str, stream: TextIO) -> None:
+    for line in fitted(text.splitlines(), stream):
+        print(line, file=stream)
+
+
+def fitted(lines: Iterable[str], stream: TextIO) -> Iterator[str]:
+    """Lines for people, as wide as the terminal that they are written to; whole in a file and for another program."""
+    width = width_of(stream)
+    for line in lines:
+        yield from wrapped(line, width) if width else [line]
+
+
+def many(count: int, noun: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def table(

@@ -13,7 +13,8 @@ from bot.commands.words import UsageError
 from bot.core import chain as core_chain
 from bot.core import ocsf
 from bot.core.chain import ChainKey, Head, Proof
-from bot.errors import FAILED, complain
+from bot.errors import FAILED
+from bot.layout import complain
 from bot.settings import Need
 from bot.slack import audit_lines
 from bot.store import chain, statements, trail

@@ -10,7 +10,8 @@ from bot.commands import words
 from bot.commands.looking import writable
 from bot.commands.operator import Operator
 from bot.commands.revoking import says_yes
-from bot.errors import FAILED, complain
+from bot.errors import FAILED
+from bot.layout import complain, print_wrapped
 from bot.opening import new_id
 from bot.store import erasing
 from bot.store.erasing import Traces
@@ -30,9 +31,9 @@ def erase_person(arguments: argparse.Namespace, environ: Any) -> int:
         if found.living:
             complain(_still_there(found))
             return FAILED
-        print(_told(found))
+        print_wrapped(_told(found))
         if not arguments.yes and not says_yes(f"Erase what is known of {arguments.person}? [y/N] "):
-            print("Nothing was erased.")
+            print_wrapped("Nothing was erased.")
             return 0
         with store.transaction() as tx:
             found = erasing.traces(tx, arguments.person)
@@ -41,8 +42,8 @@ def erase_person(arguments: argparse.Namespace, environ: Any) -> int:
                 complain(_still_there(found))
                 return FAILED
             erased = erasing.person(tx, found, Operator.named(arguments.by).name, new_id)
-    print(f"Erased: requests {erased.requests}, texts in the audit {erased.texts}. A running bot repaints their cards.")
-    print(_ELSEWHERE)
+    print_wrapped(f"Erased: requests {erased.requests}, texts in the audit {erased.texts}. A running bot repaints their cards.")
+    print_wrapped(_ELSEWHERE)
     return 0
 
 

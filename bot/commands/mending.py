@@ -13,7 +13,8 @@ from bot.commands.operator import Operator
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectState, Key, Refusal, Transition
-from bot.errors import FAILED, complain
+from bot.errors import FAILED
+from bot.layout import complain, print_wrapped
 from bot.settings import Need
 from bot.store import chain, ledger
 from bot.store.seal import Seal, SealLost
@@ -29,7 +30,7 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
         parked = tx.effects(EffectState.PARKED)
         chosen = parked if arguments.all else [one for word in arguments.ids for one in _named(tx, word, parked)]
         number = Operator.named(arguments.by).retry(tx, {effect.id: effect for effect in chosen})
-    print(f"Taken up again: {number}." if number else "Nothing is parked.")
+    print_wrapped(f"Taken up again: {number}." if number else "Nothing is parked.")
     return 0
 
 
@@ -55,7 +56,7 @@ def accept(arguments: argparse.Namespace, environ: Any) -> int:
             operator.accepted(tx, name, old)
     if old is None:
         raise words.unknown_name(name, known)
-    print(f"{name} no longer means {old}. Send the bot SIGHUP, or start it again, and it means what Slack says then.")
+    print_wrapped(f"{name} no longer means {old}. Send the bot SIGHUP, or start it again, and it means what Slack says then.")
     return 0
 
 
@@ -73,7 +74,7 @@ def deny(arguments: argparse.Namespace, environ: Any) -> int:
         hint = f": `tyk-key-bot revoke {label}` ends what was granted" if record.lives else ""
         complain(f"{label} does not wait for a decision, it is {record.request.state.value}{hint}.")
         return FAILED
-    print(f"{label} is denied. The bot tells {record.request.requester_name}, with the reason.")
+    print_wrapped(f"{label} is denied. The bot tells {record.request.requester_name}, with the reason.")
     return 0
 
 
@@ -89,7 +90,7 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
         with store.transaction() as tx:
             chain.reseal(tx, seal)
             lost, audit_keys = ledger.lost_tokens(tx, seal), chain.keys(tx, seal)
-    print(f"Sealed anew with the newest key: {tokens}.")
+    print_wrapped(f"Sealed anew with the newest key: {tokens}.")
     if lost:
         complain(f"{lost.sentence} Keep every key until then.")
         return FAILED
@@ -97,7 +98,7 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
         complain(f"{audit_keys.sentence} Keep every key until then.")
         return FAILED
     if len(found.seal_keys) > 1:
-        print(_SEAL_AGAIN if tokens else _OLD_KEYS_CAN_GO)
+        print_wrapped(_SEAL_AGAIN if tokens else _OLD_KEYS_CAN_GO)
     return 0
 
 

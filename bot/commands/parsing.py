@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from bot.errors import EXIT_CODES, WRONG_INPUT, complain
-from bot.layout import wrapped
+from bot.errors import EXIT_CODES, WRONG_INPUT
+from bot.layout import complain, wrapped
 
 WIDEST = 100
 CODES = "exit codes:"

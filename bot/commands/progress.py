@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
+from threading import Lock, Timer
 from typing import Self, TextIO
+
+from bot import layout
 
 PATIENCE = 1.0
 _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Nothing is written where no person looks: into a file, or to another program."""
+    """`doing` begins the line. Nothing is written where no person looks: into a file, or to another program."""
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, doing: str = "Looking at", stream: TextIO | None = None, patience: float = PATIENCE) -> None:
+        self._doing = doing
         self._stream = stream or sys.stderr
-        self._clock = clock
-        self._since = clock()
         self._is_seen = self._stream.isatty()
+        self._what = ""
+        self._is_late = False
         self._said = False
+        self._lock = Lock()
+        self._timer = Timer(patience, self._show)
+        self._timer.daemon = True
 
     def at(self, what: str) -> None:
-        if self._is_seen and self._clock() - self._since >= PATIENCE:
-            self._stream.write(f"{_CLEAR}Looking at {what} ...")
-            self._stream.flush()
-            self._said = True
+        with self._lock:
+            self._what = what
+            self._write()
 
     def __enter__(self) -> Self:
+        if self._is_seen:
+            self._timer.start()
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        if self._said:
-            self._stream.write(_CLEAR)
+        self._timer.cancel()
+        with self._lock:
+            self._is_late = False
+            if self._said:
+                self._stream.write(_CLEAR)
+                self._stream.flush()
+
+    def _show(self) -> None:
+        """A second has passed: the one thing that it is at may take many more."""
+        with self._lock:
+            self._is_late = True
+            self._write()
+
+    def _write(self) -> None:
+        if self._is_late and self._what:
+            line = f"{self._doing} {self._what} ..."
+            self._stream.write(f"{_CLEAR}{line[: layout.width_of(self._stream)]}")
             self._stream.flush()
+            self._said = True

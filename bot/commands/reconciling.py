@@ -27,7 +27,8 @@ from bot.core.model import EffectKind, Record, Request
 from bot.core.reconciliation import Finding, Marked, MarkedPage
 from bot.effects.ports import Ports
 from bot.effects.reconcile import look
-from bot.errors import FAILED, complain
+from bot.errors import FAILED
+from bot.layout import complain, print_wrapped
 from bot.opening import new_id
 from bot.store import findings
 from bot.store.findings import Held
@@ -94,7 +95,7 @@ async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
             if not (arguments.end and seen.strangers):
                 return 0 if seen.is_good else FAILED
             if not arguments.yes and not says_yes(f"End these {len(seen.strangers)} at Tyk? [y/N] "):
-                print("Nothing was ended.")
+                print_wrapped("Nothing was ended.")
                 return FAILED
             left = await end(store, reached.keys, tuple(seen.strangers.values()), Operator.named(arguments.by))
     is_well = replace(seen, strangers={}).is_good and not left
@@ -193,11 +194,11 @@ def _settled(record: Record, now: datetime) -> Record:
 
 def _print(seen: Look) -> None:
     for finding, request in sorted(seen.found, key=lambda one: one[1].number):
-        print(reports.finding_line(finding, request))
+        print_wrapped(reports.finding_line(finding, request))
     for one in seen.strangers.values():
-        print(reports.finding_line(one.finding, None))
+        print_wrapped(reports.finding_line(one.finding, None))
     looked = f"Looked at: {seen.ours} of our keys, {len(seen.listed)} with our mark at Tyk."
-    print(f"{looked} All is as it should be." if seen.is_good else looked)
+    print_wrapped(f"{looked} All is as it should be." if seen.is_good else looked)
     if seen.unlisted is not None:
         complain(seen.unlisted.sentence)
     if seen.unseen:
@@ -217,21 +218,21 @@ async def end(store: Store, tyk: ListsAndEnds, strangers: Sequence[Stranger], op
     for one in strangers:
         label = f"{one.marked.label}, key {one.marked.key_hash}"
         if not _is_decided(store, one, operator):
-            print(f"{label}: it is ours by now, or gone.")
+            print_wrapped(f"{label}: it is ours by now, or gone.")
             continue
         try:
             await tyk.end(one.marked)
         except Fault as fault:
-            print(f"{label}: not deleted: {why_not(fault.code)}. {fault.text}".rstrip())
+            print_wrapped(f"{label}: not deleted: {why_not(fault.code)}. {fault.text}".rstrip())
             continue
         with store.transaction() as tx:
             operator.deleted(tx, one.marked)
             findings.over(tx, [findings.of_stranger(one.marked.key_hash)])
             findings.tell(tx, tx.now)
         ended += 1
-        print(f"{label}: deleted at Tyk.")
+        print_wrapped(f"{label}: deleted at Tyk.")
     left = len(strangers) - ended
-    print(f"Ended: {ended}. {CACHED}" if ended else "Ended: 0.")
+    print_wrapped(f"Ended: {ended}. {CACHED}" if ended else "Ended: 0.")
     if left:
         complain(f"Not ended: {left}.")
     return left

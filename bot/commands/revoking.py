@@ -25,7 +25,8 @@ from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState
 from bot.effects import Place
 from bot.effects.claim import Claim
-from bot.errors import FAILED, complain
+from bot.errors import FAILED
+from bot.layout import complain, print_wrapped
 from bot.opening import new_id
 from bot.pace import SLOTS
 from bot.settings import SettingsError
@@ -53,7 +54,7 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
         return FAILED
     found.print()
     if not arguments.yes and not says_yes(found.question):
-        print("Nothing was done.")
+        print_wrapped("Nothing was done.")
         return FAILED
     if not structlog.is_configured():
         logs.configure("ERROR", "text")
@@ -243,16 +244,16 @@ def _report(store: Store, ended: Sequence[_Ended], others: _Others) -> int:
     for one, keys in fates:
         label = one.record.request.label
         if one.record.request.state is RequestState.DENIED:
-            print(f"{label}: the request is denied.")
+            print_wrapped(f"{label}: the request is denied.")
         elif not keys:
-            print(f"{label}: there is no key to delete.")
+            print_wrapped(f"{label}: there is no key to delete.")
         for fate in keys:
-            print(f"{label}, key {fate.key.key_hash}: {_sentence(fate, label, others)}")
+            print_wrapped(f"{label}, key {fate.key.key_hash}: {_sentence(fate, label, others)}")
     denied = sum(one.record.request.state is RequestState.DENIED for one in ended)
     left = [fate for _, keys in fates for fate in keys if not fate.is_deleted]
     said = [f"Ended: {len(ended) - denied}.", f"Denied: {denied}." if denied else ""]
     said.append(CACHED if any(fate.is_deleted for _, keys in fates for fate in keys) else "")
-    print(" ".join(filter(None, said)))
+    print_wrapped(" ".join(filter(None, said)))
     if left:
         who = others.who if any(fate.is_open for fate in left) else "Nobody tries again by themselves."
         complain(f"Not every key is deleted at Tyk: its token still works. {who}")

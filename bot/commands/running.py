@@ -14,7 +14,8 @@ from bot import app, config, logs, online_check, opening, settings
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.config import Config, ConfigError
-from bot.errors import WRONG_INPUT, complain
+from bot.errors import WRONG_INPUT
+from bot.layout import complain, print_wrapped
 from bot.reloading import WatchedFile
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import pin_proxy
@@ -46,18 +47,18 @@ def check(arguments: argparse.Namespace, environ: Any) -> int:
     """The file alone; with --online, also what Slack and Tyk know of what it names."""
     if not arguments.online:
         loaded = config.load(arguments.config)
-        print(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. No complaint.")
+        print_wrapped(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. No complaint.")
         return 0
     loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK)
     logs.configure("WARNING", "text")
     notes, complaints = asyncio.run(_check_online(loaded, found, environ))
     for note in notes:
-        print(f"note: {note}")
+        print_wrapped(f"note: {note}")
     for complaint in complaints:
         complain(str(complaint))
     if complaints:
         return WRONG_INPUT
-    print(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. Slack and Tyk know all it names.")
+    print_wrapped(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. Slack and Tyk know all it names.")
     return 0
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from bot import config, manifest, opening, settings
 from bot.addresses import web_address
 from bot.commands.words import UsageError
-from bot.errors import FAILED, complain
+from bot.errors import FAILED
+from bot.layout import complain
 from bot.settings import Need, Settings
 from bot.store.seal import new_key
 from bot.tyk.dashboard import ApiDefinition, Forbidden, KeysBy, TykPolicy

@@ -10,7 +10,8 @@ from typing import Any
 from bot import app, logs, meanings, opening, settings
 from bot.config import Config, Kind
 from bot.core.faults import Fault
-from bot.errors import WRONG_INPUT, CommandError, complain
+from bot.errors import WRONG_INPUT, CommandError
+from bot.layout import complain
 from bot.settings import Need
 from bot.sight import Sight, Slack
 from bot.slack.client import pin_proxy

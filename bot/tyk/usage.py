@@ -50,7 +50,7 @@ class Usage:
         for task in asked.values():
             task.cancel()
         await asyncio.gather(*asked.values(), return_exceptions=True)
-        known = {one: Use(unseen=Unseen.LATE) if task.cancelled() else task.result() for one, task in asked.items()}
+        known = {one: _answer(task) for one, task in asked.items()}
         return tuple(_of_all([known[one] for one in hashes]) for hashes in tokens)
 
     async def _of_key(self, key_hash: str, now: datetime) -> Use:
@@ -70,6 +70,16 @@ class Usage:
     async def _last_call(self, key_hash: str, now: datetime) -> datetime | None:
         # a day more, for whoever counts the last day as one that is not asked about
         return await self._dashboard.last_call(key_hash, (now - LOOKED_BACK).date(), (now + timedelta(days=1)).date())
+
+
+def _answer(task: asyncio.Task[Use]) -> Use:
+    """What came of asking; what Tyk says may be something that nobody thought of."""
+    if task.cancelled():
+        return Use(unseen=Unseen.LATE)
+    if (error := task.exception()) is not None:
+        log.error("usage.failed", error=type(error).__name__, exc_info=error)
+        return Use(unseen=Unseen.BROKEN)
+    return task.result()
 
 
 def _of_all(uses: Sequence[Use]) -> Use | None:

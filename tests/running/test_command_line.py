@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from bot import cli, durations
 from bot.commands import completing
 from bot.commands.parsing import Parser, arguments, options, verbs
+from bot.commands.progress import Progress
 from bot.errors import EXIT_CODES
 
 PARSER = cli.parser([])
@@ -71,6 +74,44 @@ def test_the_exit_codes_are_on_their_page() -> None:
     """Each code that `--help` names has its row, with the same words."""
     page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
     assert [code for code, what in EXIT_CODES.items() if f"\n| {code} | {what}" not in page] == []
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    """A terminal that says when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self.written.set()
+
+
+def test_a_person_sees_what_it_is_at() -> None:
+    """What takes long says on a terminal what it is at, also where it is one thing that takes long, and takes it away again."""
+    terminal = Terminal()
+    with Progress(stream=terminal, patience=0.01) as progress:
+        progress.at("people")
+        assert terminal.written.wait(60)
+        assert "Looking at people ..." in terminal.getvalue()
+        progress.at("past requests, 500 so far")
+        assert "Looking at past requests, 500 so far ..." in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_what_is_done_at_once_has_no_progress() -> None:
+    """Nor has a file."""
+    terminal, file = Terminal(), io.StringIO()
+    for stream in (terminal, file):
+        with Progress(stream=stream, patience=3600 if stream is terminal else 0) as progress:
+            progress.at("people")
+        assert stream.getvalue() == ""
 
 
 # --- completion -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text
 
 from bot import cli, config, difference_said
-from bot.commands.progress import Progress
 from bot.core import lifecycle, replay
 from bot.core.lifecycle import Asked
 from bot.core.model import Answers, Asker, Identity, Person, Record, RequestId, Rule, Verdict
@@ -175,24 +174,6 @@ def test_a_decision_that_was_written_over(
     assert "R-1003, payments, Bob (U0BOB): it stands as approved, and its rows come to denied: it was denied" in words(
         said
     )
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_person_sees_what_it_is_at() -> None:
-    """What takes more than a second says on a terminal what it is at, and takes it away again; a file has none of it."""
-    now = [0.0]
-    for stream, seen in ((Terminal(), True), (io.StringIO(), False)):
-        with Progress(stream, lambda: now[0]) as progress:
-            progress.at("people")
-            assert not stream.getvalue()
-            now[0] += 1
-            progress.at("past requests, 500 so far")
-            assert ("Looking at past requests, 500 so far ..." in stream.getvalue()) is seen
-        assert stream.getvalue().endswith("\r\x1b[K") is seen
 
 
 def test_many_of_one_kind_are_told_together(

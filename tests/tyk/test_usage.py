@@ -51,6 +51,13 @@ def key(tyk: LocalTyk, clock: Clock, *days_ago: int, path: str = "/billing/") ->
     return made.hash
 
 
+async def test_what_nobody_thought_of_is_no_crash() -> None:
+    """The way to Tyk is closed already, as while the bot stops: when the key was used last is unknown, and nothing else fails."""
+    async with answered(200, {"data": []}) as dashboard:
+        usage = Usage(dashboard, at_once=20)
+    assert await usage.of([[HASH]], NOW) == (Use(unseen=Unseen.BROKEN),)
+
+
 async def test_the_last_call_is_told_and_a_silence_of_thirty_days_is_none(tyk: LocalTyk, clock: Clock) -> None:
     """Of a token whose key is being replaced, that of either; nothing of one without a key. A day has a time, for the reader's
     zone."""
