@@ -56,7 +56,9 @@ def execute(argv: Sequence[str], environ: Any) -> int:
         complain(error.sentence)
         return error.exit_code
     except Fault as fault:
-        complain(f"Slack did not answer as it should ({fault.code}).")
+        from bot.commands import away  # noqa: PLC0415 - what a command that speaks to nobody need not load
+
+        complain(away.sentence(fault, environ))
         return FAILED
     except BrokenPipeError:
         sys.stderr.close()

@@ -22,7 +22,7 @@ from bot.slack.directory import Directory
 from bot.slack.unhurried import UnhurriedDirectory
 from bot.store import ledger
 from bot.store.store import Store, Transaction
-from bot.tyk.dashboard import Dashboard
+from bot.tyk.dashboard import Dashboard, DashboardError
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +127,10 @@ async def check(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Das
     finally:
         await unhurried.close()
     warn_of(found)
-    warn_of(await online_check.tyk_complaints(config, rulebook, dashboard))
+    try:
+        warn_of(await online_check.tyk_complaints(config, rulebook, dashboard))
+    except DashboardError as error:
+        warn_of([config.place(("tyk", "dashboard_url")).complaint(error.told(dashboard.url))])
     if config.tyk.keys_by == "id":
         log.warning(
             "tyk.keys_by_id",

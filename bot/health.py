@@ -19,7 +19,6 @@ from bot.core import outages
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, EffectState
-from bot.core.outages import SLACK_TOKEN
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
 from bot.slack.client import PreflightError, preflight
@@ -80,7 +79,7 @@ class TokenWatch:
         try:
             await preflight(self._client, None, frozenset())
         except PreflightError as error:
-            self.refused = f"{error} {SLACK_TOKEN.sentence}"
+            self.refused = str(error)
             log.error("slack.token_refused", what=self.refused)  # noqa: TRY400 - what to do is in the sentence
             raise TokenRefusedError(self.refused) from None
 

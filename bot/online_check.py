@@ -14,7 +14,7 @@ from bot.core.model import Audience, Rule, Rulebook, Workspace
 from bot.slack.directory import ChannelFacts, Directory
 from bot.tyk import usage
 from bot.tyk.comparison import differences
-from bot.tyk.dashboard import Dashboard, DashboardError
+from bot.tyk.dashboard import Dashboard
 from bot.tyk.definitions import by_either_id
 from bot.tyk.policies import by_either_name
 
@@ -189,13 +189,10 @@ async def _able(rule: Rule, directory: Directory, workspace: Workspace) -> int:
 
 
 async def tyk_complaints(config: Config, rulebook: Rulebook, dashboard: Dashboard) -> tuple[Complaint, ...]:
-    """Each difference between the file and what Tyk has, at its place in the file."""
-    try:
-        known = by_either_id([*await dashboard.apis(), *await dashboard.mcps()])
-        needs_policies = any(plan.tyk_policies for rule in rulebook.rules.values() for plan in rule.plans)
-        policies = by_either_name(await dashboard.policies()) if needs_policies else None
-    except DashboardError as error:
-        return (_at(config, ("tyk", "dashboard_url"), f"Tyk cannot say what it has ({error.code})."),)
+    """Each difference between the file and what Tyk has, at its place in the file. Raises DashboardError."""
+    known = by_either_id([*await dashboard.apis(), *await dashboard.mcps()])
+    needs_policies = any(plan.tyk_policies for rule in rulebook.rules.values() for plan in rule.plans)
+    policies = by_either_name(await dashboard.policies()) if needs_policies else None
     return tuple(
         _at(config, ("apis", rule.name, *one.trail), one.text)
         for rule in rulebook.rules.values()

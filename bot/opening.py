@@ -18,7 +18,7 @@ from bot.store.engine import check_ready, migrate, open_engine, told_in_a_senten
 from bot.store.seal import Seal
 from bot.store.store import Store
 from bot.store.threads import CONNECTIONS, Threads
-from bot.tyk.dashboard import Dashboard, KeysBy
+from bot.tyk.dashboard import Dashboard, DashboardError, KeysBy
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +34,15 @@ def new_id() -> str:
 async def connected_tyk(
     url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str], *, at_once: int = SLOTS[Place.TYK]
 ) -> AsyncIterator[Dashboard]:
-    """The Dashboard at `url`, or where the environment says it is."""
+    """The Dashboard at `url`, or where the environment says it is; errors that nobody caught know where that was."""
     url = settings.tyk_dashboard_url or url
     proxy = proxy_for(url, environ)
     dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy, at_once=at_once)
     try:
         yield dashboard
+    except DashboardError as error:
+        error.address = dashboard.url
+        raise
     finally:
         await dashboard.aclose()
 

@@ -89,6 +89,15 @@ def load(environ: Mapping[str, str], *, needs: frozenset[Need] = EVERYTHING) -> 
     return Settings(**values)  # type: ignore[arg-type]  # each check returns its field's type
 
 
+def log_style(environ: Mapping[str, str]) -> tuple[str, str]:
+    """LOG_LEVEL and LOG_FORMAT, for what is said before everything else is known to be right."""
+    try:
+        found = load(environ, needs=frozenset())
+    except SettingsError:
+        found = Settings()
+    return found.log_level, found.log_format
+
+
 # --- the variables --------------------------------------------------------------------------------------------------
 
 

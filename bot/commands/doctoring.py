@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from bot import app, config, layout, logs, online_check, opening, settings
+from bot.commands import away
 from bot.commands.progress import Progress
 from bot.config import Config, ConfigError
-from bot.core import outages
 from bot.core.faults import Fault
-from bot.core.model import EffectKind, Rulebook
+from bot.core.model import Rulebook
 from bot.errors import FAILED
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import PreflightError, call, pin_proxy
@@ -264,8 +264,7 @@ async def _slack(loaded: Config, found: Settings, environ: Mapping[str, str], sa
     except (PreflightError, ConfigError) as error:
         say(Finding("slack", State.WRONG, str(error)))
     except Fault as fault:
-        cause = outages.sentence(EffectKind.POST_MESSAGE, fault.code)
-        say(Finding("slack", State.UNKNOWN, f"Slack could not be asked ({fault.code}).", cause))
+        say(Finding("slack", State.UNKNOWN, away.sentence(fault, environ)))
     return rulebook
 
 
@@ -281,28 +280,35 @@ async def _tyk(
             await dashboard.apis()
         except Forbidden:
             say(Finding("tyk", State.WRONG, "the Dashboard user may not list APIs.", "Give it `apis: read`."))
-        except Unauthorised as error:
-            say(Finding("tyk", State.WRONG, str(error), "Renew TYK_DASHBOARD_KEY, or Tyk's licence."))
-            return
         except DashboardError as error:
-            say(Finding("tyk", State.UNKNOWN, error.sentence, outages.sentence(EffectKind.ISSUE_KEY, error.code)))
+            state = State.WRONG if isinstance(error, Unauthorised) else State.UNKNOWN
+            say(Finding("tyk", state, error.told(dashboard.url)))
             return
         else:
             say(Finding("tyk", State.OK, "the Dashboard takes the credential, and lists its APIs."))
         for one in _clock("tyk", _date(dashboard.date)):
             say(one)
         await _permissions(dashboard, say)
-        complaints = await online_check.tyk_complaints(loaded, rulebook or _as_written(loaded), dashboard)
-        for complaint in complaints:
-            say(Finding("tyk", State.WRONG, str(complaint)))
         for note in await online_check.tyk_notes(loaded, dashboard):
             say(Finding("tyk", State.NOTE, str(note)))
-        if not complaints:
-            say(Finding("tyk", State.OK, "it has every API and policy of the file, as the file says."))
+        await _catalogue(loaded, rulebook or _as_written(loaded), dashboard, say)
     if keys_by is KeysBy.HASH:
         told = "whether keys are changed and deleted by their hash is seen with the first key."
         advice = "The Dashboard needs enable_update_key_by_hash and enable_delete_key_by_hash."
         say(Finding("tyk", State.NOTE, told, advice))
+
+
+async def _catalogue(loaded: Config, rulebook: Rulebook, dashboard: Dashboard, say: Say) -> None:
+    """The APIs and policies of the file beside Tyk's."""
+    try:
+        complaints = await online_check.tyk_complaints(loaded, rulebook, dashboard)
+    except DashboardError as error:
+        say(Finding("tyk", State.UNKNOWN, f"its APIs and policies: {error.told(dashboard.url)}"))
+        return
+    for complaint in complaints:
+        say(Finding("tyk", State.WRONG, str(complaint)))
+    if not complaints:
+        say(Finding("tyk", State.OK, "it has every API and policy of the file, as the file says."))
 
 
 def _as_written(loaded: Config) -> Rulebook:
@@ -318,13 +324,13 @@ async def _permissions(dashboard: Dashboard, say: Say) -> None:
         advice = "Where plans name policies, give it `policies: read`, and `portal: read` where that is not enough."
         say(Finding("tyk", State.NOTE, "the Dashboard user may not list policies.", advice))
     except DashboardError as error:
-        say(Finding("tyk", State.UNKNOWN, f"its policies: {error.sentence}"))
+        say(Finding("tyk", State.UNKNOWN, f"its policies: {error.told(dashboard.url)}"))
     try:
         await dashboard.delete_key(NO_KEY)
     except Forbidden:
         say(Finding("tyk", State.WRONG, "the Dashboard user may not write keys.", "Give it `keys: write`."))
     except DashboardError as error:
-        say(Finding("tyk", State.UNKNOWN, f"whether its user may write keys: {error.sentence}"))
+        say(Finding("tyk", State.UNKNOWN, f"whether its user may write keys: {error.told(dashboard.url)}"))
     else:
         say(
             Finding(
@@ -334,7 +340,7 @@ async def _permissions(dashboard: Dashboard, say: Say) -> None:
     try:
         listed = await dashboard.keys_page(1)
     except DashboardError as error:
-        say(Finding("tyk", State.UNKNOWN, f"its list of keys: {error.sentence}"))
+        say(Finding("tyk", State.UNKNOWN, f"its list of keys: {error.told(dashboard.url)}"))
         return
     if listed is None:
         told = "its list of keys is off, so that `reconcile` does not find keys that are not ours."

@@ -42,7 +42,9 @@ def erase_person(arguments: argparse.Namespace, environ: Any) -> int:
                 complain(_still_there(found))
                 return FAILED
             erased = erasing.person(tx, found, Operator.named(arguments.by).name, new_id)
-    print_wrapped(f"Erased: requests {erased.requests}, texts in the audit {erased.texts}. A running bot repaints their cards.")
+    print_wrapped(
+        f"Erased: requests {erased.requests}, texts in the audit {erased.texts}. A running bot repaints their cards."
+    )
     print_wrapped(_ELSEWHERE)
     return 0
 

@@ -8,18 +8,25 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
+import structlog
+
 from bot import app, config, logs, online_check, opening, settings
+from bot.commands import away
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.config import Config, ConfigError
-from bot.errors import WRONG_INPUT
-from bot.layout import complain, print_wrapped
+from bot.core.faults import Fault
+from bot.errors import FAILED, WRONG_INPUT, CommandError
+from bot.layout import complain, many, print_wrapped
 from bot.reloading import WatchedFile
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import pin_proxy
-from bot.tyk.dashboard import KeysBy
+from bot.tyk.dashboard import DashboardError, KeysBy
+
+log = structlog.get_logger(__name__)
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the event loop, when it is busy, lets the store's threads go on. Each statement gives the interpreter up:
@@ -28,10 +35,21 @@ with Python's five milliseconds, a transaction of fourteen could wait for sevent
 
 def run(arguments: argparse.Namespace, environ: Any) -> int:
     file = WatchedFile(arguments.config)  # before it is loaded: what is written in between is a change
-    loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL, Need.COLLECTORS)
-    logs.configure(found.log_level, found.log_format)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    return asyncio.run(_until_signal(loaded, found, environ, file, restored=arguments.restored))
+    logs.configure(*settings.log_style(environ))
+    try:
+        loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK, Need.DATABASE, Need.SEAL, Need.COLLECTORS)
+        logs.configure(found.log_level, found.log_format)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        return asyncio.run(_until_signal(loaded, found, environ, file, restored=arguments.restored))
+    except CommandError as error:
+        for what in error.sentence.splitlines():
+            log.error("bot.failed", what=what)  # noqa: TRY400 - it is no fault of ours, and the sentence says what to do
+        return error.exit_code
+    except Fault as fault:
+        log.error("bot.failed", what=away.sentence(fault, environ), error=fault.code)  # noqa: TRY400 - as above
+    except Exception as error:
+        log.error("bot.failed", error=type(error).__name__, exc_info=error)
+    return FAILED
 
 
 async def _until_signal(loaded: Config, found: Settings, environ: Any, file: WatchedFile, *, restored: bool) -> int:
@@ -47,23 +65,31 @@ def check(arguments: argparse.Namespace, environ: Any) -> int:
     """The file alone; with --online, also what Slack and Tyk know of what it names."""
     if not arguments.online:
         loaded = config.load(arguments.config)
-        print_wrapped(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. No complaint.")
+        print_wrapped(f"{_what(arguments.config, loaded)} No complaint.")
         return 0
     loaded, found = _load(arguments, environ, Need.SLACK, Need.TYK)
     logs.configure("WARNING", "text")
-    notes, complaints = asyncio.run(_check_online(loaded, found, environ))
+    notes, complaints, unseen = asyncio.run(_check_online(loaded, found, environ))
     for note in notes:
-        print_wrapped(f"note: {note}")
+        complain(f"note: {note}")
     for complaint in complaints:
         complain(str(complaint))
-    if complaints:
-        return WRONG_INPUT
-    print_wrapped(f"{arguments.config}: {len(loaded.apis)} APIs, digest {loaded.digest}. Slack and Tyk know all it names.")
+    if unseen:
+        complain(unseen)
+    if complaints or unseen:
+        return WRONG_INPUT if complaints else FAILED
+    print_wrapped(f"{_what(arguments.config, loaded)} Slack and Tyk know all it names.")
     return 0
 
 
-async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[Sequence[object], Sequence[object]]:
-    """Look up all that the file names: what is worth knowing, and what is wrong."""
+def _what(path: Path, loaded: Config) -> str:
+    return f"{path}: {many(len(loaded.apis), 'API')}, digest {loaded.digest}."
+
+
+async def _check_online(
+    loaded: Config, found: Settings, environ: Any
+) -> tuple[Sequence[object], Sequence[object], str]:
+    """Look up all that the file names: what is worth knowing, what is wrong, and why Tyk could not be asked."""
     proxies = dict(environ)
     pin_proxy(environ)
     async with AsyncExitStack() as stack:
@@ -80,8 +106,12 @@ async def _check_online(loaded: Config, found: Settings, environ: Any) -> tuple[
         notes = await online_check.slack_notes(loaded, slack.directory)
         notes += await online_check.stale_ids(loaded, slack.directory)
         progress.at("APIs and policies at Tyk")
+        try:
+            at_tyk = await online_check.tyk_complaints(loaded, rulebook, dashboard)
+        except DashboardError as error:
+            return notes, at_slack, error.told(dashboard.url)
         notes += await online_check.tyk_notes(loaded, dashboard)
-        return notes, [*at_slack, *await online_check.tyk_complaints(loaded, rulebook, dashboard)]
+        return notes, [*at_slack, *at_tyk], ""
 
 
 def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:

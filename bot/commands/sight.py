@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from bot import app, logs, meanings, opening, settings
+from bot.commands import away
 from bot.config import Config, Kind
 from bot.core.faults import Fault
 from bot.errors import WRONG_INPUT, CommandError
@@ -30,7 +31,7 @@ def troubles_are_two(verb: Verb) -> Verb:
         except CommandError as error:
             complain(error.sentence)
         except Fault as fault:
-            complain(f"Slack did not answer as it should ({fault.code}).")
+            complain(away.sentence(fault, environ))
         return WRONG_INPUT
 
     return run

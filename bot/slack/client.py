@@ -284,8 +284,17 @@ async def _try(client: AsyncWebClient, method: str, arguments: dict[str, Any], v
     if variable == "SLACK_APP_TOKEN" and code == "missing_scope":
         raise PreflightError("SLACK_APP_TOKEN lacks the scope connections:write.")
     if code.startswith("http_") or code in {"unreadable", "unknown_method"}:
-        raise PreflightError(f"What answers at SLACK_API_URL is not Slack: {method} got {code}.")
-    raise PreflightError(f"Slack does not accept {variable} ({code}).")
+        raise PreflightError(
+            f"What answers at {client.base_url} is not Slack: {method} got {code}. Check SLACK_API_URL, where it is set, and "
+            "HTTPS_PROXY."
+        )
+    raise PreflightError(f"Slack does not accept {variable} ({code}): copy it again from {_SHOWN[variable]}.")
+
+
+_SHOWN = {
+    "SLACK_BOT_TOKEN": "OAuth & Permissions of the app, at api.slack.com/apps; where it was revoked, install the app again there",
+    "SLACK_APP_TOKEN": "Basic Information, App-Level Tokens, of the app at api.slack.com/apps",
+}
 
 
 # --- logs -----------------------------------------------------------------------------------------------------------

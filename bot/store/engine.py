@@ -45,8 +45,9 @@ class NoDatabaseError(DatabaseError):
 def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR, owns: bool = True) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...` with at most so many connections; nothing is connected yet.
 
-    A file of SQLite's is made, kept private and set to WAL by whoever `owns` it alone: another may have been given the file of some
-    other program, and looks. No error and no log of it holds what was stored: neither a statement's parameters nor the row that a server complains of.
+    Only who `owns` a file of SQLite's makes it, keeps it private and sets it to WAL: others may have been given the file of some
+    other program. No error and no log of it holds what was stored: neither a statement's parameters nor the row that a server
+    complains of.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -132,7 +133,13 @@ def _prepare_sqlite(owns: bool, connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     waits = f"busy_timeout={WAITS_FOR * 1000}"
-    for pragma in (waits, *(["journal_mode=WAL"] if owns else []), "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in (
+        waits,
+        *(["journal_mode=WAL"] if owns else []),
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -179,9 +186,9 @@ def check_ready(engine: Engine) -> None:
         )
     if version != _versions()[-1]:
         raise DatabaseError(
-            f"The database is of an older version of this program (its tables are of {version}, this one's of {_versions()[-1]}). "
-            "Give the command with the version that the bot runs, or upgrade the bot: `tyk-key-bot run` of this version brings the "
-            "tables up to date."
+            f"The database is of an older version of this program (tables {version}, and here {_versions()[-1]}). Give the command "
+            "with the version that the bot runs, or upgrade the bot: `tyk-key-bot run` of this version brings the tables up to "
+            "date."
         )
 
 
@@ -217,8 +224,8 @@ def _version(connection: Connection) -> str | None:
         raise DatabaseError("The database holds the tables of some other program: is DATABASE_URL right?")
     if version not in _versions():
         raise DatabaseError(
-            f"The database is of a newer version of this program (its tables are of {version}, this one's of {_versions()[-1]}). Use "
-            "that version; the way back to this one is the backup of before the upgrade."
+            f"The database is of a newer version of this program (tables {version}, and here {_versions()[-1]}). Use that "
+            "version; the way back to this one is the backup of before the upgrade."
         )
     return version
 

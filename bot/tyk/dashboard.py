@@ -66,28 +66,45 @@ _TEXT_LENGTH = 200
 _HASHED: Final[Mapping[str, str]] = {"hashed": "true"}
 
 
+_ADDRESS: Final = "TYK_DASHBOARD_URL, or tyk.dashboard_url of the configuration"
+
+
 class DashboardError(CommandError):
-    """`code` is short and stable; `str()` is a sentence that is safe to log and to show."""
+    """`code` is short and stable; `str()` is a sentence that is safe to log and to show. `advice` is for whoever sits there."""
+
+    advice = ""
 
     def __init__(self, code: str, text: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.address = ""
+        """Where Tyk was asked, once that is known to whoever catches it."""
 
     @property
     def sentence(self) -> str:
-        return f"Tyk did not answer as it should ({self.code}). {self}"
+        return self.told(self.address)
+
+    def told(self, address: str) -> str:
+        """What happened at this address, and what to do."""
+        return f"Tyk did not answer as it should at {address} ({self.code}). {self} {self.advice}".rstrip()
 
 
 class OutcomeUnknown(DashboardError):
     """A call that may have been done: its answer was lost, late, empty or unreadable."""
 
+    advice = "Check that the Dashboard and its Gateway run, and what stands before them."
+
 
 class Unreachable(DashboardError):
     """A call that was not done: no connection was made."""
 
+    advice = f"Check the address ({_ADDRESS}), HTTPS_PROXY and, where a company's own authority signs, SSL_CERT_FILE."
+
 
 class Unavailable(DashboardError):
     """Tyk cannot now. `retry_after`, in seconds, is what it asked for."""
+
+    advice = "Check that the Dashboard and its Gateway run, and try again."
 
     def __init__(self, code: str, text: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(code, text)
@@ -97,9 +114,13 @@ class Unavailable(DashboardError):
 class Unauthorised(DashboardError):
     """The credential is wrong or was rotated, or Tyk's licence has expired: Tyk says the same of each."""
 
+    advice = "Check TYK_DASHBOARD_KEY, or renew the licence."
+
 
 class Forbidden(DashboardError):
     """The Dashboard user lacks a permission."""
+
+    advice = "The user behind TYK_DASHBOARD_KEY needs keys (write), APIs and policies (read)."
 
 
 class Rejected(DashboardError):
@@ -112,6 +133,8 @@ class KeyMissing(DashboardError):
 
 class NotTyk(DashboardError):
     """Somebody else answered: a login page, an ingress, a redirect."""
+
+    advice = f"Check the address ({_ADDRESS}) and HTTPS_PROXY."
 
 
 class KeysBy(StrEnum):
@@ -166,7 +189,7 @@ class Dashboard:
         """Known once the list of MCP proxies was given: no Dashboard before 5.13 has it, nor `post_expiry_action`."""
         self.date: str | None = None
         """What the last answer gives as its time."""
-        self._url = _checked_url(url)
+        self.url = _checked_url(url)
         self._credential = _checked_credential(credential)
         self._hashed = _HASHED if keys_by is KeysBy.HASH else {}
         self._timeout = timeout
@@ -174,7 +197,7 @@ class Dashboard:
         self._client = client or _new_client(proxy, at_once)
 
     def __repr__(self) -> str:
-        return f"Dashboard({urlsplit(self._url).hostname})"
+        return f"Dashboard({urlsplit(self.url).hostname})"
 
     async def create_key(self, session: Mapping[str, Any]) -> CreatedKey:
         """Make a key. Not repeatable: called twice, it makes two."""
@@ -331,7 +354,7 @@ class Dashboard:
             async with asyncio.timeout(self._timeout):
                 return await self._client.request(
                     method,
-                    self._url + path,
+                    self.url + path,
                     params=params or None,
                     json=session,
                     headers={"authorization": self._credential, "accept": "application/json"},

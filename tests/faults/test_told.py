@@ -334,7 +334,7 @@ async def test_a_bot_token_that_was_revoked(
                 seen.append(await get(world, "/readyz"))
             world.tyk.faults.release()
 
-    sentence = rf"Slack does not accept SLACK_BOT_TOKEN \({code}\)\. .*Install the app again"
+    sentence = rf"Slack does not accept SLACK_BOT_TOKEN \({code}\): copy it .*install the app again"
     with pytest.raises(TokenRefusedError, match=sentence):
         await loses_its_token()
     (refused,) = lines(log, event="slack.token_refused")

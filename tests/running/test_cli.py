@@ -168,14 +168,19 @@ async def test_apis_become_a_configuration(capsys: pytest.CaptureFixture[str]) -
     assert len(filled.apis) == 28
 
 
-async def test_apis_with_a_wrong_credential(capsys: pytest.CaptureFixture[str]) -> None:
-    """What Tyk said is a sentence that does not repeat the credential, and 1."""
+async def test_apis_in_vain(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Tyk that refuses or is away: where it was asked, what happened and which variable to look at, and 1."""
     async with tyk_with_apis() as tyk:
         wrong = {"TYK_DASHBOARD_URL": tyk.dashboard_url, "TYK_DASHBOARD_KEY": "wrong-credential"}
         assert await asyncio.to_thread(cli.execute, ["apis"], wrong) == 1
-    said = capsys.readouterr().err
-    assert "tyk_401" in said
+        said = capsys.readouterr().err
+    assert f"at {tyk.dashboard_url} (tyk_401). Tyk does not accept the credential" in said
+    assert "Check TYK_DASHBOARD_KEY" in said
     assert "wrong-credential" not in said
+    assert await asyncio.to_thread(cli.execute, ["apis"], wrong) == 1
+    said = capsys.readouterr().err
+    assert f"at {tyk.dashboard_url} (tyk_unreachable). No connection" in said
+    assert "Check the address (TYK_DASHBOARD_URL" in said
 
 
 async def _apis(tyk: LocalTyk, *argv: str) -> int:

@@ -52,14 +52,19 @@ async def test_each_thing_that_is_wrong_is_named_with_what_to_do(tmp_path: Path)
         place.tyk.switches.keys = "write"
 
         (token,) = of_state(await findings(path, given | {"SLACK_APP_TOKEN": "xapp-wrong"}), State.WRONG)
-        assert token == "slack: Slack does not accept SLACK_APP_TOKEN (invalid_auth)."
+        assert token.startswith(
+            "slack: Slack does not accept SLACK_APP_TOKEN (invalid_auth): copy it again from Basic Information"
+        )
 
         path.write_text(place.config().replace("C0AUDIT", "C0NOWHERE"))
         (channel,) = of_state(await findings(path, given), State.WRONG)
         assert "C0NOWHERE: Slack knows no such channel" in channel
 
     found = await findings(path, given)
-    assert [one.split(":")[0] for one in of_state(found, State.UNKNOWN)] == ["slack", "tyk"], "both are gone"
+    gone = of_state(found, State.UNKNOWN)
+    assert [one.split(":")[0] for one in gone] == ["slack", "tyk"], "both are gone"
+    assert given["SLACK_API_URL"] in gone[0]
+    assert given["TYK_DASHBOARD_URL"] in gone[1]
 
 
 async def test_what_cannot_be_looked_at_is_not_called_good(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Slack did not answer as it should: where it was asked, what came instead, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot import settings
+from bot.core.faults import Fault
+from bot.settings import Need
+
+_NO_WAY = "Check that this machine reaches it, HTTPS_PROXY and, where it is set, SLACK_API_URL; see status.slack.com."
+_LATER = "Try again later; see status.slack.com."
+_RENEW = "Check SLACK_BOT_TOKEN: the app's page at api.slack.com shows it under OAuth & Permissions."
+_BY_CODE: Mapping[str, tuple[str, str]] = {
+    "unreachable": ("no connection could be made", _NO_WAY),
+    "timeout": ("no answer came in time", _NO_WAY),
+    "connection_lost": ("the connection broke off", _NO_WAY),
+    "unreadable": ("what answered is not Slack", _NO_WAY),
+    "ratelimited": ("it asks to be called less often", _LATER),
+    "missing_scope": (
+        "the app lacks a scope",
+        "Install it again with the manifest that `tyk-key-bot manifest` prints; docs/changing.md lists what a look needs.",
+    ),
+    **dict.fromkeys(
+        ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"),
+        ("it does not accept the token", _RENEW),
+    ),
+}
+
+
+def sentence(fault: Fault, environ: Mapping[str, str]) -> str:
+    """For whoever gave the command; the environment is the one that Slack was asked with."""
+    address = settings.load(environ, needs=frozenset({Need.SLACK_LOOKS})).slack_api_url
+    happened, advice = _BY_CODE.get(fault.code) or ("it failed", _LATER)
+    return f"Slack did not answer as it should at {address}: {happened} ({fault.code}). {advice}"
