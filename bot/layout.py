@@ -52,10 +52,12 @@ def many(count: int, noun: str) -> str:
 def table(
     rows: Iterable[Mapping[str, str]], columns: Sequence[str], width: int | None = None, first: Sequence[str] = ()
 ) -> Iterator[str]:
-    """A line of names, and one for each row. Within a `width`, a column that is empty or has no room is none: what it holds
-    stands below, behind its name. `first` are the columns that get their room first."""
+    """A line of names, and one for each row; nothing where there is no row. Within a `width`, a column that is empty or has no
+    room is none: what it holds stands below, behind its name. `first` are the columns that get their room first."""
     rows = iter(rows)
     some = list(islice(rows, MEASURED))
+    if not some:
+        return
     sizes = {name: max([len(name), *(_size(row[name]) for row in some)]) for name in columns}
     if width is None:
         shape = _Shape(sizes, ())

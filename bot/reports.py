@@ -266,7 +266,7 @@ def render(rows: Iterable[Row], columns: Sequence[str], how: str, width: int | N
         return (_json_line({name: row[name] for name in columns}) for row in rows)
     if how == "csv":
         return (
-            _csv_line(cells) for cells in chain([columns], ([_flat(row[name]) for name in columns] for row in rows))
+            _csv_line(cells) for cells in chain([columns], ([_cell(row[name]) for name in columns] for row in rows))
         )
     flat = ({name: _flat(row[name]) for name in columns} for row in rows)
     return layout.table(flat, columns, width, FIRST.get(columns, ()))
@@ -296,12 +296,26 @@ def _json_line(row: Mapping[str, Any]) -> str:
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
+def _cell(value: Any) -> str:
+    """A cell on one line, for a program: what has parts is JSON."""
+    return _json_line(value) if isinstance(value, dict) else _flat(value)
+
+
 def _flat(value: Any) -> str:
-    """A cell on one line."""
+    """A cell on one line, for a person: of what has parts each behind its name."""
     if isinstance(value, dict):
-        value = ", ".join([f"{name}={item}" for name, item in value.items() if item not in (None, "")])
+        value = ", ".join([f"{name}={_part_said(item)}" for name, item in value.items() if item not in (None, "", [])])
     cell = str(value)
     return cell if cell.isprintable() else "".join(one if one.isprintable() else " " for one in cell)
+
+
+def _part_said(value: Any) -> str:
+    """A word for itself, several behind each other; what is nested deeper is counted: `audit --format text` has it in words."""
+    if isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
+        return " ".join(map(_part_said, value))
+    if isinstance(value, list | dict):
+        return f"{len(value):,}"
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def moment(at: datetime | None) -> str:

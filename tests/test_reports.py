@@ -31,6 +31,15 @@ def test_an_empty_cell_is_empty() -> None:
         assert rendered({"name": formula, "used_by": "x"}, "csv")[1] == f"'{formula},x"
 
 
+def test_details_are_words_or_json() -> None:
+    """In a table each part stands behind its name, and what is nested is counted; a program reads JSON in its cell of CSV."""
+    details = {"approvers": ["U0BOB", "U0CAROL"], "need": 2, "by": None, "void": True, "changes": [{"a": ["b"]}]}
+    shown = " ".join(rendered({"name": details, "used_by": ""}, "table"))
+    assert "approvers=U0BOB U0CAROL, need=2, void=true, changes=1" in shown
+    (row,) = list(csv.reader(io.StringIO(rendered({"name": details, "used_by": ""}, "csv")[1])))
+    assert json.loads(row[0]) == details
+
+
 @pytest.mark.parametrize("how", ["table", "csv", "jsonl"])
 @given(typed=st.text() | st.just(STEERING))
 def test_nothing_steers_the_reader(how: str, typed: str) -> None:

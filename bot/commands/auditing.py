@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bot import opening, reports, settings, version
+from bot import layout, opening, reports, settings, version
 from bot.commands import words
-from bot.commands.looking import print_lines, print_rows, reading
+from bot.commands.looking import NOTHING, print_lines, print_rows, reading
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.core import chain as core_chain
 from bot.core import ocsf
@@ -21,6 +24,7 @@ from bot.store import chain, statements, trail
 from bot.store.seal import Seal
 
 NAMED = 10
+TOLD_EVERY = 1000
 SHOWN = ("table", "csv", "jsonl", "text")
 EXPORTED = ("jsonl", "ocsf", "csv")
 
@@ -40,7 +44,8 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
         wanted = words.filtered(arguments, tx)
         entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
         if how == "text":
-            print_lines(_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
+            rows = (_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
+            print_lines(layout.fitted(rows, sys.stdout), NOTHING)
         else:
             print_rows(map(reports.audit_row, entries), reports.AUDIT, how)
     return 0
@@ -75,13 +80,20 @@ def verify(arguments: argparse.Namespace, environ: Any) -> int:
     _allow(arguments, "head", "key_file")
     heads = [_head(one) for one in arguments.head or ()]
     keys = _keys(arguments.key_file, environ)
-    with reading(environ) as tx:
-        proof = core_chain.prove(chain.lines(tx.connection), keys, heads)
+    with reading(environ) as tx, Progress() as progress:
+        proof = core_chain.prove(_seen(chain.lines(tx.connection), progress), keys, heads)
     print_lines(iter(_told(proof)))
     if proof.misfit:
         complain(proof.misfit)
         return FAILED
     return 0
+
+
+def _seen(lines: Iterable[core_chain.Line], progress: Progress) -> Iterator[core_chain.Line]:
+    for line in lines:
+        if line["row"]["number"] % TOLD_EVERY == 0:
+            progress.at(f"row {line['row']['number']:,} of the audit")
+        yield line
 
 
 def key(arguments: argparse.Namespace, environ: Any) -> int:

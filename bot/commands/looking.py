@@ -17,7 +17,10 @@ from bot.core.model import Effect, Record, RequestState
 from bot.reports import Known
 from bot.settings import Need, Settings
 from bot.store import findings, ledger, trail, troubles
+from bot.store.ledger import Filter
 from bot.store.transaction import Transaction
+
+NOTHING = "Nothing matches."
 
 
 def keys(arguments: argparse.Namespace, environ: Any) -> int:
@@ -25,7 +28,8 @@ def keys(arguments: argparse.Namespace, environ: Any) -> int:
         wanted, within = words.filtered(arguments, tx), words.within(arguments.expiring)
         wanted = replace(wanted, held=arguments.active, ends_before=None if within is None else tx.now + within)
         held = ledger.holdings(tx, wanted)
-        print_rows(map(reports.key_row, held), reports.KEYS, arguments.format)
+        nothing = "No token was ever given." if wanted == Filter() else NOTHING
+        print_rows(map(reports.key_row, held), reports.KEYS, arguments.format, nothing)
     return 0
 
 
@@ -47,7 +51,7 @@ def requests(arguments: argparse.Namespace, environ: Any) -> int:
             for record in records
         ]
         rows += [reports.request_row(None, failing[None], tx.now)] if None in failing else []
-    print_rows(rows, reports.REQUESTS, arguments.format)
+    print_rows(rows, reports.REQUESTS, arguments.format, "No request waits, and nothing is stuck or late.")
     return 0
 
 
@@ -64,9 +68,7 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
         request_id = record.request.id
         effects, entries = ledger.effects_of(tx, request_id), ledger.trail_of(tx, request_id)
         found = findings.of_requests(tx, [request_id]).get(request_id, ())
-    width = layout.width_of(sys.stdout)
-    for line in reports.story(record, effects, entries, found):
-        print("\n".join(layout.wrapped(line, width)) if width else line)
+    print_lines(layout.fitted(reports.story(record, effects, entries, found), sys.stdout))
     return 0
 
 
@@ -86,11 +88,13 @@ def writable(environ: Mapping[str, str]) -> Settings:
     return settings.load(environ, needs=frozenset({Need.DATABASE, Need.SEAL} if is_sealed else {Need.DATABASE}))
 
 
-def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str) -> None:
-    print_lines(reports.render(rows, columns, how, layout.width_of(sys.stdout)))
+def print_rows(rows: Iterable[reports.Row], columns: Sequence[str], how: str, nothing: str = NOTHING) -> None:
+    """A table without a row is the sentence `nothing`; CSV keeps its line of names."""
+    lines = reports.render(rows, columns, how, layout.width_of(sys.stdout))
+    print_lines(lines, nothing if how == "table" else "")
 
 
-def print_lines(lines: Iterator[str]) -> None:
+def print_lines(lines: Iterator[str], nothing: str = "") -> None:
     """A thousand at a time: written one by one, a year's audit is half a million calls of the system."""
     written = 0
     with Progress() as progress:
@@ -99,3 +103,5 @@ def print_lines(lines: Iterator[str]) -> None:
             written += len(some)
             if not sys.stdout.isatty():
                 progress.at(f"the database, {written:,} lines so far")
+    if nothing and not written:
+        layout.print_wrapped(nothing)

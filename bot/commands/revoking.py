@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from bot import logs, opening, reports
 from bot.commands import reaching, words
 from bot.commands.looking import print_rows, reading, writable
 from bot.commands.operator import Operator
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState
 from bot.effects import Place
@@ -136,10 +138,11 @@ class _Ended:
     keys: tuple[Key, ...]
 
 
-async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str) -> list[_Ended]:
+async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str, progress: Progress) -> list[_Ended]:
     """Each in a transaction of its own."""
-    ended = []
+    ended: list[_Ended] = []
     for request_id in ids:
+        progress.at(f"grants and requests, {len(ended):,} of {len(ids):,} so far")
         record = await store.write(partial(operator.end, request_id=request_id, reason=reason))
         keys = tuple(key for key in record.keys if key.state in (KeyState.PROBATION, KeyState.LIVE))
         ended.append(_Ended(record, keys))
@@ -150,16 +153,18 @@ async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequ
     operator, found = Operator.named(arguments.by), writable(environ)
     with opening.command_store(found) as store:
         missing = ""
-        try:
-            async with _tyk(store, environ) as worker:
-                ended = await _end(store, ids, operator, arguments.reason)
-                await _delete(worker)
-        except SettingsError as error:
-            missing = "; ".join(error.complaints)
-            ended = await _end(store, ids, operator, arguments.reason)
-        has_bot = has_worker(found.database_url)
-        if has_bot is not False:
-            await _left_to_the_bot(store, ended)
+        with Progress("Ending") as progress:
+            try:
+                async with _tyk(store, environ) as worker:
+                    ended = await _end(store, ids, operator, arguments.reason, progress)
+                    await _delete(worker, progress)
+            except SettingsError as error:
+                missing = "; ".join(error.complaints)
+                ended = await _end(store, ids, operator, arguments.reason, progress)
+            has_bot = has_worker(found.database_url)
+            if has_bot is not False:
+                progress.at("what is left, by the bot that runs")
+                await _left_to_the_bot(store, ended)
         return _report(store, ended, _Others(missing, has_bot))
 
 
@@ -170,9 +175,10 @@ async def _tyk(store: Store, environ: Any) -> AsyncIterator[Worker]:
         yield Worker(store, reached.ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
 
 
-async def _delete(worker: Worker) -> None:
+async def _delete(worker: Worker, progress: Progress) -> None:
     """Delete every key that is due for it, so many at once that all are done before a lease runs out."""
-    while True:
+    for deleted in count(0, SLOTS[Place.TYK]):
+        progress.at(f"keys at Tyk, {deleted:,} so far")
         claims: list[Claim] = []
         while len(claims) < SLOTS[Place.TYK] and (claim := await worker.claim()) is not None:
             claims.append(claim)

@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace, environ: Any) -> int:
         return error.exit_code
     except Fault as fault:
         log.error("bot.failed", what=away.sentence(fault, environ), error=fault.code)  # noqa: TRY400 - as above
-    except Exception as error:
-        log.error("bot.failed", error=type(error).__name__, exc_info=error)
+    except Exception as error:  # a fault of ours ends the bot, and its log is where that is looked for
+        log.exception("bot.failed", error=type(error).__name__)
     return FAILED
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot import config, manifest, opening, settings
 from bot.addresses import web_address
+from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.errors import FAILED
 from bot.layout import complain
@@ -24,10 +25,16 @@ def apis(arguments: argparse.Namespace, environ: Any) -> int:
     """Ready entries for config.yaml, from the Dashboard, with nobody allowed yet: a person adds the people."""
     needed = settings.load(environ, needs=frozenset({Need.TYK}))
     url = needed.tyk_dashboard_url or _dashboard_url(arguments.config)
-    found, policies = asyncio.run(_catalogue(url, needed, environ))
+    found, policies, why_none = asyncio.run(_catalogue(url, needed, environ))
+    if why_none:
+        complain(why_none)
     wanted = [api for api in found if (arguments.match or "").casefold() in f"{api.name} {api.listen_path}".casefold()]
     if not wanted:
-        complain("Tyk has no such API." if arguments.match else "Tyk has no API that this user may see.")
+        complain(
+            f"Tyk has no API whose name or path contains {arguments.match!r}."
+            if arguments.match
+            else "Tyk has no API that the user behind TYK_DASHBOARD_KEY may see."
+        )
         return FAILED
     print(entries(wanted, policies), end="")
     return 0
@@ -41,15 +48,22 @@ def _dashboard_url(path: Path) -> str:
 
 async def _catalogue(
     url: str, found: Settings, environ: Mapping[str, str]
-) -> tuple[list[ApiDefinition], tuple[TykPolicy, ...]]:
-    """APIs and policies; of policies that this user may not list, none and a word of it."""
+) -> tuple[list[ApiDefinition], tuple[TykPolicy, ...], str]:
+    """APIs and policies; of policies that this user may not list, none, and a sentence about it."""
     async with opening.connected_tyk(url, KeysBy.ID, found, environ) as dashboard:
-        apis = [*await dashboard.apis(), *await dashboard.mcps()]
-        try:
-            return apis, await dashboard.policies()
-        except Forbidden as error:
-            complain(f"The policies are left out: this Dashboard user may not list them ({error.code}).")
-            return apis, ()
+        with Progress() as progress:
+            progress.at("APIs at Tyk")
+            apis = [*await dashboard.apis(), *await dashboard.mcps()]
+            progress.at("policies at Tyk")
+            try:
+                return apis, await dashboard.policies(), ""
+            except Forbidden as error:
+                advice = "Give the user `policies: read` for them."
+                return (
+                    apis,
+                    (),
+                    f"The policies are left out: this Dashboard user may not list them ({error.code}). {advice}",
+                )
 
 
 def print_manifest(arguments: argparse.Namespace, _environ: Any) -> int:

@@ -214,19 +214,22 @@ class Document:
         return self.positions.key(trail)
 
 
-def read(path: Path) -> Document:
+MISSING = "there is no such file"
+
+
+def read(path: Path, missing: str = MISSING) -> Document:
     """The document in a file. ConfigError if the file cannot be read or is no YAML mapping."""
-    return of_bytes(read_bytes(path), str(path))
+    return of_bytes(read_bytes(path, missing), str(path))
 
 
-def read_bytes(path: Path) -> bytes:
-    """All of a file. ConfigError if it cannot be read."""
+def read_bytes(path: Path, missing: str = MISSING) -> bytes:
+    """All of a file. ConfigError if it cannot be read; `missing` is said of one that is not there."""
     top = Position(str(path), 1, 1)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError([top.complaint("there is no such file")]) from None
+        raise ConfigError([top.complaint(missing)]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name is not one that a file can have"
         raise ConfigError([top.complaint(f"the file cannot be read: {reason}")]) from None

@@ -9,10 +9,12 @@ from bot.config.document import ConfigError, Document
 from bot.config.rulebook import Config
 from bot.config.validation import Check
 
+_MISSING = f"{document.MISSING}; docs/install.md has one to begin with, and `tyk-key-bot apis` prints its entries"
+
 
 def load(path: Path) -> Config:
     """The configuration in a file. ConfigError with every complaint at once."""
-    return _checked(document.read(path))
+    return _checked(document.read(path, _MISSING))
 
 
 def of_bytes(raw: bytes, file: str) -> Config:

@@ -186,9 +186,9 @@ def check_ready(engine: Engine) -> None:
         )
     if version != _versions()[-1]:
         raise DatabaseError(
-            f"The database is of an older version of this program (tables {version}, and here {_versions()[-1]}). Give the command "
-            "with the version that the bot runs, or upgrade the bot: `tyk-key-bot run` of this version brings the tables up to "
-            "date."
+            f"The database is of an older version of this program (tables {version}, and here {_versions()[-1]}). Give the "
+            "command with the version that the bot runs, or upgrade the bot: `tyk-key-bot run` of this version brings the tables "
+            "up to date."
         )
 
 

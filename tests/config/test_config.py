@@ -226,7 +226,10 @@ def test_where() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "there is no such file"),
+        (
+            None,
+            "there is no such file; docs/install.md has one to begin with, and `tyk-key-bot apis` prints its entries",
+        ),
         (b"\xff\xfe\x00", "the file is not UTF-8 text"),
         (b"x" * (MAX_BYTES + 1), "the file is larger than 16 MB"),
     ],

@@ -339,7 +339,7 @@ async def test_a_bot_token_that_was_revoked(
         await loses_its_token()
     (refused,) = lines(log, event="slack.token_refused")
     assert refused["log_level"] == "error"
-    assert "restart me" in refused["what"]
+    assert "install the app again there" in refused["what"]
     last, text = seen[-1]
     assert (last, json.loads(text)["cannot"]) == (503, [refused["what"]])
 
