@@ -23,7 +23,7 @@ async def test_which_channels_anybody_can_join(tmp_path: Path) -> None:
         async with app.connected_slack(loaded, settings.load(given), {**os.environ, **given}) as slack:
             notes = await online_check.slack_notes(loaded, slack.directory)
         async with process(tmp_path, text, "check", "--online", **given) as bot:
-            assert await bot.end() == Ended(0, "")
+            assert await bot.end() == Ended(0, f"note: {notes[0]}\n")
     (note,) = map(str, notes)
     assert note.endswith("C0DEVS: anybody in the workspace can join #devs, and may then ask for payments.")
 
