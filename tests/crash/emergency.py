@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from bot.commands import mending, revoking
 from bot.commands.operator import Operator
+from bot.commands.progress import Progress
 from bot.core.model import AuditEvent, EffectKind, KeyState, Topic
 from bot.store import ledger
 from bot.store.seal import Seal, new_key
@@ -84,8 +85,8 @@ class Emergency(Story):
         store, kinds = self._beside(), frozenset({EffectKind.REVOKE_KEY})
         worker = Worker(store, self.worker.ports, self._new_id, kinds=kinds, clock=self._seconds, spread=lambda: 0.0)
         for _ in range(20):
-            await revoking._end(store, [REQUEST], OPERATOR, "a stolen laptop")
-            await revoking._delete(worker)
+            await revoking._end(store, [REQUEST], OPERATOR, "a stolen laptop", Progress())
+            await revoking._delete(worker, Progress())
             if all(key.state is KeyState.DEAD for key in (await self.record()).keys):
                 return
             self.pass_time(timedelta(minutes=1))

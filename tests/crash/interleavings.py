@@ -303,7 +303,7 @@ class AtTheCommandLine(Search):
         return self._command if number == 1 else self.worker
 
     async def _revoke(self) -> None:
-        await revoking._end(self.story.store, [REQUEST], OPERATOR, "a stolen laptop")
+        await revoking._end(self.story.store, [REQUEST], OPERATOR, "a stolen laptop", Progress())
 
 
 class Extending(Search):
