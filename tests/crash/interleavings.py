@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Engine, text
 
 from bot.commands import revoking
+from bot.commands.progress import Progress
 from bot.core.in_force import InForce
 from bot.core.model import EffectKind, KeyState
 from bot.effects import TYK_DEADLINE
