@@ -32,6 +32,7 @@ from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
 from bot.store import erasing, troubles
+from bot.store.erasing import Erased
 from bot.store.rows import UnreadableError
 from bot.store.seal import SealLost
 from bot.store.store import LeaseLost, Store, Transaction, User
@@ -217,15 +218,20 @@ class Worker:
     async def _prune_safely(self) -> None:
         with _another_time("worker.prune_failed"):
             await self.store.write(lambda tx: tx.prune(tx.now - PRUNE_AFTER, PRUNED_AT_ONCE), User.WORKER)
-        kept_for = self.ports.in_force.current.keep_finished_for
-        if kept_for is None:
-            return
         with _another_time("worker.erase_failed"):
-            erased = await self.store.write(
-                lambda tx: erasing.finished(tx, tx.now - kept_for, ERASED_AT_ONCE), User.WORKER
-            )
+            erased = await self.store.write(self._erase_finished, User.WORKER)
             if erased:
                 log.info("worker.erased", requests=erased.requests, texts=erased.texts)
+            for one in erased.unreadable:
+                log.error("record.unreadable", effect=None, kind="keep_finished_for", why=one.sentence)
+                self._troubled, self._survey_at = True, 0.0
+
+    def _erase_finished(self, tx: Transaction) -> Erased:
+        kept_for = self.ports.in_force.current.keep_finished_for
+        if kept_for is not None:
+            return erasing.finished(tx, tx.now - kept_for, ERASED_AT_ONCE)
+        troubles.cannot_read(tx, ())  # nobody tries any more
+        return Erased()
 
     async def survey(self) -> None:
         """Note which outages have begun and which are over; the help channel is promised to hear of each, and the log does."""

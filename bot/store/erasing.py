@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +18,8 @@ from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from bot.core import erasure, refusals
 from bot.core.draft import NewId
 from bot.core.model import AuditEvent, AuditLine, GrantState, Identity, Record, Transition
-from bot.store import statements, tables
+from bot.store import statements, tables, troubles
+from bot.store.rows import UnreadableError
 from bot.store.transaction import Transaction
 
 _STAYS = frozenset({"operator"})
@@ -26,10 +28,11 @@ _STAYS = frozenset({"operator"})
 
 @dataclass(frozen=True)
 class Erased:
-    """How many requests were erased, and how many texts beside rows of the audit."""
+    """How many requests were erased, and how many texts beside rows of the audit; and why others could not be read."""
 
     requests: int = 0
     texts: int = 0
+    unreadable: tuple[UnreadableError, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.requests or self.texts)
@@ -71,6 +74,7 @@ def traces(tx: Transaction, user_id: str) -> Traces:
 
 def person(tx: Transaction, found: Traces, operator: str, new_id: NewId) -> Erased:
     """Erase all of it. What is said in channels is shown anew without it."""
+    tx.audit_head()  # two erasures at once would each account for the same text
     texts = _take(tx, _texts_of(tx, found.ids, found.others))
     changed = 0
     for record in (*found.own, *found.others):
@@ -98,7 +102,7 @@ def _ids(tx: Transaction, condition: ColumnElement[bool]) -> tuple[str, ...]:
 def finished(tx: Transaction, before: datetime, limit: int) -> Erased:
     """Erase some of what was over before that time, the oldest first, and forget where its messages stand.
 
-    What extended a token is not over while that is held.
+    What extended a token is not over while that is held. What cannot be read is left as it is, and noted: people are told.
     """
     requests, grants, held = tables.requests, tables.grants, tables.grants.alias()
     extends = exists().where(held.c.request_id == requests.c.extends, held.c.state.in_(statements.LIVES))
@@ -113,20 +117,37 @@ def finished(tx: Transaction, before: datetime, limit: int) -> Erased:
             over,
             ~extends,
         )
-        .order_by(requests.c.created_at)
-        .limit(limit)
+        .order_by(requests.c.created_at, requests.c.number)
+        .limit(limit + len(troubles.unreadable(tx)))
     )
-    records = tx.records(tx.connection.execute(query).scalars().all())
+    read, unreadable = _readable(tx, tx.connection.execute(query).scalars().all())
+    troubles.cannot_read(tx, [one.number for one in unreadable])
+    records = [one for one in read if one.request.erased_at is None]  # another replica may be at the same
+    if not records:
+        return Erased(unreadable=unreadable)
+    tx.audit_head()  # as above
     for record in records:
         tx.apply(Transition(erasure.put_away(record, tx.now)))
     ids, threads = [one.request.id for one in records], tables.audit_threads
     texts = _take(tx, _texts(tx, tables.audit_texts.c.request_id.in_(ids)))
-    if records:
-        tx.connection.execute(delete(threads).where(threads.c.request_id.in_(ids)))
-        first, last = records[0].request.label, records[-1].request.label
-        told = {"requests": len(records), "texts": texts, "first": first, "last": last, "why": "keep_finished_for"}
-        tx.audit(AuditLine(AuditEvent.ERASED, None, told), None)
-    return Erased(len(records), texts)
+    tx.connection.execute(delete(threads).where(threads.c.request_id.in_(ids)))
+    first, last = records[0].request.label, records[-1].request.label
+    told = {"requests": len(records), "texts": texts, "first": first, "last": last, "why": "keep_finished_for"}
+    tx.audit(AuditLine(AuditEvent.ERASED, None, told), None)
+    return Erased(len(records), texts, unreadable)
+
+
+def _readable(tx: Transaction, ids: Sequence[str]) -> tuple[Sequence[Record], tuple[UnreadableError, ...]]:
+    """Those of the records that can be read, and why the others cannot."""
+    with suppress(UnreadableError):
+        return tx.records(ids), ()
+    found, unreadable = list[Record](), list[UnreadableError]()
+    for one in ids:
+        try:
+            found += tx.records([one])
+        except UnreadableError as error:
+            unreadable.append(error)
+    return found, tuple(unreadable)
 
 
 # --- beside the audit -------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, case, delete, func, select, update
 
 from bot.core.model import Effect, EffectKind, EffectState, Promise, RequestState
-from bot.core.outages import MANY, REPLICAS_DIFFER, UNDECIDABLE, Failing
+from bot.core.outages import MANY, REPLICAS_DIFFER, UNDECIDABLE, UNREADABLE, Failing
 from bot.store import rows, statements, tables
 from bot.store.transaction import Transaction
 
@@ -18,6 +18,7 @@ ALIVE_FOR = timedelta(minutes=2)
 """A replica that has said nothing for so long runs no more."""
 
 _REPLICAS = "replicas"
+_UNREADABLE = "unreadable"
 _FAILS = and_(tables.effects.c.first_failed_at.is_not(None), tables.effects.c.last_error != "")
 
 
@@ -59,7 +60,7 @@ def failing(tx: Transaction, limit: int = MANY) -> tuple[Failing, ...]:
         Failing(EffectKind(row.kind), row.last_error, row.place, row.request_id, row.first_failed_at)
         for row in tx.connection.execute(query).all()
     )
-    return (*failed, *_undecidable(tx, limit), *_different_replicas(tx))
+    return (*failed, *_undecidable(tx, limit), *_different_replicas(tx), *_unreadable(tx))
 
 
 def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
@@ -73,6 +74,28 @@ def _undecidable(tx: Transaction, limit: int) -> Iterator[Failing]:
     )
     for row in tx.connection.execute(query).all():
         yield Failing(EffectKind.LAPSE_REQUEST, UNDECIDABLE.name, row.api, row.id, row.undecidable_since)
+
+
+# --- what cannot be read -----------------------------------------------------------------------------------------------
+
+
+def unreadable(tx: Transaction) -> dict[str, float]:
+    """The requests that are over and could not be read when they were to be erased, by their numbers, and since when."""
+    return tx.remembered(_UNREADABLE) or {}
+
+
+def cannot_read(tx: Transaction, numbers: Sequence[int]) -> None:
+    """Note these, and no others."""
+    before, now = unreadable(tx), tx.now.timestamp()
+    after = {str(number): before.get(str(number), now) for number in numbers}
+    if after != before:
+        tx.remember(_UNREADABLE, after)
+
+
+def _unreadable(tx: Transaction) -> Iterator[Failing]:
+    """Nothing fails for it: a promise of what is over needs nothing of it any more."""
+    for since in unreadable(tx).values():
+        yield Failing(EffectKind.SHOW_MESSAGE, UNREADABLE.name, None, None, datetime.fromtimestamp(since, UTC))
 
 
 # --- replicas ---------------------------------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from bot import cli
 from bot.core import facts, lifecycle, questions
@@ -28,7 +31,8 @@ from bot.core.model import (
     RequestId,
     Verdict,
 )
-from bot.store import chain, erasing, tables
+from bot.core.outages import outages
+from bot.store import chain, erasing, tables, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
@@ -205,6 +209,91 @@ def test_what_has_long_been_over_is_put_away(store: Store) -> None:
         ("R-1003", "R-1003", 6),
     ]
     assert proof_of(store).erased == 18
+
+
+def test_what_cannot_be_read_keeps_nothing_else(store: Store) -> None:
+    """Somebody broke Alice's first two requests by hand: the third is put away, and the operator hears of it until they are
+    mended."""
+    with store.transaction() as tx:
+        for word in ("apple", "apricot", "avocado"):
+            is_over(tx, ALICE, word)
+        rules = tx.connection.execute(text("SELECT rule FROM requests WHERE number = 1001")).scalar_one()
+        tx.connection.execute(text("UPDATE requests SET rule = '{}' WHERE number < 1003"))
+    store.skew = timedelta(days=400)
+    for _ in range(3):
+        with store.transaction() as tx:
+            erased = erasing.finished(tx, tx.now - timedelta(days=365), limit=1)
+    assert [one.number for one in erased.unreadable] == [1001, 1002]
+    left = everything(store)
+    assert ("apple" in left, "avocado" in left) == (True, False)
+    with store.reading() as tx:
+        assert [outage.key for outage in outages(troubles.failing(tx)).values()] == ["record_unreadable"]
+    with store.transaction() as tx:
+        tx.connection.execute(text("UPDATE requests SET rule = :of"), {"of": rules})
+        assert erasing.finished(tx, tx.now - timedelta(days=365), limit=9) == erasing.Erased(2, 12)
+        assert troubles.failing(tx) == ()
+    assert proof_of(store).erased == 18
+
+
+def test_two_erasures_at_once_count_nothing_twice(postgres: str) -> None:
+    """Alice is erased while Bob is, who said something that stands beside a row of hers; and two replicas put the same away."""
+    engine = open_engine(postgres)
+    migrate(engine)
+    store = Store(engine)
+    with store.transaction() as tx:
+        store.chain.key = chain.begin(tx, Seal([new_key()]))
+        record = is_over(tx, ALICE, "apple")
+        tx.audit(AuditLine(AuditEvent.REVOKED, DAVE.identity, {"reason": "apple"}), record)
+        is_over(tx, DAVE, "durian")
+    store.skew = timedelta(days=400)
+
+    def put_away(tx: Transaction) -> erasing.Erased:
+        return erasing.finished(tx, tx.now - timedelta(days=365), limit=9)
+
+    def erased(who: Person, tx: Transaction) -> erasing.Erased:
+        return erasing.person(tx, erasing.traces(tx, who.identity.user_id), "Erin", NEW_ID)
+
+    for first, second, meets in (
+        (partial(erased, ALICE), partial(erased, DAVE), ("counters", "audit_texts")),
+        (put_away, put_away, ("requests",)),
+    ):
+        _at_once(store, first, second, meets)
+        assert (proof := proof_of(store)).erased == proof.accounted
+    with store.reading() as tx:
+        told = [one.details["requests"] for one in tx.audit_trail() if one.event is AuditEvent.ERASED]
+    assert told == [1, 1, 2], "the last one found nothing more"
+    engine.dispose()
+
+
+def _at_once(
+    store: Store,
+    first: Callable[[Transaction], object],
+    second: Callable[[Transaction], object],
+    meets: tuple[str, ...],
+) -> None:
+    """The second begins when the first has done its work, which is stored as soon as they meet in one of these tables."""
+    waits = threading.Event()
+
+    def executed(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        locks = statement.endswith("FOR UPDATE") or statement.startswith("DELETE")
+        if locks and any(f"FROM {table}" in statement for table in meets):
+            waits.set()
+
+    def run() -> None:
+        with Store(store.engine, skew=store.skew).transaction() as tx:
+            tx.chain_with(key)
+            second(tx)
+
+    key = store.chain.key
+    assert key is not None
+    with ThreadPoolExecutor(1) as pool:
+        with store.transaction() as tx:
+            first(tx)
+            event.listen(store.engine, "before_cursor_execute", executed)
+            running = pool.submit(run)
+            assert waits.wait(10)
+        event.remove(store.engine, "before_cursor_execute", executed)
+        running.result(10)
 
 
 def test_what_extended_a_token_stays_while_that_is_held(store: Store) -> None:
