@@ -1,12 +1,14 @@
 """A syslog collector: RFC 5424 messages, over TLS (RFC 5425), TCP with counted octets (RFC 6587) or UDP (RFC 5426).
 
 Syslog answers nothing. Over TCP the connection is closed after each pass, and the collector's own end of it is waited for, so
-that one that died with the rows is noticed; over TLS a fault is noticed as far as TCP tells of it; over UDP none is.
+that one that died with the rows is noticed; over TLS a fault is noticed as far as TCP tells of it; over UDP as far as this
+machine does: a row that is too long for a datagram is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
@@ -28,6 +30,15 @@ CONNECT_WITHIN = 4.0
 CLOSED_WITHIN = 2.0
 
 
+class _Datagrams(asyncio.DatagramProtocol):
+    """What this machine said of a datagram."""
+
+    error: Exception | None = None
+
+    def error_received(self, exc: Exception) -> None:
+        self.error = exc
+
+
 class SyslogCollector:
     """`render` makes lines of rows: each is the text of one message."""
 
@@ -39,7 +50,7 @@ class SyslogCollector:
         self._here = re.sub(r"[^!-~]", "", socket.gethostname())[:255] or "-"
         self._tls = ssl.create_default_context() if transport == "tls" else None
 
-    async def send(self, rows: Sequence[Line]) -> None:
+    async def send(self, rows: Sequence[Line]) -> int:
         """Raises Transient where no connection comes about, or where it breaks."""
         messages = [self._message(row, line) for row, line in zip(rows, self._render(rows), strict=True)]
         try:
@@ -48,7 +59,11 @@ class SyslogCollector:
             raise Transient("forward_away", f"{self._host} took no connection in time.") from None
         except OSError as error:  # what TLS says of a certificate, too
             why = error.strerror or str(error) or type(error).__name__
+            if error.errno == errno.EMSGSIZE:
+                why = "A row is too long for UDP: take tls or tcp."
+                raise Transient("forward_refused", why) from None
             raise Transient("forward_away", f"{self._host} cannot be reached: {why}.") from None
+        return len(rows)
 
     def _message(self, row: Line, line: str) -> bytes:
         """No byte order mark stands before the text: it is JSON, whose readers take none."""
@@ -74,11 +89,13 @@ class SyslogCollector:
 
     async def _by_udp(self, messages: Sequence[bytes]) -> None:
         loop = asyncio.get_running_loop()
-        connecting = loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(self._host, self._port))
-        transport, _ = await asyncio.wait_for(connecting, CONNECT_WITHIN)
+        connecting = loop.create_datagram_endpoint(_Datagrams, remote_addr=(self._host, self._port))
+        transport, told = await asyncio.wait_for(connecting, CONNECT_WITHIN)
         try:
             for message in messages:
                 transport.sendto(message)
+                if told.error is not None:
+                    raise told.error
         finally:
             transport.close()
 

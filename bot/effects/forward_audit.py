@@ -1,22 +1,26 @@
 """Forward the audit's rows that wait to a place outside, in order. The table is exact; the place may get a row twice.
 
 Each pass sends some rows, and the cursor of the place moves when they are there: who dies in between sends the same rows, with
-the same numbers, once more. A place that this process does not know, because the configuration no longer names it, is left alone.
+the same numbers, once more. A place that this process does not know is left to another one; one that the configuration no longer
+names is left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from bot.core.chain import Line
 from bot.core.draft import NewId
-from bot.core.model import Effect, EffectKind, EffectState
+from bot.core.model import Effect, EffectKind, EffectState, Promise
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import chain, tables
+from bot.store import chain, ledger, tables
 from bot.store.transaction import Transaction
 
 BATCH = 100
+ANOTHERS = timedelta(seconds=10)
+"""Until another replica, which knows the place, may take it."""
 
 
 def find(tx: Transaction, effect: Effect) -> Sequence[Line]:
@@ -33,13 +37,15 @@ async def perform(claim: Claim, ports: Ports) -> int | None:
         return None
     if not rows:
         return 0
-    await collector.send(rows)
-    return int(rows[-1]["row"]["number"])
+    sent = await collector.send(rows)
+    return int(rows[sent - 1]["row"]["number"])
 
 
 def complete(tx: Transaction, claim: Claim, upto: int | None, _new_id: NewId) -> None:
     """Note how far the place has come; what was written meanwhile is promised to it."""
     tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+    place = claim.effect.subject_id
     if upto is not None:
-        place = claim.effect.subject_id
         tx.move_cursor(place, max(upto, tx.cursor(place)), EffectKind.FORWARD_AUDIT)
+    elif place in (tx.remembered(ledger.PLACE) or {}).get("forwards", ()):
+        tx.promise(Promise(EffectKind.FORWARD_AUDIT, place, tx.now + ANOTHERS))

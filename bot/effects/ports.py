@@ -124,8 +124,9 @@ class TykPort(Protocol):
 class CollectorPort(Protocol):
     """A place outside where rows of the audit go."""
 
-    async def send(self, rows: Sequence[Line]) -> None:
-        """Send all of them, in order. Raises a Fault; some of the rows may be there then."""
+    async def send(self, rows: Sequence[Line]) -> int:
+        """Send as many of the leading ones as it takes at once, in order. Returns how many. Raises a Fault; some of the rows may
+        be there then."""
         ...
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,12 +65,53 @@ async def test_a_file_is_appended_to_and_may_be_rotated_away(tmp_path: Path) -> 
     assert path.stat().st_mode & 0o077 == 0
 
 
-async def test_a_line_that_a_death_cut_short_comes_again_whole(tmp_path: Path) -> None:
-    """Its beginning is cut off: each line of the file is a row."""
+@pytest.mark.parametrize("cut", [1, 40, -1])
+async def test_a_line_that_a_death_cut_short_comes_again_whole(tmp_path: Path, cut: int) -> None:
+    """Its beginning is cut off: each line of the file is a row, be it the second of those that were being written."""
     path = tmp_path / "audit.jsonl"
-    path.write_text(f'{render(rows(1))[0]}\n{{"link":"0a1b","row":{{"numb')
+    one, two, three = (f"{line}\n" for line in render(rows(1, 2, 3)))
+    path.write_text(f"{one}{two}{three[:cut]}")
     await FileCollector(str(path), render).send(rows(2, 3))
-    assert numbers_in(path.read_text()) == [1, 2, 3]
+    assert numbers_in(path.read_text()) == [1, 2, 2, 3]
+
+
+async def test_what_others_wrote_is_left_as_it_is(tmp_path: Path) -> None:
+    """A file that ends without a line break, and not in a row: rows begin on a line of their own."""
+    path = tmp_path / "audit.jsonl"
+    path.write_text("notes of somebody")
+    await FileCollector(str(path), render).send(rows(1))
+    first, *others = path.read_text().splitlines()
+    assert first == "notes of somebody"
+    assert numbers_in("\n".join(others)) == [1]
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "/dev/null", "/dev/stdout", "pipe", ".", "no/such/folder"])
+async def test_what_is_no_file_is_refused(tmp_path: Path, place: str) -> None:
+    """A device or a pipe would swallow the rows, whoever reads; nobody waits for one to read."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Transient, match="cannot be written: ") as caught:
+        await asyncio.wait_for(FileCollector(str(tmp_path / place), render).send(rows(1)), 5)
+    assert caught.value.code == "forward_file"
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+async def test_a_file_that_goes_while_rows_are_written_gets_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Somebody deletes it, or copies and empties it, before the rows are on the disk: they are written once more."""
+    path, sync, gone = tmp_path / "audit.jsonl", os.fsync, list[int]()
+    collector = FileCollector(str(path), render)
+    await collector.send(rows(1))
+
+    def goes(file: int) -> None:
+        if not gone:
+            gone.append(file)
+            path.unlink() if how == "deleted" else path.write_text("")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", goes)
+    await collector.send(rows(2))
+    assert numbers_in(path.read_text()) == [2]
 
 
 async def test_a_disk_that_takes_a_part_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +197,27 @@ async def test_no_other_answer_than_a_good_one_counts(status: int, code: str, wa
     assert (caught.value.code, asked) == (code, 1)
     assert wait is None or caught.value.retry_after == wait
     assert TOKEN not in repr(caught.value) + str(caught.value)
+
+
+async def test_an_address_that_takes_little_at_once_gets_all_of_it() -> None:
+    """It refuses more than three rows: fewer are sent, and so many from then on. One alone that it refuses is no success."""
+    asked: list[list[int]] = []
+    most = 3
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(numbers_in(await request.text()))
+        return web.Response(status=413 if len(asked[-1]) > most else 200)
+
+    async with answering(answer) as url:
+        collector = HttpsCollector(url, render)
+        assert await collector.send(rows(*range(1, 9))) == 2
+        assert await collector.send(rows(*range(3, 9))) == 2
+        assert [len(one) for one in asked] == [8, 4, 2, 2]
+        most = 0
+        with pytest.raises(Transient, match="HTTP 413") as caught:
+            await collector.send(rows(5, 6))
+        await collector.close()
+    assert caught.value.code == "forward_refused"
 
 
 async def test_a_host_that_is_away_is_said_to_be_away() -> None:
@@ -278,6 +340,27 @@ async def test_syslog_over_udp_sends_a_datagram_a_row() -> None:
     told = [await asyncio.wait_for(got.get(), 5) for _ in range(2)]
     transport.close()
     assert [one.startswith(b"<110>1 ") for one in told] == [True, True]
+
+
+async def test_a_row_that_no_datagram_holds_is_not_lost_unseen() -> None:
+    """Nothing after it is sent either: the rows stay in order."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    class Server(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            got.put_nowait(data)
+
+    def long(some: Sequence[Line]) -> list[str]:
+        return [line.ljust(70_000 if '"number":2' in line else 1) for line in render(some)]
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Server, (HERE, 0))
+    port = transport.get_extra_info("sockname")[1]
+    with pytest.raises(Transient, match="too long for UDP") as caught:
+        await SyslogCollector(HERE, port, "udp", long).send(rows(1, 2, 3))
+    assert caught.value.code == "forward_refused"
+    assert b'"number":1' in await asyncio.wait_for(got.get(), 5)
+    transport.close()
+    assert got.empty()
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from bot.core.outages import TELL_AFTER
 from bot.effects import forward_audit
 from bot.effects.ports import CollectorPort, Ports
 from bot.slack import notifications
+from bot.store import ledger
 from bot.store.engine import migrate, open_engine
 from tests.crash.outside import Died, Fates
 from tests.crash.story import Story, wipe
@@ -36,7 +37,7 @@ class Collector:
         self.away: Transient | None = None
         self.dies_after = False
 
-    async def send(self, rows: Sequence[Line]) -> None:
+    async def send(self, rows: Sequence[Line]) -> int:
         self.tries += 1
         if self.away is not None:
             raise self.away
@@ -45,6 +46,7 @@ class Collector:
         if self.dies_after:
             self.dies_after = False
             raise Died
+        return len(rows)
 
 
 class Forwarded(Story):
@@ -164,6 +166,21 @@ async def test_a_place_that_is_no_longer_named_is_left_alone_and_goes_on_later(s
     await story.goes_on()
     assert story.there.tries == 0
     story.start()
+    await story.goes_on()
+    assert story.there.got == list(range(1, story.newest() + 1))
+
+
+async def test_a_place_that_one_replica_does_not_know_is_left_to_the_other(story: Forwarded) -> None:
+    """It was started before the configuration named the place, and takes the promise first."""
+    with story.store.transaction() as tx:
+        tx.remember(ledger.PLACE, {"forwards": [PLACE]})
+    await story._ask()
+    known, ports = story.worker.ports, story.worker.ports
+    story.worker.ports = Ports(ports.slack, ports.tyk, ports.seal, ports.in_force)
+    story.pass_time(MOMENT)
+    await story.worker.drain()
+    assert story.there.tries == 0
+    story.worker.ports = known
     await story.goes_on()
     assert story.there.got == list(range(1, story.newest() + 1))
 
