@@ -48,8 +48,8 @@ async def helped(world: World, wanted: str) -> str:
 
 
 async def test_a_new_api_needs_no_restart(tmp_path: Path, log: Log) -> None:
-    """Carol asks for it at once. The audit has it once, the channels of the file are the new ones, and what waits for a restart
-    is named."""
+    """Carol asks for it at once, and at Home when she opens it next. The audit has it once, the channels of the file are the new
+    ones, and what waits for a restart is named."""
 
     def change(text: str) -> str:
         return with_notes(text).replace("help_channel: C0HELP", "help_channel: C0NEWS")
@@ -60,10 +60,14 @@ async def test_a_new_api_needs_no_restart(tmp_path: Path, log: Log) -> None:
 
     async with living(tmp_path, prepare=prepared) as world:
         await world.told("configured")
+        await world.person("carol").opens_home()
+        await world.person("carol").sees_home(lambda home: "C0HELP" in str(home))
         taken = change((tmp_path / "config.yaml").read_text())
         world.configure(lambda _: taken.replace("command: /tyk-key", "command: /keys"))
         await world.told("configured", 2)
         assert world.running.worker.ports.in_force.current.digest == parse(taken).digest
+        await world.person("carol").opens_home()
+        await world.person("carol").sees_home(lambda home: "C0NEWS" in str(home) and "Notes" in str(home))
         assert "notes" in options(await opens_form(world.person("carol")), "api")
         await world.person("carol").closes()
         await world.asks("carol", "notes")

@@ -280,12 +280,11 @@ def _at_once(
             waits.set()
 
     def run() -> None:
-        with Store(store.engine, skew=store.skew).transaction() as tx:
-            tx.chain_with(key)
+        other = Store(store.engine, skew=store.skew)
+        other.chain.key = store.chain.key
+        with other.transaction() as tx:
             second(tx)
 
-    key = store.chain.key
-    assert key is not None
     with ThreadPoolExecutor(1) as pool:
         with store.transaction() as tx:
             first(tx)
