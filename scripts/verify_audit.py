@@ -27,6 +27,14 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
+def salted(text):
+    return isinstance(text, (list, tuple)) and len(text) == 2 and isinstance(text[0], str)
+
+
+def digest(salt, text):
+    return hashlib.sha256(salt.encode() + canonical(text)).hexdigest()
+
+
 def read_keys(path):
     """The keys by their ids, and the number of the first row that is chained; a line is a number and a key in hexadecimal."""
     with open(path, encoding="utf-8") as file:
@@ -48,7 +56,7 @@ def verify(lines, keys, begins, heads):
             if any(one["row"]["number"] == last + 1 for one in lines):
                 raise Misfit(f"Row {last + 1} is out of order: it comes behind row {number}.")
             raise Misfit(f"Row {last + 1} is missing.")
-        if number < begins:
+        if found is None and number < begins and not chained:
             older += 1
         elif found is None:
             raise Misfit(f"Row {number} is not chained: this program did not write it, or an older version did.")
@@ -57,26 +65,29 @@ def verify(lines, keys, begins, heads):
         else:
             key = None if row["key"] is None else keys[row["key"]]
             made = hashlib.sha256(canonical(row)) if key is None else hmac.new(key, canonical(row), "sha256")
-            if not hmac.compare_digest(made.hexdigest(), found):
+            if made.hexdigest() != found:
                 raise Misfit(f"Row {number} was edited.")
-            if number > begins and row["prev"] != link:
+            if row["prev"] != link:
                 raise Misfit(f"Row {number} does not follow the row {number - 1} that stands there: the chain forks.")
             if key is None and row["event"] not in COMMANDS:
                 raise Misfit(f"Row {number} is chained without the key, which only the bot may write.")
             chained += 1
             without_key += [number] if key is None else []
-        for name, (salt, text) in line["texts"].items():
-            if hashlib.sha256(salt.encode() + canonical(text)).hexdigest() != row["texts"].get(name):
+        for name, text in line["texts"].items():
+            if not salted(text) or digest(*text) != row["texts"].get(name):
                 raise Misfit(f"Row {number} was edited: its {name} is not what was written.")
-        erased += len(row["texts"]) - len(line["texts"])
-        accounted += row["details"]["texts"] if row["event"] == "erased" else 0
+        if found is not None:  # of what is older nothing is proved, and so nothing accounted for
+            erased += len(row["texts"]) - len(line["texts"])
+            many = row["details"].get("texts")
+            if row["event"] == "erased" and isinstance(many, int):  # a command without the key may say anything
+                accounted += max(0, many)
         last, link = number, found or ""
-        for noted, digest in heads:
-            if noted == number and not link.startswith(digest):
+        for noted, begins_with in heads:
+            if noted == number and not link.startswith(begins_with):
                 raise Misfit(
                     f"Row {number} is not the one of the head that was noted: the chain forks there or before."
                 )
-    for noted, _digest in heads:
+    for noted, _ in heads:
         if noted > last:
             raise Misfit(f"The end is cut off: the last row is {last}, and the head {noted} was noted.")
     if erased > accounted:

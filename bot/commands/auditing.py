@@ -81,6 +81,7 @@ def verify(arguments: argparse.Namespace, environ: Any) -> int:
     heads = [_head(one) for one in arguments.head or ()]
     keys = _keys(arguments.key_file, environ)
     with reading(environ) as tx, Progress() as progress:
+        heads += chain.noted(tx.connection)  # before the rows: others may write meanwhile
         proof = core_chain.prove(_seen(chain.lines(tx.connection), progress), keys, heads)
     print_lines(iter(_told(proof)))
     if proof.misfit:

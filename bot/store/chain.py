@@ -152,8 +152,23 @@ def lines(connection: Connection, *conditions: ColumnElement[bool], most: int | 
 
 def _line(stored: Mapping[str, Any]) -> Line:
     digests, beside = stored["texts"], stored["beside"]
-    row = _chained(stored, json.loads(stored["details"]), json.loads(digests) if digests != NO_TEXTS else {})
-    return {"row": row, "link": stored["link"], "texts": json.loads(beside) if beside else {}}
+    row = _chained(stored, _object(stored["details"]), _object(digests) if digests != NO_TEXTS else {})
+    return {"row": row, "link": stored["link"], "texts": _object(beside) if beside else {}}
+
+
+def _object(stored: str) -> dict[str, Any]:
+    """What stands there as JSON. Where somebody put something else, that is what is proved, and does not fit."""
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": stored}
+
+
+def noted(connection: Connection) -> tuple[Head, ...]:
+    """The newest row as the database notes it beside the rows, where it is chained."""
+    found = connection.execute(statements.head(locks=False)).one_or_none()
+    return (Head(found.value, found.head),) if found is not None and found.head else ()
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

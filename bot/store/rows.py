@@ -66,11 +66,11 @@ def _seconds(lifetime: Lifetime) -> int | None:
 
 
 class UnreadableError(CommandError):
-    """A record that is not as this version wrote it."""
+    """A record, or a row of the audit, that is not as this version wrote it."""
 
-    def __init__(self, number: int, kind: str) -> None:
+    def __init__(self, number: int, kind: str, what: str = "R-") -> None:
         super().__init__(
-            f"R-{number} can't be read from the database ({kind}): somebody changed it by hand, or its file is damaged. "
+            f"{what}{number} can't be read from the database ({kind}): somebody changed it by hand, or its file is damaged. "
             "Restore it from a backup: docs/operate.md says how."
         )
         self.number = number
@@ -361,13 +361,21 @@ def effect_of(row: Row[Any]) -> Effect:
 
 
 def entry_of(row: Any) -> AuditEntry:
-    """An entry of a whole row, with its texts; a year has half a million of them."""
+    """An entry of a whole row, with its texts; a year has half a million of them. Raises UnreadableError."""
     number, at, event, request_id, request_number, api, *people, details, digests, _prev, _key, link, beside = row
     person_team, person_user, actor_team, actor_user = people
     person = Identity(person_team, person_user) if person_user else None
     actor = Identity(actor_team, actor_user) if actor_user else None
-    told = json.loads(details)
-    if digests != NO_TEXTS:
-        told |= {name: ERASED for name in json.loads(digests) if name != "reason_link"}  # a link goes with its reason
-        told |= {name: value for name, (_salt, value) in json.loads(beside or NO_TEXTS).items()}
-    return AuditEntry(number, at, AuditEvent(event), request_id, request_number, api, person, actor, told, link or "")
+    try:
+        told = json.loads(details)
+        if digests != NO_TEXTS:
+            told |= {
+                name: ERASED for name in json.loads(digests) if name != "reason_link"
+            }  # a link goes with its reason
+            told |= {name: value for name, (_salt, value) in json.loads(beside or NO_TEXTS).items()}
+        known = AuditEvent(event)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        fault = UnreadableError(number, type(error).__name__, "Row ")
+    else:
+        return AuditEntry(number, at, known, request_id, request_number, api, person, actor, told, link or "")
+    raise fault  # as above

@@ -20,6 +20,7 @@ from bot.core.lifecycle import Asked
 from bot.core.model import Answers, Audience, AuditEvent, AuditLine, Record, RequestId, Verdict
 from bot.store import chain
 from bot.store.engine import migrate, open_engine
+from bot.store.rows import UnreadableError
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -264,6 +265,35 @@ def test_what_was_not_stored_leaves_no_gap(store: Store) -> None:
     assert len(exported(store)) == 2
 
 
+def test_what_is_older_than_the_chain_proves_nothing(honest: list[Any]) -> None:
+    """Nobody says by its rows that a text was erased. And a row that has a link is not older: its key is missing."""
+    key, lines = ChainKey.of(KEY.secret, 4), copy.deepcopy(honest)
+    for line in lines[:3]:
+        line["link"], line["row"]["texts"], line["texts"] = None, {}, {}
+    before = ""
+    for line in lines[3:]:
+        line["row"]["prev"] = before
+        before = line["link"] = link(line["row"], KEY.secret)
+    assert misfit(lines, keys=(key,)) == ""
+    lines[1]["row"] |= {"event": "erased", "details": {"texts": 9}}
+    del lines[3]["texts"]["reason"]
+    assert misfit(lines, keys=(key,)).startswith("1 texts are gone, and erasures account for 0 of them")
+    newer = ChainKey.of(b"made when the first one was lost", 4)
+    assert misfit(honest, keys=(newer,)) == f"Row 1 is chained with a key that is not given: {KEY.id}."
+
+
+def test_a_row_that_cannot_be_read_says_which_it_is() -> None:
+    """Whoever shows or posts it, rather than proves it, is told in a sentence."""
+    store = in_memory()
+    with store.transaction() as tx:
+        asks(tx)
+        for guard in ("audit_no_update", "audit_no_delete"):
+            tx.connection.execute(text(f"DROP TRIGGER {guard}"))
+        tx.connection.execute(text("UPDATE audit SET event = 'of a newer version'"))
+        with pytest.raises(UnreadableError, match="Row 1 can't be read from the database"):
+            tx.audit_after(0, 9)
+
+
 # --- at the command line ----------------------------------------------------------------------------------------------
 
 
@@ -294,15 +324,31 @@ def test_verify_says_how_far_it_fits(environ: dict[str, str], capsys: pytest.Cap
     assert capsys.readouterr().err == "The end is cut off: the last row is 3, and the head 4 was noted.\n"
 
 
-def test_who_owns_the_database_is_found_out(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Somebody takes the guard off the table and makes Alice her own approver."""
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("UPDATE audit SET actor_user = 'UALICE' WHERE number = 2", "Row 2 was edited."),
+        ("UPDATE audit SET details = '{' WHERE number = 2", "Row 2 was edited."),
+        ("UPDATE audit SET details = '[1]' WHERE number = 2", "Row 2 was edited."),
+        ("UPDATE audit SET link = 'é' WHERE number = 2", "Row 2 was edited."),
+        ("UPDATE audit_texts SET texts = '{' WHERE number = 1", "Row 1 was edited: its unreadable is not"),
+        ("UPDATE audit_texts SET texts = '{\"reason\": 5}' WHERE number = 1", "Row 1 was edited: its reason is not"),
+        ("DELETE FROM audit WHERE number = 3", "The end is cut off: the last row is 2, and the head 3 was noted."),
+        ("DELETE FROM meta WHERE name = 'audit keys'", "The database holds no key of the audit's chain"),
+    ],
+)
+def test_who_owns_the_database_is_found_out(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str], does: str, told: str
+) -> None:
+    """Somebody takes the guard off the table, and makes Alice her own approver, or breaks what stands there."""
     engine = open_engine(environ["DATABASE_URL"])
     with engine.begin() as connection:
-        connection.execute(text("DROP TRIGGER audit_no_update"))
-        connection.execute(text("UPDATE audit SET actor_user = 'UALICE' WHERE number = 2"))
+        for guard in ("audit_no_update", "audit_no_delete"):
+            connection.execute(text(f"DROP TRIGGER {guard}"))
+        connection.exec_driver_sql(does)
     engine.dispose()
-    assert cli.execute(["audit", "verify"], environ) == 1
-    assert capsys.readouterr().err == "Row 2 was edited.\n"
+    assert cli.execute(["audit", "verify"], environ) == (2 if "meta" in does else 1)
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_the_key_outlives_the_seal_keys(
