@@ -55,7 +55,7 @@ def _audiences(rule: Rule | None) -> object:
     if rule is None:
         return None
     plans = tuple((plan.name, plan.requesters) for plan in rule.plans)
-    return rule.out_of_force, rule.requesters, plans, rule.may_approve
+    return rule.out_of_force, rule.requesters, plans, rule.may_approve if _asks(rule) else None
 
 
 def _auditors(before: Rulebook, after: Rulebook, people: Iterable[Person]) -> Iterator[Shift]:
@@ -87,7 +87,7 @@ def _of_person(old: Rule | None, new: Rule | None, person: Person) -> Iterator[C
     elif had or has:
         yield Right.REQUEST, bool(has), _some(new if has else old, has or had)
     approved, approves = _approves(old, person), _approves(new, person)
-    if approved is not approves:
+    if approved is not approves and (approved or old is None or _asks(old)):
         yield Right.APPROVE, approves, ()
 
 
@@ -102,4 +102,10 @@ def _some(rule: Rule | None, plans: frozenset[str]) -> tuple[str, ...]:
 
 
 def _approves(rule: Rule | None, person: Person) -> bool:
-    return rule is not None and rules.may_approve(rule, person)
+    return rule is not None and _asks(rule) and rules.may_approve(rule, person)
+
+
+def _asks(rule: Rule) -> bool:
+    """Approvers are asked: before access is given, or whether it is still needed. That they are asked from now on gives nobody
+    more, and is told with the number of approvals."""
+    return bool(rule.approvals or any(plan.approvals for plan in rule.plans) or None in rule.lifetimes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from bot.core.model import ApiRef, Audience, Limits, Person, Plan, Rule, Rulebook
 from bot.core.reach import Right, Shift, shifts
@@ -32,6 +33,22 @@ def test_an_entry_that_goes() -> None:
         (Right.REQUEST, False, ("UALICE", "UMALLORY")),
         (Right.APPROVE, False, ("UALICE", "UBOB", "UCAROL", "UDAVE")),
     }
+
+
+def test_where_nobody_is_asked_nobody_may_approve() -> None:
+    """A new entry without approvals makes no approver, and neither does one that asks from now on: that is no gain. One that asks
+    no more takes it from them; one whose access has no end asks them whether it is still needed."""
+    asks = replace(PAYMENTS, lifetimes=(timedelta(days=7),))
+    free = replace(asks, approvals=0)
+
+    def approving(*books: Rulebook) -> set[tuple[bool, tuple[str, ...]]]:
+        return {(one.gained, one.people) for one in shifts(*books, EVERYBODY) if one.right is Right.APPROVE}
+
+    all_of_them = ("UALICE", "UBOB", "UCAROL", "UDAVE")
+    assert approving(book(), book(free)) == set()
+    assert approving(book(free), book(asks)) == set()
+    assert approving(book(asks), book(free)) == {(False, all_of_them)}
+    assert approving(book(), book(replace(free, lifetimes=(None,)))) == {(True, all_of_them)}
 
 
 def test_a_plan_for_some() -> None:
