@@ -17,10 +17,15 @@ COMMANDS = {  # the events that a command may write without the key: none of the
     "delayed", "denied", "erased", "expired", "key deleted", "lapsed", "name accepted", "recovered", "reminded", "retried",
     "revoked", "stuck",
 }  # fmt: skip
+ROW = {"details", "event", "key", "number", "prev", "texts"}
 
 
 class Misfit(Exception):
     """A row does not fit."""
+
+
+class Unreadable(Exception):
+    """A file that is something else than what it was given for."""
 
 
 def canonical(value):
@@ -37,10 +42,44 @@ def digest(salt, text):
 
 def read_keys(path):
     """The keys by their ids, and the number of the first row that is chained; a line is a number and a key in hexadecimal."""
-    with open(path, encoding="utf-8") as file:
-        pairs = [(int(first), bytes.fromhex(key)) for first, key in (line.split() for line in file if line.strip())]
+    try:
+        pairs = [
+            (int(first), bytes.fromhex(key)) for first, key in (line.split() for line in lines_of(path) if line.strip())
+        ]
+    except ValueError:
+        pairs = []
+    if not pairs:
+        raise Unreadable(f"{path} holds no keys of an audit: `tyk-key-bot audit key` prints them.")
     ids = {hashlib.sha256(b"tyk-key-bot audit key" + key).hexdigest()[:16]: key for _, key in pairs}
     return ids, min(first for first, _ in pairs)
+
+
+def read_rows(path):
+    """The lines of an export, one after the other."""
+    number = 0
+    for number, line in enumerate(lines_of(path), 1):
+        try:
+            row = json.loads(line)
+            known = (
+                {"link", "row", "texts"} <= row.keys() and row["row"].keys() >= ROW and isinstance(row["texts"], dict)
+            )
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            known = False
+        if not known:
+            raise Unreadable(f"{path}, line {number}, is no row of an audit: `tyk-key-bot audit export` writes them.")
+        yield row
+    if not number:
+        raise Unreadable(f"{path} is empty: nothing was proved.")
+
+
+def lines_of(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            yield from file
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path} is no text.") from None
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def verify(lines, keys, begins, heads):
@@ -100,8 +139,10 @@ def verify(lines, keys, begins, heads):
 
 def head(text):
     number, _, digest = text.partition(":")
-    if len(digest) < 20:
-        raise ValueError
+    if len(digest) < 20 or not number.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"a head is as the audit channel shows it, 1042:0123456789abcdef0123, not {text!r}"
+        )
     return int(number), digest
 
 
@@ -114,15 +155,17 @@ def main():
     )
     given = parser.parse_args()
     try:
-        with open(given.export, encoding="utf-8") as export:
-            for sentence in verify(map(json.loads, export), *read_keys(given.keys), given.head):
-                print(sentence)
+        for sentence in verify(read_rows(given.export), *read_keys(given.keys), given.head):
+            print(sentence)
     except Misfit as misfit:
         print(misfit)
         sys.exit(1)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"This is no exported audit, or no file of its keys: {error!r}", file=sys.stderr)
+    except Unreadable as unreadable:
+        print(unreadable, file=sys.stderr)
         sys.exit(2)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        print(f"{given.export} holds a row that is not as it was written ({type(error).__name__}).", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Recompute each figure of summary.md from the rows in this folder, and say what does not agree.
 
-Usage: python3 check.py [FOLDER]. It needs nothing but Python 3.11, and changes nothing. It ends with 0 where all agree.
+Usage: python3 check.py [FOLDER]. It needs nothing but Python 3.11, and changes nothing. It ends with 0 where all agree, with 1
+where something does not, and with 2 where the folder holds no evidence.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from typing import Any
 
 ENDS = {"expired", "revoked", "withdrawn"}
 DECIDED = ("approved", "denied", "withdrawn", "lapsed")
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What comes of reading a file that is not as it was written, or is not there."""
 Row = dict[str, Any]
 
 
 def table(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
+
+
+def reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or f"it is not as it was written ({type(error).__name__})"
 
 
 def moment(text: str) -> float:
@@ -34,15 +41,19 @@ def moment(text: str) -> float:
 
 def hashes(folder: Path) -> Iterator[str]:
     """Each file is the one that was written, and there is no other."""
-    sums = (line.split("  ", 1) for line in (folder / "SHA256SUMS").read_text().splitlines())
-    listed = {name: digest for digest, name in sums}
+    listed = {}
+    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
     for name, digest in listed.items():
-        if not (folder / name).exists():
+        try:
+            with (folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    yield f"{name} is not the file that was written: its hash differs from SHA256SUMS."
+        except FileNotFoundError:
             yield f"{name} is missing."
-            continue
-        with (folder / name).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                yield f"{name} is not the file that was written: its hash differs from SHA256SUMS."
+        except (OSError, ValueError) as error:
+            yield f"{name} cannot be read: {reason(error)}."
     for path in sorted(folder.iterdir()):
         if path.name not in {*listed, "SHA256SUMS"}:
             yield f"{path.name} is in the folder and not in SHA256SUMS."
@@ -133,7 +144,7 @@ class Audit:
         told, need = set(row["details"]["approvers"]), row["details"]["need"]
         self.approvers[label] = told, number
         if len(told) < need:
-            self.found.append(f"{label} needed {need} approvals and had {len(told)}.")
+            self.found.append(f"{label} needed {need} approval{'' if need == 1 else 's'} and had {len(told)}.")
         self.by_people += bool(told)
         if told & self.lists.ids(label):
             self.by_the_requester += 1
@@ -203,7 +214,20 @@ class Audit:
 
 
 def findings(folder: Path) -> tuple[list[str], int]:
-    """Everything that does not agree, in sentences; and how many figures there are."""
+    """Everything that does not agree, in sentences; and how many figures there are. A file that is not as it was written may keep
+    all the others from being compared."""
+    found = list(hashes(folder))
+    try:
+        more, many = differences(folder)
+    except UNREADABLE as error:
+        name = Path(getattr(error, "filename", None) or "").name
+        what = f"{name} cannot be read" if name else "A file cannot be read"
+        return [*found, f"{what}: {reason(error)}. So no figure was recomputed."], 0
+    return [*found, *more], many
+
+
+def differences(folder: Path) -> tuple[list[str], int]:
+    """What the rows and the lists say otherwise than each other, or than the summary."""
     summary = (folder / "summary.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| ([a-z_]+\.[a-z_]+) \| (\S+) \|", summary, re.MULTILINE))
     start, end = (told.pop(name, "1970-01-01T00:00:00Z") for name in ("period.from", "period.to"))
@@ -211,7 +235,7 @@ def findings(folder: Path) -> tuple[list[str], int]:
     with (folder / "audit.jsonl").open(encoding="utf-8") as file:
         for line in file:
             audit.take(json.loads(line))
-    found = [*hashes(folder), *audit.found, *audit.population(), *audit.approvals()]
+    found = [*audit.found, *audit.population(), *audit.approvals()]
     found += audit.leavers(folder / "leavers.csv")
     right = audit.figures(start)
     found += (
@@ -223,7 +247,11 @@ def findings(folder: Path) -> tuple[list[str], int]:
 
 
 def main() -> int:
-    found, many = findings(Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent))
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
+    if not (folder / "SHA256SUMS").is_file():
+        sys.stderr.write(f"{folder} holds no evidence: there is no SHA256SUMS in it.\n")
+        return 2
+    found, many = findings(folder)
     sys.stdout.write("\n".join(found or [f"All {many} figures agree with the rows."]) + "\n")
     return 1 if found else 0
 

@@ -122,7 +122,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
             replaced(",rule,R-1003", ",BOB,R-1003"),
             "R-1003 was approved by BOB in requests.csv, and by nobody in row",
         ),
-        ("audit.jsonl", replaced('"need":0', '"need":1'), "R-1003 needed 1 approvals and had 0."),
+        ("audit.jsonl", replaced('"need":0', '"need":1'), "R-1003 needed 1 approval and had 0."),
         ("requests.csv", replaced("R-1001,.*\n", ""), "R-1001 is not in requests.csv."),
         ("requests.csv", replaced(",denied,", ",approved,"), "R-1002 is approved in requests.csv, and denied in row"),
         ("keys.csv", replaced(r",20[^,\n]*\n", ",\n"), "summary.md: keys.past_their_end is 0, and the rows give 1."),
@@ -174,6 +174,29 @@ async def test_the_approvals_of_an_extended_grant_are_those_of_its_extension(
 class DaveToo(MoreTime):
     async def _approve_more(self, user_id: str) -> None:
         await super()._approve_more("DAVE" if user_id == "CAROL" else user_id)
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "[]", '{"row": 1}', "\udcff", None])
+def test_what_cannot_be_read_is_said_in_a_sentence(quarter: Path, tmp_path: Path, content: str | None) -> None:
+    """Whatever a file holds, or where it is missing: it is named, and nothing is called right."""
+    for name in ("audit.jsonl", "requests.csv", "reviews.csv", "keys.csv", "leavers.csv", "summary.md"):
+        folder = tmp_path / name / "evidence"
+        shutil.copytree(quarter / "evidence", folder)
+        (folder / name).unlink()
+        if content is not None:
+            (folder / name).write_bytes(content.encode(errors="surrogateescape"))
+        found, _ = check.findings(folder)
+        assert found[0].startswith(f"{name} is "), found
+
+
+def test_a_folder_without_evidence_is_wrong_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with 2, and a sentence."""
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        monkeypatch.setattr("sys.argv", ["check.py", str(folder)])
+        assert check.main() == 2
+        assert capsys.readouterr().err == f"{folder} holds no evidence: there is no SHA256SUMS in it.\n"
 
 
 def test_a_file_too_many_and_one_too_few_are_named(quarter: Path, tmp_path: Path) -> None:

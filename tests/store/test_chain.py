@@ -33,6 +33,26 @@ REASON = "to pay for Müller's coffee ☕"
 ALONE = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "verify_audit.py"))
 
 
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff\xfe", b"nonsense", b"[]", b'{"row": 1}', b'{"row": {}, "link": null, "texts": {}}']
+)
+def test_a_file_of_something_else_is_wrong_input(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given as the export or as the keys: a sentence that names the file, and 2."""
+    other, keys = tmp_path / "other", tmp_path / "keys"
+    keys.write_text(KEY.line)
+    if content is not None:
+        other.write_bytes(content)
+    for given in ([other, keys], [keys, other]):
+        monkeypatch.setattr("sys.argv", ["verify_audit.py", *map(str, given)])
+        with pytest.raises(SystemExit) as ended:
+            ALONE["main"]()
+        assert ended.value.code == 2
+        (said,) = capsys.readouterr().err.splitlines()
+        assert said.startswith(f"{other}")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'bot.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
