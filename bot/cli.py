@@ -19,6 +19,7 @@ from bot.core.faults import Fault
 from bot.errors import FAILED, INTERRUPTED, WRONG_INPUT, CommandError
 from bot.layout import complain
 
+WHO = "a Slack user id, a name as the database has it or, with SLACK_BOT_TOKEN, an e-mail address"
 STORIES = ("main", "bad-day")
 CONFIG = Path("config.yaml")
 CONFIG_VARIABLE = "TYK_KEY_BOT_CONFIG"
@@ -35,7 +36,11 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
         FAILED: "a difference, or of the kind that --fail-on names",
         WRONG_INPUT: "that could not be found out",
     },
-    "doctor": {0: "all was looked at and nothing is wrong", FAILED: "something is wrong, or could not be looked at"},
+    "doctor": {
+        0: "all was looked at, and nothing is wrong",
+        FAILED: "something is wrong, the configuration and the environment included, or could not be looked at",
+        WRONG_INPUT: "wrong arguments: nothing was looked at",
+    },
     "explain": {0: "the person may", FAILED: "the person may not", WRONG_INPUT: "that could not be found out"},
 }
 """The verbs whose exit codes mean something of their own."""
@@ -80,7 +85,11 @@ def _loaded(verb: str) -> Verb:
 
 def parser(argv: Sequence[str]) -> Parser:
     """The parser of all commands; what `argv` has no need of is not loaded."""
-    made = Parser(prog="tyk-key-bot", description="Self-service Tyk tokens in Slack.", epilog=exit_codes({}))
+    made = Parser(
+        prog="tyk-key-bot",
+        description="Self-service Tyk tokens in Slack. `tyk-key-bot VERB --help` explains a command.",
+        epilog=exit_codes({}),
+    )
     made.add_argument("--version", action="version", version=version.said(), help="print the version and end")
     verbs = made.add_subparsers(required=True, metavar="VERB", title="commands")
 
@@ -99,38 +108,45 @@ def parser(argv: Sequence[str]) -> Parser:
 
 
 def _add_running(add: Adding, argv: Sequence[str]) -> None:
-    starting = add("run", "running.run", "Start the bot.")
+    starting = add("run", "running.run", "Run the bot, until SIGTERM or Ctrl-C tells it to stop.")
     _takes_config(starting)
     starting.add_argument(
         "--restored",
         action="store_true",
-        help="the database is a restored backup: put open keys aside for a person to decide",
+        help="the database was restored from a backup: put open keys aside, for a person to decide on each",
     )
-    checking = add("check", "running.check", "Check config.yaml; with --online, against the real Slack and Tyk.")
+    checking = add("check", "running.check", "Check config.yaml; with --online, also against the real Slack and Tyk.")
     _takes_config(checking)
-    checking.add_argument("--online", action="store_true", help="look up in Slack and Tyk all that the file names")
+    checking.add_argument(
+        "--online", action="store_true", help="look up in Slack and Tyk everything that the file names"
+    )
     examining = add(
         "doctor",
         "doctoring.doctor",
-        "Look whether all that the bot needs is there and right: environment, file, database, seal keys, Slack, Tyk, clocks. "
-        "Each finding says what to do. Nothing is changed.",
+        "Check everything that the bot needs: environment, configuration, database, seal keys, Slack, Tyk, clocks. Each finding "
+        "says what to do. Nothing is changed.",
     )
     _takes_config(examining)
-    examining.add_argument("--json", action="store_true", help="the findings as JSON")
+    examining.add_argument("--json", action="store_true", help="print the findings as JSON")
     playing = add("sandbox", "running.sandbox", "Start a local Slack, a local Tyk and the bot between them.")
     playing.add_argument(
         "--play",
         nargs="?",
         const="main",
         choices=STORIES,
-        help="play a story without a person, the main one unless named, and say whether all of it was seen",
+        help="play a story by itself, the main one unless named, and say whether all of it was seen",
     )
-    playing.add_argument("--config", type=Path, metavar="FILE", help="try this configuration")
-    playing.add_argument("--people", type=Path, metavar="FILE", help="who is there; see below")
+    playing.add_argument("--config", type=Path, metavar="FILE", help="use this configuration")
     playing.add_argument(
-        "--port", type=_port, metavar="N", help="where the page is, 0 for any; 8888 or the next unless given"
+        "--people", type=Path, metavar="FILE", help="a file that says who is there; an example is below"
     )
-    playing.add_argument("--no-browser", action="store_true", help="only print the page's address")
+    playing.add_argument(
+        "--port",
+        type=_port,
+        metavar="N",
+        help="the page's port, 0 for any free one; 8888 or the next free one unless given",
+    )
+    playing.add_argument("--no-browser", action="store_true", help="open no browser, only print the page's address")
     if "sandbox" in argv:
         from bot.sandbox import people  # noqa: PLC0415 - `run` in production loads none of the fake servers
 
@@ -138,39 +154,53 @@ def _add_running(add: Adding, argv: Sequence[str]) -> None:
 
 
 def _add_setting_up(add: Adding) -> None:
-    listing = add("apis", "setting_up.apis", "Print ready entries for config.yaml from the Dashboard.")
+    listing = add(
+        "apis",
+        "setting_up.apis",
+        "Print an entry for config.yaml for each API of the Dashboard; a person adds who may request it.",
+    )
     _takes_config(listing)
-    listing.add_argument("--match", metavar="TEXT", help="only those whose name or path contains it")
+    listing.add_argument("--match", metavar="TEXT", help="only APIs whose name or path contains this")
     printing = add("manifest", "setting_up.print_manifest", "Print the Slack app manifest that fits config.yaml.")
     _takes_config(printing)
-    printing.add_argument("--request-url", metavar="URL", help="for HTTP mode: the https address that Slack sends to")
-    completing = add("completion", "completing.completion", "Print the completion of these words for a shell.")
+    printing.add_argument(
+        "--request-url", metavar="URL", help="for HTTP mode: the https address that Slack sends requests to"
+    )
+    completing = add(
+        "completion", "completing.completion", "Print the script by which a shell completes these commands."
+    )
     completing.add_argument(
         "shell",
         choices=("bash", "zsh", "fish"),
         metavar="SHELL",
-        help="bash, zsh or fish; the script says where to put it",
+        help="bash, zsh or fish; the script's first lines say where it goes",
     )
     add("seal-key", "setting_up.seal_key", "Print a new key for SEAL_KEYS.")
     add("schema", "setting_up.schema", "Print the JSON Schema of config.yaml, for editors.")
 
 
 def _add_looking(add: Adding) -> None:
-    holding = add("keys", "looking.keys", "Who holds what until when, approved by whom under which rule.")
+    holding = add("keys", "looking.keys", "List who holds which token until when, approved by whom under which rule.")
     _takes_filters(holding)
     _takes_format(holding)
-    holding.add_argument("--active", action="store_true", help="only what has not ended")
+    holding.add_argument("--active", action="store_true", help="only tokens that have not ended")
     holding.add_argument(
-        "--expiring", metavar="TIME", help="only what has not ended and ends within 7d or 12h, the soonest first"
+        "--expiring", metavar="TIME", help="only tokens that end within this time, such as 12h or 7d, the soonest first"
     )
     _add_audit(add)
     _add_evidence(add)
     _takes_format(
         add(
-            "requests", "looking.requests", "What is stuck or late, and what waits: how long, for whom, who can decide."
+            "requests",
+            "looking.requests",
+            "List what is stuck or late and what waits: since when, for whom, who can decide.",
         )
     )
-    showing = add("show", "looking.show", "Everything of one request: who, reviews, keys, messages, effects, audit.")
+    showing = add(
+        "show",
+        "looking.show",
+        "Print everything about one request: who asked, reviews, keys, messages, effects, audit.",
+    )
     showing.add_argument("number", metavar="R-NUMBER", help="as in R-1042")
 
 
@@ -178,19 +208,19 @@ def _add_reviewing(add: Adding) -> None:
     comparing = add(
         "diff",
         "reviewing.diff",
-        "What another config.yaml changes: who gains and who loses what, and, with a database, what it does to what waits, "
-        "is held and was decided.",
+        "Say what another config.yaml changes: who gains and who loses what; with a database, also what becomes of waiting "
+        "requests, of tokens in use and of past decisions.",
     )
     comparing.add_argument("old", type=Path, metavar="OLD", help="the file in force")
     comparing.add_argument("new", type=Path, metavar="NEW", help="the file that is proposed")
     comparing.add_argument(
-        "--since", default="90d", metavar="WHEN", help="how far back past requests are replayed; 90d unless given"
+        "--since", default="90d", metavar="WHEN", help="replay past requests from then on, 90d ago unless given"
     )
     comparing.add_argument(
         "--fail-on",
         choices=("difference", "widening"),
         default="difference",
-        help="what ends with 1: any difference, or more access",
+        help="what ends with 1: any difference (unless given), or only more access for somebody",
     )
     comparing.add_argument(
         "--format",
@@ -201,7 +231,7 @@ def _add_reviewing(add: Adding) -> None:
     explaining = add(
         "explain",
         "reviewing.explain",
-        "May this person request this API: for which plans and how long, who would decide, what do they hold, and why.",
+        "Say whether a person may request an API, for which plans and how long, who would decide, what they hold, and why.",
     )
     _takes_config(explaining)
     explaining.add_argument(
@@ -217,17 +247,18 @@ def _add_audit(add: Adding) -> None:
     auditing = add(
         "audit",
         "auditing.audit",
-        "What happened, in order; as text, in the words of the audit channel. `audit verify` proves it.",
+        "Print what happened, in order; `--format text` has the words of the audit channel. `audit verify` proves that nobody "
+        "changed it.",
     )
     auditing.add_argument(
         "action",
         nargs="?",
         choices=("export", "verify", "key"),
-        help="export: the rows for another program; verify: prove that no row was changed, dropped or added; key: print the key "
-        "that proves an exported audit",
+        help="export: print the rows for another program; verify: prove that no row was changed, dropped or added; key: print "
+        "the key that proves an exported audit",
     )
     _takes_filters(auditing)
-    auditing.add_argument("--until", metavar="WHEN", help="of export: as --since; rows of before this")
+    auditing.add_argument("--until", metavar="WHEN", help="of export: only what was before then, given as for --since")
     auditing.add_argument(
         "--format",
         choices=("table", "csv", "jsonl", "text", "ocsf"),
@@ -237,13 +268,13 @@ def _add_audit(add: Adding) -> None:
         "--head",
         action="append",
         metavar="NUMBER:DIGEST",
-        help="of verify: a head from the audit channel, which must still be there; several times for several",
+        help="of verify: a head that the audit channel showed, which must still be there; may be given more than once",
     )
     auditing.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
-        help="of verify: the keys that `audit key` printed, where SEAL_KEYS have changed",
+        help="of verify: a file with what `audit key` printed, where SEAL_KEYS have changed since",
     )
 
 
@@ -251,7 +282,7 @@ def _add_evidence(add: Adding) -> None:
     writing = add(
         "evidence",
         "evidencing.write",
-        "Write a folder for an auditor: requests, decisions and keys, with figures that a program beside them recomputes.",
+        "Write a folder for an auditor: requests, decisions and keys of a period, with figures and a program that checks them.",
     )
     writing.add_argument(
         "--period",
@@ -260,61 +291,77 @@ def _add_evidence(add: Adding) -> None:
         help="2026, 2026-Q4, 2026-10, or FROM..TO such as 2026-10-01..2026-11-15; UTC",
     )
     writing.add_argument(
-        "--to", type=Path, metavar="DIR", help="the folder, new or empty; evidence-PERIOD unless given"
+        "--to", type=Path, metavar="DIR", help="the folder, which has to be new or empty; evidence-PERIOD unless given"
     )
 
 
 def _add_mending(add: Adding) -> None:
-    retrying = add("retry", "mending.retry", "Take up again what was parked.")
-    retrying.add_argument("ids", nargs="*", metavar="R-NUMBER|ID", help="all of a request, or one by its id")
-    retrying.add_argument("--all", action="store_true", help="whatever is parked")
+    retrying = add("retry", "mending.retry", "Try again what was parked.")
+    retrying.add_argument(
+        "ids", nargs="*", metavar="R-NUMBER|ID", help="all of a request, or one thing by the id that `requests` shows"
+    )
+    retrying.add_argument("--all", action="store_true", help="everything that is parked")
     accepting = add(
-        "accept", "mending.accept", "Take a handle or an address of config.yaml for what it means in Slack now."
+        "accept", "mending.accept", "Let a handle or an e-mail address of config.yaml mean what it means in Slack now."
     )
     accepting.add_argument("name", metavar="@HANDLE|E-MAIL", help="as config.yaml writes it")
     denying = add("deny", "mending.deny", "Deny a request that waits for a decision.")
     denying.add_argument("number", metavar="R-NUMBER", help="as in R-1042")
-    denying.add_argument("--reason", required=True, metavar="TEXT", help="the requester reads it")
+    denying.add_argument("--reason", required=True, metavar="TEXT", help="why; the requester reads it")
     ending = add(
         "revoke",
         "revoking.revoke",
-        "End grants and delete their keys at Tyk; of a person, deny what waits as well. Lists first what it will end.",
+        "End grants and delete their keys at Tyk; with --person, deny that person's waiting requests as well. Lists first what "
+        "it will end, and asks.",
     )
     ending.add_argument("number", nargs="?", metavar="R-NUMBER", help="as in R-1042")
-    ending.add_argument("--id", metavar="R-NUMBER", help="the same")
+    ending.add_argument("--id", metavar="R-NUMBER", help="the same, as an option")
     _takes_filters(ending)
-    ending.add_argument("--reason", default="revoked by an operator", metavar="TEXT", help="the holder reads it")
-    ending.add_argument("--yes", action="store_true", help="do not ask")
+    ending.add_argument("--reason", default="revoked by an operator", metavar="TEXT", help="why; the holder reads it")
+    ending.add_argument("--yes", action="store_true", help="do not ask first")
     comparing = add(
         "reconcile",
         "reconciling.reconcile",
-        "Compare our keys with those that Tyk has: what is gone or changed there, and what bears our mark and is not ours.",
+        "Compare the bot's keys with those at Tyk: what is missing or changed there, and which keys carry the bot's mark without "
+        "being the bot's.",
     )
-    comparing.add_argument("--end", action="store_true", help="delete at Tyk what bears our mark and is not ours")
-    comparing.add_argument("--yes", action="store_true", help="do not ask")
-    resealing = add("reseal", "mending.reseal", "Seal the tokens that are held with the newest of SEAL_KEYS.")
+    comparing.add_argument(
+        "--end",
+        action="store_true",
+        help="delete at Tyk the keys that carry the bot's mark without being the bot's, after a yes",
+    )
+    comparing.add_argument("--yes", action="store_true", help="do not ask first")
+    resealing = add("reseal", "mending.reseal", "Seal the tokens in the database anew, with the newest of SEAL_KEYS.")
     erasing = add(
         "erase-person",
         "erasing.erase_person",
-        "Erase what is known of somebody, but for their user id: their name, what was typed about their requests, and what they "
-        "typed. Says first what there is.",
+        "Erase what the database has of somebody, except their user id: their name, what was typed about their requests, and "
+        "what they typed. Says first what there is, and asks.",
     )
-    erasing.add_argument("person", metavar="USER-ID", help="a Slack user id, as in U012AB3CD")
-    erasing.add_argument("--yes", action="store_true", help="do not ask")
+    erasing.add_argument("person", metavar="WHO", help=WHO)
+    erasing.add_argument("--yes", action="store_true", help="do not ask first")
     for one in (retrying, accepting, denying, ending, comparing, resealing, erasing):
-        one.add_argument("--as", dest="by", metavar="NAME", help="who you are, for the audit; else your user and host")
+        one.add_argument(
+            "--as", dest="by", metavar="NAME", help="who you are, for the audit; your user and host unless given"
+        )
 
 
 def _takes_config(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--config", type=Path, default=CONFIG, metavar="FILE", help=f"else what {CONFIG_VARIABLE} names, else {CONFIG}"
+        "--config",
+        type=Path,
+        default=CONFIG,
+        metavar="FILE",
+        help=f"the configuration; unless given, the file that {CONFIG_VARIABLE} names, else {CONFIG}",
     )
 
 
 def _takes_filters(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--since", metavar="WHEN", help="12h, 7d, or a date")
-    one.add_argument("--api", metavar="NAME", help="an entry of config.yaml")
-    one.add_argument("--person", metavar="ID", help="a Slack user id")
+    one.add_argument(
+        "--since", metavar="WHEN", help="only from then on: 12h or 7d ago, or a date such as 2026-01-31 (UTC)"
+    )
+    one.add_argument("--api", metavar="NAME", help="only this API, by the name of its entry in config.yaml")
+    one.add_argument("--person", metavar="WHO", help=f"only this person: {WHO}")
 
 
 def _takes_format(one: argparse.ArgumentParser, *more: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot import layout, opening, reports, settings, version
 from bot.commands import words
-from bot.commands.looking import NOTHING, print_lines, print_rows, reading
+from bot.commands.looking import NOTHING, print_lines, print_rows, reading, searching
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.core import chain as core_chain
@@ -40,8 +40,7 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
     how = arguments.format or "table"
     if how not in SHOWN:
         raise UsageError(f"`audit` writes {', '.join(SHOWN)}, not {how}; `audit export` does.")
-    with reading(environ) as tx:
-        wanted = words.filtered(arguments, tx)
+    with searching(arguments, environ) as (tx, wanted):
         entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
         if how == "text":
             rows = (_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
@@ -61,8 +60,7 @@ def export(arguments: argparse.Namespace, environ: Any) -> int:
     how = arguments.format or "jsonl"
     if how not in EXPORTED:
         raise UsageError(f"`audit export` writes {', '.join(EXPORTED)}, not {how}.")
-    with reading(environ) as tx:
-        wanted = words.filtered(arguments, tx)
+    with searching(arguments, environ) as (tx, wanted):
         until = words.moment(arguments.until, "--until")
         fits: dict[str, Any] = {"since": wanted.since, "until": until, "api": wanted.api, "person": wanted.person}
         if how == "csv":

@@ -152,7 +152,9 @@ def _file(path: Path, found: list[Finding]) -> Config | None:
     except ConfigError as error:
         found += [Finding("configuration", State.WRONG, str(one)) for one in error.complaints]
         return None
-    found.append(Finding("configuration", State.OK, f"{path}: {len(loaded.apis)} APIs, digest {loaded.digest}."))
+    found.append(
+        Finding("configuration", State.OK, f"{path}: {layout.many(len(loaded.apis), 'API')}, digest {loaded.digest}.")
+    )
     return loaded
 
 
@@ -207,7 +209,7 @@ def _sealed(store: Store, found: Settings | None) -> Iterable[Finding]:
     if not lost and not audit_keys.lost:
         yield Finding("seal keys", State.OK, "they open every sealed token, and the audit's key.")
     if older:
-        told = f"{older} tokens are sealed with an older key."
+        told = f"{layout.many(older, 'token')} sealed with an older key."
         yield Finding("seal keys", State.NOTE, told, "`tyk-key-bot reseal` seals them anew; then the older key can go.")
 
 
@@ -343,7 +345,7 @@ async def _permissions(dashboard: Dashboard, say: Say) -> None:
         say(Finding("tyk", State.UNKNOWN, f"its list of keys: {error.told(dashboard.url)}"))
         return
     if listed is None:
-        told = "its list of keys is off, so that `reconcile` does not find keys that are not ours."
+        told = "its list of keys is off, so that `reconcile` does not find keys that are not the bot's."
         say(
             Finding(
                 "tyk", State.NOTE, told, "enable_hashed_keys_listing, in the Gateway and in the Dashboard, turns it on."

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from bot import opening
-from bot.commands import words
+from bot.commands import people
 from bot.commands.looking import writable
 from bot.commands.operator import Operator
 from bot.commands.revoking import says_yes
@@ -24,19 +24,19 @@ _ELSEWHERE = (
 
 def erase_person(arguments: argparse.Namespace, environ: Any) -> int:
     """What there is comes first; nothing happens without --yes or a person's yes."""
+    who = people.at_slack(arguments.person, environ)
     with opening.command_store(writable(environ)) as store:
         with store.reading() as tx:
-            words.check_person(tx, arguments.person)
-            found = erasing.traces(tx, arguments.person)
+            found = erasing.traces(tx, people.known(tx, who))
         if found.living:
             complain(_still_there(found))
             return FAILED
         print_wrapped(_told(found))
-        if not arguments.yes and not says_yes(f"Erase what is known of {arguments.person}? [y/N] "):
+        if not arguments.yes and not says_yes(f"Erase what is known of {found.user_id}? [y/N] "):
             print_wrapped("Nothing was erased.")
             return 0
         with store.transaction() as tx:
-            found = erasing.traces(tx, arguments.person)
+            found = erasing.traces(tx, found.user_id)
             if found.living:  # asked again meanwhile
                 tx.rollback()
                 complain(_still_there(found))

@@ -8,12 +8,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from bot import evidence, opening
+from bot import evidence, opening, reports
 from bot.commands.looking import database
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.errors import CommandError
 from bot.evidence import period as periods
+from bot.layout import complain, many, print_wrapped
 
 
 class UnwritableError(CommandError):
@@ -34,12 +35,15 @@ def write(arguments: argparse.Namespace, environ: Any) -> int:
             raise UnwritableError(
                 f"{folder} cannot be written whole: {error.strerror}. Delete it and try again."
             ) from None
+        if (until := tx.now) < period.end:
+            complain(f"The period {period.name} is not over: the evidence covers it up to {reports.moment(until)}.")
     digest = hashlib.sha256((folder / evidence.SUMS).read_bytes()).hexdigest()
-    print(
-        f"{folder}: {figures['requests.asked']} requests, {figures['audit.rows']} rows of the audit, {len(figures)} figures."
+    counts = [many(figures["requests.asked"], "request"), f"{many(figures['audit.rows'], 'row')} of the audit"]
+    print_wrapped(f"{folder}: {', '.join(counts)}, {many(len(figures), 'figure')}.")
+    print_wrapped(f"Check it with: python3 {shlex.quote(str(folder / evidence.CHECK))}")
+    print_wrapped(
+        f"Keep this where nobody who has the folder can change it: the SHA-256 of {evidence.SUMS} is {digest}"
     )
-    print(f"Check it with: python3 {shlex.quote(str(folder / evidence.CHECK))}")
-    print(f"Keep this beside it, where nobody who has the folder can change it: SHA-256 of {evidence.SUMS} is {digest}")
     return 0
 
 

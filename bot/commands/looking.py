@@ -24,9 +24,9 @@ NOTHING = "Nothing matches."
 
 
 def keys(arguments: argparse.Namespace, environ: Any) -> int:
-    with reading(environ) as tx:
-        wanted, within = words.filtered(arguments, tx), words.within(arguments.expiring)
-        wanted = replace(wanted, held=arguments.active, ends_before=None if within is None else tx.now + within)
+    with searching(arguments, environ) as (tx, asked):
+        within = words.within(arguments.expiring)
+        wanted = replace(asked, held=arguments.active, ends_before=None if within is None else tx.now + within)
         held = ledger.holdings(tx, wanted)
         nothing = "No token was ever given." if wanted == Filter() else NOTHING
         print_rows(map(reports.key_row, held), reports.KEYS, arguments.format, nothing)
@@ -70,6 +70,20 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
         found = findings.of_requests(tx, [request_id]).get(request_id, ())
     print_lines(layout.fitted(reports.story(record, effects, entries, found), sys.stdout))
     return 0
+
+
+@contextmanager
+def searching(arguments: argparse.Namespace, environ: Any) -> Iterator[tuple[Transaction, Filter]]:
+    """The database, and what --since, --api and --person ask of it. Raises UsageError for what it has never met."""
+    if arguments.person is None:
+        with reading(environ) as tx:
+            yield tx, words.filtered(arguments, tx)
+        return
+    from bot.commands import people  # noqa: PLC0415 - Slack's client, which only a person's address takes
+
+    who = people.at_slack(arguments.person, environ)
+    with reading(environ) as tx:
+        yield tx, words.filtered(arguments, tx, people.known(tx, who))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from bot.core.reconciliation import Finding, Marked, MarkedPage
 from bot.effects.ports import Ports
 from bot.effects.reconcile import look
 from bot.errors import FAILED
-from bot.layout import complain, print_wrapped
+from bot.layout import complain, many, print_wrapped
 from bot.opening import new_id
 from bot.store import findings
 from bot.store.findings import Held
@@ -153,7 +153,7 @@ async def look_at_ours(store: Store, ports: Ports, seen: Look) -> None:
             return
         after = held[-1].key.id
         for start in range(0, len(held), AT_ONCE):
-            seen.progress.at(f"our keys, {seen.ours} so far")
+            seen.progress.at(f"the bot's keys at Tyk, {seen.ours:,} so far")
             await _look_at_some(store, ports, held[start : start + AT_ONCE], seen)
 
 
@@ -197,13 +197,15 @@ def _print(seen: Look) -> None:
         print_wrapped(reports.finding_line(finding, request))
     for one in seen.strangers.values():
         print_wrapped(reports.finding_line(one.finding, None))
-    looked = f"Looked at: {seen.ours} of our keys, {len(seen.listed)} with our mark at Tyk."
+    looked = (
+        f"Looked at {many(seen.ours, 'key')} of the bot's and {many(len(seen.listed), 'key')} at Tyk with its mark."
+    )
     print_wrapped(f"{looked} All is as it should be." if seen.is_good else looked)
     if seen.unlisted is not None:
         complain(seen.unlisted.sentence)
     if seen.unseen:
         why = outages.sentence(EffectKind.RECONCILE, seen.away)
-        complain(f"Keys of ours that could not be looked at: {seen.unseen}. {why}")
+        complain(f"Could not look at {many(seen.unseen, 'key')} of the bot's. {why}")
 
 
 # --- ending -----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import structlog
 
 from bot import logs, opening, reports
 from bot.commands import reaching, words
-from bot.commands.looking import print_rows, reading, writable
+from bot.commands.looking import print_rows, searching, writable
 from bot.commands.operator import Operator
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
@@ -100,8 +100,8 @@ def _found(arguments: argparse.Namespace, environ: Any) -> _Found:
     words.since(arguments.since)
     if number:
         words.request_number(number)
-    with reading(environ) as tx:
-        wanted, nothing = words.filtered(arguments, tx), NOTHING
+    with searching(arguments, environ) as (tx, asked):
+        wanted, nothing = asked, NOTHING
         if number:
             record = words.numbered(tx, number)
             wanted, nothing = replace(wanted, number=record.request.number), _why_not(record)

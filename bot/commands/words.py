@@ -59,13 +59,11 @@ def within(text: str | None) -> timedelta | None:
     return timedelta(seconds=seconds)
 
 
-def filtered(arguments: argparse.Namespace, tx: Transaction) -> Filter:
-    """The filter of --since, --api and --person. Raises UsageError for an entry or a person that the database has never met."""
+def filtered(arguments: argparse.Namespace, tx: Transaction, person: str | None = None) -> Filter:
+    """The filter of --since, --api and a person who is known. Raises UsageError for an entry that the database has never met."""
     if arguments.api is not None:
         _check_api(tx, arguments.api)
-    if arguments.person is not None:
-        check_person(tx, arguments.person)
-    return Filter(since=since(arguments.since), api=arguments.api, person=arguments.person)
+    return Filter(since=since(arguments.since), api=arguments.api, person=person)
 
 
 def numbered(tx: Transaction, text: str) -> Record:
@@ -82,24 +80,15 @@ def numbered(tx: Transaction, text: str) -> Record:
 def _check_api(tx: Transaction, name: str) -> None:
     known = ledger.entries(tx)
     if name not in known:
-        raise UsageError(f"There is no entry {name}{_meant(name, {one: one for one in known})}")
+        raise UsageError(f"There is no entry {name}{meant(name, {one: one for one in known})}")
 
 
 def unknown_name(name: str, known: Iterable[str]) -> UsageError:
     """What to say of a handle or an address that no bot has started with."""
-    return UsageError(f"No bot has started with a name such as {name!r}{_meant(name, {one: one for one in known})}")
+    return UsageError(f"No bot has started with a name such as {name!r}{meant(name, {one: one for one in known})}")
 
 
-def check_person(tx: Transaction, user_id: str) -> None:
-    if ledger.has_met(tx, user_id):
-        return
-    holders = ledger.people(tx)
-    known = {one.casefold(): f"{one} ({name})" for one, name in holders.items()}
-    known |= {word.casefold(): f"{one} ({name})" for one, name in holders.items() for word in (name, *name.split())}
-    raise UsageError(f"Nobody here has the id {user_id}{_meant(user_id.casefold(), known)}")
-
-
-def _meant(word: str, known: Mapping[str, str]) -> str:
+def meant(word: str, known: Mapping[str, str]) -> str:
     """The rest of the sentence that says that there is no such word."""
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {known[close[0]]}?" if close else "."

@@ -9,33 +9,33 @@ from bot.evidence.period import Period
 
 FIGURES: Mapping[str, str] = {
     "audit.rows": "rows of the audit, numbered without a gap",
-    "audit.first": "number of the first of them",
-    "audit.last": "number of the last of them",
-    "requests.asked": "requests that were made, numbered without a gap",
-    "requests.first": "number of the first of them",
-    "requests.last": "number of the last of them",
-    "decisions.approved": "requests that were approved, by people or by a rule that needs no approval",
-    "decisions.denied": "requests that were denied",
-    "decisions.withdrawn": "requests that their requester withdrew",
-    "decisions.lapsed": "requests that nobody decided in time",
-    "approvals.by_people": "of those approved: by one person or more",
-    "approvals.by_rule": "of those approved: by a rule without approval (`approvals: 0`)",
-    "approvals.by_the_requester": "of those approved: with a yes of the requester's own; must be 0",
-    "access.given": "grants that began",
-    "access.living": "grants that ran at the end of the period",
+    "audit.first": "the number of the first row",
+    "audit.last": "the number of the last row",
+    "requests.asked": "requests made in the period, numbered without a gap",
+    "requests.first": "the number of the first request",
+    "requests.last": "the number of the last request",
+    "decisions.approved": "requests approved, by people or by a rule that asks for no approval",
+    "decisions.denied": "requests denied",
+    "decisions.withdrawn": "requests withdrawn by their requester",
+    "decisions.lapsed": "requests that expired because nobody decided",
+    "approvals.by_people": "approved requests that at least one person approved",
+    "approvals.by_rule": "approved requests whose rule asks for no approval (`approvals: 0`)",
+    "approvals.by_the_requester": "approved requests with an approval of the requester's own; must be 0",
+    "access.given": "grants of access that began in the period",
+    "access.living": "grants of access in force at the end of the period",
     "keys.made": "keys made at Tyk",
     "keys.deleted": "keys deleted at Tyk",
-    "keys.past_their_end": "keys that were still at Tyk at the end of the period, and whose grant had ended; should be 0",
-    "leavers.found": "requests and grants whose holder was found to have left",
-    "leavers.ended": "of these: ended since",
-    "leavers.returned": "of these: the holder came back",
-    "leavers.open": "of these: neither, at the end of the period",
-    "reviews.asked": "times that approvers were asked whether access is still needed",
-    "reviews.kept": "of these: they said yes",
-    "reviews.ended": "of these: the access ended",
-    "reviews.open": "of these: unanswered at the end of the period",
-    "configuration.changes": "changes of the configuration, each a `configured` row that says what changed",
-    "configuration.groups_changed": "changes of a user group that approves or audits",
+    "keys.past_their_end": "keys still at Tyk at the end of the period although their grant had ended; should be 0",
+    "leavers.found": "requests and grants of people who were found to have left",
+    "leavers.ended": "of these, ended",
+    "leavers.returned": "of these, the person came back",
+    "leavers.open": "of these, neither by the end of the period",
+    "reviews.asked": "access reviews: times that approvers were asked whether access is still needed",
+    "reviews.kept": "of these, an approver said that it is",
+    "reviews.ended": "of these, the access ended",
+    "reviews.open": "of these, unanswered at the end of the period",
+    "configuration.changes": "changes of the configuration; the `configured` row of each says what changed",
+    "configuration.groups_changed": "changes in who is in a user group that approves or audits",
 }
 """Every figure, in the order in which it is told, and what it counts."""
 
@@ -45,15 +45,15 @@ def summary(period: Period, asked_for: Period, figures: Mapping[str, int]) -> It
     yield f"# Evidence of tyk-key-bot for {period.name}"
     yield ""
     if period.end < asked_for.end:
-        yield f"The period is not over: this is as far as {reports.moment(period.end)}."
+        yield f"The period is not over: this covers it up to {reports.moment(period.end)}."
         yield ""
-    yield f"Written by {version.said()}. Times are UTC. `python3 check.py` recomputes each figure from the rows"
-    yield "beside it, and says what does not agree; `sha256sum -c SHA256SUMS` compares the files with the ones that were written."
+    yield f"Written by {version.said()}. Times are UTC. `python3 check.py` recomputes each figure from the files beside it"
+    yield "and names what does not agree; `sha256sum -c SHA256SUMS` compares the files with the ones that were written."
     yield ""
     yield "| figure | value | what it counts |"
     yield "|---|---|---|"
-    yield f"| period.from | {reports.moment(period.start)} | the first moment of the period |"
-    yield f"| period.to | {reports.moment(period.end)} | the moment after its last |"
+    yield f"| period.from | {reports.moment(period.start)} | the start of the period, included |"
+    yield f"| period.to | {reports.moment(period.end)} | its end, not included |"
     for name, about in FIGURES.items():
         yield f"| {name} | {figures[name]} | {about} |"
     yield ""
@@ -61,6 +61,7 @@ def summary(period: Period, asked_for: Period, figures: Mapping[str, int]) -> It
     yield "|---|---|"
     yield "| `audit.jsonl` | the rows of the audit from the period's first to its last, as `tyk-key-bot audit export` has them |"
     yield "| `requests.csv` | requests that were made, waited or were decided in the period, or whose access or key lived in it |"
-    yield "| `reviews.csv` | what approvers said to each of these |"
-    yield "| `keys.csv` | the keys of each of these at Tyk, by their hashes |"
-    yield "| `leavers.csv` | what holders who left had, with the rows that say so and the end of its keys |"
+    yield "| `reviews.csv` | what each approver answered to these requests |"
+    yield "| `keys.csv` | the keys of these requests at Tyk, by hash |"
+    yield "| `leavers.csv` | what people who left held, the audit's rows that say so, and when its keys were deleted |"
+    yield "| `check.py`, `SHA256SUMS` | the program that recomputes the figures; the hash of each file |"

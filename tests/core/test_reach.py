@@ -41,8 +41,8 @@ def test_where_nobody_is_asked_nobody_may_approve() -> None:
     asks = replace(PAYMENTS, lifetimes=(timedelta(days=7),))
     free = replace(asks, approvals=0)
 
-    def approving(*books: Rulebook) -> set[tuple[bool, tuple[str, ...]]]:
-        return {(one.gained, one.people) for one in shifts(*books, EVERYBODY) if one.right is Right.APPROVE}
+    def approving(old: Rulebook, new: Rulebook) -> set[tuple[bool, tuple[str, ...]]]:
+        return {(one.gained, one.people) for one in shifts(old, new, EVERYBODY) if one.right is Right.APPROVE}
 
     all_of_them = ("UALICE", "UBOB", "UCAROL", "UDAVE")
     assert approving(book(), book(free)) == set()

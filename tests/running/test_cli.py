@@ -26,6 +26,7 @@ from bot.config.document import ConfigError
 from bot.core.model import AuditEvent
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
+from bot.local.world import BOT_TOKEN
 from bot.reports import AUDIT, KEYS, REQUESTS
 from bot.store import ledger
 from bot.store.engine import migrate, open_engine
@@ -256,19 +257,35 @@ async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 async def test_a_name_that_is_nearly_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An entry, an id or a person's name in place of it: the right one is named, for every verb that takes one."""
+    """An entry, or a person's id or name: the right one is named, for every verb that takes one; an address needs Slack."""
+    unknown = "The database knows nobody by the id or name"
+    unasked = "Slack was not asked who has the address alice@example.com: set SLACK_BOT_TOKEN"
+    instead = "give their user id, such as U012AB3CD, or their name as `tyk-key-bot keys` shows it.\n"
     async with living(tmp_path) as world:
         await world.asks("alice", "test-api")
         await world.told("sent")
+        for words in (["keys", "--person"], ["audit", "--person"], ["audit", "export", "--person"], ["erase-person"]):
+            slack = {"SLACK_API_URL": world.slack.url, "SLACK_BOT_TOKEN": BOT_TOKEN}
+            for who in ("U0ALICE", "alice  adams", "@Alice Adams", "alice@example.com"):
+                code = 1 if words == ["erase-person"] else 0
+                assert await verb(tmp_path, *words, who, **slack) == code
+                assert "U0ALICE" in "".join(capsys.readouterr())
+            assert await verb(tmp_path, *words, "nobody@example.com", **slack) == 2
+            assert capsys.readouterr().err == "Slack knows no member with the address nobody@example.com.\n"
     for name in ("keys", "audit", "revoke"):
         for options, said in (
             (["--api", "paymnts"], "There is no entry paymnts; did you mean payments?\n"),
-            (["--person", "U0ALICF"], "Nobody here has the id U0ALICF; did you mean U0ALICE (Alice Adams)?\n"),
-            (["--person", "Alice"], "Nobody here has the id Alice; did you mean U0ALICE (Alice Adams)?\n"),
-            (["--person", "nobody"], "Nobody here has the id nobody.\n"),
+            (["--person", "U0ALICF"], f"{unknown} U0ALICF; did you mean U0ALICE (Alice Adams)?\n"),
+            (["--person", "Alice"], f"{unknown} Alice; did you mean U0ALICE (Alice Adams)?\n"),
+            (["--person", "nobody"], f"{unknown} nobody.\n"),
+            (["--person", "alice@example.com"], f"{unasked}, or {instead}"),
         ):
             assert await verb(tmp_path, name, *options) == 2
             assert capsys.readouterr().err == said
+    assert await verb(tmp_path, "keys", "--person", "alice@example.com", **slack) == 1
+    said = capsys.readouterr().err
+    assert "Slack did not answer as it should at" in said
+    assert said.endswith(f"Or {instead}"), "Slack is gone, and there is another way"
     assert await verb(tmp_path, "show", "R-1009") == 2
     assert capsys.readouterr().err == "There is no request R-1009; the newest is R-1001.\n"
 
@@ -478,7 +495,7 @@ def test_words_that_are_no_command(argv: list[str], said: str, capsys: pytest.Ca
         (["deny", "R-1009", "--reason", "no"], "There is no request R-1009."),
         (["revoke", "R-1009", "--yes"], "There is no request R-1009."),
         (["keys", "--api", "paymnts"], "There is no entry paymnts."),
-        (["audit", "--person", "nobody"], "Nobody here has the id nobody."),
+        (["audit", "--person", "nobody"], "The database knows nobody by the id or name nobody."),
         (["sandbox", "--play", "--config", "mine.yaml"], "leave out --config"),
         (["sandbox", "--play", "main", "--people", "people.yaml"], "leave out --config"),
         (["manifest", "--config", SHIPPED, "--request-url", "http://bot.example.com/slack/events"], "https://"),

@@ -44,7 +44,7 @@ async def test_all_is_as_it_should_be(tmp_path: Path, capsys: Said) -> None:
     async with gone(tmp_path) as after:
         before = (tmp_path / "bot.db").read_bytes(), after.trail()
         assert await after.verb("reconcile") == 0
-        said = "Looked at: 1 of our keys, 1 with our mark at Tyk. All is as it should be.\n"
+        said = "Looked at 1 key of the bot's and 1 key at Tyk with its mark. All is as it should be.\n"
         assert capsys.readouterr() == (said, "")
         assert ((tmp_path / "bot.db").read_bytes(), after.trail()) == before
 
@@ -71,7 +71,7 @@ async def test_a_line_for_each_finding(tmp_path: Path, capsys: Said) -> None:
         )
         assert unknown.startswith(f"R-77, key {stranger.hash}: I don't know this key, and at Tyk it works until ")
         assert unknown.endswith(" UTC. `tyk-key-bot reconcile --end` ends such keys.")
-        assert looked == "Looked at: 2 of our keys, 2 with our mark at Tyk."
+        assert looked == "Looked at 2 keys of the bot's and 2 keys at Tyk with its mark."
         assert complained == ""
 
 
@@ -83,7 +83,7 @@ async def test_many_pages_and_many_keys(tmp_path: Path, capsys: Said) -> None:
         assert await after.verb("reconcile") == 1
         said = capsys.readouterr().out
         assert all(one.hash in said for one in strangers)
-        assert "Looked at: 1 of our keys, 8 with our mark at Tyk." in said
+        assert "Looked at 1 key of the bot's and 8 keys at Tyk with its mark." in said
 
 
 async def test_a_list_that_skips_a_key(tmp_path: Path, capsys: Said) -> None:
@@ -104,7 +104,7 @@ async def test_a_tyk_that_gives_no_list(tmp_path: Path, capsys: Said) -> None:
         after.tyk.switches.enable_hashed_keys_listing = False
         assert await after.verb("reconcile") == 1
         said, complained = capsys.readouterr()
-        assert said == "Looked at: 1 of our keys, 0 with our mark at Tyk.\n"
+        assert said == "Looked at 1 key of the bot's and 0 keys at Tyk with its mark.\n"
         assert complained.startswith("Tyk gives me no list of its keys:")
         assert "enable_hashed_keys_listing" in complained
         after.tyk.delete_by_hand(after.tyk.keys[0].hash)
@@ -118,11 +118,11 @@ async def test_a_tyk_that_does_not_answer(tmp_path: Path, capsys: Said) -> None:
         after.tyk.faults.away = True
         assert await after.verb("reconcile") == 1
         said, complained = capsys.readouterr()
-        assert said == "Looked at: 0 of our keys, 0 with our mark at Tyk.\n"
+        assert said == "Looked at 0 keys of the bot's and 0 keys at Tyk with its mark.\n"
         away = "Tyk isn't answering. Check that the Dashboard and its Gateway run, and that I can reach them."
         assert complained == (
             f"Tyk's list of keys could not be had. {away} Without it, keys that nobody knows can't be found.\n"
-            f"Keys of ours that could not be looked at: 1. {away}\n"
+            f"Could not look at 1 key of the bot's. {away}\n"
         )
 
 
@@ -228,7 +228,9 @@ async def test_a_key_that_is_being_made(tmp_path: Path, capsys: Said) -> None:
         await world.tyk.called("POST /api/keys")
         environ = {"TYK_DASHBOARD_KEY": world.tyk.credential}
         assert await verb(tmp_path, "reconcile", "--end", "--yes", **environ) == 0
-        assert capsys.readouterr().out.startswith("Looked at: 0 of our keys, 1 with our mark at Tyk. All is")
+        assert capsys.readouterr().out.startswith(
+            "Looked at 0 keys of the bot's and 1 key at Tyk with its mark. All is"
+        )
         world.tyk.faults.release()
         await world.told("sent")
         assert await verb(tmp_path, "reconcile", "--end", "--yes", **environ) == 0, "nor is the one that went unheard"
