@@ -40,4 +40,5 @@ def test_start() -> None:
     """The bot is started, with the two tokens that the Slack CLI hands over, and says what else it needs."""
     done = hook("start", SLACK_BOT_TOKEN="xoxb-1-2-a", SLACK_APP_TOKEN="xapp-1-2-b")
     assert done.returncode == 2
-    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["TYK_DASHBOARD_KEY", "SEAL_KEYS"]
+    said = [json.loads(line)["what"] for line in done.stderr.splitlines()]
+    assert [what.partition(":")[0] for what in said] == ["TYK_DASHBOARD_KEY", "SEAL_KEYS"]
