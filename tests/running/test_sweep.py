@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from bot import effects
+from bot import effects, worker
 from bot.core.model import EffectKind, EffectState, Promise
 from bot.effects import sweep_leavers
 from bot.local.slack import LocalSlack
@@ -26,6 +26,12 @@ from tests.world import World, living
 
 MINUTE = timedelta(minutes=1, seconds=1)
 CROWD = 230
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to go on is found at once: a sweep's next people are looked at when the worker looks for what is due."""
+    monkeypatch.setattr(worker, "POLL", 0.02)
 
 
 def name(number: int) -> str:
