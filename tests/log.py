@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from typing import Any
+
+WITHIN = 60.0
 
 Log = list[MutableMapping[str, Any]]
 
@@ -16,3 +19,11 @@ def lines(log: Log, **wanted: object) -> Log:
 def failures(log: Log, kind: str) -> list[str]:
     """Why acts of this kind failed, in order."""
     return [line["error"] for line in lines(log, event="effect", result="failed", kind=kind)]
+
+
+async def logged(log: Log, event: str, times: int = 1) -> Log:
+    """The lines of this event, once there are so many."""
+    async with asyncio.timeout(WITHIN):
+        while len(found := lines(log, event=event)) < times:  # noqa: ASYNC110 - the log tells nobody of it
+            await asyncio.sleep(0.01)
+    return found

@@ -303,12 +303,7 @@ async def no_longer(world: World, sentence: str) -> None:
 
 async def failed(world: World) -> None:
     """Something has failed, and that is stored."""
-
-    def any_failed() -> bool | None:
-        with world.running.store.reading() as tx:
-            return bool(troubles.failing(tx)) or None
-
-    await world.slack.changes.until(any_failed, WITHIN, "what fails")
+    await stored(world, lambda tx: bool(troubles.failing(tx)))
 
 
 # --- a bot token that Slack accepts no more ---------------------------------------------------------------------------

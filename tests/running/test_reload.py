@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +21,7 @@ from bot.local.tyk import LocalTyk
 from bot.opening import opened_store
 from bot.settings import Settings
 from bot.store.seal import new_key
-from tests.log import Log, lines
+from tests.log import Log, lines, logged
 from tests.running import empty_place, failed, quiet
 from tests.running.test_start import environ_of, process
 from tests.story import asked, becomes, card, is_told, of_event, opens_form, options, status, tokens
@@ -33,14 +32,6 @@ NOTES = "  notes: {api_id: feed, title: Notes, requesters: [everyone], approvals
 
 def with_notes(text: str) -> str:
     return text.replace("apis:\n", f"apis:\n{NOTES}", 1)
-
-
-async def logged(log: Log, event: str, times: int = 1) -> Log:
-    """The lines of this event, once there are so many."""
-    async with asyncio.timeout(WITHIN):
-        while len(found := lines(log, event=event)) < times:  # noqa: ASYNC110 - the log tells nobody of it
-            await asyncio.sleep(0.01)
-    return found
 
 
 async def helped(world: World, wanted: str) -> str:

@@ -16,7 +16,7 @@ from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import token_in
 from bot.store.transaction import Transaction
-from tests.log import Log, failures, lines
+from tests.log import Log, failures, lines, logged
 from tests.running import failed, stored, verb
 from tests.world import WITHIN, World, living
 
@@ -120,7 +120,7 @@ async def test_tyk_itself_deletes_a_key_at_its_end(
         tyk.switches.mcps = mcps
 
     async with living(tmp_path, prepare=prepare) as world:
-        await world.slack.changes.until(lambda: True if lines(log, event="config.checked") else None, WITHIN)
+        await logged(log, "config.checked")
         await world.asks("alice", "test-api")
         await world.told("sent")
         assert [body.get("post_expiry_action") for call in (POST, PUT) for body in bodies(world, call)] == [told, told]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from bot.core.model import EffectKind, Promise
 from bot.effects.sweep_leavers import EVERYBODY
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
-from tests.log import Log, lines
+from tests.log import Log, lines, logged
 from tests.running import quiet, verb
 from tests.story import another_token, asked, dies, granted, lists, opens_list, tokens
 from tests.world import World, living
@@ -101,14 +100,9 @@ async def test_an_old_id_in_the_file_decides_and_is_told(tmp_path: Path, log: Lo
             await world.person(who).clicks("Approve", await asked(world))
             await another_token(world, "alice", *had)
             await world.told("sent", number)
-        await checked(world, lambda: bool(lines(log, event="config.checked")))
+        await logged(log, "config.checked")
         stale = [str(one["where"]) for one in lines(log, event="config.doubt") if "a stale id" in str(one["where"])]
         assert [one for one in stale if one.startswith("config.yaml:34:")] == [
             "config.yaml:34:17: U0BOB: a stale id. Slack calls bob W0BOB by now; I take both for the same. Write W0BOB.",
             "config.yaml:34:24: U0CAROL: a stale id. Slack calls carol W0CAROL by now; I take both for the same. Write W0CAROL.",
         ]
-
-
-async def checked(world: World, is_done: Callable[[], bool]) -> None:
-    """Wait until the start's own checks are over."""
-    await world.slack.changes.until(lambda: True if is_done() else None, 60.0, "the start's checks")
