@@ -82,11 +82,17 @@ def lines_of(path):
         raise Unreadable(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def verify(lines, keys, begins, heads):
-    """Go through the lines. Returns what is to be said, a sentence each; raises Misfit."""
+def verify(lines, keys, begins, heads, part=False):
+    """Go through the lines. Returns what is to be said, a sentence each; raises Misfit.
+
+    Of a part nothing is said of what is before it, nor of texts that are gone: an erasure behind it may account for them."""
     last, link, chained, older, erased, accounted, without_key = 0, "", 0, 0, 0, 0, []
     for line in lines:
         row, found, number = line["row"], line["link"], line["row"]["number"]
+        if part and not last:
+            last, link = number - 1, row["prev"] or ""
+            if before := [noted for noted, _ in heads if noted < number]:
+                raise Misfit(f"The head {before[0]} is of a row before this part, which begins with row {number}.")
         if number == last:
             raise Misfit(f"Row {number} stands there twice: the chain forks.")
         if number < last:
@@ -129,7 +135,7 @@ def verify(lines, keys, begins, heads):
     for noted, _ in heads:
         if noted > last:
             raise Misfit(f"The end is cut off: the last row is {last}, and the head {noted} was noted.")
-    if erased > accounted:
+    if erased > accounted and not part:
         told = f"{erased} texts are gone, and erasures account for {accounted} of them"
         raise Misfit(f"{told}: the others were removed by hand.")
     yield f"Rows {last - chained + 1} to {last} fit ({chained}). The head is {last}:{link[:20]}."
@@ -153,9 +159,14 @@ def main():
     parser.add_argument(
         "--head", action="append", default=[], type=head, metavar="NUMBER:DIGEST", help="a head that was noted"
     )
+    parser.add_argument(
+        "--part",
+        action="store_true",
+        help="prove some rows, as `tyk-key-bot evidence` writes them: each follows the one before",
+    )
     given = parser.parse_args()
     try:
-        for sentence in verify(read_rows(given.export), *read_keys(given.keys), given.head):
+        for sentence in verify(read_rows(given.export), *read_keys(given.keys), given.head, given.part):
             print(sentence)
     except Misfit as misfit:
         print(misfit)

@@ -13,7 +13,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,15 @@ def reason(error: Exception) -> str:
 def moment(text: str) -> float:
     """Milliseconds since 1970, as the audit has them."""
     return datetime.fromisoformat(text).timestamp() * 1000
+
+
+def said(at: int | None) -> str:
+    """A time of the audit as the lists have it."""
+    return (
+        ""
+        if at is None
+        else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )
 
 
 def hashes(folder: Path) -> Iterator[str]:
@@ -70,13 +79,19 @@ class Lists:
             if one["verdict"] == "yes" and not one["void"]:
                 self.said_yes[one["request"]].add(one["reviewer"])
         ended = {label for label, one in self.requests.items() if one["ended"]}
-        self.keys_past_their_end = sum(
-            one["request"] in ended and not one["deleted"] for one in table(folder / "keys.csv")
-        )
+        self.keys: defaultdict[str, list[str]] = defaultdict(list)
+        for one in table(folder / "keys.csv"):
+            self.keys[one["request"]].append(one["deleted"])
+        self.keys_past_their_end = sum(self.keys[label].count("") for label in ended)
 
     def ids(self, label: str) -> set[str]:
         """Every id of whoever asked."""
         return set(self.requests.get(label, {"requester_ids": ""})["requester_ids"].split())
+
+    def keys_deleted(self, label: str) -> str:
+        """When the last key of a request was deleted, empty where one is there, or nobody knows."""
+        deleted = self.keys[label]
+        return "" if {"", "unknown"} & {*deleted} else max(deleted, default="")
 
 
 class Audit:
@@ -177,10 +192,20 @@ class Audit:
         """What is told of those who left is what the rows say."""
         left = dict(self.left)
         for one in table(path):
-            number = int(one["request"][2:])
-            row, end = left.pop(number, {"number": 0}), self.over.get(number, {"number": ""})
-            if (one["left_row"], one["end_row"]) != (str(row["number"]), str(end["number"])):
+            number, nothing = int(one["request"][2:]), {"number": "", "event": "", "person": None, "at": None}
+            row, end = left.pop(number, nothing), self.over.get(number, nothing)
+            told = {
+                "person": row["person"] or "",
+                "left": said(row["at"]),
+                "left_row": str(row["number"]),
+                "ended": said(end["at"]),
+                "end_row": str(end["number"]),
+                "how": end["event"],
+            }
+            if {name: one[name] for name in told} != told:
                 yield f"leavers.csv: {one['request']} is not what the audit's rows say."
+            if one["keys_deleted"] != self.lists.keys_deleted(one["request"]):
+                yield f"leavers.csv: the end of the keys of {one['request']} is not the one in keys.csv."
         yield from (f"leavers.csv: R-{number} is missing." for number in left)
 
     def figures(self, start: str) -> dict[str, int]:

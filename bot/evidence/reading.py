@@ -152,7 +152,7 @@ def _keys_deleted(tx: Transaction, period: Period, numbers: Sequence[int]) -> di
         query = (
             select(requests.c.number, func.max(keys.c.dead_at), func.count(), func.count(keys.c.dead_at))
             .join(keys, keys.c.request_id == requests.c.id)
-            .where(requests.c.number.in_(numbers[start : start + statements.AT_ONCE]), keys.c.made_at.is_not(None))
+            .where(requests.c.number.in_(numbers[start : start + statements.AT_ONCE]), keys.c.made_at < period.end)
             .group_by(requests.c.number)
         )
         for number, last, many, dead in tx.connection.execute(query):

@@ -127,6 +127,12 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         ("requests.csv", replaced(",denied,", ",approved,"), "R-1002 is approved in requests.csv, and denied in row"),
         ("keys.csv", replaced(r",20[^,\n]*\n", ",\n"), "summary.md: keys.past_their_end is 0, and the rows give 1."),
         ("leavers.csv", replaced(",revoked,", ",revoked,"), ""),
+        ("leavers.csv", replaced(",revoked,", ",expired,"), "leavers.csv: R-1001 is not what the audit's rows say."),
+        (
+            "leavers.csv",
+            replaced(r",revoked,.*\n", ",revoked,2026-10-01T00:00:00Z\n"),
+            "leavers.csv: the end of the keys of R-1001 is not the one in keys.csv.",
+        ),
         ("leavers.csv", replaced("R-1001,.*\n", ""), "leavers.csv: R-1001 is missing."),
         (
             "summary.md",

@@ -302,6 +302,26 @@ def test_what_is_older_than_the_chain_proves_nothing(honest: list[Any]) -> None:
     assert misfit(honest, keys=(newer,)) == f"Row 1 is chained with a key that is not given: {KEY.id}."
 
 
+def test_a_part_is_proved_by_itself(honest: list[Any]) -> None:
+    """The rows of a quarter: each of them, and that each follows the one before. What is before them is not looked at."""
+
+    def told(lines: list[Any], *heads: str) -> str:
+        try:
+            said = list(
+                ALONE["verify"](iter(lines), {KEY.id: KEY.secret}, 1, [ALONE["head"](one) for one in heads], part=True)
+            )
+        except ALONE["Misfit"] as found:
+            return str(found)
+        return str(said[0])
+
+    lines = copy.deepcopy(honest[2:])
+    assert told(lines, short(honest[4])).startswith("Rows 3 to 6 fit (4). The head is 6:")
+    assert told(lines, short(honest[0])) == "The head 1 is of a row before this part, which begins with row 3."
+    assert told([lines[0], *lines[2:]]) == "Row 4 is missing."
+    lines[0]["row"]["details"]["need"] = 0
+    assert told(lines) == "Row 3 was edited."
+
+
 def test_a_row_that_cannot_be_read_says_which_it_is() -> None:
     """Whoever shows or posts it, rather than proves it, is told in a sentence."""
     store = in_memory()
