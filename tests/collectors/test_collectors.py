@@ -327,6 +327,25 @@ async def test_syslog_over_tls_looks_at_the_certificate(tmp_path: Path, monkeypa
     assert data.count(b"<110>1 ") == 2
 
 
+async def test_https_looks_at_the_certificate(tmp_path: Path) -> None:
+    """One that nobody vouches for gets no row and no token, and what is wrong with it is said."""
+    got = list[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.read())
+        writer.close()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(own_certificate(tmp_path))
+    async with await asyncio.start_server(serve, "localhost", 0, family=socket.AF_INET, ssl=tls) as server:
+        collector = HttpsCollector(f"https://localhost:{server.sockets[0].getsockname()[1]}/", render, token=TOKEN)
+        with pytest.raises(Transient, match=r"(?i)certificate.verify.failed") as caught:
+            await collector.send(rows(1))
+        await collector.close()
+    assert got == []
+    assert TOKEN not in repr(caught.value) + str(caught.value)
+
+
 async def test_syslog_over_udp_sends_a_datagram_a_row() -> None:
     """Nothing counts octets there."""
     got: asyncio.Queue[bytes] = asyncio.Queue()
