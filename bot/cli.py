@@ -30,18 +30,22 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
     },
     "audit": {FAILED: "something failed; of verify: a row does not fit"},
     "reconcile": {FAILED: "a key is not as it should be, was not ended, or could not be looked at"},
-    "revoke": {FAILED: "a key is left at Tyk, or nothing that lives matches"},
+    "revoke": {FAILED: "a key is left at Tyk, nothing that lives matches, or nobody said yes"},
     "diff": {
         0: "no difference",
-        FAILED: "a difference, or of the kind that --fail-on names",
-        WRONG_INPUT: "that could not be found out",
+        FAILED: "a difference; with --fail-on widening, one that gives somebody more",
+        WRONG_INPUT: "wrong input, or it could not be found out",
     },
     "doctor": {
         0: "all was looked at, and nothing is wrong",
         FAILED: "something is wrong, the configuration and the environment included, or could not be looked at",
         WRONG_INPUT: "wrong arguments: nothing was looked at",
     },
-    "explain": {0: "the person may", FAILED: "the person may not", WRONG_INPUT: "that could not be found out"},
+    "explain": {
+        0: "the person may request it",
+        FAILED: "the person may not",
+        WRONG_INPUT: "wrong input, or it could not be found out",
+    },
 }
 """The verbs whose exit codes mean something of their own."""
 
@@ -201,7 +205,7 @@ def _add_looking(add: Adding) -> None:
         "looking.show",
         "Print everything about one request: who asked, reviews, keys, messages, effects, audit.",
     )
-    showing.add_argument("number", metavar="R-NUMBER", help="as in R-1042")
+    showing.add_argument("number", metavar="R-NUMBER", help="the request's number, as in R-1042")
 
 
 def _add_reviewing(add: Adding) -> None:
@@ -306,7 +310,7 @@ def _add_mending(add: Adding) -> None:
     )
     accepting.add_argument("name", metavar="@HANDLE|E-MAIL", help="as config.yaml writes it")
     denying = add("deny", "mending.deny", "Deny a request that waits for a decision.")
-    denying.add_argument("number", metavar="R-NUMBER", help="as in R-1042")
+    denying.add_argument("number", metavar="R-NUMBER", help="the request's number, as in R-1042")
     denying.add_argument("--reason", required=True, metavar="TEXT", help="why; the requester reads it")
     ending = add(
         "revoke",
@@ -314,7 +318,7 @@ def _add_mending(add: Adding) -> None:
         "End grants and delete their keys at Tyk; with --person, deny that person's waiting requests as well. Lists first what "
         "it will end, and asks.",
     )
-    ending.add_argument("number", nargs="?", metavar="R-NUMBER", help="as in R-1042")
+    ending.add_argument("number", nargs="?", metavar="R-NUMBER", help="the request's number, as in R-1042")
     ending.add_argument("--id", metavar="R-NUMBER", help="the same, as an option")
     _takes_filters(ending)
     ending.add_argument("--reason", default="revoked by an operator", metavar="TEXT", help="why; the holder reads it")
