@@ -37,12 +37,13 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
 def _named(tx: Transaction, word: str, parked: tuple[Effect, ...]) -> list[Effect]:
     """The parked effects of this id or of this request."""
     if word.isascii() and word.isdigit():
-        found = [effect for effect in parked if effect.id == int(word)]
+        found, none = [effect for effect in parked if effect.id == int(word)], f"Nothing parked has the id {word}"
     else:
         record = words.numbered(tx, word)
         found = [effect for effect in parked if effect.request_id == record.request.id]
+        none = f"Nothing of {record.request.label} is parked"
     if not found:
-        raise UsageError(f"Nothing parked has such an id: {word}. `tyk-key-bot requests` shows what is parked.")
+        raise UsageError(f"{none}: `tyk-key-bot requests` shows what is.")
     return found
 
 

@@ -23,8 +23,9 @@ _ABSENT: Any = None  # what is done here does not speak to Slack and, where keys
 
 @dataclass(frozen=True)
 class Reached:
-    """Tyk, by itself and as effects know it."""
+    """Tyk, by itself and as effects know it, and where it is."""
 
+    address: str
     keys: Keys
     ports: Ports
 
@@ -44,4 +45,4 @@ async def tyk(store: Store, environ: Any) -> AsyncIterator[Reached]:
     async with opening.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
         seal = Seal(found.seal_keys) if found.seal_keys else _ABSENT
         keys = Keys(dashboard, keys_by)
-        yield Reached(keys, Ports(_ABSENT, keys, seal, InForce(Rulebook("", {}))))
+        yield Reached(dashboard.url, keys, Ports(_ABSENT, keys, seal, InForce(Rulebook("", {}))))

@@ -20,7 +20,7 @@ from bot.commands import reaching
 from bot.commands.looking import writable
 from bot.commands.operator import Operator
 from bot.commands.progress import Progress
-from bot.commands.revoking import CACHED, says_yes, why_not
+from bot.commands.revoking import CACHED, says_yes, these, why_not
 from bot.core import lifecycle, outages, reconciliation
 from bot.core.faults import Fault, Transient
 from bot.core.model import EffectKind, Record, Request
@@ -91,10 +91,10 @@ async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
             with seen.progress:
                 await look_at_list(store, reached.keys, seen)
                 await look_at_ours(store, reached.ports, seen)
-            _print(seen)
+            _print(seen, reached.address)
             if not (arguments.end and seen.strangers):
                 return 0 if seen.is_good else FAILED
-            if not arguments.yes and not says_yes(f"End these {len(seen.strangers)} at Tyk? [y/N] "):
+            if not arguments.yes and not says_yes(f"End {these(len(seen.strangers))} at Tyk? [y/N] "):
                 print_wrapped("Nothing was ended.")
                 return FAILED
             left = await end(store, reached.keys, tuple(seen.strangers.values()), Operator.named(arguments.by))
@@ -192,7 +192,7 @@ def _settled(record: Record, now: datetime) -> Record:
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-def _print(seen: Look) -> None:
+def _print(seen: Look, address: str) -> None:
     for finding, request in sorted(seen.found, key=lambda one: one[1].number):
         print_wrapped(reports.finding_line(finding, request))
     for one in seen.strangers.values():
@@ -206,6 +206,8 @@ def _print(seen: Look) -> None:
     if seen.unseen:
         why = outages.sentence(EffectKind.RECONCILE, seen.away)
         complain(f"Could not look at {many(seen.unseen, 'key')} of the bot's. {why}")
+    if seen.unlisted is not None or seen.unseen:
+        complain(f"Tyk was asked at {address}.")
 
 
 # --- ending -----------------------------------------------------------------------------------------------------------

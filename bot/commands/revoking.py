@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -87,8 +86,7 @@ class _Found:
 
     @property
     def question(self) -> str:
-        many = len(self.held) + len(self.waiting)
-        return "End this one? [y/N] " if many == 1 else f"End these {many}? [y/N] "
+        return f"End {these(len(self.held) + len(self.waiting))}? [y/N] "
 
 
 def _found(arguments: argparse.Namespace, environ: Any) -> _Found:
@@ -117,6 +115,10 @@ def _why_not(record: Record) -> str:
     if record.grant is None:
         return f"{label} was never granted: it is {state.value}."
     return NOTHING if record.lives else f"{label} has already ended."
+
+
+def these(many: int) -> str:
+    return "this one" if many == 1 else f"these {many:,}"
 
 
 def says_yes(question: str) -> bool:
@@ -152,10 +154,12 @@ async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str
 async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequence[str]) -> int:
     operator, found = Operator.named(arguments.by), writable(environ)
     with opening.command_store(found) as store:
-        missing = ""
+        missing = address = ""
         with Progress("Ending") as progress:
             try:
-                async with _tyk(store, environ) as worker:
+                async with reaching.tyk(store, environ) as reached:
+                    address = reached.address
+                    worker = Worker(store, reached.ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
                     ended = await _end(store, ids, operator, arguments.reason, progress)
                     await _delete(worker, progress)
             except SettingsError as error:
@@ -165,14 +169,7 @@ async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequ
             if has_bot is not False:
                 progress.at("what is left, by the bot that runs")
                 await _left_to_the_bot(store, ended)
-        return _report(store, ended, _Others(missing, has_bot))
-
-
-@asynccontextmanager
-async def _tyk(store: Store, environ: Any) -> AsyncIterator[Worker]:
-    """A worker that deletes keys at the Dashboard of the bot, and does nothing else. Raises SettingsError."""
-    async with reaching.tyk(store, environ) as reached:
-        yield Worker(store, reached.ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
+        return _report(store, ended, _Others(missing, has_bot, address))
 
 
 async def _delete(worker: Worker, progress: Progress) -> None:
@@ -216,10 +213,12 @@ class _Fate:
 
 @dataclass(frozen=True)
 class _Others:
-    """The settings missing for deleting keys from here, if any, and whether a bot does it; None where that is not known."""
+    """The settings missing for deleting keys from here, if any; whether a bot does it, None where that is not known; and where
+    Tyk was asked."""
 
     missing: str
     has_bot: bool | None
+    address: str
 
     @property
     def who(self) -> str:
@@ -262,7 +261,8 @@ def _report(store: Store, ended: Sequence[_Ended], others: _Others) -> int:
     print_wrapped(" ".join(filter(None, said)))
     if left:
         who = others.who if any(fate.is_open for fate in left) else "Nobody tries again by themselves."
-        complain(f"Not every key is deleted at Tyk: its token still works. {who}")
+        where = f" ({others.address})" if others.address else ""
+        complain(f"Not every key is deleted at Tyk{where}: its token still works. {who}")
     return FAILED if left else 0
 
 

@@ -198,7 +198,9 @@ def told_in_a_sentence() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise DatabaseError(f"The database does not answer: {_first_line(error)}") from None
+        raise DatabaseError(
+            f"The database does not answer: {_first_line(error)}. DATABASE_URL says where it is."
+        ) from None
     except UnconfirmedError:
         raise DatabaseError(
             "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
@@ -231,7 +233,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0] if error.orig and str(error.orig).strip() else "no reason given"
+    return str(error.orig).strip().splitlines()[0].rstrip(".") if str(error.orig or "").strip() else "no reason given"
 
 
 def lock_path(url: str) -> Path | None:

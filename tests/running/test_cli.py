@@ -438,7 +438,7 @@ async def test_retry_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert len([one for one in bob.messages("help") if "got stuck" in one.text]) == 2
         assert (await parked_ids(tmp_path, capsys)).keys() == {"R-1001"}
         assert await verb(tmp_path, "retry", parked["R-1002"]) == 2
-        assert "Nothing parked has such an id" in capsys.readouterr().err
+        assert "Nothing parked has the id" in capsys.readouterr().err
         assert len(world.tyk.usable_keys()) == 1
         assert world.slack.app_errors == []
 
@@ -488,7 +488,7 @@ def test_words_that_are_no_command(argv: list[str], said: str, capsys: pytest.Ca
         (["revoke"], "Say what to end"),
         (["revoke", "R-x", "--yes"], "'R-x' is no request's number"),
         (["retry"], "Say which"),
-        (["retry", "7"], "Nothing parked has such an id"),
+        (["retry", "7"], "Nothing parked has the id 7"),
         (["retry", "x"], "'x' is no request's number"),
         (["retry", "R-1009"], "There is no request R-1009."),
         (["show", "R-1009"], "There is no request R-1009."),
@@ -523,7 +523,10 @@ def test_a_database_that_fails_meanwhile(database: dict[str, str], capsys: pytes
         connection.execute(text("DROP TABLE grants"))
     engine.dispose()
     assert cli.execute(["keys"], database) == 1
-    assert capsys.readouterr().err == "The database does not answer: no such table: grants\n"
+    assert (
+        capsys.readouterr().err
+        == "The database does not answer: no such table: grants. DATABASE_URL says where it is.\n"
+    )
 
 
 def test_people_without_their_configuration(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ async def test_retry_by_number_is_written_down(tmp_path: Path, capsys: pytest.Ca
         assert entry.request_number == 1001
         assert (entry.details["effect"], entry.details["operator"]) == ("issue_key", "Carol")
         assert await verb(tmp_path, "retry", "R-1001") == 2
-        assert "Nothing parked has such an id: R-1001." in capsys.readouterr().err
+        assert "Nothing of R-1001 is parked" in capsys.readouterr().err
 
 
 # --- all of one request -----------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ async def test_a_tyk_that_does_not_answer(tmp_path: Path, capsys: Said) -> None:
         away = "Tyk isn't answering. Check that the Dashboard and its Gateway run, and that I can reach them."
         assert complained == (
             f"Tyk's list of keys could not be had. {away} Without it, keys that nobody knows can't be found.\n"
-            f"Could not look at 1 key of the bot's. {away}\n"
+            f"Could not look at 1 key of the bot's. {away}\nTyk was asked at {after.tyk.dashboard_url}.\n"
         )
 
 
