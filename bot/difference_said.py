@@ -6,19 +6,20 @@ Names and what people wrote are inert in Markdown: they stand in code spans, whe
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot import layout
 from bot.core.changes import Access, Together
 from bot.core.reach import Right, Shift
 from bot.differing import Case, Difference, History, Looked
 from bot.population import ANYBODY, Population
 from bot.slack import rule_changes, wording
 
-WIDTH = 80
 SHOWN = 10
 NAMED = 5
 MAX_CHANGE = 50_000
@@ -53,13 +54,21 @@ class Style(ABC):
 
 
 class Plain(Style):
+    def __init__(self, width: int) -> None:
+        self._width = width
+
     def heading(self, text: str, level: int) -> Iterator[str]:
         yield from ([] if level == 1 else [""])
-        yield from textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield from textwrap.wrap(text, self._width, break_long_words=False, break_on_hyphens=False)
 
     def point(self, text: str) -> Iterator[str]:
         yield from textwrap.wrap(
-            text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+            text,
+            self._width,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
         )
 
     def name(self, text: str) -> str:
@@ -85,7 +94,9 @@ class Markdown(Style):
         return _SPECIAL.sub(r"\\\1", line)
 
 
-STYLES = {"text": Plain(), "markdown": Markdown()}
+def style(name: str) -> Style:
+    """`text`, no wider than the terminal that it goes to, or `markdown`."""
+    return Markdown() if name == "markdown" else Plain(layout.reading_width(sys.stdout))
 
 
 def lines(found: Difference, style: Style) -> Iterator[str]:

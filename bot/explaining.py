@@ -20,7 +20,6 @@ from bot.sight import Meant, Sight
 from bot.slack import deciders as at_slack
 from bot.slack import wording
 
-WIDTH = 80
 SHOWN = 20
 _MARKS: Mapping[Answer, str] = {True: "yes", False: "no", None: "?"}
 MAY: Mapping[Answer, str] = {True: "yes", False: "no", None: "unknown"}
@@ -311,7 +310,7 @@ def _said(sentence: str) -> str:
 # --- as text ----------------------------------------------------------------------------------------------------------
 
 
-def lines(told: Explained, width: int = WIDTH) -> Iterator[str]:
+def lines(told: Explained, width: int) -> Iterator[str]:
     who = told.name if told.name == told.person else f"{told.name} ({told.person})"
     verb = {True: "may request", False: "may not request", None: "may perhaps request"}[told.may]
     as_far = ", as far as could be looked up" if told.may and told.not_looked_at else ""

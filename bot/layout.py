@@ -13,6 +13,7 @@ from typing import TextIO
 MEASURED = 500
 """The first rows, which say how wide the columns are."""
 
+WIDEST = 80
 GAP = "  "
 INDENT = "    "
 
@@ -20,6 +21,11 @@ INDENT = "    "
 def width_of(stream: TextIO) -> int | None:
     """The columns of the terminal that is written to; None where it is a file or another program."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def reading_width(stream: TextIO) -> int:
+    """For whole pages of sentences: no wider than reads well, and no wider than the terminal."""
+    return min(width_of(stream) or WIDEST, WIDEST)
 
 
 def print_wrapped(text: str) -> None:

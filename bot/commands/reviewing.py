@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import config, difference_said, differing, explaining, sight
+from bot import config, difference_said, differing, explaining, layout, sight
 from bot.commands import words
 from bot.commands.progress import Progress
 from bot.commands.sight import opened, troubles_are_two
@@ -31,7 +32,7 @@ def explain(arguments: argparse.Namespace, environ: Any) -> int:
     if arguments.format == "json":
         print(json.dumps(told.as_json(), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(explaining.lines(told)))
+        print("\n".join(explaining.lines(told, layout.reading_width(sys.stdout))))
     return _CODES[told.may]
 
 
@@ -52,7 +53,7 @@ def diff(arguments: argparse.Namespace, environ: Any) -> int:
     if arguments.format == "json":
         print(json.dumps(difference_said.as_json(found), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(difference_said.lines(found, difference_said.STYLES[arguments.format])))
+        print("\n".join(difference_said.lines(found, difference_said.style(arguments.format))))
     fails = found.widens if arguments.fail_on == "widening" else found.is_any
     return FAILED if fails else 0
 

@@ -14,7 +14,7 @@ from bot import cli, config, difference_said
 from bot.core import lifecycle, replay
 from bot.core.lifecycle import Asked
 from bot.core.model import Answers, Asker, Identity, Person, Record, RequestId, Rule, Verdict
-from bot.difference_said import STYLES
+from bot.difference_said import Markdown
 from bot.local.world import CONFIG
 from bot.store import history
 from bot.store.engine import migrate, open_engine
@@ -231,7 +231,7 @@ def test_names_are_inert_in_markdown(capsys: pytest.CaptureFixture[str], files: 
 
 def test_a_sentence_is_inert_in_markdown() -> None:
     """A sentence that holds a title is not a mention, a link or a format either."""
-    said = STYLES["markdown"].sentence("*Pay* @team <b> https://evil.example www.evil.example `x`")
+    said = Markdown().sentence("*Pay* @team <b> https://evil.example www.evil.example `x`")
     assert "@" not in said
     assert "://" not in said
     assert "www." not in said
