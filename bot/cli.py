@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bot import version
+from bot import layout, version
 from bot.commands.parsing import Parser, exit_codes
 from bot.core.faults import Fault
 from bot.errors import FAILED, INTERRUPTED, WRONG_INPUT, CommandError
@@ -51,6 +51,7 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    layout.prepare_streams()
     sys.exit(execute(sys.argv[1:] if argv is None else argv, os.environ))
 
 
@@ -60,7 +61,7 @@ def execute(argv: Sequence[str], environ: Any) -> int:
     if getattr(arguments, "config", None) is CONFIG:
         arguments.config = Path(environ.get(CONFIG_VARIABLE) or CONFIG)
     try:
-        return int(_loaded(arguments.verb)(arguments, environ) or 0)
+        return _done(_loaded(arguments.verb)(arguments, environ))
     except CommandError as error:
         complain(error.sentence)
         return error.exit_code
@@ -70,10 +71,22 @@ def execute(argv: Sequence[str], environ: Any) -> int:
         complain(away.sentence(fault, environ))
         return FAILED
     except BrokenPipeError:
-        sys.stderr.close()
+        layout.discard_output()
         return 0
+    except OSError as error:
+        if error.errno not in layout.NO_ROOM:
+            raise
+        layout.discard_output()
+        complain(f"What the command prints cannot be written: {error.strerror}.")
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _done(code: int) -> int:
+    """The exit code, once all that was printed is written."""
+    sys.stdout.flush()
+    return code
 
 
 Verb = Callable[[argparse.Namespace, Any], int]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 from typing import TextIO
 
 MEASURED = 500
@@ -16,6 +19,25 @@ MEASURED = 500
 WIDEST = 80
 GAP = "  "
 INDENT = "    "
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why a file does not take what is written."""
+
+
+def prepare_streams() -> None:
+    """Whatever the locale, nothing that is printed is an error: files and programs get UTF-8, and a terminal that cannot show a
+    letter its code. A stream that is closed takes everything."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it lasts as the process does
+        stream = getattr(sys, name)
+        stream.reconfigure(errors="backslashreplace", encoding=stream.encoding if stream.isatty() else "utf-8")
+
+
+def discard_output() -> None:
+    """Nobody takes standard output any more: what is left of it is not tried again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def width_of(stream: TextIO) -> int | None:

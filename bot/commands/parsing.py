@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -41,7 +42,17 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self._complain_of(unknown, args)
+        for name, word in vars(found).items():
+            if isinstance(word, str):
+                setattr(found, name, self._text(word))
         return found
+
+    def _text(self, word: str) -> str:
+        """What was typed, as UTF-8 whatever the locale."""
+        try:
+            return os.fsencode(word).decode()
+        except UnicodeError:
+            self.error(f"{word!r} is not UTF-8")
 
     def error(self, message: str) -> NoReturn:
         said = message if message.endswith(("?", ".")) else f"{message}."

@@ -586,6 +586,27 @@ def test_a_reader_that_goes_away(database: dict[str, str]) -> None:
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+def test_a_disk_that_is_full(database: dict[str, str]) -> None:
+    """An export that was not written whole is a sentence and 1, however late the disk says so."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        ended = as_process(["audit", "--format", "csv"], database, full)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"What the command prints cannot be written: No space left on device.\n",
+    )
+
+
+def test_any_locale(database: dict[str, str]) -> None:
+    """What goes to another program is UTF-8, and an argument that is none is a sentence."""
+    environ = database | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    ended = as_process(["deny", "R-1001", "--reason", "naïve"], environ, subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (2, b"There is no request R-1001.\n")
+    ended = as_process(["keys", "--person", "Zoë"], environ, subprocess.PIPE)
+    assert ended.stderr.decode() == "The database knows nobody by the id or name Zoë.\n"
+    ended = as_process(["keys", "--person", "\udcff"], environ, subprocess.PIPE)
+    assert (ended.returncode, b"is not UTF-8" in ended.stderr) == (2, True)
+
+
 def as_process(argv: Sequence[str], environ: dict[str, str], stdout: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "bot", *argv]
     given = {**os.environ, **environ}
