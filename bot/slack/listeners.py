@@ -85,18 +85,19 @@ class Listeners:
 
     def register(self, app: AsyncApp) -> None:
         app.use(self.within_budget)
+        # Bolt asks one after the other, each at a cost: those first that a crowd presses.
         app.command(self._answering.command)(self._doors.on_command)
+        app.action(modals.ACTION_API)(self._requesting.on_api_picked)
+        app.view(modals.CALLBACK_REQUEST)(self._requesting.on_request)
+        app.action(buttons.APPROVE)(self.on_approve)
         app.global_shortcut(buttons.SHORTCUT)(self._doors.on_shortcut)
         app.message_shortcut(buttons.SHORTCUT_OF_MESSAGE)(self._doors.on_shortcut_of_message)
         app.event("app_home_opened")(self._doors.on_home_opened)
         app.action(buttons.REQUEST)(self._doors.on_request_pressed)
         app.action(buttons.LIST)(self._doors.on_list_pressed)
-        app.action(modals.ACTION_API)(self._requesting.on_api_picked)
         app.options(modals.ACTION_API)(self._requesting.on_api_search)
-        app.view(modals.CALLBACK_REQUEST)(self._requesting.on_request)
         app.action(buttons.EXTEND)(self._requesting.on_extend)
         app.action(buttons.CHANGE_PLAN)(self._requesting.on_extend)
-        app.action(buttons.APPROVE)(self.on_approve)
         app.action(buttons.DENY)(self.on_deny)
         app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
         self._reviewing.register(app)

@@ -71,6 +71,25 @@ def belonging(table: Table) -> Select[Any]:
 
 
 @cache
+def standing(*, of_one: bool, left: bool, limited: bool) -> Select[Any]:
+    """The requests that wait or whose grants run, of whoever has the id `user`, the newest first: of all APIs or of one `api`, of
+    anybody or of who has left, all or the first `most`."""
+    requests, grants = tables.requests, tables.grants
+    query = (
+        select(requests.c.id)
+        .outerjoin(grants, grants.c.request_id == requests.c.id)
+        .where(requests.c.user_id.in_(ids_of(bindparam("user", type_=requests.c.user_id.type))))
+        .where(or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(LIVES)))
+        .order_by(requests.c.number.desc())
+    )
+    if of_one:
+        query = query.where(requests.c.api == bindparam("api"))
+    if left:
+        query = query.where(grants.c.left_at.is_not(None))
+    return query.limit(bindparam("most")) if limited else query
+
+
+@cache
 def held() -> Select[Any]:
     """The numbers of the requests of an `api` that wait or whose grants run, of whoever has the id `user`; the oldest first."""
     requests, grants = tables.requests, tables.grants

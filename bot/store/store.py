@@ -3,8 +3,9 @@
 A transaction is a plain function of a `Transaction`, which may be called a second time. What it promised is handed to whoever
 keeps promises inside the same transaction, so that a promise need not be looked for to be kept at once.
 
-SQLite commits one transaction at a time, and waits for the disk each time. Those that wait for their turn there are written
-together: each is whole or not at all, as a savepoint, and one commit stores them all before anybody is told.
+SQLite commits one transaction at a time, and waits for the disk each time. Those that wait for their turn there are stored by one
+commit, before anybody is told. Where one of them fails, nothing is stored, and each is run again by itself: that is rare, and
+savepoints, with which it could fail alone, cost as much as all else.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ _CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGIN
 
 class BusyError(Exception):
     """A transaction did not get its turn in time."""
+
+
+class _TakenBackError(Exception):
+    """One of those that were to be stored together stores nothing after all."""
 
 
 class Known(Mapping[str, Record]):
@@ -186,39 +191,32 @@ class Store:
                 tx.unless_stored.pop_all()
 
     def _write_together(self, first: _Job, more: Iterator[_Job]) -> None:
-        """Store what these jobs come to with one commit, and tell each of them."""
+        """Store what these jobs come to with one commit, and tell each of them; where one of them fails, each by itself."""
         begun = [first]
         try:
             done = _again_where_cut_off(lambda: self._together(begun, more))
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
-            for job in begun:
-                job.fail(error)
+            if len(begun) == 1 or isinstance(error, UnconfirmedError):
+                for job in begun:
+                    job.fail(error)
+            else:
+                for job in begun:
+                    self._write_together(job, iter(()))
         else:
             Job.succeed(done)
 
     def _together(self, begun: list[_Job], more: Iterator[_Job]) -> list[tuple[_Job, _Done[Any]]]:
-        """What is stored now, of `begun` and of those that join them. What failed by itself has been told, and has left them."""
+        """What `begun` and those that join them come to, stored."""
         done: list[tuple[_Job, _Done[Any]]] = []
         with ExitStack() as unless_stored, self._opened(self._kept) as scope:
             for job in following(tuple(begun), more):
                 if job not in begun:
                     begun.append(job)
-                part = scope.connection.begin_nested() if done else scope
-                try:
-                    done.append((job, self._part(part, job.work, unless_stored)))
-                except BaseException as error:
-                    if isinstance(error, DBAPIError) and error.connection_invalidated:
-                        raise
-                    begun.remove(job)
-                    job.fail(error)
-                    part.rollback()
-                else:
-                    if part is not scope and part.is_active:
-                        part.commit()
-                if (
-                    not scope.is_active
-                ):  # the first one stores nothing, and there is nothing that the next could be a part of
+                done.append((job, self._part(scope, job.work, unless_stored)))
+                if not scope.is_active:
                     break
+            if not scope.is_active and len(done) > 1:
+                raise _TakenBackError
             self._commit_all(scope, [one.tx for _, one in done])
             unless_stored.pop_all()
         return done

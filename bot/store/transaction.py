@@ -172,15 +172,11 @@ class Transaction:
 
         `left`: only grants whose holder was found to have left.
         """
-        requests, grants = tables.requests, tables.grants
-        query = self._of_person(who).where(
-            or_(requests.c.state == RequestState.PENDING.value, grants.c.state.in_(statements.LIVES))
+        query = statements.standing(of_one=api is not None, left=left, limited=limit is not None)
+        asked = (
+            {"user": who.user_id} | ({} if api is None else {"api": api}) | ({} if limit is None else {"most": limit})
         )
-        if api is not None:
-            query = query.where(requests.c.api == api)
-        if left:
-            query = query.where(grants.c.left_at.is_not(None))
-        return self.records(self.connection.execute(query.limit(limit)).scalars().all())
+        return self.records(self.connection.execute(query, asked).scalars().all())
 
     def held(self, who: Identity, api: str) -> tuple[int, ...]:
         """The numbers of this person's requests of one API that wait and whose grants run, the oldest first."""
