@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot import config
 from bot.config import Config
+from bot.layout import complain
 from bot.local.page import Page, PortTakenError
 from bot.local.world import CAST, CATALOGUE, CONFIG, Cast, Catalogue
 from bot.sandbox.feed import following
@@ -37,7 +38,7 @@ async def stay(
     try:
         await _open(scene, own_config, stop, port=port, browser=browser)
     except (NotStarted, PortTakenError) as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return 1
     return 0
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from bot.layout import complain
 from bot.local.slack import NotPossible
 from bot.local.world import World
 from bot.sandbox.demos.bad_day import BadDay
@@ -20,7 +19,7 @@ async def play(story: str) -> int:
         async with sandbox() as place:
             await (MainStory(place.world) if story == "main" else BadDay(place)).tell()
     except (NotStarted, UnseenError, TimeoutError, NotPossible) as unseen:
-        print(f"\nNot seen: {unseen}", file=sys.stderr)
+        complain(f"Not seen: {unseen}")
         return 1
     print("\nEvery step was seen.")
     return 0

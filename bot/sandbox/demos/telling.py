@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import aiohttp
 
+from bot import layout
+
 SEEN_WITHIN = 30.0
+INDENT = 20
+LEAST = 20
 
 
 class UnseenError(Exception):
@@ -14,9 +19,12 @@ class UnseenError(Exception):
 
 
 def say(who: str, what: str) -> None:
-    """One turn of the conversation."""
-    first, *rest = what.splitlines() or [""]
-    print(f"\n{who:>18}  {first}", *(f"{'':>18}  {line}" for line in rest), sep="\n" if rest else "", flush=True)
+    """One turn of the conversation, as wide as the terminal."""
+    width = layout.width_of(sys.stdout)
+    room = max(width - INDENT, LEAST) if width else None
+    said = [part for line in what.splitlines() for part in (layout.wrapped(line, room, further="") if room else [line])]
+    for place, line in enumerate(said or [""]):
+        print(f"\n{who:>18}  {line}" if place == 0 else f"{'':{INDENT}}{line}", flush=True)
 
 
 def expect(seen: object, otherwise: str) -> None:
