@@ -243,7 +243,7 @@ class _Said:
             becoming = _BECOMES.get(becomes, f"would have been {becomes}")
             witness = self._witness(first.witness, first.name if first.witness == first.person else "")
             yield (
-                f"{self._style.name(api)}: {len(turns):,} {'was' if len(turns) == 1 else 'were'} {was} and {becoming}: "
+                f"{self._style.name(api)}: {len(turns):,} {_were(len(turns))} {was} and {becoming}: "
                 f"{self._style.sentence(why)}. Such as {first.request}, {witness}."
             )
         yield from _more(groups)
@@ -271,13 +271,19 @@ def _unknown(many: int) -> list[str]:
     return [f"of {many:,} more it cannot be told without Slack"] if many else []
 
 
+def _were(many: int) -> str:
+    return "was" if many == 1 else "were"
+
+
 def _notes(past: History) -> list[str]:
     notes = _unknown(past.unknown)
     if past.extended:
-        notes.append(f"{past.extended:,} were extended since; the requests for that count in their place")
+        notes.append(f"{past.extended:,} {_were(past.extended)} extended since: the latest extension counts instead")
     if past.later:
         some = ", ".join(past.later[:NAMED])
-        notes.append(f"{len(past.later):,} were decided by approvers whom a later rule names otherwise, such as {some}")
+        notes.append(
+            f"{len(past.later):,} {_were(len(past.later))} decided by approvers whom a later rule names otherwise, such as {some}"
+        )
     return notes
 
 
