@@ -30,6 +30,7 @@ OWN_CODES: Mapping[str, Mapping[int, str]] = {
     },
     "audit": {FAILED: "something failed; of verify: a row does not fit"},
     "reconcile": {FAILED: "a key is not as it should be, was not ended, or could not be looked at"},
+    "erase-person": {FAILED: "the person still has a token or a request that waits, or nobody said yes"},
     "revoke": {FAILED: "a key is left at Tyk, nothing that lives matches, or nobody said yes"},
     "diff": {
         0: "no difference",

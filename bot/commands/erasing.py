@@ -34,7 +34,7 @@ def erase_person(arguments: argparse.Namespace, environ: Any) -> int:
         print_wrapped(_told(found))
         if not arguments.yes and not says_yes(f"Erase what is known of {found.user_id}? [y/N] "):
             print_wrapped("Nothing was erased.")
-            return 0
+            return FAILED
         with store.transaction() as tx:
             found = erasing.traces(tx, found.user_id)
             if found.living:  # asked again meanwhile

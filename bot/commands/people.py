@@ -54,8 +54,10 @@ def known(tx: Transaction, text: str) -> str:
         return text
     if _is_address(text):
         return _of_the_file(tx, text)
-    names = ledger.people(tx)
     wanted = _plain(text.removeprefix("@"))
+    if not wanted:
+        raise UsageError(f"No person is named: {INSTEAD}")
+    names = ledger.people(tx)
     found = sorted(user_id for user_id, name in names.items() if _plain(name) == wanted)
     if len(found) == 1:
         return found[0]
@@ -77,7 +79,7 @@ def _of_the_file(tx: Transaction, address: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    return "@" in text.lstrip("@")
+    return "@" in text.strip().lstrip("@")
 
 
 def _plain(name: str) -> str:

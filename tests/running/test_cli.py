@@ -278,6 +278,7 @@ async def test_a_name_that_is_nearly_right(tmp_path: Path, capsys: pytest.Captur
             (["--person", "U0ALICF"], f"{unknown} U0ALICF; did you mean U0ALICE (Alice Adams)?\n"),
             (["--person", "Alice"], f"{unknown} Alice; did you mean U0ALICE (Alice Adams)?\n"),
             (["--person", "nobody"], f"{unknown} nobody.\n"),
+            (["--person", " @"], f"No person is named: {instead}"),
             (["--person", "alice@example.com"], f"{unasked}, or {instead}"),
         ):
             assert await verb(tmp_path, name, *options) == 2
@@ -309,7 +310,9 @@ async def test_revoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert capsys.readouterr().err == "R-1001 has already ended.\n"
 
 
-async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whoever_undoes_what_cannot_be_done_again_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without --yes a person is asked, and nothing is done for any answer but yes; where nobody can answer, that is said."""
     async with living(tmp_path) as world:
         await world.asks("alice", "test-api")
@@ -325,6 +328,9 @@ async def test_revoke_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
         assert await verb(tmp_path, "revoke", "R-1001") == 0
         await world.told("key deleted")
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+        assert await verb(tmp_path, "erase-person", "U0ALICE") == 1
+        assert "Nothing was erased." in capsys.readouterr().out
 
 
 @asynccontextmanager
