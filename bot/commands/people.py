@@ -54,7 +54,7 @@ def known(tx: Transaction, text: str) -> str:
         return text
     if _is_address(text):
         return _of_the_file(tx, text)
-    wanted = _plain(text.removeprefix("@"))
+    wanted = _plain(text.strip().removeprefix("@"))
     if not wanted:
         raise UsageError(f"No person is named: {INSTEAD}")
     names = ledger.people(tx)
