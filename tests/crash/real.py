@@ -71,7 +71,7 @@ class Stage:
             deadline = time.monotonic() + READY_WITHIN
             while b'"bot.ready"' not in log.read_bytes():
                 if process.returncode is not None or time.monotonic() > deadline:
-                    raise RuntimeError(log.read_text()[-1500:])
+                    raise RuntimeError(f"never ready, ended with {process.returncode}: {log.read_text()[-1500:]}")
                 await asyncio.sleep(0.02)
             yield process
         finally:
