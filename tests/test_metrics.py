@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from prometheus_client import Counter, Histogram, Info
+from prometheus_client import REGISTRY, Counter, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
 
 from bot import metrics
@@ -23,6 +24,19 @@ LABELS = {"api", "cause", "error", "kind", "method", "outcome", "reason", "resul
 
 def ours() -> Iterator[MetricWrapperBase]:
     return (one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase))
+
+
+def value(name: str, **labels: str) -> float:
+    """What Prometheus would read of a metric of ours, 0 where it has no such line."""
+    return REGISTRY.get_sample_value(f"tyk_key_bot_{name}", labels) or 0.0
+
+
+@contextmanager
+def counts(name: str, **labels: str) -> Iterator[None]:
+    """This counter goes up by one meanwhile."""
+    before = value(name, **labels)
+    yield
+    assert value(name, **labels) == before + 1, f"{name} {labels}"
 
 
 def exposed(one: MetricWrapperBase) -> str:

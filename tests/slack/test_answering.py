@@ -9,6 +9,7 @@ from bot.core.model import Refusal
 from bot.slack import answering
 from tests.log import Log
 from tests.story import asked, heard, opens_form, options, with_bystander
+from tests.test_metrics import counts
 from tests.world import World, living
 
 NOT_AMONG = "You can't approve Payments."
@@ -61,10 +62,11 @@ async def test_what_fails_after_its_answer_was_due_is_warned_of(log: Log) -> Non
     async def fails(error: Exception) -> None:
         raise error
 
-    for error in (Refusal("No.", code="approved"), RuntimeError("the disk is full")):
-        task = asyncio.create_task(fails(error))
-        await asyncio.wait({task})
-        answering._tell_of_failure(task)
+    with counts("listener_failures_total", kind="background"):
+        for error in (Refusal("No.", code="approved"), RuntimeError("the disk is full")):
+            task = asyncio.create_task(fails(error))
+            await asyncio.wait({task})
+            answering._tell_of_failure(task)
     assert [(line["event"], line["log_level"], line["error"]) for line in log] == [
         ("listener.background", "warning", "RuntimeError")
     ]

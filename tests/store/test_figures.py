@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
 from bot.core import facts, lifecycle
+from bot.effects.reconcile import RECONCILED_AT
+from bot.effects.sweep_leavers import SWEPT_AT
 from bot.health import Census, Seen, count_outcomes
 from bot.store import figures
 from bot.store.engine import migrate, open_engine
@@ -16,6 +19,7 @@ from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from tests.core.life import DAY
 from tests.store.test_ledger import NEW_ID, RULE, asks, counted, holds, store
+from tests.test_metrics import value
 
 __all__ = ["store"]
 
@@ -40,8 +44,20 @@ def test_what_waits_lives_and_is_not_posted(store: Store) -> None:
         tx.move_cursor("C0AUDIT", newest - 2)
         oldest = tx.audit_after(newest - 2, 1)[0].at
         assert figures.unposted(tx, "C0AUDIT") == Unposted(2, oldest)
+        tx.remember(RECONCILED_AT, 1500.0)
+        tx.remember(SWEPT_AT, 2500.0)
+        Seen.of(tx, "C0AUDIT").count()
+        assert (value("audit_unposted_rows"), value("audit_oldest_unposted_timestamp_seconds")) == (
+            2,
+            oldest.timestamp(),
+        )
+        assert value("last_reconcile_timestamp_seconds") == 1500
+        assert value("last_sweep_timestamp_seconds") == 2500
         tx.move_cursor("C0AUDIT", newest)
         assert figures.unposted(tx, "C0AUDIT") == Unposted()
+        Seen.of(tx, "C0AUDIT").count()
+        assert value("audit_unposted_rows") == 0
+        assert math.isnan(value("audit_oldest_unposted_timestamp_seconds"))
 
 
 def test_nothing_is_counted_by_reading_a_table(tmp_path: Path) -> None:
@@ -68,27 +84,25 @@ def test_nothing_is_counted_by_reading_a_table(tmp_path: Path) -> None:
 
 
 async def test_the_census_counts_what_is_and_forgets_what_was(store: Store) -> None:
-    """A request waits, and the next minute it does not; a token is sealed with a key that nobody has any more."""
-
-    def value(name: str, **labels: str) -> float | None:
-        return REGISTRY.get_sample_value(f"tyk_key_bot_{name}", labels)
-
+    """A request waits, and the next minute it does not; one key is past its end; nobody can open the tokens of both."""
     store.on_commit(count_outcomes)
     census, seal = Census(store, Seal((new_key(),))), Seal((new_key(),))
-    denied = value("requests_total", api=RULE.name, outcome="denied") or 0
+    denied = value("requests_total", api=RULE.name, outcome="denied")
     with store.transaction() as tx:
         record = asks(tx)
         holds(tx, sealed=seal.close("a token"))
+        tx.apply(lifecycle.revoke(holds(tx), None, "it leaked", tx.now, NEW_ID))  # and Tyk still has the key
     await census.take()
     await census.try_seal()
     oldest = value("oldest_waiting_request_timestamp_seconds", api=RULE.name)
     assert oldest == pytest.approx(record.request.created_at.timestamp())
-    assert (value("keys_living", api=RULE.name), value("keys_past_end", api=RULE.name)) == (1, 0)
-    assert value("sealed_tokens_lost") == 1
+    assert (value("keys_living", api=RULE.name), value("keys_past_end", api=RULE.name)) == (2, 1)
+    assert value("sealed_tokens_lost") == 2
     with store.transaction() as tx:
         waits = tx.record(record.request.id)
         assert waits is not None
         tx.apply(lifecycle.deny(waits, "not needed", tx.now, NEW_ID))
     await census.take()
-    assert value("oldest_waiting_request_timestamp_seconds", api=RULE.name) is None
+    name = "tyk_key_bot_oldest_waiting_request_timestamp_seconds"
+    assert REGISTRY.get_sample_value(name, {"api": RULE.name}) is None
     assert value("requests_total", api=RULE.name, outcome="denied") == denied + 1

@@ -12,18 +12,20 @@ import pytest
 from sqlalchemy import Connection, event
 
 from bot.local.slack import Person
+from bot.slack.requesting import REDRAWN
 from tests.story import (
     another_token,
     asked,
     dies,
     granted,
+    has_block,
     opens,
     opens_form,
     opens_list,
-    picks_api,
     sends_anything,
     status,
 )
+from tests.test_metrics import counts
 from tests.world import World, living
 
 WRONG = re.compile(
@@ -35,17 +37,18 @@ WRONG_IN_A_FORM = re.compile(
 
 
 @contextmanager
-def _database_fails(world: World) -> Iterator[None]:
-    """Nothing can be written; what is there can still be read."""
+def _database_fails(world: World, kind: str, *, reads: bool = True) -> Iterator[None]:
+    """Nothing can be written, nor read where it is not `reads`. What fails meanwhile is counted once, as of this `kind`."""
 
     def full(connection: Connection) -> None:
-        if connection.get_execution_options().get("writes", True):
+        if not reads or connection.get_execution_options().get("writes", True):
             raise sqlite3.OperationalError("database or disk is full")
 
     engine = world.running.store.engine
     event.listen(engine, "begin", full)
     try:
-        yield
+        with counts("listener_failures_total", kind=kind):
+            yield
     finally:
         event.remove(engine, "begin", full)
 
@@ -61,7 +64,7 @@ async def test_a_click_on_the_card_that_fails(tmp_path: Path) -> None:
     """Bob's yes is not stored: he alone reads the id and the number, and pressing again approves."""
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await asked(world)
-        with _database_fails(world):
+        with _database_fails(world, "listener"):
             await bob.clicks("Approve", shown)
             await _apology(bob, channel="approvals")
         assert not [one for one in world.person("carol").messages("approvals") if "went wrong" in one.text]
@@ -77,7 +80,7 @@ async def test_a_click_in_the_direct_message_that_fails(tmp_path: Path) -> None:
         alice, token = world.person("alice"), await granted(world)
         active = await status(world, "alice", "Active until")
         await world.running.worker.drain()
-        with _database_fails(world):
+        with _database_fails(world, "listener"):
             await alice.clicks("Revoke", active)
             await _apology(alice, channel="dm")
         assert opens(world, token)
@@ -92,7 +95,7 @@ async def test_a_click_in_the_list_that_fails(tmp_path: Path) -> None:
         alice = world.person("alice")
         await asked(world)
         await opens_list(alice)
-        with _database_fails(world):
+        with _database_fails(world, "listener"):
             await alice.clicks("Withdraw")
             message = await alice.sees("Something went wrong here", channel="dm")
         assert WRONG.fullmatch(message.text), message.text
@@ -106,10 +109,15 @@ async def test_a_form_that_fails_says_so_on_the_spot(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         alice = world.person("alice")
         await opens_form(alice)
-        await picks_api(alice, "payments")
+        world.slack.faults.next("views.update", lose_request=True)
+        await alice.picks("api", "payments")
+        with _database_fails(world, "form", reads=False):
+            assert (await alice.submits()).errors == {"api": REDRAWN}, "the form for Payments cannot be drawn either"
+        assert (await alice.submits()).response_action == "update"
+        await alice.sees_view(lambda view: has_block(view, "about:payments"))
         await alice.picks("plan", "standard")
         await alice.types("reason", "to build the checkout")
-        with _database_fails(world):
+        with _database_fails(world, "submission"):
             outcome = await alice.submits()
         assert WRONG_IN_A_FORM.fullmatch(outcome.errors["api"]), outcome.errors
         assert (await alice.submits()).response_action == "update"
@@ -138,7 +146,7 @@ async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form
         if field == "reason":
             await person.types("reason", "not this week")
         await world.running.worker.drain()
-        with _database_fails(world):
+        with _database_fails(world, "submission"):
             outcome = await person.submits()
         said = outcome.errors[field]
         assert WRONG_IN_A_FORM.fullmatch(said), outcome.errors
