@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bot import layout, version
+from bot import layout
 from bot.commands.parsing import Parser, exit_codes
 from bot.core.faults import Fault
 from bot.errors import FAILED, INTERRUPTED, WRONG_INPUT, CommandError
@@ -108,7 +108,6 @@ def parser(argv: Sequence[str]) -> Parser:
         description="Self-service Tyk tokens in Slack. `tyk-key-bot VERB --help` explains a command.",
         epilog=exit_codes({}),
     )
-    made.add_argument("--version", action="version", version=version.said(), help="print the version and end")
     verbs = made.add_subparsers(required=True, metavar="VERB", title="commands")
 
     def add(name: str, verb: str, about: str) -> argparse.ArgumentParser:

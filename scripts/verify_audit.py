@@ -13,6 +13,7 @@ import hmac
 import json
 import sys
 
+VERSION = "0.1.0"  # of the bot that it came with
 COMMANDS = {  # the events that a command may write without the key: none of them gives anybody anything
     "delayed", "denied", "erased", "expired", "key deleted", "lapsed", "name accepted", "recovered", "reminded", "retried",
     "revoked", "stuck",
@@ -154,6 +155,7 @@ def head(text):
 
 def main():
     parser = argparse.ArgumentParser(description="Prove an exported audit.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     parser.add_argument("export", help="what `tyk-key-bot audit export` wrote")
     parser.add_argument("keys", help="what `tyk-key-bot audit key` printed")
     parser.add_argument(

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from bot import version
 from bot.errors import EXIT_CODES, WRONG_INPUT
 from bot.layout import complain, wrapped
 
@@ -32,10 +33,11 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one sentence each."""
+    """A parser whose complaints are one sentence each; argparse makes one of each verb, too."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(formatter_class=Help, **how)
+        self.add_argument("--version", action="version", version=version.said(), help="print the version and end")
 
     def parse_args(self, args: Sequence[str], namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]  # always given
         found: argparse.Namespace

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +15,16 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from bot import cli, settings
+from bot import cli, metrics, settings, web
 from bot.app import GRACE
 from bot.errors import WRONG_INPUT
+from bot.settings import Settings
 from bot.store.seal import new_key
 from tests.deploy import DEPLOY, ROOT, of_the_system, run
 
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
 KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNIT = (DEPLOY / "systemd" / "tyk-key-bot.service").read_text()
 COMMAND = (DEPLOY / "systemd" / "tyk-key-bot").read_text()
 OLDEST, NEWEST = "1.30", "1.37"
@@ -55,7 +61,13 @@ def test_a_pod_that_may_do_nothing_but_its_work() -> None:
     container = pod["containers"][0]
     assert (deployment["spec"]["replicas"], budget["spec"]["minAvailable"]) == (2, 1)
     assert pod["terminationGracePeriodSeconds"] > GRACE
-    assert f"\nUSER {pod['securityContext']['runAsUser']}\n" in (ROOT / "Dockerfile").read_text()
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}, (
+        "no older version works on the database of a newer one"
+    )
+    assert f"\nUSER {pod['securityContext']['runAsUser']}\n" in DOCKERFILE
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -65,6 +77,37 @@ def test_a_pod_that_may_do_nothing_but_its_work() -> None:
     assert {str(Path(one["value"]).parent) for one in container["env"] if one["value"]} <= mounted
     wanted = deployment["spec"]["selector"]
     assert all(_kubernetes(kind)["spec"][name] == wanted for kind, name in _SELECTORS)
+
+
+async def test_what_is_asked_whether_the_bot_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes' three probes and the image's health check ask what the bot answers, at its port in both modes."""
+    (container,) = _kubernetes("Deployment")["spec"]["template"]["spec"]["containers"]
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    probes = {name: container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
+    assert {name: one["httpGet"]["path"] for name, one in probes.items()} == {
+        "startup": "/healthz",
+        "liveness": "/healthz",
+        "readiness": "/readyz",
+    }
+    assert {ports[one["httpGet"]["port"]] for one in probes.values()} == {Settings.http_port}
+    assert f"\nEXPOSE {Settings.http_port} {Settings.metrics_port}\n" in DOCKERFILE
+    assert all(f"or '{port}'" in DOCKERFILE for port in (Settings.http_port, Settings.metrics_port))
+    (check,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    first, *words = json.loads(check)
+    assert first == "python"
+    rejections, pages = web.Rejections(metrics.REJECTED_REQUESTS), web.health_pages(_is_ready)
+    async with web.serving(pages, "127.0.0.1", 0, rejections) as port:
+        monkeypatch.setenv("HTTP_PORT", str(port))
+        assert (await asyncio.to_thread(run, sys.executable, *words)).returncode == 0
+        monkeypatch.setenv("SLACK_SIGNING_SECRET_FILE", "/run/secrets/slack-signing-secret")
+        monkeypatch.setenv("METRICS_PORT", str(port))
+        monkeypatch.setenv("HTTP_PORT", "1")
+        assert (await asyncio.to_thread(run, sys.executable, *words)).returncode == 0
+    assert run(sys.executable, *words).returncode == 1, "nobody is there"
+
+
+async def _is_ready() -> Mapping[str, object]:
+    return {"ready": True}
 
 
 _WAYS = ("compose", "kubernetes", "systemd")

@@ -22,6 +22,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from bot import cli, config
+from bot.commands.parsing import verbs
 from bot.config.document import ConfigError
 from bot.core.model import AuditEvent
 from bot.local.slack import LocalSlack
@@ -51,10 +52,11 @@ def database(tmp_path: Path) -> dict[str, str]:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, and 0."""
-    with pytest.raises(SystemExit) as ended:
-        cli.execute(["--version"], {})
-    assert (ended.value.code, capsys.readouterr().out) == (0, f"tyk-key-bot {VERSION}\n")
+    """One line, and 0, of each verb too, whatever else it wants."""
+    for words in ([], *([name] for name in verbs(cli.parser([])))):
+        with pytest.raises(SystemExit) as ended:
+            cli.execute([*words, "--version"], {})
+        assert (ended.value.code, capsys.readouterr().out) == (0, f"tyk-key-bot {VERSION}\n"), words
 
 
 # --- setting it up ----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from bot.store.rows import UnreadableError
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from bot.store.transaction import Transaction
+from bot.version import VERSION
 from tests.core.life import ALICE, BOB, DAY, PAYMENTS, Ids
 
 RULE = replace(PAYMENTS, approvals=1, approvers=Audience(users=frozenset({BOB.identity.user_id})))
@@ -51,6 +52,14 @@ def test_a_file_of_something_else_is_wrong_input(
         assert ended.value.code == 2
         (said,) = capsys.readouterr().err.splitlines()
         assert said.startswith(f"{other}")
+
+
+def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that needs no bot says which one it came with."""
+    monkeypatch.setattr("sys.argv", ["verify_audit.py", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        ALONE["main"]()
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"verify_audit.py {VERSION}\n")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
