@@ -16,6 +16,7 @@ from bot.commands.doctoring import Finding, State, said
 from bot.commands.progress import Progress
 from bot.errors import FAILED
 from bot.local.world import world
+from bot.settings import Need
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
@@ -124,7 +125,7 @@ def test_a_database_that_takes_nothing(tmp_path: Path) -> None:
     given = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
     engine = open_engine(given["DATABASE_URL"])
     migrate(engine)
-    found = doctoring._settings(given, doctoring.Need.DATABASE)
+    found = doctoring._settings(given, Need.DATABASE)
     well = of_state(list(doctoring._database(found, None)), State.OK)
     assert well == ["database: of this version, and it can be written.", "database: its clock and the one here agree."]
     with Store(engine).reading() as tx:

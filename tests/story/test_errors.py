@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import Connection, event
 
 from bot.local.slack import Person
+from bot.sandbox.demos.reading import has_block
 from bot.slack.requesting import REDRAWN
 from tests.story import (
     another_token,
     asked,
     dies,
     granted,
-    has_block,
     opens,
     opens_form,
     opens_list,
