@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -58,6 +61,25 @@ async def verb(folder: Path, *argv: str, **environ: str) -> int:
     return await asyncio.to_thread(cli.execute, argv, given)
 
 
+async def backed_up(folder: Path) -> Path:
+    """The backup of `bot.db` by the command of docs/operate.md, which is the same in each way to run the bot."""
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    commands = {shlex.split(line)[-1] for line in page.splitlines() if "sqlite3.connect" in line}
+    here = {re.sub(r"'/[\w/-]+/(?:tyk-key-)?(bot|backup)\.db'", r"'\1.db'", command) for command in commands}
+    assert len(commands) == 2
+    (command,) = here
+    backing_up = await asyncio.create_subprocess_exec(sys.executable, "-c", command, cwd=folder)
+    assert await backing_up.wait() == 0
+    return folder / "backup.db"
+
+
+def restore(backup: Path) -> None:
+    """Put it in the place of `bot.db`, which no bot uses now, as docs/operate.md does."""
+    for ending in ("", "-wal", "-shm"):
+        (backup.parent / f"bot.db{ending}").unlink(missing_ok=True)
+    backup.rename(backup.parent / "bot.db")
+
+
 @asynccontextmanager
 async def empty_place() -> AsyncIterator[Place]:
     """The sandbox's world without a bot in it."""
@@ -70,12 +92,27 @@ async def bot_in(
     place: Place, change: Callable[[str], str] = lambda text: text, /, **environ: str
 ) -> AsyncIterator[World]:
     """A bot, ready, in a world that outlives it. `change` edits its configuration first."""
+    async with _bot(place, change, environ, restored=False) as world:
+        yield world
+
+
+@asynccontextmanager
+async def restored_in(place: Place, /, **environ: str) -> AsyncIterator[World]:
+    """A bot that was told that its database is a restored backup."""
+    async with _bot(place, lambda text: text, environ, restored=True) as world:
+        yield world
+
+
+@asynccontextmanager
+async def _bot(
+    place: Place, change: Callable[[str], str], environ: dict[str, str], *, restored: bool
+) -> AsyncIterator[World]:
     loaded = config.parse(change(place.config()))
     given = {"HTTP_PORT": "0", "SEAL_KEYS": new_key(), **place.environ(), **environ}
     given = {name: value for name, value in given.items() if value}
     stop = asyncio.Event()
     ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-    bot = asyncio.create_task(app.run(loaded, settings.load(given), given, stop, ready.set_result))
+    bot = asyncio.create_task(app.run(loaded, settings.load(given), given, stop, ready.set_result, restored=restored))
     either: set[asyncio.Future[Any]] = {bot, ready}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=WITHIN)

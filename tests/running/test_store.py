@@ -6,8 +6,9 @@ import asyncio
 import json
 import logging
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -38,12 +39,14 @@ from bot.core.model import (
 )
 from bot.local.world import World as Place
 from bot.store import chain, rows, statements, tables
-from bot.store.engine import DatabaseError, migrate, open_engine
+from bot.store import engine as engines
+from bot.store.engine import DatabaseError, check_ready, migrate, open_engine
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
 from bot.store.transaction import Transaction as Reading
 from tests.core.life import ALICE, DAY, PAYMENTS, Ids, person
-from tests.running import bot_in, empty_place, failed, quiet, verb
+from tests.running import backed_up, bot_in, empty_place, failed, quiet, restore, restored_in, stored, verb
+from tests.story import asked, becomes
 from tests.world import WITHIN, World, living
 
 T = TypeVar("T")
@@ -76,6 +79,56 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path, database_
         assert message is not None
         assert message.key_id is None
         await _is_chained_from_there_on(world, seal)
+
+
+async def test_the_way_back_after_an_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The backup of before is what the earlier version left, to the last byte of a row: that version takes it, and this one goes
+    on with it. Dave's request waits again; the keys that were granted since are found by their mark and ended."""
+    file = tmp_path / "bot.db"
+    given = {"DATABASE_URL": f"sqlite:///{file}", "SEAL_KEYS": new_key()}
+    async with empty_place() as place:
+        place.tyk.switches.enable_hashed_keys_listing = True
+        async with bot_in(place, **given) as world:
+            await world.asks("alice", "test-api")
+            await world.token_of("alice")
+            shown = await asked(world, "dave")
+            await quiet(world)
+        await _back_to_the_first(given["DATABASE_URL"])
+        left = _dumped(file)
+        backup = await backed_up(tmp_path)
+        async with bot_in(place, **given) as world:
+            await world.asks("carol", "test-api")
+            await world.token_of("carol")
+            await world.person("bob").clicks("Approve", shown)
+            await world.token_of("dave")
+            await quiet(world)
+        known, *since = place.tyk.usable_keys()
+        assert len(since) == 2
+        engine = open_engine(given["DATABASE_URL"])
+        with monkeypatch.context() as earlier:
+            earlier.setattr(engines, "_versions", lambda: ["0001"])
+            with pytest.raises(DatabaseError, match="of a newer version"):
+                check_ready(engine)
+            engine.dispose()
+            restore(backup)
+            check_ready(engine)
+        engine.dispose()
+        assert _dumped(file) == left
+        async with restored_in(place, **given) as world:
+            assert await verb(tmp_path, "reconcile", "--end", "--yes", TYK_DASHBOARD_KEY=world.tyk.credential) == 0
+            said = capsys.readouterr().out
+            assert all(f"key {one.hash}: I don't know this key" in said for one in since)
+            assert place.tyk.usable_keys() == [known]
+            await world.person("bob").clicks("Approve", await becomes(world.person("bob"), shown, "needs to approve"))
+            await stored(world, lambda tx: (one := tx.numbered(1002)) and one.grant)
+
+
+def _dumped(path: Path) -> str:
+    """All that stands in the file, as statements."""
+    with closing(sqlite3.connect(path)) as connection:
+        return "\n".join(connection.iterdump())
 
 
 async def _is_chained_from_there_on(world: World, seal: str) -> None:
