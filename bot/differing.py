@@ -16,11 +16,10 @@ from bot.core.changes import Access, Together
 from bot.core.explanation import Known
 from bot.core.model import Approver, Person, Record, Refusal, Rule, Rulebook, Verdict
 from bot.core.reach import Shift
-from bot.core.replay import Cast, Ending, Outcome, Standing
+from bot.core.replay import Cast, Ending, Outcome
 from bot.population import Population, population
 from bot.sight import Meant, Sight
 from bot.store import history
-from bot.store.history import Past
 from bot.store.store import Store
 
 T = TypeVar("T")
@@ -243,12 +242,12 @@ class _Book:
                 count["extended"] += 1
                 continue
             count["of"] += 1
-            match replay.standing(record, past.need):
-                case Standing.OTHERWISE:
-                    otherwise.append(self._not_reproduced(past))
-                    continue
-                case Standing.BY_LATER_RULE:
-                    later.append(record.request.label)
+            misfit = replay.misfit(record, past.told)
+            if misfit is not None:
+                otherwise.append(_case(record, misfit.why, misfit.witness.user_id))
+                continue
+            if replay.counts_by_later_rule(record):
+                later.append(record.request.label)
             outcome = self._under_new(record)
             if outcome is None:
                 count["unknown"] += 1
@@ -256,12 +255,6 @@ class _Book:
                 turns.append(_turn(record, outcome))
         of, unknown, extended = count["of"], count["unknown"], count["extended"]
         return History(tuple(turns), of, unknown, extended, tuple(later), tuple(otherwise), since)
-
-    def _not_reproduced(self, past: Past) -> Case:
-        record = past.record
-        found = replay.replay(record, replay.rule_then(record, past.need), replay.cast_of(record))
-        why = f"it stands as {record.request.state.value}, and its rows come to {found.ending.value}: {found.why}"
-        return _case(record, why, found.witness.user_id)
 
     def _under_new(self, record: Record) -> Outcome | None:
         """The outcome under the new rules, None where it hangs on who is in a group that nobody could look up."""

@@ -2,18 +2,21 @@
 
 The rows of a request are its rule as it was, what was asked for, and the reviews; all else is decided again, by `asking` and
 `lifecycle`. Under the rule that it was asked under, and as many approvals as were asked for when it was decided, that gives the
-decision that is on record: where it does not, the rows are not those of that decision.
+decision that is on record: where it does not, the rows are not those of that decision. What the reviews leave open, and who
+reviewed, has to be as the audit tells it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bot.core import asking, lifecycle, reasons, requests, rules
 from bot.core.model import (
     Audience,
+    AuditEvent,
+    AuditLine,
     Identity,
     Person,
     Record,
@@ -109,30 +112,84 @@ def cast_of(record: Record) -> Cast:
     )
 
 
-def rule_then(record: Record, need: int) -> Rule:
-    """The rule under which it was decided. `need` is the most approvals that its reviews were told of: the rule in force may have
-    asked for more than its own."""
-    rule = record.request.rule
-    return replace(rule, approvals=need) if need > rule.approvals > 0 else rule
+# --- as the audit tells it --------------------------------------------------------------------------------------------
+
+DECIDES = frozenset(
+    {AuditEvent.REVIEWED, AuditEvent.APPROVED, AuditEvent.DENIED, AuditEvent.WITHDRAWN, AuditEvent.LAPSED}
+)
+"""The events of a decision; all but the first end a request, and are called as the state that it is in then."""
 
 
-class Standing(StrEnum):
-    """The bearing of what is on record on the decision: it is what the rows come to; or it is, if a later rule counted somebody
-    by what the request's own does not name; or the rows come to something else."""
+@dataclass(frozen=True)
+class Told:
+    """The audit's word on a decision: the most approvals that its reviews were told of, which of what was approved are those that
+    it was approved with; the ending, and the user id of whoever brought it; the reviewers; and the verdicts, each with what it
+    counted by."""
 
-    REPRODUCED = "reproduced"
-    BY_LATER_RULE = "by a later rule"
-    OTHERWISE = "otherwise"
+    need: int = 0
+    ending: RequestState = RequestState.PENDING
+    ended_by: str | None = None
+    reviewers: frozenset[str] = frozenset()
+    verdicts: frozenset[tuple[str, str]] = frozenset()
 
 
-def standing(record: Record, need: int) -> Standing:
-    """Whether the decision on record follows from its rows."""
-    rule = rule_then(record, need)
-    if replay(record, rule, cast_of(record)).ending != record.request.state.value:
-        return Standing.OTHERWISE
-    named = rule.may_approve
-    known = named.users | named.groups
-    return Standing.REPRODUCED if all(one.counted_by in known for one in record.reviews) else Standing.BY_LATER_RULE
+def told(lines: Iterable[AuditLine]) -> Told:
+    """`lines` are those of one request, the oldest first."""
+    found = Told()
+    for line in lines:
+        if line.event not in DECIDES:
+            continue
+        need, details = line.details.get("need"), line.details
+        if isinstance(need, int):
+            found = replace(found, need=need if line.event is AuditEvent.APPROVED else max(need, found.need))
+        if line.event is AuditEvent.REVIEWED:
+            verdict = (str(details.get("verdict")), str(details.get("counted_by")))
+            reviewers = found.reviewers | {str(details.get("reviewer"))}
+            found = replace(found, reviewers=reviewers, verdicts=found.verdicts | {verdict})
+        else:
+            ending, by = RequestState(line.event.value), line.actor.user_id if line.actor else None
+            found = replace(found, ending=ending, ended_by=by)
+    return found
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The reason for which a decision does not follow from what is on record, and one person on whom that hangs."""
+
+    why: str
+    witness: Identity
+
+
+def misfit(record: Record, told: Told) -> Misfit | None:
+    """The first thing that does not fit, None where all does."""
+    stands, rule = f"it stands as {record.request.state.value}", record.request.rule
+    if told.need > rule.approvals > 0:  # the rule in force may have asked for more than its own
+        rule = replace(rule, approvals=told.need)
+    found = replay(record, rule, cast_of(record))
+    if found.ending != record.request.state.value:
+        return Misfit(f"{stands}, and its rows come to {found.ending.value}: {found.why}", found.witness)
+    for review in record.reviews:
+        by = review.counted_by
+        if review.reviewer.user_id not in told.reviewers or (review.verdict.value, by) not in told.verdicts:
+            said = f"{'an approval' if review.verdict is Verdict.YES else 'a denial'} by {review.reviewer.user_id}"
+            return Misfit(f"it has {said}, counted by {by}, that the audit does not tell of", review.reviewer)
+    return _ends_otherwise(record.request, stands, told)
+
+
+def _ends_otherwise(request: Request, stands: str, told: Told) -> Misfit | None:
+    by = request.decided_by.user_id if request.decided_by else None
+    if told.ending is not request.state:
+        return Misfit(f"{stands}, and the audit has it as {told.ending.value}", request.requester)
+    if told.ended_by != by:
+        who = f"by {by or 'nobody'}, and the audit has it by {told.ended_by or 'nobody'}"
+        return Misfit(f"{stands} {who}", request.decided_by or request.requester)
+    return None
+
+
+def counts_by_later_rule(record: Record) -> bool:
+    """Some review counts by what the request's own rule does not name: a later one did."""
+    named = record.request.rule.may_approve
+    return not all(one.counted_by in named.users | named.groups for one in record.reviews)
 
 
 # --- replayed ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from bot.core.model import AuditEvent, Record, RequestState
+from bot.core import replay
+from bot.core.model import AuditEvent, AuditLine, Identity, Record, RequestState
+from bot.core.replay import Told
 from bot.store import statements, tables
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -20,11 +23,10 @@ Pages = Callable[[Select[Any]], Select[Any]]
 
 @dataclass(frozen=True)
 class Past:
-    """A record, and the most approvals that its reviews were told of, as far as the audit has them: for what was approved, those
-    that it was approved with."""
+    """A record, and what the audit tells of its decision."""
 
     record: Record
-    need: int
+    told: Told
 
 
 def waiting(store: Store) -> Iterator[Record]:
@@ -52,8 +54,8 @@ def decided(store: Store, since: datetime | None) -> Iterator[Past]:
         return query if since is None else query.where(table.c.created_at >= since)
 
     def read(tx: Transaction, ids: Collection[str]) -> list[Past]:
-        told = _needs(tx, ids)
-        return [Past(record, told.get(record.request.id, 0)) for record in tx.records(ids)]
+        lines = _lines(tx, ids)
+        return [Past(record, replay.told(lines.get(record.request.id, ()))) for record in tx.records(ids)]
 
     for page in _read(store, limits, read):
         yield from page
@@ -79,18 +81,16 @@ def _read(
         after = found[-1].number
 
 
-def _needs(tx: Transaction, ids: Collection[str]) -> dict[str, int]:
+def _lines(tx: Transaction, ids: Collection[str]) -> dict[str, list[AuditLine]]:
+    """What the audit has of these decisions, by request."""
     table = tables.audit
-    events = [AuditEvent.REVIEWED.value, AuditEvent.APPROVED.value]
     query = (
-        select(table.c.request_id, table.c.event, table.c.details)
-        .where(table.c.request_id.in_(ids), table.c.event.in_(events))
+        select(table.c.request_id, table.c.event, table.c.actor_team, table.c.actor_user, table.c.details)
+        .where(table.c.request_id.in_(ids), table.c.event.in_([event.value for event in replay.DECIDES]))
         .order_by(table.c.number)
     )
-    needs: dict[str, int] = {}
+    lines: defaultdict[str, list[AuditLine]] = defaultdict(list)
     for row in tx.connection.execute(query):
-        need = json.loads(row.details).get("need")
-        if isinstance(need, int):
-            is_last = row.event == AuditEvent.APPROVED.value
-            needs[row.request_id] = need if is_last else max(need, needs.get(row.request_id, 0))
-    return needs
+        actor = Identity(row.actor_team, row.actor_user) if row.actor_user else None
+        lines[row.request_id].append(AuditLine(AuditEvent(row.event), actor, json.loads(row.details)))
+    return lines

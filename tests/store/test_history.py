@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.core import lifecycle
-from bot.core.model import Verdict
+from bot.core import lifecycle, replay
+from bot.core.model import RequestState, Verdict
 from bot.store import history, statements
 from bot.store.engine import migrate, open_engine
 from bot.store.store import Store
@@ -43,5 +43,8 @@ def test_all_that_is_on_record(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     assert [first.request.label, *(one.request.label for one in living)][:5] == held
     decided = list(history.decided(store, None))
     assert [past.record.request.label for past in decided][:6] == [*held, denied.request.label]
-    assert {past.need for past in decided} == {1}
+    assert {past.told.need for past in decided} == {1}
+    assert [past.told.ending for past in decided][:6] == [*[RequestState.APPROVED] * 5, RequestState.DENIED]
+    assert (decided[5].told.ended_by, *decided[5].told.reviewers) == ("UBOB", "UBOB")
+    assert not any(replay.misfit(past.record, past.told) for past in decided)
     assert not list(history.decided(store, since + DAY))
