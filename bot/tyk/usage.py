@@ -64,7 +64,7 @@ class Usage:
             except Forbidden:
                 return Use(unseen=Unseen.FORBIDDEN)
             except DashboardError as error:
-                log.info("usage.unknown", error=error.code)
+                log.warning("usage.unknown", error=error.code)
                 return Use(unseen=Unseen.BROKEN)
 
     async def _last_call(self, key_hash: str, now: datetime) -> datetime | None:

@@ -15,6 +15,11 @@ ROOT = Path(__file__).parents[2]
 LEVELS = ("info", "warning", "error", "exception")
 CALLED = {"tell": ("info", "warning"), "say": ("info", "warning")}
 """What is called where the level is chosen before."""
+NO_FAILURES = {
+    "bot.ready", "bot.stopped", "config.changed", "config.checked", "config.reloaded", "database.ready", "group.changed",
+    "link.built", "view.not_opened", "view.not_updated", "web.listening", "web.ready", "worker.erased",
+}  # fmt: skip
+"""Events at info. Every other one is a failure, always or in one of its cases."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,20 @@ def test_every_line_is_on_its_page() -> None:
         levels, fields = rows[event]
         assert levels == one.levels, event
         assert fields >= one.fields, event
+
+
+def test_what_fails_is_at_warning() -> None:
+    """Whoever reads from warning on misses no failure: an event that is at info alone is one of those that are none."""
+    levels: dict[str, frozenset[str]] = {}
+    for one in written():
+        levels[one.event] = levels.get(one.event, frozenset()) | one.levels
+    assert {event for event, of_it in levels.items() if of_it == {"info"}} == NO_FAILURES
+    assert {event for event, of_it in levels.items() if "info" in of_it} - NO_FAILURES == {
+        "effect",  # failed: `tests.log.failures` finds only what is at warning
+        "interaction",  # late: tests/slack/test_answering.py
+        "slack.connected",  # after it was gone
+        "web.rejected",  # where an operator has to act
+    }
 
 
 async def test_one_id_leads_from_the_click_to_the_key(tmp_path: Path, log: Log) -> None:

@@ -70,3 +70,16 @@ async def test_what_fails_after_its_answer_was_due_is_warned_of(log: Log) -> Non
     assert [(line["event"], line["log_level"], line["error"]) for line in log] == [
         ("listener.background", "warning", "RuntimeError")
     ]
+
+
+def test_what_was_late_is_warned_of(log: Log) -> None:
+    """Who was told to try again may not do so; what was done, and what was refused for a reason, is as it should be."""
+    for result in ("done", "late", "too fast"):
+        answering.note("request", result)
+    answering.note("request", "done", refusal=Refusal("No.", code="approved"))
+    assert {line["result"]: line["log_level"] for line in log} == {
+        "done": "info",
+        "late": "warning",
+        "too fast": "warning",
+        "refused": "info",
+    }
