@@ -154,9 +154,10 @@ class Operations:
         """
 
         def work(tx: Transaction) -> Record:
-            number = tx.next_number()  # first: whoever holds it submits alone, and sees what was submitted before
-            already = tx.record(form.request_id)
-            if already is not None:
+            if (already := tx.record(form.request_id)) is not None:
+                return already
+            number = tx.next_number()  # whoever holds it submits alone, and sees what was submitted before
+            if (already := tx.record(form.request_id)) is not None:
                 tx.rollback()
                 return already
             tx.met(person.ids)

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -298,12 +298,17 @@ class Worker:
         return taken
 
     def begin(self, taken: Sequence[Claim]) -> None:
-        """Act on them; while the worker is not running, keep them in hand."""
+        """Act on them; while the worker is not running, keep them in hand; where it stops, give them back."""
+        if self._stopping:
+            self._start(*map(self._return, taken))
+            return
         if not self._running:
             self._in_hand.extend(taken)
             return
-        for claim in taken:
-            act = asyncio.create_task(self._keep_safely(claim))
+        self._start(*map(self._keep_safely, taken))
+
+    def _start(self, *work: Coroutine[Any, Any, None]) -> None:
+        for act in map(asyncio.create_task, work):
             self._acts.add(act)
             act.add_done_callback(self._acts.discard)
 

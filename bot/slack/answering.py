@@ -109,6 +109,12 @@ class Answering:
         self._latest = Catalogue(operations.rulebook)
         self._background: set[asyncio.Task[Any]] = set()
 
+    async def close(self) -> None:
+        """Wait for what is late, as long as anybody would have: what has begun is stored before the database is closed."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=BUDGET)
+        await self.homes.close()
+
     @property
     def help_channel(self) -> str:
         return self._operations.in_force.help_channel

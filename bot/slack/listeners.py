@@ -81,7 +81,7 @@ class Listeners:
         try:
             yield
         finally:
-            await self._answering.homes.close()
+            await self._answering.close()
 
     def register(self, app: AsyncApp) -> None:
         app.use(self.within_budget)

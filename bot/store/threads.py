@@ -59,11 +59,14 @@ class Job(Generic[W, T]):
     @staticmethod
     def _tell(done: Sequence[tuple[Job[W, T], T]]) -> None:
         for job, result in done:
-            try:
-                job.then(result)
-            finally:
-                if not job.waiter.done():
-                    job.waiter.set_result(result)
+            job.loop.call_soon(job.end, result)  # each by itself: whoever raises keeps nobody else from hearing
+
+    def end(self, result: T) -> None:
+        try:
+            self.then(result)
+        finally:
+            if not self.waiter.done():
+                self.waiter.set_result(result)
 
     def fail(self, error: BaseException) -> None:
         self.loop.call_soon_threadsafe(self._raise, error)
@@ -92,11 +95,13 @@ class _Writer:
 
     def submit(self, user: User, job: Job[W, T], together: Together[W, T]) -> None:
         with self._guard:
+            self._pool.submit(
+                self._run_next, together
+            )  # first: what is refused at the end must not be stored all the same
             if user is User.PEOPLE:
                 self._people.append((time.monotonic(), job))
             else:
                 self._others.append(job)
-        self._pool.submit(self._run_next, together)
 
     def _run_next(self, together: Together[W, T]) -> None:
         if (first := self._next()) is not None:  # else it was run together with an earlier one

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, event, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from bot.store import engine as engines
@@ -40,6 +40,20 @@ def engine(url: str) -> Iterator[Engine]:
 
 def modes(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+def test_a_server_that_says_nothing_is_not_waited_for() -> None:
+    """Neither a connection to PostgreSQL that is not made, nor one whose other side is gone, is waited for without end."""
+    engine, given = open_engine("postgresql://bot@db.example.com/bot"), dict[str, object]()
+
+    def connects(_dialect: object, _record: object, _arguments: object, named: dict[str, object]) -> None:
+        given.update(named)
+        raise LookupError
+
+    event.listen(engine, "do_connect", connects)
+    with pytest.raises(LookupError):
+        engine.connect()
+    assert (given["connect_timeout"], given["tcp_user_timeout"]) == (5, 15_000)
 
 
 async def test_files_are_their_owners_alone(tmp_path: Path) -> None:

@@ -86,15 +86,16 @@ async def test_all_threads_at_once(store: Store) -> None:
 
 async def test_who_stops_waiting_does_not_undo_it(store: Store) -> None:
     """The listener's time is over and its task cancelled; the transaction commits, and is told of."""
-    may_go_on, told = threading.Event(), asyncio.Event()
+    has_begun, may_go_on, told = threading.Event(), threading.Event(), asyncio.Event()
     store.on_commit(lambda _: told.set())
 
     def slow(tx: Transaction) -> None:
+        has_begun.set()
         assert may_go_on.wait(10)
         asks(tx)
 
     waiting = asyncio.create_task(store.write(slow))
-    await asyncio.sleep(0)
+    await asyncio.to_thread(has_begun.wait, 10)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -226,6 +227,39 @@ async def test_who_takes_it_back_beside_others_takes_back_their_own(queue: Queue
     _, *came_to = await queue.goes_on()
     assert came_to == ["not stored" if n == place else None for n in range(2)]
     assert await queue.numbers() == [1]
+
+
+@pytest.mark.usefixtures("in_no_hurry")
+async def test_whoever_is_told_wrongly_keeps_nobody_else_waiting(
+    queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What follows the first of three transactions fails by a fault of ours: all three hear that they are stored."""
+    told = list[int]()
+
+    def listens(_: Transaction) -> None:
+        told.append(len(told))
+        if len(told) == 1:
+            raise LookupError("a fault of ours")
+
+    queue.store.on_commit(listens)
+    for n in range(3):
+        queue.joins(partial(asks, request_id=f"request-{n}"))
+    assert await queue.goes_on() == [True, None, None, None]
+    assert told == [0, 1, 2]
+    assert "a fault of ours" in caplog.text
+
+
+async def test_what_is_refused_at_the_end_is_not_stored(queue: Queue) -> None:
+    """The bot ends while one is being stored: whoever comes then is refused, and does not slip in with the other."""
+    closing = asyncio.create_task(queue.store.close())
+    await asyncio.sleep(0.05)
+    queue.joins(asks)
+    _, refused = await queue.goes_on()
+    await closing
+    assert isinstance(refused, RuntimeError)
+    other = Store(queue.store.engine)
+    with other.reading() as tx:
+        assert tx.numbered(1001) is None
 
 
 @pytest.mark.usefixtures("in_no_hurry")
