@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from bot.config import Complaint, Config, Kind, Mention
 from bot.core import members, rules
 from bot.core.faults import Fault
-from bot.core.model import Audience, Rule, Rulebook, Workspace
+from bot.core.model import Audience, Person, Rule, Rulebook, Workspace
 from bot.slack.directory import ChannelFacts, Directory
 from bot.tyk import usage
 from bot.tyk.comparison import differences
@@ -20,6 +21,8 @@ from bot.tyk.policies import by_either_name
 
 T = TypeVar("T")
 AT_ONCE = 8
+WAITS = 60.0
+"""Seconds that are waited for where Slack says that it was asked too often."""
 
 
 async def rulebook_of(config: Config, directory: Directory) -> Rulebook:
@@ -104,9 +107,17 @@ async def _silent_approvers(
             there = await directory.members_of(Audience(channels=frozenset({rule.approvals_channel})))
             called = await directory.members_of(rule.approvers)
             named = sorted(await directory.members_of(rule.may_approve))
-            people = [await directory.person(user_id) for user_id in named]
-        except Fault:
-            continue  # the mention itself has been complained of
+        except Fault as fault:
+            said = f"who may approve for {rule.name} could not be looked at ({fault.code}). Try again later."
+            yield _at(config, _approvers_of(config, rule), said)
+            continue
+        people, why_not = await _people(named, directory)
+        if why_not is not None:
+            said = (
+                f"{len(named) - len(people)} of {len(named)} who may approve for {rule.name} could not be looked at "
+                f"({why_not.code}). Try again later."
+            )
+            yield _at(config, _approvers_of(config, rule), said)
         for person in people:
             user_id = person.identity.user_id
             if (user_id, rule.approvals_channel) in told:
@@ -121,6 +132,27 @@ async def _silent_approvers(
                     f"{user_id} may approve for {rule.name}, but is not in {rule.approvals_channel}, where it is asked."
                 )
                 yield _at(config, _approvers_of(config, rule), said)
+
+
+async def _people(named: Sequence[str], directory: Directory) -> tuple[list[Person], Fault | None]:
+    """Those whom Slack tells of, and why it does not tell of the others. Where it was asked too often, it is asked once more."""
+    people, why_not = list[Person](), None
+    for user_id in named:
+        try:
+            people.append(await _patient(partial(directory.person, user_id)))
+        except Fault as fault:
+            why_not = fault
+    return people, why_not
+
+
+async def _patient(ask: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await ask()
+    except Fault as fault:
+        if fault.retry_after is None or fault.retry_after > WAITS:
+            raise
+        await asyncio.sleep(fault.retry_after)
+    return await ask()
 
 
 def _approvers_of(config: Config, rule: Rule) -> tuple[str, ...]:
@@ -173,7 +205,7 @@ async def _unreachable(
             try:
                 counted[rule.may_approve] = await _able(rule, directory, workspace)
             except Fault:
-                continue  # the mention itself has been complained of
+                continue  # `_silent_approvers` complains of it
         if counted.get(rule.may_approve, rule.approvals) < rule.approvals:
             yield _at(config, ("apis", rule.name, "approvals"), f"{rule.name} needs {rule.approvals} approvals, but only "
                       f"{counted[rule.may_approve]} of its approvers can give one.")  # fmt: skip
@@ -182,7 +214,7 @@ async def _unreachable(
 async def _able(rule: Rule, directory: Directory, workspace: Workspace) -> int:
     able = 0
     for user_id in await directory.members_of(rule.may_approve):
-        able += members.refuse(await directory.person(user_id), workspace) is None
+        able += members.refuse(await _patient(partial(directory.person, user_id)), workspace) is None
         if able >= rule.approvals:
             break
     return able

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from bot import app, config, online_check, opening, settings
 from bot.settings import Need
 from bot.tyk.dashboard import KeysBy
@@ -54,6 +56,31 @@ async def test_who_also_may_approve_is_counted(tmp_path: Path) -> None:
         place.slack.workspace.change_user("erin", deleted=True)
         gone = "U0ERIN may approve for payments, but cannot: Their Slack account is deactivated."
         assert gone in await said(2)
+
+
+@pytest.mark.parametrize(("asks_to_wait", "times", "is_told"), [(600, None, True), (0, 1, False)])
+async def test_whom_slack_does_not_tell_of(
+    tmp_path: Path, asks_to_wait: int, times: int | None, *, is_told: bool
+) -> None:
+    """Slack's limit is used up at one of three approvers, who has gone: Slack is asked again where it says when, and else it is
+    told of how many nothing is known."""
+    async with empty_place() as place:
+        place.slack.workspace.change_user("bob", deleted=True)
+        place.slack.faults.next(
+            "users.info", status=429, retry_after=asks_to_wait, times=times, when=lambda args: args["user"] == "U0BOB"
+        )
+        given = environ_of(place, tmp_path)
+        loaded = config.parse(place.config())
+        async with app.connected_slack(loaded, settings.load(given), {**os.environ, **given}) as slack:
+            rulebook = await online_check.rulebook_of(loaded, slack.directory)
+            found = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
+        async with process(tmp_path, place.config(), "check", "--online", **given) as bot:
+            ended = await bot.end()
+    said = [str(one).partition(": ")[2] for one in found]
+    unseen = "1 of 3 who may approve for payments could not be looked at (ratelimited). Try again later."
+    assert (unseen in said) is is_told, said
+    assert any(one.startswith("U0BOB may approve for payments, but cannot") for one in said) is not is_told
+    assert ended.code == 2, "what was not looked at is not well"
 
 
 async def test_analytics_that_may_not_be_read_are_a_note() -> None:
