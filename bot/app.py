@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,9 +14,11 @@ from functools import partial
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 
 from bot import collectors, configuring, groups, meanings, metrics, replicas, web
-from bot.complaining import Complaining
+from bot.complaining import UNSEALED, Complaining
 from bot.config import Config
 from bot.configuring import Slack
 from bot.core import rules
@@ -155,13 +157,13 @@ async def run(
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         token = TokenWatch(slack.client, worker.token_doubted)
         health = Health(store, connection.is_up, token, in_force)
-        port = await enter(_pages(health, bolt, settings))
+        complaining = _complaining(store, chat, in_force, doubts, census)
+        port = await enter(_pages(health, bolt, settings, complaining))
         log.info("web.ready", port=port)
         await groups.look(operations, slack.directory)  # before anybody is told of a change
         await connection.open()
         stack.push_async_callback(connection.close)
         check = partial(_check, slack, dashboard)
-        complaining = Complaining(store, chat, in_force, doubts)
         reloading = [Reloading(file, config, settings, slack, operations, check, complaining).watch()] if file else []
         working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch(), *reloading)}
         beside = [
@@ -226,17 +228,26 @@ async def _park_restored(store: Store) -> None:
 
 
 @asynccontextmanager
-async def _pages(health: Health, bolt: AsyncApp, settings: Settings) -> AsyncIterator[int]:
+async def _pages(health: Health, bolt: AsyncApp, settings: Settings, complaining: Complaining) -> AsyncIterator[int]:
     """Yields the port of health and metrics. Slack's address, in HTTP mode, has its own: that alone need be public."""
+
+    def rejected(reason: web.Rejection) -> None:
+        if reason is web.Rejection.SIGNATURE:
+            complaining.signed(rightly=False)
+
+    async def dispatch(request: AsyncBoltRequest) -> BoltResponse:
+        complaining.signed(rightly=True)
+        return await bolt.async_dispatch(request)
+
     for reason in web.Rejection:
         metrics.REJECTED_REQUESTS.labels(reason.value)  # at 0 from the start: a first one is a rise as well
-    rejections = web.Rejections(metrics.REJECTED_REQUESTS)
+    rejections = web.Rejections(metrics.REJECTED_REQUESTS, on_rejected=rejected)
     pages, host, secret = web.health_pages(health.readiness), settings.http_host, settings.slack_signing_secret
     if settings.socket_mode:
         async with web.serving(pages, host, settings.http_port, rejections) as port:
             yield port
         return
-    door = web.slack_address(verified(bolt.async_dispatch, secret))
+    door = web.slack_address(verified(dispatch, secret))
     async with (
         web.serving(pages, host, settings.metrics_port, rejections, variable="METRICS_PORT") as port,
         web.serving(door, host, settings.http_port, rejections) as public,
@@ -317,6 +328,13 @@ async def _counting(store: Store, seal: Seal) -> Census:
     census = Census(store, seal)
     await census.try_seal()
     return census
+
+
+def _complaining(store: Store, chat: Chat, in_force: InForce, doubts: Iterable[object], census: Census) -> Complaining:
+    """What the help channel hears of the start, and of the seal keys whenever they are tried."""
+    complaining = Complaining(store, chat, in_force, doubts, unsealed=census.lost)
+    census.on_lost = partial(complaining.owe, UNSEALED)
+    return complaining
 
 
 async def _promise_sweep(store: Store) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from bot.store.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 SAID = 8
+UNSIGNED_FOR = 60.0
 LEASE = timedelta(seconds=60)
 """Whoever tells it has so long; who dies meanwhile leaves it to another, or to the next start."""
 
@@ -52,12 +54,25 @@ REFUSED = About(
     "The configuration was changed, and I can't take it as it is now. The one before stays in force, all of it:",
     "The changed configuration is good again, and in force.",
 )
+UNSEALED = About(
+    "unsealed",
+    "Some of what I have to use can't be opened:",
+    "Everything that is stored can be opened again.",
+)
+UNSIGNED = About(
+    "unsigned",
+    "Somebody speaks to me as Slack does, and nothing of it is signed as it should be:",
+    "Slack's requests are signed as they should be.",
+)
+WRONG_SECRET = (
+    "If it is Slack, no click reaches me: SLACK_SIGNING_SECRET is not the app's Signing Secret. Put that in, and start me again.",
+)
 
 
 class Complaining:
     """What the help channel is still to hear. Each is told by one replica; where Slack does not take it, it is told later.
 
-    `doubts` are those of the start: the file that it began with is good, whatever was refused before."""
+    `doubts` and what is `unsealed` are those of the start: the file that it began with is good, whatever was refused before."""
 
     def __init__(
         self,
@@ -66,13 +81,18 @@ class Complaining:
         in_force: InForce,
         doubts: Iterable[object],
         *,
+        unsealed: Iterable[object] = (),
         spread: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._chat = chat
         self._in_force = in_force
         self._spread = spread
-        self._untold = {REFUSED: (), DOUBTS: tuple(map(str, doubts))}
+        self._untold = {REFUSED: (), DOUBTS: tuple(map(str, doubts)), UNSEALED: tuple(map(str, unsealed))}
+        self._clock = clock
+        self._signed: bool | None = None
+        self._unsigned_since: float | None = None
         self._news = asyncio.Event()
         self._failed = ""
 
@@ -80,6 +100,19 @@ class Complaining:
         """This is wrong now, and nothing else is; where it is nothing, all is right."""
         self._untold[about] = tuple(map(str, complaints))
         self._news.set()
+
+    def signed(self, *, rightly: bool) -> None:
+        """A request came to Slack's address. One that is not signed costs no call of Slack's; where they keep coming, and none is
+        right, it is told. Once one was right, the others are somebody else's."""
+        now = self._clock()
+        if rightly and self._signed is not True:
+            self.owe(UNSIGNED, ())
+            self._signed = True
+        elif not rightly and self._signed is None:
+            self._unsigned_since = self._unsigned_since or now
+            if now - self._unsigned_since >= UNSIGNED_FOR:
+                self.owe(UNSIGNED, WRONG_SECRET)
+                self._signed = False
 
     async def keep_telling(self) -> NoReturn:
         """Tell what is owed at once, and what Slack or the database did not take after a wait that grows. Who cancels it waits

@@ -189,6 +189,9 @@ class Census:
         self._store = store
         self._seal = seal
         self._try_seal_at = time.monotonic() + TRY_SEAL_EVERY
+        self.lost: tuple[str, ...] = ()
+        """What cannot be opened, a sentence each; whoever tells people of it is told by `on_lost` when it is looked at again."""
+        self.on_lost: Callable[[tuple[str, ...]], None] = lambda _: None
 
     async def watch(self) -> None:
         """Count until cancelled."""
@@ -217,6 +220,8 @@ class Census:
         self._try_seal_at = time.monotonic() + TRY_SEAL_EVERY
         lost = await self._store.read(lambda tx: ledger.lost_tokens(tx, self._seal), User.WORKER)
         metrics.SEALED_TOKENS_LOST.set(lost.tokens)
+        self.lost = (lost.sentence,) if lost else ()
+        self.on_lost(self.lost)
         if lost:
             log.warning("seal.lost", tokens=lost.tokens, what=lost.sentence)
 

@@ -89,14 +89,21 @@ class Rejected(Exception):
 class Rejections:
     """Counts every one, and writes at most one line a minute for each reason: a flood of requests is no flood of lines."""
 
-    def __init__(self, counter: Counter, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        counter: Counter,
+        clock: Callable[[], float] = time.monotonic,
+        on_rejected: Callable[[Rejection], None] = lambda _: None,
+    ) -> None:
         self._counter = counter
+        self._on_rejected = on_rejected
         self._clock = clock
         self._silent_until: dict[Rejection, float] = {}
         self._unlogged: dict[Rejection, int] = {}
 
     def add(self, reason: Rejection) -> None:
         self._counter.labels(reason.value).inc()
+        self._on_rejected(reason)
         now = self._clock()
         if now < self._silent_until.get(reason, now):
             self._unlogged[reason] = self._unlogged.get(reason, 0) + 1

@@ -444,15 +444,17 @@ async def test_a_name_in_the_file_that_fits_no_more(
 
 
 async def test_tokens_that_no_seal_key_opens_at_the_start(tmp_path: Path, log: Log) -> None:
-    """The start says how many, whose, and what to put back."""
+    """The start says how many, whose, and what to put back, in the log and in the help channel."""
     environ = {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
     async with empty_place() as place:
         async with bot_in(place, by_id, **environ) as world:
             await world.asks("alice", "test-api")
             await world.told("sent")
             await quiet(world)
-        async with bot_in(place, by_id, **environ):
+        async with bot_in(place, by_id, **environ) as world:
             (lost,) = lines(log, event="seal.lost")
+            told = await world.person("bob").sees("Some of what I have to use can't be opened", channel="help")
+            assert "put the key that sealed them back" in told.shown
     assert lost["log_level"] == "warning"
     assert "opens 1 of the tokens in the database (R-1001): put the key that sealed them back" in lost["what"]
 

@@ -265,11 +265,20 @@ async def test_the_challenge_of_slacks_settings_page(tmp_path: Path) -> None:
         assert await post(url, challenge, kind=JSON, secret="other") == 401
 
 
-async def test_a_wrong_signing_secret(tmp_path: Path, log: Log) -> None:
-    """The operator reads which setting it is, once a minute at most."""
-    async with served(tmp_path) as (_, url):
+async def test_a_wrong_signing_secret(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator reads which setting it is, in the log once a minute at most, in the help channel once, when it has lasted, and
+    when it is over."""
+    monkeypatch.setattr("bot.complaining.UNSIGNED_FOR", 0.0)
+    async with served(tmp_path) as (world, url):
         for _ in range(3):
             assert await post(url, COMMAND, secret="other") == 401
+        bob = world.person("bob")
+        await bob.sees("SLACK_SIGNING_SECRET is not", channel="help")
+        assert await post(url, COMMAND) == 200
+        await bob.sees("are signed as they should be.", channel="help")
+        assert await post(url, COMMAND, secret="other") == 401
+        said = world.slack.workspace.posts[world.slack.workspace.channel("help").id]
+    assert len(said) == 2, "what is not signed rightly beside what is, is somebody else's"
     (line,) = lines(log, event="web.rejected", reason="signature")
     assert line["log_level"] == "warning"
     assert "SLACK_SIGNING_SECRET" in line["what"]
