@@ -65,11 +65,11 @@ def accept(arguments: argparse.Namespace, environ: Any) -> int:
 
 def deny(arguments: argparse.Namespace, environ: Any) -> int:
     """End a request that waits."""
-    operator, denied = Operator.named(arguments.by), True
+    operator, reason, denied = Operator.named(arguments.by), words.reason(arguments.reason), True
     with opening.command_store(writable(environ)) as store, store.transaction() as tx:
         record = words.numbered(tx, arguments.number)
         try:
-            record = operator.deny(tx, record.request.id, arguments.reason)
+            record = operator.deny(tx, record.request.id, reason)
         except Refusal:  # inside the transaction: what time has decided is stored all the same
             record, denied = tx.loaded[record.request.id], False
     label = record.request.label

@@ -49,7 +49,7 @@ CACHED = "A Gateway may let a token through for about ten seconds more, from its
 
 def revoke(arguments: argparse.Namespace, environ: Any) -> int:
     """The list comes first; nothing happens without --yes or a person's yes."""
-    found = _found(arguments, environ)
+    reason, found = words.reason(arguments.reason), _found(arguments, environ)
     if not (found.held or found.waiting):
         complain(found.nothing)
         return FAILED
@@ -59,7 +59,7 @@ def revoke(arguments: argparse.Namespace, environ: Any) -> int:
         return FAILED
     if not structlog.is_configured():
         logs.configure("ERROR", "text")
-    return asyncio.run(_end_and_delete(arguments, environ, found.ids))
+    return asyncio.run(_end_and_delete(Operator.named(arguments.by), reason, environ, found.ids))
 
 
 # --- what is to end ---------------------------------------------------------------------------------------------------
@@ -151,8 +151,8 @@ async def _end(store: Store, ids: Sequence[str], operator: Operator, reason: str
     return ended
 
 
-async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequence[str]) -> int:
-    operator, found = Operator.named(arguments.by), writable(environ)
+async def _end_and_delete(operator: Operator, reason: str, environ: Any, ids: Sequence[str]) -> int:
+    found = writable(environ)
     with opening.command_store(found) as store:
         missing = address = ""
         with Progress("Ending") as progress:
@@ -160,11 +160,11 @@ async def _end_and_delete(arguments: argparse.Namespace, environ: Any, ids: Sequ
                 async with reaching.tyk(store, environ) as reached:
                     address = reached.address
                     worker = Worker(store, reached.ports, new_id, kinds=frozenset({EffectKind.REVOKE_KEY}))
-                    ended = await _end(store, ids, operator, arguments.reason, progress)
+                    ended = await _end(store, ids, operator, reason, progress)
                     await _delete(worker, progress)
             except SettingsError as error:
                 missing = "; ".join(error.complaints)
-                ended = await _end(store, ids, operator, arguments.reason, progress)
+                ended = await _end(store, ids, operator, reason, progress)
             has_bot = has_worker(found.database_url)
             if has_bot is not False:
                 progress.at("what is left, by the bot that runs")

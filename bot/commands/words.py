@@ -10,7 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from bot import durations
-from bot.core.model import Record
+from bot.core import limits
+from bot.core.model import Record, Refusal
 from bot.errors import InputError
 from bot.store import ledger
 from bot.store.ledger import Filter
@@ -29,6 +30,14 @@ def request_number(text: str) -> int:
     if found is None:
         raise UsageError(f"{text!r} is no request's number; they look like R-1042.")
     return int(found[1])
+
+
+def reason(text: str) -> str:
+    """A reason as a form would take it. Raises UsageError for one that is too long."""
+    try:
+        return limits.written(text, "reason", limits.MAX_REASON)
+    except Refusal as refusal:
+        raise UsageError(f"--reason: {refusal.text}") from None
 
 
 def since(text: str | None) -> datetime | None:

@@ -501,6 +501,8 @@ def test_words_that_are_no_command(argv: list[str], said: str, capsys: pytest.Ca
         (["retry", "R-1009"], "There is no request R-1009."),
         (["show", "R-1009"], "There is no request R-1009."),
         (["deny", "R-1009", "--reason", "no"], "There is no request R-1009."),
+        (["deny", "R-1001", "--reason", "x" * 501], "--reason: Your reason has 501 characters; 500 fit."),
+        (["revoke", "R-1001", "--reason", "x" * 501, "--yes"], "--reason: Your reason has 501 characters; 500 fit."),
         (["revoke", "R-1009", "--yes"], "There is no request R-1009."),
         (["keys", "--api", "paymnts"], "There is no entry paymnts."),
         (["audit", "--person", "nobody"], "The database knows nobody by the id or name nobody."),
