@@ -74,8 +74,8 @@ async def note(store: Store, config: Config, rulebook: Rulebook, settings: Setti
     """Note what is in force from now on. Commands act where the bot acts, whatever file is in the folder that they are started
     in, and the audit goes to these places.
 
-    A configuration that differs from the last one is a line in the audit: who gained what must be seen. Whichever replica is
-    first says so. That a newer version keeps more of it is no difference.
+    A configuration that differs from the last one is a line in the audit, or several: who gained what must be seen. Whichever
+    replica is first says so. That a newer version keeps more of it is no difference.
     """
     forwards = [collectors.name(place) for place in config.audit.forward]
     place = {
@@ -97,7 +97,8 @@ async def note(store: Store, config: Config, rulebook: Rulebook, settings: Setti
         found = changes.between(before, now)
         is_another = bool(found) or before is None or before["digest"] != rulebook.digest
         if is_another:
-            tx.audit(AuditLine(AuditEvent.CONFIGURED, None, changes.told(rulebook.digest, found)), None)
+            for details in changes.told(rulebook.digest, found):
+                tx.audit(AuditLine(AuditEvent.CONFIGURED, None, details), None)
             tx.remember(_CHANGED_AT, tx.now.timestamp())
         return is_another
 

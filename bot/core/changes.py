@@ -374,22 +374,24 @@ def _alone(change: Change) -> Together:
     return Together(entries, change.what, change.access, change.before, change.after, plan=change.plan)
 
 
-def told(digest: str, changes: Sequence[Change], room: int = ROOM) -> dict[str, Any]:
-    """The details of an audit line: `digest`, the names of the entries that were `added` and `removed`, and as many of the
-    `changes` as there is room for; `left_out` is how many are not there."""
-    kept: list[dict[str, Any]] = []
-    all_of_them = together(changes)
-    for one in all_of_them:
-        plain = _plain(one)
-        room -= len(json.dumps(plain))
-        if room < 0:
-            break
-        kept.append(plain)
-    came = [one.entry for one in changes if one.what is What.ENTRY and one.before is None]
-    went = [one.entry for one in changes if one.what is What.ENTRY and one.after is None]
-    left_out = len(all_of_them) - len(kept)
-    details = {"digest": digest, "added": came, "removed": went, "changes": kept}
-    return details | ({"left_out": left_out} if left_out else {})
+def told(digest: str, changes: Iterable[Change], room: int = ROOM) -> Iterator[dict[str, Any]]:
+    """The details of an audit line, and of as many more as it takes to hold all of the `changes`: `digest`, and of what it holds
+    the names of the entries that were `added` and `removed`. Where they are several, each says which `part` of `parts` it is."""
+    pages: list[list[dict[str, Any]]] = [[]]
+    left = room
+    for plain in map(_plain, together(changes)):
+        size = len(json.dumps(plain))
+        if size > left and pages[-1]:
+            pages.append([])
+            left = room
+        pages[-1].append(plain)
+        left -= size
+    for part, page in enumerate(pages, 1):
+        whole = [one for one in page if one["what"] == What.ENTRY.value]
+        came = [name for one in whole if "before" not in one for name in one["entries"]]
+        went = [name for one in whole if "after" not in one for name in one["entries"]]
+        details = {"digest": digest, "added": came, "removed": went, "changes": page}
+        yield details | ({"part": part, "parts": len(pages)} if len(pages) > 1 else {})
 
 
 def _plain(one: Together) -> dict[str, Any]:

@@ -55,8 +55,8 @@ class AuditRow:
     restored      effect, effect_id
     resealed      tokens (how many)
     looked        person, about (whose tokens, where it was not an API's), page
-    configured    digest, added, removed (names of entries), changes and left_out (as `core.changes` says); an older version
-                  wrote approvals_fell, people_changed (names), auditors
+    configured    digest, added, removed (names of entries), changes, part and parts (as `core.changes` says); an older version
+                  wrote left_out (how many changes), approvals_fell, people_changed (names), auditors
     group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
     chained       key (its id), why (where it is not the first one)
@@ -353,8 +353,11 @@ class _Teller:
         return next((said for topic, said in _REMINDED.items() if topic == self.details.get("of")), self.word("of"))
 
     def configured(self) -> str:
-        """All that changed, as far as there is room for it."""
+        """All that changed, as far as there is room for it; of what takes several lines, the others say how much they hold."""
         found = changes.read(self.details)
+        part, parts = self.details.get("part"), self.details.get("parts")
+        if isinstance(part, int) and isinstance(parts, int) and part > 1:
+            return f"part {part:,} of {parts:,}: {len(found):,} more change{'' if len(found) == 1 else 's'}"
         if not found:
             return self.configured_before()
         speech = rule_changes.Speech(self.tongue.said, self.person, self.row.title_of)

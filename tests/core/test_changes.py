@@ -164,16 +164,25 @@ def test_a_change_of_defaults_is_told_once() -> None:
     )
 
 
-def test_an_audit_line_holds_what_there_is_room_for() -> None:
-    """It comes back as it was, says how much was left out, and what a later version writes is passed over."""
-    found = changes.compared(book(PAYMENTS), book(replace(PAYMENTS, approvals=1, title="x" * 75, max_active=1)))
-    line = json.loads(json.dumps(changes.told("d2", found)))
-    assert (line["digest"], line["added"], line["removed"]) == ("d2", [], [])
+def test_audit_lines_hold_all_that_changed() -> None:
+    """It comes back as it was, from one line or from several, and what a later version writes is passed over."""
+    gone, new = replace(PAYMENTS, name="gone"), replace(PAYMENTS, name="new", approvals=1)
+    before, after = book(PAYMENTS, gone), book(replace(PAYMENTS, approvals=1, title="x" * 75, max_active=1), new)
+    found = changes.compared(before, after)
+    (line,) = json.loads(json.dumps(list(changes.told("d2", found))))
+    assert (line["digest"], line["added"], line["removed"]) == ("d2", ["new"], ["gone"])
     assert changes.read(line) == changes.together(found)
-    assert "left_out" not in line
-    short = changes.told("d2", found, room=200)
-    assert [one.what for one in changes.read(short)] == [What.APPROVALS, What.MAX_ACTIVE]
-    assert short["left_out"] == 1
+    assert "parts" not in line
+    lines = json.loads(json.dumps(list(changes.told("d2", found, room=200))))
+    assert len(lines) > 2
+    assert [(one["digest"], one["part"], one["parts"]) for one in lines] == [
+        ("d2", number, len(lines)) for number in range(1, len(lines) + 1)
+    ]
+    assert [one for each in lines for one in changes.read(each)] == [*changes.together(found)]
+    assert [name for one in lines for name in one["added"]] == ["new"]
+    assert [name for one in lines for name in one["removed"]] == ["gone"]
+    (nothing,) = changes.told("d3", ())
+    assert nothing == {"digest": "d3", "added": [], "removed": [], "changes": []}
     assert changes.read({"changes": [{"what": "colour", "access": "wider"}, "odd", *line["changes"]]}) == changes.read(
         line
     )

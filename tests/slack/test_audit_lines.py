@@ -170,7 +170,8 @@ def test_each_event_has_its_words(line: AuditLine, said: str) -> None:
 
 def configured(before: Rule, after: Rule) -> AuditLine:
     found = changes.compared(Rulebook("a", {"payments": before}), Rulebook("b", {"payments": after}))
-    return AuditLine(AuditEvent.CONFIGURED, None, changes.told("b", found))
+    (details,) = changes.told("b", found)
+    return AuditLine(AuditEvent.CONFIGURED, None, details)
 
 
 BEFORE = rule(
@@ -206,16 +207,20 @@ def test_a_changed_rule_is_told_from_what_to_what(after: dict[str, Any], said: s
 
 
 def test_a_line_of_many_changes_says_how_many_it_leaves_out() -> None:
-    """A change of each of a thousand entries fits one message; one of all of them alike names ten."""
+    """A change of each of a thousand entries fits one message, with a line for each row that it takes; one of all of them alike
+    names ten."""
     entries = {f"api-{number}": replace(BEFORE, name=f"api-{number}") for number in range(1000)}
     each = {name: replace(one, max_active=number + 6) for number, (name, one) in enumerate(entries.items())}
     alike = {name: replace(one, approvals=1) for name, one in entries.items()}
 
     def line(after: dict[str, Rule]) -> str:
         found = changes.compared(Rulebook("a", entries), Rulebook("b", after))
-        return told(AuditLine(AuditEvent.CONFIGURED, None, changes.told("b", found)))
+        first, *others = (AuditLine(AuditEvent.CONFIGURED, None, one) for one in changes.told("b", found))
+        for part, other in enumerate(others, 2):
+            assert f"part {part} of {len(others) + 1}: " in told(other)
+        return told(first)
 
-    assert re.search(r"; and 9\d\d more changes, too many for this line$", line(each))
+    assert re.search(r"; and \d\d\d more changes, too many for this line$", line(each))
     assert len(line(each)) < MAX_SECTION
     assert line(alike).endswith("api-105, api-106 and 990 more: approvals 1 instead of 2")
     added = line(entries | {"new": replace(BEFORE, name="new")})
@@ -305,6 +310,8 @@ KEYS = [
     "people_changed",
     "changes",
     "left_out",
+    "part",
+    "parts",
     "of",
 ]
 
