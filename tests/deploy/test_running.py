@@ -27,6 +27,7 @@ KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNIT = (DEPLOY / "systemd" / "tyk-key-bot.service").read_text()
 COMMAND = (DEPLOY / "systemd" / "tyk-key-bot").read_text()
+CONFIG = Path(re.findall(rf"{cli.CONFIG_VARIABLE}=(\S+)", DOCKERFILE)[0])
 OLDEST, NEWEST = "1.30", "1.37"
 MOST_EXPOSED = 15  # of 100, as `systemd-analyze security` counts
 
@@ -40,7 +41,18 @@ def test_compose() -> None:
     bot = plain["services"]["bot"]
     assert int(bot["stop_grace_period"].removesuffix("s")) > GRACE
     assert bot["read_only"] is True
+    (mounted,) = bot["volumes"]
+    assert (mounted["source"], Path(mounted["target"])) == ("../config", CONFIG.parent), (
+        "a folder, whose files can be replaced"
+    )
     assert all(secret == {"file": f"secrets/{name}"} for name, secret in plain["secrets"].items())
+
+
+def test_docker_gets_a_folder() -> None:
+    """Each `docker` of the pages mounts the folder that the image reads: a file alone would stay the one that it was."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    mounted = {one for page in pages for one in re.findall(r'-v "?(\S+:/etc/\S+?)"?(?= )', page.read_text())}
+    assert mounted == {f"$PWD/config:{CONFIG.parent}:ro"}
 
 
 def _kubernetes(kind: str) -> Any:
@@ -74,6 +86,8 @@ def test_a_pod_that_may_do_nothing_but_its_work() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     mounted = {one["mountPath"] for one in container["volumeMounts"]}
+    assert str(CONFIG.parent) in mounted
+    assert not [one for one in container["volumeMounts"] if one["name"] == "config" and "subPath" in one]
     assert {str(Path(one["value"]).parent) for one in container["env"] if one["value"]} <= mounted
     wanted = deployment["spec"]["selector"]
     assert all(_kubernetes(kind)["spec"][name] == wanted for kind, name in _SELECTORS)

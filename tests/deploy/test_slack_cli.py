@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+from bot import cli
 from bot.version import VERSION
 from tests.deploy import ROOT
+from tests.running import empty_place
+from tests.running.test_start import Process, environ_of
 
 HOOKS = json.loads((ROOT / ".slack" / "hooks.json").read_text())
 
 
-def hook(name: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def hook(name: str) -> subprocess.CompletedProcess[str]:
     """What the Slack CLI would get, with the Python of .venv as it sees to."""
     first, *words = HOOKS["hooks"][name].split()
     assert first == "python3"
     return subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, *words], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, *words], cwd=ROOT, env={}, capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -36,9 +42,22 @@ def test_doctor() -> None:
     assert "error" not in found["python"]
 
 
-def test_start() -> None:
-    """The bot is started, with the two tokens that the Slack CLI hands over, and says what else it needs."""
-    done = hook("start", SLACK_BOT_TOKEN="xoxb-1-2-a", SLACK_APP_TOKEN="xapp-1-2-b")
-    assert done.returncode == 2
-    said = [json.loads(line)["what"] for line in done.stderr.splitlines()]
-    assert [what.partition(":")[0] for what in said] == ["TYK_DASHBOARD_KEY", "SEAL_KEYS"]
+async def test_start(tmp_path: Path) -> None:
+    """The bot is started with the two tokens that the Slack CLI hands over, is ready, and stops when the Slack CLI stops it."""
+    first, *words = HOOKS["hooks"]["start"].split()
+    assert first == "python3"
+    async with empty_place() as place:
+        path = tmp_path / "config.yaml"
+        path.write_text(place.config())
+        environ = environ_of(place, tmp_path) | {cli.CONFIG_VARIABLE: str(path)}
+        nothing, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+        bot = Process(
+            await asyncio.create_subprocess_exec(
+                sys.executable, *words, cwd=ROOT, env=environ, stdout=nothing, stderr=pipe
+            )
+        )
+        try:
+            await bot.until("bot.ready")
+            assert (await bot.end(signal.SIGINT)).code == 0
+        finally:
+            await bot.kill()

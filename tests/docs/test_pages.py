@@ -135,6 +135,15 @@ def test_every_command_is_told_of() -> None:
     assert set(parsing.verbs(cli.parser([]))) <= {words[0] for words in _commands(DOCS / "commands.md")}
 
 
+def test_what_an_assessor_asks_is_shown() -> None:
+    """Each row by OWASP's or NIST's name that says what is done names a test, a command, or the page that shows it."""
+    rows = re.findall(r"^\| (?:NHI\d+|[A-Z]{2}-\d+).*$", (DOCS / "security.md").read_text(), re.MULTILINE)
+    assert len(rows) > 15
+    for row in rows:
+        done = row.strip("|").split("|")[1].strip()
+        assert not done or re.search(r"`(?:tests/|deploy/|tyk-key-bot |\.venv)|\]\(", done), row
+
+
 def test_examples_of_the_configuration() -> None:
     """Each YAML example is a part of a file that has no complaint, and the first one is a whole."""
     whole = blocks(DOCS / "install.md", "yaml")

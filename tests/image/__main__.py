@@ -26,7 +26,7 @@ from tests.image.building import NEEDED, ROOT, Image, built, missing
 USER = "10001"
 WITHIN = 60.0
 
-# As an engine does with `--read-only --tmpfs /tmp -v ...:/data -v ...:/etc/tyk-key-bot/config.yaml:ro --user 10001`.
+# As an engine does with `--read-only --tmpfs /tmp -v ...:/data -v ...:/etc/tyk-key-bot:ro --user 10001`.
 CONTAINER = """
 mount --make-rprivate /
 mount --bind "$FILES" "$FILES"
@@ -34,8 +34,8 @@ mount --rbind /proc "$FILES/proc"
 mount --rbind /dev "$FILES/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$FILES/tmp"
 mount --bind "$DATA" "$FILES/data"
-mount --bind "$CONFIG" "$FILES/etc/tyk-key-bot/config.yaml"
-mount -o remount,bind,ro "$FILES/etc/tyk-key-bot/config.yaml"
+mount --bind "$CONFIG" "$FILES/etc/tyk-key-bot"
+mount -o remount,bind,ro "$FILES/etc/tyk-key-bot"
 mount -o remount,bind,ro "$FILES"
 exec chroot --userspec "$USER:$USER" --groups "" "$FILES" /usr/bin/env -i -C /data "$@"
 """
@@ -49,8 +49,9 @@ class Trial:
         self.data = folder / "data"
         self.data.mkdir()
         os.chown(self.data, int(USER), int(USER))
-        self.config = folder / "config.yaml"
-        self.config.write_text(text)
+        self.config = folder / "config"
+        self.config.mkdir(mode=0o755)
+        (self.config / "config.yaml").write_text(text)
 
     def command(self, *words: str, **environ: str) -> tuple[list[str], dict[str, str]]:
         """The words that start this in a container, and the environment of those words."""

@@ -84,4 +84,3 @@ def _settle(base: Path) -> None:
     for name in MOUNT_POINTS:
         (base / name).mkdir(parents=True, exist_ok=True)
     (base / "tmp").chmod(0o1777)
-    (base / "etc/tyk-key-bot/config.yaml").touch()
