@@ -145,6 +145,47 @@ def test_by_what_the_bot_remembers(
     assert "gone otherwise: 0 of 2 of 2 more it cannot be told without Slack" in words(said)
 
 
+def test_what_other_terms_do(
+    capsys: pytest.CaptureFixture[str], files: tuple[str, str], database: dict[str, str]
+) -> None:
+    """A plan that is called otherwise, other limits and another channel: what waits under the old name cannot be approved."""
+    Path(files[1]).write_text(
+        OLD.replace("      standard:", "      basic:")
+        .replace("gold: {tyk", "silver: {tyk")
+        .replace("approvals_channel: C0APPROVALS", "approvals_channel: C0OTHER")
+    )
+    said = words(diff(capsys, *files, **database)[1])
+    assert "payments: plan standard is now called basic" in said
+    assert "approvals channel C0OTHER instead of C0APPROVALS" in said
+    assert "any more: 1 of 1 R-1001, payments, Alice (U0ALICE): The plan standard of Payments has changed." in said
+    Path(files[1]).write_text(OLD.replace("rate: 100,", "rate: 200,"))
+    said = words(diff(capsys, *files, **database)[1])
+    assert "limits 200 calls per second, 10,000 per day instead of 100 calls per second, 10,000 per day" in said
+
+
+def test_what_other_approvers_do(
+    capsys: pytest.CaptureFixture[str], files: tuple[str, str], database: dict[str, str]
+) -> None:
+    """Bob is no approver any more: what he approved would not be given today, and it is he on whom the past decision hangs. It
+    looks as far back as it is told."""
+    fewer = OLD.replace('approvers: ["@payments-leads"]', 'approvers: ["@api-owners"]', 1)
+    Path(files[1]).write_text(fewer.replace(f"{GOLD}, also_opens: [ledger]}}", f"{GOLD}}}"))
+    said = words(diff(capsys, *files, **database)[1])
+    assert (
+        "given today: 1 of 1 R-1002, payments, Dave (U0DAVE): Payments needs 1 approval, and R-1002 has 0 left" in said
+    )
+    assert "U0BOB's no longer counts (no longer an approver)" in said
+    assert "otherwise: 1 of 2 payments: 1 was approved and would have been left waiting" in said
+    assert "may not approve it. Such as R-1002, U0BOB." in said
+    engine = open_engine(database["DATABASE_URL"])
+    with engine.begin() as connection:
+        sooner = text("UPDATE requests SET created_at = created_at - :length WHERE number = 1003")
+        connection.execute(sooner, {"length": 100 * 86_400_000})
+    engine.dispose()
+    assert "otherwise: 1 of 1 payments" in words(diff(capsys, *files, **database)[1])
+    assert "otherwise: 1 of 2 payments" in words(diff(capsys, *files, "--since", "101d", **database)[1])
+
+
 def test_nobody_is_disturbed(
     capsys: pytest.CaptureFixture[str], files: tuple[str, str], database: dict[str, str]
 ) -> None:

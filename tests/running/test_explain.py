@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from bot import cli
+from bot.store.engine import migrate, open_engine
+from bot.store.store import Store
 from tests.running import empty_place
+from tests.store.test_ledger import asks, holds
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 
@@ -65,6 +69,72 @@ def test_explain_without_slack(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Slack: set SLACK_BOT_TOKEN" in said
     assert explained("--person", "U03BOB", "--api", "ledger") == 2
     assert "? among the requesters only as a member of @payments-devs" in " ".join(capsys.readouterr().out.split())
+
+
+RULES = """\
+tyk: {dashboard_url: "https://admin.example.com", gateway_url: "https://api.example.com"}
+slack: {command: /tyk-key, approvals_channel: C0APPROVE, audit_channel: C0AUDIT, help_channel: C0HELP}
+defaults:
+  approvers: [UBOB, UCAROL]
+  lifetimes: [7d]
+apis:
+  payments:
+    api_id: pay
+    requesters: [UALICE]
+    max_active: 3
+    also_may_approve: [UDAVE]
+"""
+
+
+NAMED, CAROLS = "yes among the requesters, named directly", "UCAROL, named directly"
+PLANTED = [
+    ("api_id", "api_id", NAMED, "UALICE"),
+    ("api_id", "api_id", "yes has room: 2 of 3 tokens and requests", "3"),
+    ("api_id", "api_id", "for how long: 7 days", "[7d]"),
+    ("api_id", "api_id", CAROLS, "UCAROL"),
+    ("api_id", "api_id", "UDAVE, named directly, is not called", "UDAVE"),
+    ("requesters", "description: Moves money\n    requesters", NAMED, "UALICE"),
+    ("[UALICE]", "[UEVE, UFRANK]", "no not among the requesters: UEVE or UFRANK", "[UEVE"),
+    ("[UALICE]", "[UEVE, everyone]", "yes among the requesters, as everyone is", "everyone"),
+    (
+        "max_active: 3",
+        "max_active: 2",
+        "no the bot says: You already have 2 tokens or requests for payments",
+        "2\n    also",
+    ),
+    ("api_id", "lifetimes: [1d]\n    api_id", "for how long: 1 day", "[1d]"),
+    ("api_id", "approvers: [UCAROL, UBOB]\n    api_id", CAROLS, "UCAROL, UBOB"),
+]
+
+
+def test_the_place_that_decides(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Alice holds one token for Payments and waits for another. Whatever the rule says instead, and wherever it says so, the
+    answer follows and names the place."""
+    url, file = _two_of_alices(tmp_path), tmp_path / "config.yaml"
+    for (old, new), planted in groupby(PLANTED, lambda one: one[:2]):
+        text = RULES.replace(old, new, 1)
+        file.write_text(text)
+        code = explained("--person", "UALICE", "--api", "payments", config=file, DATABASE_URL=url)
+        told = " ".join(capsys.readouterr().out.split())
+        held = r"What alice has R-1002 payments standard waits since \S+ R-1001 payments standard issuing until "
+        assert re.search(held, told), told
+        for _, _, said, at in planted:
+            before = text[: text.index(at)].splitlines()
+            place = f"({file}:{len(before)}:{len(before[-1]) + 1})"
+            assert re.search(rf"{re.escape(said)}( \(R-[^)]*\)\.[^()]*)? {re.escape(place)}", told), (said, told)
+            assert code == (1 if said.startswith("no ") else 0)
+
+
+def _two_of_alices(folder: Path) -> str:
+    """A database in which Alice holds one token and waits for another."""
+    url = f"sqlite:///{folder / 'bot.db'}"
+    engine = open_engine(url)
+    migrate(engine)
+    with Store(engine).transaction() as tx:
+        holds(tx)
+        asks(tx)
+    engine.dispose()
+    return url
 
 
 @pytest.mark.parametrize(
