@@ -183,7 +183,7 @@ def review(
         AuditEvent.REVIEWED,
         reviewer.identity,
         verdict=verdict.value,
-        reviewer=reviewer.identity.user_id,
+        reviewer=who.user_id,
         counted_by=by,
         have=have,
         need=rule.approvals,

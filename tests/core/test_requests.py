@@ -205,8 +205,9 @@ def test_one_person_of_two_teams_counts_once() -> None:
     for carol in (moved, other_id):
         with pytest.raises(Refusal, match="already approved R-1001"):
             say(first, carol)
-        denied = say(first, carol, Verdict.NO).record
-        assert [(review.reviewer.user_id, review.reviewer.team_id) for review in denied.reviews] == [("UCAROL", "T0")]
+        denied = say(first, carol, Verdict.NO)
+        assert [(one.reviewer.user_id, one.reviewer.team_id) for one in denied.record.reviews] == [("UCAROL", "T0")]
+        assert (denied.audit[0].actor, denied.audit[0].details["reviewer"]) == (carol.identity, "UCAROL")
 
 
 def test_a_no_after_a_yes_needs_no_other_way() -> None:
