@@ -112,20 +112,23 @@ def _rows(record: Record, ids: frozenset[str], period: Period) -> tuple[list[Row
 
     is_decided, is_granted = period.over(request.decided_at), grant is not None and period.over(grant.since)
     is_approved = is_decided and request.state is RequestState.APPROVED
+    extended = (
+        grant.extended_by if grant else None
+    )  # its approvals count by now, also where it was extended after the period
     of_request = {
         "request": request.label,
         "requester": request.requester.user_id,
         "requester_ids": " ".join(sorted(ids)),
         "name": request.requester_name,
         "api": request.rule.name,
-        "plan": request.plan.name,
+        "plan": (request.plan if is_approved or not request.asked else request.asked.plan).name,
         "asked": at(request.created_at),
         "extends": request.extends.label if request.extends else "",
         "state": request.state.value if is_decided else RequestState.PENDING.value,
         "decided": at(request.decided_at),
         "decided_by": request.decided_by.user_id if is_decided and request.decided_by else "",
         "approved_by": " ".join(_approvers(record)) or "rule" if is_approved else "",
-        "approved_in": f"R-{by}" if is_approved and (by := _approved_in(record)) else "",
+        "approved_in": f"R-{extended or request.number}" if is_approved or extended else "",
         "rule": f"{request.rule.name}@{request.digest}",
         "granted": at(grant.since) if grant else "",
         "until": (reports.moment(grant.until) or "never") if grant and is_granted else "",
@@ -160,12 +163,6 @@ def _rows(record: Record, ids: frozenset[str], period: Period) -> tuple[list[Row
 
 def _approvers(record: Record) -> list[str]:
     return sorted(one.reviewer.user_id for one in rules.approvals(record.reviews, record.request.requester))
-
-
-def _approved_in(record: Record) -> int:
-    """The number of the request whose approvals count by now: its own, or that of the last extension."""
-    extended_by = record.grant.extended_by if record.grant else None
-    return extended_by or record.request.number
 
 
 def _leaver_row(one: Left) -> Row:

@@ -18,7 +18,8 @@ from bot.store.transaction import Transaction
 
 _TOLD_EVERY = 1000
 _DECIDED = (AuditEvent.APPROVED, AuditEvent.DENIED, AuditEvent.WITHDRAWN, AuditEvent.LAPSED)
-_ENDS = (AuditEvent.EXPIRED, AuditEvent.REVOKED, AuditEvent.WITHDRAWN)
+_ENDS = (AuditEvent.EXPIRED, AuditEvent.REVOKED, AuditEvent.WITHDRAWN, AuditEvent.REFUSED)
+"""A refusal ends what was granted where it is the bot's own, before a key is made or its token shown."""
 
 
 def _within(period: Period) -> ColumnElement[bool]:
@@ -66,9 +67,11 @@ def counted(tx: Transaction, period: Period) -> dict[str, int]:
 def _of_events(tx: Transaction, period: Period, events: Sequence[AuditEvent]) -> Iterator[Any]:
     """The rows of these events that belong to a request, in order, a few at a time."""
     table = tables.audit
+    is_click = and_(table.c.event == AuditEvent.REFUSED.value, table.c.actor_user.is_not(None))
     query = (
         select(table)
         .where(_within(period), table.c.event.in_([one.value for one in events]), table.c.request_number.is_not(None))
+        .where(~is_click)
         .order_by(table.c.number)
     )
     with tx.connection.execute(query, execution_options={"yield_per": statements.AT_ONCE}) as found:

@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot import evidence
+from bot.core.model import AuditEvent
 from bot.evidence import check
+from bot.evidence.period import Period
 from bot.evidence.summary import FIGURES
 from bot.store.engine import migrate, open_engine
 from tests.crash.more_time import MoreTime
@@ -51,14 +54,17 @@ async def test_the_figures_of_the_database_are_those_of_the_rows(
         "reviews.open": 1,
         "configuration.changes": 1,
     }
-    assert check.findings(tmp_path / "evidence") == ([], len(FIGURES))
+    assert check.findings(tmp_path / "evidence") == ([], [], len(FIGURES))
 
 
 def test_the_folder_checks_itself_with_python_alone(quarter: Path, tmp_path: Path) -> None:
     """The program in it imports nothing of the bot, and knows its own folder."""
     program = [sys.executable, "-I", "-S", str(quarter / "evidence" / "check.py")]
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
-    assert (done.returncode, done.stdout) == (0, f"All {len(FIGURES)} figures agree with the rows.\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"All {len(FIGURES)} figures agree with the rows, and so do the lists.\n",
+    )
 
 
 def test_no_token_and_no_reason_stand_in_the_lists(quarter: Path) -> None:
@@ -95,6 +101,125 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
     return change
 
 
+LISTED = (
+    (
+        "requests.csv",
+        "R-1001,ALICE,ALICE",
+        "R-1001,DAVE,DAVE",
+        "requests.csv: requester of R-1001 is DAVE, and ALICE in",
+    ),
+    ("requests.csv", "ERIN W0ERIN", "W0ERIN", "requests.csv: requester_ids of R-1002 does not have ERIN, who asked."),
+    (
+        "requests.csv",
+        "payments,standard",
+        "ledger,standard",
+        "requests.csv: api of R-1001 is ledger, and payments in row",
+    ),
+    (
+        "requests.csv",
+        "payments,standard",
+        "payments,gold",
+        "requests.csv: plan of R-1001 is gold, and standard in row 1.",
+    ),
+    (
+        "requests.csv",
+        "2026-01-05",
+        "2026-01-04",
+        "requests.csv: asked of R-1001 is 2026-01-04T09:00:00Z, and 2026-01-05T",
+    ),
+    (
+        "requests.csv",
+        "2026-01-05",
+        "2025-01-05",
+        "requests.csv: asked of R-1001 is 2025-01-05T09:00:00Z, and 2026-01-05T",
+    ),
+    (
+        "requests.csv",
+        "Z,,approved",
+        "Z,R-1000,approved",
+        "requests.csv: extends of R-1001 is R-1000, and empty in row 1.",
+    ),
+    ("requests.csv", ",CAROL,", ",BOB,", "requests.csv: decided_by of R-1001 is BOB, and CAROL in row 7."),
+    (
+        "requests.csv",
+        "denied,[^,]*,BOB",
+        "pending,,",
+        "requests.csv: state of R-1002 is pending, and denied in row 26.",
+    ),
+    (
+        "requests.csv",
+        "payments@digest",
+        "payments@other",
+        "requests.csv: rule of R-1001 is payments@other, and payments@",
+    ),
+    ("requests.csv", ",R-1001,pay", ",R-1003,pay", "requests.csv: R-1001 was not approved in R-1003, which does not"),
+    (
+        "requests.csv",
+        "2026-01-15T09:00:24Z",
+        "never",
+        "requests.csv: until of R-1001 is never, and 2026-01-15T09:00:24Z in",
+    ),
+    (
+        "requests.csv",
+        "2026-01-08T09:00:48Z,BOB",
+        ",BOB",
+        "requests.csv: ended of R-1001 is empty, and 2026-01-08T09:00:48Z",
+    ),
+    ("requests.csv", "09:00:48Z,BOB", "09:00:48Z,", "requests.csv: ended_by of R-1001 is empty, and BOB in row 21."),
+    (
+        "requests.csv",
+        ",,\n$",
+        ",2026-02-01T00:00:00Z,\n",
+        "requests.csv: ended of R-1003 is 2026-02-01T00:00:00Z, and no row",
+    ),
+    ("requests.csv", ",,\n$", ",,BOB\n", "requests.csv: ended of R-1003 is empty."),
+    ("reviews.csv", "R-1002,.*\n", "", "reviews.csv: R-1002 BOB is missing, and row 25 tells of it."),
+    ("reviews.csv", "R-1002,BOB", "R-1002,DAVE", "reviews.csv: at of R-1002 DAVE is 2026-01-08T09:16:54Z, and no row"),
+    ("reviews.csv", ",no,", ",yes,", "reviews.csv: verdict of R-1002 BOB is yes, and no in row 25."),
+    ("reviews.csv", "S0LEADS", "S0OTHERS", "reviews.csv: counted_by of R-1001 BOB is S0OTHERS, and S0LEADS in row 5."),
+    (
+        "reviews.csv",
+        ",\n$",
+        ",no longer an approver\n",
+        "reviews.csv: void of R-1002 BOB is no longer an approver, and empty",
+    ),
+    ("keys.csv", "R-1001,hash-1.*\n", "", "keys.csv: R-1001 hash-1 is missing, and row 12 tells of it."),
+    ("keys.csv", "(R-1001,hash-1.*\n)", r"\1\1", "keys.csv: made of R-1001 hash-1 is 2026-01-08T09:00:30Z, and no row"),
+    (
+        "keys.csv",
+        "hash-1",
+        "hash-9",
+        "keys.csv: made of R-1001 hash-9 is 2026-01-08T09:00:30Z, and no row of the audit",
+    ),
+    ("keys.csv", "hash-1", "", "keys.csv: made of R-1001 is 2026-01-08T09:00:30Z, and no row of the audit says so."),
+    (
+        "keys.csv",
+        "2026-01-15",
+        "2026-04-15",
+        "keys.csv: expires of R-1001 hash-0 is 2026-04-15T09:00:24Z, and 2026-01-15",
+    ),
+    (
+        "keys.csv",
+        "2026-01-15T09:00:24Z",
+        "2026-01-08T09:15:24Z",
+        "keys.csv: expires of R-1001 hash-0 is 2026-01-08T09:15:24Z",
+    ),
+    (
+        "keys.csv",
+        "09:00:30Z\n",
+        "09:00:29Z\n",
+        "keys.csv: deleted of R-1001 hash-0 is 2026-01-08T09:00:29Z, and 2026-01",
+    ),
+    (
+        "keys.csv",
+        "[^,]*\n$",
+        "unknown\n",
+        "keys.csv: deleted of R-1001 hash-2 is unknown, and 2026-01-08T09:00:48Z in row 22.",
+    ),
+)
+"""Lists that say otherwise than the audit's rows: in which file, what is replaced by what, and how it is named."""
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -114,26 +239,35 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (
             "requests.csv",
             replaced("BOB CAROL", "BOB DAVE"),
-            "R-1001 was approved by BOB, DAVE in requests.csv, and by BOB, CAROL in row",
+            "requests.csv: approved_by of R-1001 is BOB DAVE, and BOB CAROL in row 7.",
         ),
         ("requests.csv", replaced("ALICE,ALICE", "ALICE,ALICE BOB"), "R-1001 was approved by its own requester."),
         (
             "requests.csv",
             replaced(",rule,R-1003", ",BOB,R-1003"),
-            "R-1003 was approved by BOB in requests.csv, and by nobody in row",
+            "requests.csv: approved_by of R-1003 is BOB, and rule in row 28.",
         ),
         ("audit.jsonl", replaced('"need":0', '"need":1'), "R-1003 needed 1 approval and had 0."),
-        ("requests.csv", replaced("R-1001,.*\n", ""), "R-1001 is not in requests.csv."),
-        ("requests.csv", replaced(",denied,", ",approved,"), "R-1002 is approved in requests.csv, and denied in row"),
+        ("requests.csv", replaced("R-1001,.*\n", ""), "requests.csv: R-1001 is missing, and row 1 tells of it."),
+        (
+            "requests.csv",
+            replaced(",denied,", ",approved,"),
+            "requests.csv: state of R-1002 is approved, and denied in row 26.",
+        ),
+        *((name, replaced(old, new), said) for name, old, new, said in LISTED),
         ("keys.csv", replaced(r",20[^,\n]*\n", ",\n"), "summary.md: keys.past_their_end is 0, and the rows give 1."),
         ("leavers.csv", replaced(",revoked,", ",revoked,"), ""),
-        ("leavers.csv", replaced(",revoked,", ",expired,"), "leavers.csv: R-1001 is not what the audit's rows say."),
+        (
+            "leavers.csv",
+            replaced(",revoked,", ",expired,"),
+            "leavers.csv: how of R-1001 is expired, and revoked in row 21.",
+        ),
         (
             "leavers.csv",
             replaced(r",revoked,.*\n", ",revoked,2026-10-01T00:00:00Z\n"),
-            "leavers.csv: the end of the keys of R-1001 is not the one in keys.csv.",
+            "leavers.csv: keys_deleted of R-1001 is 2026-10-01T00:00:00Z, and 2026-01-08T09:00:48Z in keys.csv.",
         ),
-        ("leavers.csv", replaced("R-1001,.*\n", ""), "leavers.csv: R-1001 is missing."),
+        ("leavers.csv", replaced("R-1001,.*\n", ""), "leavers.csv: R-1001 is missing, and row 20 tells of it."),
         (
             "summary.md",
             replaced(r"\| decisions.denied \| 1", "| decisions.denied | 0"),
@@ -149,32 +283,46 @@ def test_whatever_is_changed_is_named(
     shutil.copytree(quarter / "evidence", folder)
     before = (folder / name).read_text()
     (folder / name).write_text(change(before))
-    found, _ = check.findings(folder)
+    found, *_ = check.findings(folder)
     assert (f"{name} is not the file that was written: its hash differs from SHA256SUMS." in found) is bool(said)
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     sums = (folder / "SHA256SUMS").read_text()
     (folder / "SHA256SUMS").write_text(re.sub(rf".*  {re.escape(name)}\n", f"{digest}  {name}\n", sums))
-    found, _ = check.findings(folder)
+    found, *_ = check.findings(folder)
     assert any(one.startswith(said) for one in found) if said else not found, found
 
 
 async def test_the_approvals_of_an_extended_grant_are_those_of_its_extension(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bob and Carol approved, Bob and Dave the extension: the lists say who carries it now, and in which request."""
+    """Bob and Carol approved, Bob and Dave the extension: the lists say who carries it now, and in which request. What the
+    rows of a shorter period can't prove is noted, and is no difference."""
     monkeypatch.setitem(PEOPLE, "DAVE", person("DAVE", "S0LEADS"))
     engine = open_engine(f"sqlite:///{tmp_path / 'bot.db'}")
     migrate(engine)
     story = DaveToo(engine, Fates(), names_by_token=False)
     await story.tell()
+    folders = [tmp_path / name for name in ("whole", "before", "extended", "between", "after")]
     with story.store.reading(snapshot=True) as tx:
-        evidence.write(tx, QUARTER, tmp_path)
+        at = {entry.event: entry.at for entry in tx.audit_trail()}
+        asked, more = at[AuditEvent.ASKED], at[AuditEvent.EXTENDED] + timedelta(seconds=1)
+        ends = (
+            (QUARTER.start, QUARTER.end),
+            (QUARTER.start, asked),
+            (asked, more),
+            (QUARTER.start, more),
+            (more, QUARTER.end),
+        )
+        for folder, (start, end) in zip(folders, ends, strict=True):
+            folder.mkdir()
+            evidence.write(tx, Period(folder.name, start, end), folder)
     engine.dispose()
-    (tmp_path / "bot.db").unlink()
-    held, extension, *_ = csv.DictReader((tmp_path / "requests.csv").read_text().splitlines())
+    held, extension, *_ = csv.DictReader((tmp_path / "whole" / "requests.csv").read_text().splitlines())
     told = [(one["approved_by"], one["approved_in"]) for one in (held, extension)]
     assert told == [("BOB DAVE", "R-1002"), ("BOB DAVE", "R-1002")]
-    assert [one for one in check.findings(tmp_path)[0] if "bot.db" not in one] == []
+    assert {folder.name: check.findings(folder)[0] for folder in folders} == {folder.name: [] for folder in folders}
+    outside = "R-1001 was extended in R-1002, outside the period: no row here proves its plan, end and approvals."
+    assert [folder.name for folder in folders if outside in check.findings(folder)[1]] == ["before", "after"]
 
 
 class DaveToo(MoreTime):
@@ -191,7 +339,7 @@ def test_what_cannot_be_read_is_said_in_a_sentence(quarter: Path, tmp_path: Path
         (folder / name).unlink()
         if content is not None:
             (folder / name).write_bytes(content.encode(errors="surrogateescape"))
-        found, _ = check.findings(folder)
+        found, *_ = check.findings(folder)
         assert found[0].startswith(f"{name} is "), found
 
 
