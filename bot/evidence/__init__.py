@@ -15,7 +15,7 @@ from typing import Any
 
 from bot import reports
 from bot.core import rules
-from bot.core.model import KeyState, Record, RequestState
+from bot.core.model import Grant, KeyState, Record, RequestState
 from bot.evidence import reading
 from bot.evidence.period import Period
 from bot.evidence.reading import Left
@@ -41,6 +41,7 @@ REQUESTS = (
     "rule",
     "granted",
     "until",
+    "review_due",
     "ended",
     "ended_by",
 )
@@ -132,6 +133,7 @@ def _rows(record: Record, ids: frozenset[str], period: Period) -> tuple[list[Row
         "rule": f"{request.rule.name}@{request.digest}",
         "granted": at(grant.since) if grant else "",
         "until": (reports.moment(grant.until) or "never") if grant and is_granted else "",
+        "review_due": _review_due(grant, period) if grant and is_granted else "",
         "ended": at(grant.ended_at) if grant else "",
         "ended_by": grant.ended_by.user_id if grant and grant.ended_by and period.over(grant.ended_at) else "",
     }
@@ -159,6 +161,12 @@ def _rows(record: Record, ids: frozenset[str], period: Period) -> tuple[list[Row
         if period.over(one.made_at)
     ]
     return [of_request], reviews, keys
+
+
+def _review_due(grant: Grant, period: Period) -> str:
+    """The next one at the end of the period. Where one was done since, nobody knows any more when it was due."""
+    done = [at for at in (grant.kept_at, grant.extended_at) if at is not None]
+    return reports.moment(grant.review_at) if all(map(period.over, done)) else "unknown" if grant.review_at else ""
 
 
 def _approvers(record: Record) -> list[str]:
@@ -189,6 +197,7 @@ class _Tally:
                 "access.given",
                 "access.living",
                 "keys.past_their_end",
+                "reviews.due",
             ),
             0,
         )
@@ -202,6 +211,7 @@ class _Tally:
         has_ended = period.over(grant.ended_at)
         figures["access.given"] += period.holds(grant.since)
         figures["access.living"] += not has_ended
+        figures["reviews.due"] += not has_ended and period.over(grant.review_at)
         if has_ended:
             there = (one for one in record.keys if period.over(one.made_at) and not period.over(one.dead_at))
             figures["keys.past_their_end"] += sum(

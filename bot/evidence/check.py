@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import re
 import sys
 from collections import Counter, defaultdict
@@ -33,7 +34,8 @@ LISTS: dict[str, dict[str, tuple[str, ...]]] = {
 """Each list, with its columns of times, and what else the audit's row of that time says."""
 OF_EXTENSION = {"plan", "until", "approved_by", "approved_in", "rule", "verdict", "counted_by", "at", "void", "expires"}
 """The columns that an extension changes: in requests.csv, reviews.csv and keys.csv."""
-PROBATION = 15 * 60 * 1000
+HOUR = 60 * 60 * 1000
+PROBATION = HOUR / 4
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What comes of reading a file that is not as it was written, or is not there."""
 Row = dict[str, Any]
@@ -224,9 +226,12 @@ class Told:
             for label, of in left.items():
                 for key, told in of.items():
                     yield from self.missing(name, label, key, told)
+        unknown = [label for label, one in self.lists.requests.items() if one["review_due"] == "unknown"]
+        if unknown:
+            before["requests.csv: review_due"] = unknown
         for columns, whose in before.items():
             some = ", ".join(whose[:5]) + (f" and {len(whose) - 5} more" if len(whose) > 5 else "")
-            self.notes.append(f"{columns} of {some}: from before the period, so no row here proves it.")
+            self.notes.append(f"{columns} of {some}: not of the period, so nothing here proves it.")
 
     def compared(self, name: str, one: Row, told: Row, before: defaultdict[str, list[str]]) -> Iterator[str]:
         """Each column that a row states, and whether there is a row for each time in the period."""
@@ -373,10 +378,16 @@ class Audit:
             if number != before + 1:
                 yield f"requests.csv: R-{before + 1} is missing, or out of order."
 
-    def figures(self, start: str) -> dict[str, int]:
+    def figures(self, start: str, end: str) -> dict[str, int]:
         requests, events, asked = self.lists.requests.values(), self.events, self.lists.asked
         leavers = [one[""] for one in self.told.told["leavers.csv"].values()]
         how = Counter(one["how"][0] for one in leavers)
+        deleted = [self.lists.keys_deleted(label) for label in self.told.told["leavers.csv"]]
+        took = [
+            math.ceil(max(moment(last) - moment(one["left"][0]), 0) / HOUR)
+            for one, last in zip(leavers, deleted, strict=True)
+            if last and one["how"][0] not in ("", "returned")
+        ]
         return {
             "audit.rows": self.rows,
             "audit.first": self.first,
@@ -397,8 +408,11 @@ class Audit:
             "leavers.ended": len(leavers) - how["returned"] - how[""],
             "leavers.returned": how["returned"],
             "leavers.open": how[""],
+            "leavers.hours_at_most": max(took, default=0),
+            "leavers.over_a_day": sum(hours > 24 for hours in took),
             **{f"reviews.{what}": self.reviews[what] for what in ("asked", "kept", "ended")},
             "reviews.open": len(self.waits),
+            "reviews.due": sum("" < one["review_due"] < end and not one["ended"] for one in requests),
             "configuration.changes": events["configured"],
             "configuration.groups_changed": events["group changed"],
         }
@@ -427,7 +441,7 @@ def differences(folder: Path) -> tuple[list[str], list[str], int]:
         for line in file:
             audit.take(json.loads(line))
     found = [*audit.found, *audit.population(), *audit.told.differences(), *audit.approvals()]
-    right = audit.figures(start)
+    right = audit.figures(start, end)
     found += (
         f"summary.md: {name} is {told.get(name, 'not there')}, and the rows give {right.get(name)}."
         for name in sorted({*right, *told})

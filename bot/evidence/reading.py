@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,6 +128,15 @@ class Left:
     how: str = ""
     keys_deleted: datetime | None = None
 
+    @property
+    def hours(self) -> int | None:
+        """So long it took until the last key was deleted, in whole hours, the one begun included; None where the person came
+        back, and where no key was deleted."""
+        if self.keys_deleted is None or not self.end_row or self.how == AuditEvent.RETURNED.value:
+            return None
+        took = int(self.keys_deleted.timestamp()) - int(self.at.timestamp())
+        return math.ceil(max(took, 0) / 3600)
+
 
 def leavers(tx: Transaction, period: Period) -> list[Left]:
     """Those of the period, in the order in which they were found to have left."""
@@ -167,11 +177,14 @@ def _keys_deleted(tx: Transaction, period: Period, numbers: Sequence[int]) -> di
 def left_behind(left: Sequence[Left]) -> dict[str, int]:
     back = sum(one.how == AuditEvent.RETURNED.value for one in left)
     over = sum(bool(one.end_row) for one in left)
+    took = [one.hours for one in left if one.hours is not None]
     return {
         "leavers.found": len(left),
         "leavers.ended": over - back,
         "leavers.returned": back,
         "leavers.open": len(left) - over,
+        "leavers.hours_at_most": max(took, default=0),
+        "leavers.over_a_day": sum(hours > 24 for hours in took),
     }
 
 

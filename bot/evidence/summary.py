@@ -30,10 +30,13 @@ FIGURES: Mapping[str, str] = {
     "leavers.ended": "of these, ended",
     "leavers.returned": "of these, the person came back",
     "leavers.open": "of these, neither by the end of the period",
+    "leavers.hours_at_most": "hours from being found to have left to the end of the last key, of those ended; at most",
+    "leavers.over_a_day": "of those ended, how many had a key for more than 24 hours after they were found to have left",
     "reviews.asked": "access reviews: times that approvers were asked whether access is still needed",
     "reviews.kept": "of these, an approver said that it is",
     "reviews.ended": "of these, the access ended",
     "reviews.open": "of these, unanswered at the end of the period",
+    "reviews.due": "grants of access in force at the end of the period whose review was due before and is not done, asked or not",
     "configuration.changes": "changes of the configuration; the `configured` row of each says what changed",
     "configuration.groups_changed": "changes in who is in a user group that approves or audits",
 }

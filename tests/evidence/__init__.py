@@ -15,6 +15,8 @@ from bot.store.engine import migrate, open_engine
 from tests.crash.outside import Fates, person
 from tests.crash.story import LIFETIME, PEOPLE, RULE, BadDay, wipe
 
+FREE = replace(RULE, name="free", approvals=0, lifetimes=(None,), review_every=timedelta(days=30))
+"""It gives access without an end, whose review comes due while nobody runs the bot."""
 QUARTER = period.parse("2026-Q1")
 
 
@@ -27,8 +29,9 @@ class Quarter(BadDay):
         erin, approvers = person("ERIN"), frozenset({"BOB", "CAROL"})
         await self.operations.submit(asked(2, RULE.name), erin, approvers)
         await self.operations.review(RequestId("request-2"), PEOPLE["BOB"], Verdict.NO, "not this week", ())
-        free = InForce(Rulebook("digest", {"free": replace(RULE, name="free", approvals=0)}))
-        await Operations(self.store, free, self._new_id).submit(asked(3, "free"), erin, approvers)
+        free = InForce(Rulebook("digest", {"free": FREE}))
+        forever = replace(asked(3, "free"), lifetime=None)
+        await Operations(self.store, free, self._new_id).submit(forever, erin, approvers)
         with self.store.transaction() as tx:
             tx.met({"ERIN", "W0ERIN"})
             first, second, _ = tx.records([f"request-{number}" for number in (1, 2, 3)])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,11 +21,12 @@ from bot import evidence
 from bot.core.model import AuditEvent
 from bot.evidence import check
 from bot.evidence.period import Period
+from bot.evidence.reading import Left, left_behind
 from bot.evidence.summary import FIGURES
 from bot.store.engine import migrate, open_engine
 from tests.crash.more_time import MoreTime
 from tests.crash.outside import Fates, person
-from tests.crash.story import PEOPLE
+from tests.crash.story import CHAIN_KEY, PEOPLE
 from tests.evidence import QUARTER, written
 
 
@@ -49,9 +53,11 @@ async def test_the_figures_of_the_database_are_those_of_the_rows(
         "leavers.found": 2,
         "leavers.ended": 1,
         "leavers.returned": 1,
+        "leavers.hours_at_most": 1,
         "reviews.asked": 2,
         "reviews.kept": 1,
         "reviews.open": 1,
+        "reviews.due": 1,
         "configuration.changes": 1,
     }
     assert check.findings(tmp_path / "evidence") == ([], [], len(FIGURES))
@@ -268,6 +274,12 @@ LISTED = (
             "leavers.csv: keys_deleted of R-1001 is 2026-10-01T00:00:00Z, and 2026-01-08T09:00:48Z in keys.csv.",
         ),
         ("leavers.csv", replaced("R-1001,.*\n", ""), "leavers.csv: R-1001 is missing, and row 20 tells of it."),
+        ("requests.csv", replaced("2026-02-07", "2026-05-07"), "summary.md: reviews.due is 1, and the rows give 0."),
+        (
+            "summary.md",
+            replaced("most \\| 1", "most | 0"),
+            "summary.md: leavers.hours_at_most is 0, and the rows give 1.",
+        ),
         (
             "summary.md",
             replaced(r"\| decisions.denied \| 1", "| decisions.denied | 0"),
@@ -290,6 +302,26 @@ def test_whatever_is_changed_is_named(
     (folder / "SHA256SUMS").write_text(re.sub(rf".*  {re.escape(name)}\n", f"{digest}  {name}\n", sums))
     found, *_ = check.findings(folder)
     assert any(one.startswith(said) for one in found) if said else not found, found
+
+
+def test_an_edited_configuration_is_proved_by_the_key_alone(quarter: Path) -> None:
+    """No list has what it says, so `check.py` finds nothing where the hashes were written anew, too; the key does."""
+    lines = [json.loads(line) for line in (quarter / "evidence" / "audit.jsonl").read_text().splitlines()]
+    (changed,) = (line["row"] for line in lines if line["row"]["event"] == AuditEvent.CONFIGURED)
+    changed["details"] = {"digest": "0123"}
+    verify = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "verify_audit.py"))
+    with pytest.raises(verify["Misfit"], match=f"Row {changed['number']} "):
+        list(verify["verify"](iter(lines), {CHAIN_KEY.id: CHAIN_KEY.secret}, 1, [], part=True))
+
+
+@pytest.mark.parametrize(("days", "hours", "late"), [(0, 1, 0), (1, 25, 1), (-1, 0, 0)])
+def test_how_long_the_keys_of_those_who_left_lived_is_told(days: int, hours: int, late: int) -> None:
+    """In hours, each that was begun included; what was over before they left took none, and whoever came back is left out."""
+    ended = Left(
+        1, "ALICE", QUARTER.start, 5, QUARTER.start, 6, "revoked", QUARTER.start + timedelta(days=days, seconds=1)
+    )
+    figures = left_behind([ended, replace(ended, how="returned", keys_deleted=QUARTER.end)])
+    assert (figures["leavers.hours_at_most"], figures["leavers.over_a_day"]) == (hours, late)
 
 
 async def test_the_approvals_of_an_extended_grant_are_those_of_its_extension(
