@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot import configuring, metrics, reloading, worker
+from bot import configuring, reloading, worker
 from bot.config import parse
 from bot.core import backoff
 from bot.core.changes import What, read
@@ -25,6 +25,7 @@ from tests.log import Log, lines, logged
 from tests.running import empty_place, failed, quiet
 from tests.running.test_start import environ_of, process
 from tests.story import asked, becomes, card, is_told, of_event, opens_form, options, status, tokens
+from tests.test_metrics import value
 from tests.world import WITHIN, World, living
 
 NOTES = "  notes: {api_id: feed, title: Notes, requesters: [everyone], approvals: 0}\n"
@@ -116,6 +117,8 @@ async def test_what_cannot_be_taken_changes_nothing(tmp_path: Path, log: Log) ->
             world.running.worker.ports.in_force,
         )
         before = in_force.current
+        loaded_at = value("config_last_load_success_timestamp_seconds")
+        loaded_at = value("config_last_load_success_timestamp_seconds")
         for change, said in BAD.values():
             text, known = change(good), len(lines(log, event="config.refused"))
             path.unlink() if text is None else path.write_text(text)
@@ -125,7 +128,8 @@ async def test_what_cannot_be_taken_changes_nothing(tmp_path: Path, log: Log) ->
             assert said in str(told[-1]["where"])
             assert str(told[-1]["where"]).startswith(f"{path}:")
         assert in_force.current is before
-        assert metrics.CONFIG_LOAD_GOOD._value.get() == 0
+        assert value("config_last_load_successful") == 0
+        assert value("config_last_load_success_timestamp_seconds") == loaded_at
         ready = f"http://127.0.0.1:{world.running.port}/readyz"
         async with aiohttp.ClientSession() as session, session.get(ready) as answer:
             assert (answer.status, (await answer.json())["digest"]) == (200, before.digest)
@@ -135,7 +139,8 @@ async def test_what_cannot_be_taken_changes_nothing(tmp_path: Path, log: Log) ->
         path.write_text(good)
         world.reload()
         await helped(world, "The changed configuration is good again, and in force.")
-        assert metrics.CONFIG_LOAD_GOOD._value.get() == 1
+        assert value("config_last_load_successful") == 1
+        assert value("config_last_load_success_timestamp_seconds") > loaded_at
         assert len(world.person("carol").messages("help")) == heard + 1 == len(BAD) + 1
         assert await world.events() == ["configured"]
         assert {line["log_level"] for line in lines(log, event="config.refused")} == {"warning"}
@@ -229,7 +234,7 @@ async def test_a_database_that_is_away_in_the_midst_of_a_reload(
         assert away == ["note", "show_anew"]
         assert len(lines(log, event="config.reload_failed")) == 2
         assert len(lines(log, event="config.reloaded")) == 1
-        assert metrics.CONFIG_LOAD_GOOD._value.get() == 1
+        assert value("config_last_load_successful") == 1
         said = "R-1001 (Payments) can't be approved now. The plan gold of Payments has changed."
         assert len([one for one in world.person("alice").messages("dm") if one.text.startswith(said)]) == 1
 

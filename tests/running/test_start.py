@@ -387,7 +387,11 @@ async def test_health_and_metrics(tmp_path: Path) -> None:
         status, text = await get(world, "/metrics")
         assert status == 200
         for counted in (
+            'tyk_key_bot_answer_seconds_count{kind="command"}',
+            'tyk_key_bot_answer_seconds_count{kind="submission"}',
+            'tyk_key_bot_effect_seconds_count{kind="issue_key"}',
             'tyk_key_bot_effects_total{kind="issue_key",result="done"}',
+            'tyk_key_bot_interactions_total{kind="request",result="done"}',
             'tyk_key_bot_requests_total{api="test-api",outcome="approved"}',
             'tyk_key_bot_slack_call_seconds_count{method="chat.postMessage",outcome="ok"}',
             'tyk_key_bot_tyk_call_seconds_count{method="POST /api/keys",outcome="refused"}',

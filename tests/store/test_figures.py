@@ -96,6 +96,7 @@ async def test_the_census_counts_what_is_and_forgets_what_was(store: Store) -> N
     await census.try_seal()
     oldest = value("oldest_waiting_request_timestamp_seconds", api=RULE.name)
     assert oldest == pytest.approx(record.request.created_at.timestamp())
+    assert value("requests_waiting", api=RULE.name) == 1
     assert (value("keys_living", api=RULE.name), value("keys_past_end", api=RULE.name)) == (2, 1)
     assert value("sealed_tokens_lost") == 2
     with store.transaction() as tx:
@@ -103,6 +104,7 @@ async def test_the_census_counts_what_is_and_forgets_what_was(store: Store) -> N
         assert waits is not None
         tx.apply(lifecycle.deny(waits, "not needed", tx.now, NEW_ID))
     await census.take()
+    assert value("requests_waiting", api=RULE.name) == 0
     name = "tyk_key_bot_oldest_waiting_request_timestamp_seconds"
     assert REGISTRY.get_sample_value(name, {"api": RULE.name}) is None
     assert value("requests_total", api=RULE.name, outcome="denied") == denied + 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, event
 from bot.local.slack import Person
 from bot.sandbox.demos.reading import has_block
 from bot.slack.requesting import REDRAWN
+from tests.running import quiet
 from tests.story import (
     another_token,
     asked,
@@ -25,7 +26,7 @@ from tests.story import (
     sends_anything,
     status,
 )
-from tests.test_metrics import counts
+from tests.test_metrics import counts, value
 from tests.world import World, living
 
 WRONG = re.compile(
@@ -36,9 +37,13 @@ WRONG_IN_A_FORM = re.compile(
 )
 
 
-@contextmanager
-def _database_fails(world: World, kind: str, *, reads: bool = True) -> Iterator[None]:
-    """Nothing can be written, nor read where it is not `reads`. What fails meanwhile is counted once, as of this `kind`."""
+@asynccontextmanager
+async def _database_fails(world: World, kind: str, *, reads: bool = True) -> AsyncIterator[None]:
+    """Nothing can be written, nor read where it is not `reads`. What fails meanwhile is counted once, as of this `kind`.
+
+    It begins when the worker is done: what is pressed would be stored together with what the worker has begun to store.
+    """
+    await quiet(world)
 
     def full(connection: Connection) -> None:
         if not reads or connection.get_execution_options().get("writes", True):
@@ -64,7 +69,7 @@ async def test_a_click_on_the_card_that_fails(tmp_path: Path) -> None:
     """Bob's yes is not stored: he alone reads the id and the number, and pressing again approves."""
     async with living(tmp_path) as world:
         bob, shown = world.person("bob"), await asked(world)
-        with _database_fails(world, "listener"):
+        async with _database_fails(world, "listener"):
             await bob.clicks("Approve", shown)
             await _apology(bob, channel="approvals")
         assert not [one for one in world.person("carol").messages("approvals") if "went wrong" in one.text]
@@ -79,10 +84,11 @@ async def test_a_click_in_the_direct_message_that_fails(tmp_path: Path) -> None:
     async with living(tmp_path) as world:
         alice, token = world.person("alice"), await granted(world)
         active = await status(world, "alice", "Active until")
-        await world.running.worker.drain()
-        with _database_fails(world, "listener"):
+        async with _database_fails(world, "listener"):
+            answered = value("answer_seconds_count", kind="click")
             await alice.clicks("Revoke", active)
             await _apology(alice, channel="dm")
+            assert value("answer_seconds_count", kind="click") > answered
         assert opens(world, token)
         await alice.clicks("Revoke", active)
         await dies(world, token)
@@ -95,7 +101,7 @@ async def test_a_click_in_the_list_that_fails(tmp_path: Path) -> None:
         alice = world.person("alice")
         await asked(world)
         await opens_list(alice)
-        with _database_fails(world, "listener"):
+        async with _database_fails(world, "listener"):
             await alice.clicks("Withdraw")
             message = await alice.sees("Something went wrong here", channel="dm")
         assert WRONG.fullmatch(message.text), message.text
@@ -111,13 +117,13 @@ async def test_a_form_that_fails_says_so_on_the_spot(tmp_path: Path) -> None:
         await opens_form(alice)
         world.slack.faults.next("views.update", lose_request=True)
         await alice.picks("api", "payments")
-        with _database_fails(world, "form", reads=False):
+        async with _database_fails(world, "form", reads=False):
             assert (await alice.submits()).errors == {"api": REDRAWN}, "the form for Payments cannot be drawn either"
         assert (await alice.submits()).response_action == "update"
         await alice.sees_view(lambda view: has_block(view, "about:payments"))
         await alice.picks("plan", "standard")
         await alice.types("reason", "to build the checkout")
-        with _database_fails(world, "submission"):
+        async with _database_fails(world, "submission"):
             outcome = await alice.submits()
         assert WRONG_IN_A_FORM.fullmatch(outcome.errors["api"]), outcome.errors
         assert (await alice.submits()).response_action == "update"
@@ -145,8 +151,7 @@ async def test_the_other_forms_that_fail_say_so_on_the_spot(tmp_path: Path, form
         await person.sees_view(lambda view: view["submit"] is not None)
         if field == "reason":
             await person.types("reason", "not this week")
-        await world.running.worker.drain()
-        with _database_fails(world, "submission"):
+        async with _database_fails(world, "submission"):
             outcome = await person.submits()
         said = outcome.errors[field]
         assert WRONG_IN_A_FORM.fullmatch(said), outcome.errors
