@@ -131,6 +131,7 @@ class Told:
         self.sent: set[tuple[str, str]] = set()
         self.untils: defaultdict[str, set[str]] = defaultdict(set)
         self.elsewhere: set[str] = set()
+        self.found: list[str] = []
         self.notes: list[str] = []
 
     def say(self, name: str, label: str, key: str, where: str, columns: dict[str, str]) -> None:
@@ -138,6 +139,11 @@ class Told:
 
     def take(self, row: Row) -> None:
         label, event, where = f"R-{row['request']}", row["event"], f"row {row['number']}"
+        before = self.told["requests.csv"][label].get("", {}).get("requester", (row["person"], ""))
+        if before[0] != row["person"]:
+            self.found.append(
+                f"audit.jsonl: {label} is of {row['person']} in {where}, and of {before[0]} in {before[1]}."
+            )
         self.say("requests.csv", label, "", where, self.of_request(row, label))
         if event == "extended":
             self.extended(label, row["details"], where)
@@ -179,13 +185,8 @@ class Told:
         if row["event"] == "key created":
             keys.pop(self.newest.get(label, ""), None)  # Tyk lost it before anybody saw it: this one is in its place
             self.newest[label] = details["key_hash"]
-            self.say(
-                "keys.csv",
-                label,
-                details["key_hash"],
-                where,
-                {"made": said(row["at"]), "expires": same(details["expires"])},
-            )
+            made = {"made": said(row["at"]), "expires": same(details["expires"])}
+            self.say("keys.csv", label, details["key_hash"], where, made)
         elif row["event"] == "key deleted":
             self.say("keys.csv", label, details["key_hash"] or "", where, {"deleted": said(row["at"])})
         elif row["event"] == "sent":
@@ -239,12 +240,14 @@ class Told:
         for column, (value, where) in told.items():
             if one[column] != value and not self.may_differ(name, one, column, told):
                 yield f"{name}: {column} of {what} is {one[column] or 'empty'}, and {value or 'empty'} in {where}."
+        latest = ""
         for time, others in LISTS[name].items():
+            latest = max(latest, one[time])
             if not one[time] and any(one[other] not in ("", "pending") for other in others):
                 yield f"{name}: {time} of {what} is empty."
             if not one[time] or time in told or (name == "reviews.csv" and one["request"] in self.elsewhere):
                 continue
-            if self.lists.start <= one[time] != "unknown":
+            if one[time] != "unknown" and self.lists.start <= latest:  # nothing ends before the period that began in it
                 yield f"{name}: {time} of {what} is {one[time]}, and no row of the audit says so."
             else:
                 before[f"{name}: {', '.join((time, *others))}"].append(what)
@@ -293,9 +296,8 @@ class Told:
                 self.elsewhere.add(label)
         for label in sorted(self.elsewhere):
             by = self.lists.of(label, "approved_in")
-            self.notes.append(
-                f"{label} was extended in {by}, outside the period: no row here proves its plan, end and approvals."
-            )
+            told_not = "no row here proves its plan, end and approvals"
+            self.notes.append(f"{label} was extended in {by}, outside the period: {told_not}.")
 
 
 def of_review(row: Row) -> dict[str, str]:
@@ -440,7 +442,7 @@ def differences(folder: Path) -> tuple[list[str], list[str], int]:
     with (folder / "audit.jsonl").open(encoding="utf-8") as file:
         for line in file:
             audit.take(json.loads(line))
-    found = [*audit.found, *audit.population(), *audit.told.differences(), *audit.approvals()]
+    found = [*audit.found, *audit.told.found, *audit.population(), *audit.told.differences(), *audit.approvals()]
     right = audit.figures(start, end)
     found += (
         f"summary.md: {name} is {told.get(name, 'not there')}, and the rows give {right.get(name)}."

@@ -16,7 +16,8 @@ class Period:
     end: datetime
 
     def until(self, now: datetime) -> Period:
-        """As far as it has passed by now."""
+        """As far as it has passed by now, in whole seconds, as the files have them."""
+        now = now.replace(microsecond=0)
         return Period(self.name, min(self.start, now), min(self.end, now))
 
     def holds(self, at: datetime | None) -> bool:

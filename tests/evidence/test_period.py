@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bot.evidence import period
@@ -30,3 +32,9 @@ def test_what_is_no_period_is_refused(text: str) -> None:
     """Neither a quarter nor a month that there is not, nor an end before the beginning."""
     with pytest.raises(ValueError):
         period.parse(text)
+
+
+def test_a_period_that_is_not_over_ends_with_a_whole_second() -> None:
+    """The files have no parts of one: what happens later in it belongs to what follows."""
+    now = datetime(2026, 10, 15, 12, 0, 0, 999_000, tzinfo=UTC)
+    assert period.parse("2026").until(now).end == datetime(2026, 10, 15, 12, tzinfo=UTC)
