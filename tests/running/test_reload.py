@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,27 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot import configuring, reloading, worker
-from bot.config import parse
+from bot import configuring, meanings, reloading, worker
+from bot.app import connected_slack
+from bot.complaining import Complaining
+from bot.config import Config, parse
 from bot.core import backoff
 from bot.core.changes import What, read
-from bot.core.model import EffectKind
+from bot.core.in_force import InForce
+from bot.core.model import EffectKind, Rulebook
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
-from bot.opening import opened_store
-from bot.settings import Settings
+from bot.opening import new_id, opened_store
+from bot.operations import Operations
+from bot.reloading import Reloading, WatchedFile
+from bot.settings import Settings, load
+from bot.slack.client import Chat
 from bot.store.seal import new_key
 from tests.log import Log, lines, logged
 from tests.running import empty_place, failed, quiet
 from tests.running.test_start import environ_of, process
-from tests.story import asked, becomes, card, is_told, of_event, opens_form, options, status, tokens
+from tests.story import asked, becomes, card, is_told, of_event, opens_form, options, status, tokens, with_bystander
+from tests.story.test_deciders import CHANGED, IN_VAIN, by
 from tests.test_metrics import value
 from tests.world import WITHIN, World, living
 
@@ -203,6 +212,23 @@ async def test_whoever_waits_hears_at_once_that_the_rules_have_changed(tmp_path:
         assert world.slack.app_errors == []
 
 
+async def test_approvers_who_change_while_a_request_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card calls those of the new file at once; where nobody of before is left, it says that it is in vain, and so do the
+    status and a message to Alice."""
+    monkeypatch.setattr(worker, "SURVEY_EVERY", 3600)  # what is found by looking now and then is not told at once
+    async with living(tmp_path, prepare=with_bystander) as world:
+        alice, bob = world.person("alice"), world.person("bob")
+        before = (tmp_path / "config.yaml").read_text()
+        shown = await asked(world)
+        world.configure(by("U0CAROL"))
+        await becomes(bob, shown, "<@U0CAROL> needs to approve this.")
+        world.configure(lambda _: by("U0ERIN")(before))
+        await alice.sees(f"R-1001 (Payments) can't be approved now. {CHANGED}", channel="dm", timeout=WITHIN)
+        await becomes(bob, shown, f"{IN_VAIN} {CHANGED}")
+        await status(world, "alice", f"{IN_VAIN} {CHANGED}")
+        assert world.slack.app_errors == []
+
+
 async def test_a_database_that_is_away_in_the_midst_of_a_reload(
     tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +343,51 @@ async def test_two_replicas_tell_the_audit_once(tmp_path: Path) -> None:
         with store.reading() as tx:
             told = [entry.details["added"] for entry in tx.audit_trail()]
     assert told == [["ledger", "payments", "test-api"], ["notes"]]
+
+
+async def test_each_replica_takes_its_own_file_within_a_minute(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two watch their files beside each other, on one database. Nobody signals: both have the new rules after two looks, and the
+    audit has one line of it."""
+    assert reloading.EVERY * 2 + reloading.AGAIN < 60
+    monkeypatch.setattr(reloading, "EVERY", 0.02)
+    async with empty_place() as place, AsyncExitStack() as stack:
+        text, environ = place.config(), place.environ() | {"SEAL_KEYS": new_key()}
+        settings = load(environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"})
+        slack = await stack.enter_async_context(connected_slack(parse(text), settings, environ))
+        watched, held = list[asyncio.Task[None]](), list[InForce]()
+        for name in ("one", "two"):
+            (tmp_path / name).write_text(text)
+            store = await stack.enter_async_context(opened_store(settings, "C0AUDIT"))
+            rulebook, _ = await meanings.rulebook_of(parse(text), slack.directory, store)
+            await configuring.note(store, parse(text), rulebook, settings)
+            in_force = InForce(rulebook)
+            replica = Reloading(
+                WatchedFile(tmp_path / name),
+                parse(text),
+                settings,
+                slack,
+                Operations(store, in_force, new_id),
+                _unchecked,
+                Complaining(store, Chat(slack.client), in_force, ()),
+            )
+            watched.append(asyncio.create_task(replica.watch()))
+            held.append(in_force)
+        for name in ("one", "two"):
+            (tmp_path / name).write_text(with_notes(text))
+        await logged(log, "config.reloaded", 2)
+        assert [one.current.digest for one in held] == [parse(with_notes(text)).digest] * 2
+        with store.reading() as tx:
+            told = [entry.details["added"] for entry in tx.audit_trail() if "changes" in entry.details]
+        for one in watched:
+            one.cancel()
+        await asyncio.gather(*watched, return_exceptions=True)
+    assert told == [["ledger", "payments", "test-api"], ["notes"]]
+
+
+async def _unchecked(_config: Config, _rulebook: Rulebook) -> None:
+    """What was taken is compared with Slack and Tyk elsewhere."""
 
 
 async def test_a_process_takes_its_file_again_on_sighup(tmp_path: Path) -> None:
