@@ -205,12 +205,15 @@ def test_nobody_is_disturbed(
 def test_a_decision_that_was_written_over(
     capsys: pytest.CaptureFixture[str], files: tuple[str, str], database: dict[str, str]
 ) -> None:
-    """A denial that somebody turned into an approval in the database is named."""
+    """A denial that somebody turned into an approval in the database is named, and an approval that Eve never gave."""
     engine = open_engine(database["DATABASE_URL"])
     with engine.begin() as connection:
         connection.execute(text("UPDATE requests SET state = 'approved' WHERE number = 1003"))
+        connection.execute(text("UPDATE reviews SET user_id = 'U0EVE' WHERE request_id = 'request-1002'"))
     engine.dispose()
     _, said = diff(capsys, files[0], files[0], **database)
+    planted = "it has an approval by U0EVE, counted by S0LEADS, that the audit does not tell of"
+    assert f"R-1002, payments, Dave (U0DAVE): {planted}" in words(said)
     assert "R-1003, payments, Bob (U0BOB): it stands as approved, and its rows come to denied: it was denied" in words(
         said
     )
