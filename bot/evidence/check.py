@@ -247,7 +247,10 @@ class Told:
                 yield f"{name}: {time} of {what} is empty."
             if not one[time] or time in told or (name == "reviews.csv" and one["request"] in self.elsewhere):
                 continue
-            if one[time] != "unknown" and self.lists.start <= latest:  # nothing ends before the period that began in it
+            if (name, one[time]) != (
+                "keys.csv",
+                "unknown",
+            ) and self.lists.start <= latest:  # nothing ends before the period that began in it
                 yield f"{name}: {time} of {what} is {one[time]}, and no row of the audit says so."
             else:
                 before[f"{name}: {', '.join((time, *others))}"].append(what)
@@ -365,14 +368,21 @@ class Audit:
             self.found.append(f"{label} was approved by its own requester.")
 
     def approvals(self) -> Iterator[str]:
-        """Whoever approved in reviews.csv is who the audit says: of a grant that was extended, in the last extension."""
+        """Whoever approved in reviews.csv is who the audit says: of a grant that was extended, in the last extension. And the
+        columns of which no row tells fit the others."""
         for label, one in self.lists.requests.items():
             told, number = self.approvers.get(one["approved_in"], (None, 0))
             if told is not None and self.lists.said_yes[label] != told:
                 names = [", ".join(sorted(some)) or "nobody" for some in (self.lists.said_yes[label], told)]
                 yield f"{label} was approved by {names[0]} in reviews.csv, and by {names[1]} in row {number}."
-            if one["requester"] not in one["requester_ids"].split():
-                yield f"requests.csv: requester_ids of {label} does not have {one['requester']}, who asked."
+            fits = {
+                "requester_ids": one["requester"] in one["requester_ids"].split(),
+                "rule": one["rule"].startswith(f"{one['api']}@"),
+                "approved_in": not one["approved_in"] or one["state"] in ("approved", "pending"),
+                "review_due": not one["review_due"] or one["until"] == "never",
+            }
+            for column in (column for column, is_so in fits.items() if not is_so):
+                yield f"requests.csv: {column} of {label} is {one[column] or 'empty'}, which does not fit the rest of its line."
 
     def population(self) -> Iterator[str]:
         """The requests of the period are numbered without a gap."""
