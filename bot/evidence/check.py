@@ -55,13 +55,9 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp() * 1000
 
 
-def said(at: int | None) -> str:
+def said(at: int) -> str:
     """A time of the audit as the lists have it."""
-    return (
-        ""
-        if at is None
-        else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    )
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def same(text: str | None) -> str:
@@ -247,10 +243,8 @@ class Told:
                 yield f"{name}: {time} of {what} is empty."
             if not one[time] or time in told or (name == "reviews.csv" and one["request"] in self.elsewhere):
                 continue
-            if (name, one[time]) != (
-                "keys.csv",
-                "unknown",
-            ) and self.lists.start <= latest:  # nothing ends before the period that began in it
+            is_known = name != "keys.csv" or one[time] != "unknown"
+            if is_known and self.lists.start <= latest:  # nothing ends before the period that began in it
                 yield f"{name}: {time} of {what} is {one[time]}, and no row of the audit says so."
             else:
                 before[f"{name}: {', '.join((time, *others))}"].append(what)
