@@ -97,7 +97,8 @@ async def note(store: Store, config: Config, rulebook: Rulebook, settings: Setti
         found = changes.between(before, now)
         is_another = bool(found) or before is None or before["digest"] != rulebook.digest
         if is_another:
-            for details in changes.told(rulebook.digest, found):
+            told = changes.told(rulebook.digest, found) if before else [changes.begun(rulebook.digest, found)]
+            for details in told:
                 tx.audit(AuditLine(AuditEvent.CONFIGURED, None, details), None)
             tx.remember(_CHANGED_AT, tx.now.timestamp())
         return is_another

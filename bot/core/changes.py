@@ -377,21 +377,37 @@ def _alone(change: Change) -> Together:
 def told(digest: str, changes: Iterable[Change], room: int = ROOM) -> Iterator[dict[str, Any]]:
     """The details of an audit line, and of as many more as it takes to hold all of the `changes`: `digest`, and of what it holds
     the names of the entries that were `added` and `removed`. Where they are several, each says which `part` of `parts` it is."""
-    pages: list[list[dict[str, Any]]] = [[]]
-    left = room
-    for plain in map(_plain, together(changes)):
-        size = len(json.dumps(plain))
-        if size > left and pages[-1]:
-            pages.append([])
-            left = room
-        pages[-1].append(plain)
-        left -= size
+    pages = list(_pages(together(changes), room)) or [[]]
     for part, page in enumerate(pages, 1):
-        whole = [one for one in page if one["what"] == What.ENTRY.value]
-        came = [name for one in whole if "before" not in one for name in one["entries"]]
-        went = [name for one in whole if "after" not in one for name in one["entries"]]
-        details = {"digest": digest, "added": came, "removed": went, "changes": page}
-        yield details | ({"part": part, "parts": len(pages)} if len(pages) > 1 else {})
+        yield _details(digest, page) | ({"part": part, "parts": len(pages)} if len(pages) > 1 else {})
+
+
+def begun(digest: str, changes: Iterable[Change], room: int = ROOM) -> dict[str, Any]:
+    """The details of the first such line, before which nobody had anything: of very many entries, how many are `left_out`."""
+    found = together(changes)
+    page = next(_pages(found, room), [])
+    left_out = len(found) - len(page)
+    return _details(digest, page) | ({"left_out": left_out} if left_out else {})
+
+
+def _pages(found: Iterable[Together], room: int) -> Iterator[list[dict[str, Any]]]:
+    page, left = list[dict[str, Any]](), room
+    for plain in map(_plain, found):
+        size = len(json.dumps(plain))
+        if size > left and page:
+            yield page
+            page, left = [], room
+        page.append(plain)
+        left -= size
+    if page:
+        yield page
+
+
+def _details(digest: str, page: list[dict[str, Any]]) -> dict[str, Any]:
+    whole = [one for one in page if one["what"] == What.ENTRY.value]
+    came = [name for one in whole if "before" not in one for name in one["entries"]]
+    went = [name for one in whole if "after" not in one for name in one["entries"]]
+    return {"digest": digest, "added": came, "removed": went, "changes": page}
 
 
 def _plain(one: Together) -> dict[str, Any]:

@@ -55,8 +55,8 @@ class AuditRow:
     restored      effect, effect_id
     resealed      tokens (how many)
     looked        person, about (whose tokens, where it was not an API's), page
-    configured    digest, added, removed (names of entries), changes, part and parts (as `core.changes` says); an older version
-                  wrote left_out (how many changes), approvals_fell, people_changed (names), auditors
+    configured    digest, added, removed (names of entries), changes, left_out, part and parts (as `core.changes` says); an
+                  older version wrote approvals_fell, people_changed (names), auditors
     group changed group, handle, added, removed (people), apis (names of entries that it approves for), audits
     name moved    name, meant, means (ids; means is empty where Slack does not know it any more)
     chained       key (its id), why (where it is not the first one)

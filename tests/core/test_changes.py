@@ -181,6 +181,11 @@ def test_audit_lines_hold_all_that_changed() -> None:
     assert [one for each in lines for one in changes.read(each)] == [*changes.together(found)]
     assert [name for one in lines for name in one["added"]] == ["new"]
     assert [name for one in lines for name in one["removed"]] == ["gone"]
+    first = changes.begun("d2", found, room=200)
+    assert (first["changes"], first["left_out"]) == (lines[0]["changes"], len(changes.together(found)) - 1), (
+        "nobody gained"
+    )
+    assert changes.begun("d2", found) == line
     (nothing,) = changes.told("d3", ())
     assert nothing == {"digest": "d3", "added": [], "removed": [], "changes": []}
     assert changes.read({"changes": [{"what": "colour", "access": "wider"}, "odd", *line["changes"]]}) == changes.read(
