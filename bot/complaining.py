@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import structlog
 
+from bot import metrics
 from bot.core import backoff
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
@@ -89,16 +90,20 @@ class Complaining:
         self._chat = chat
         self._in_force = in_force
         self._spread = spread
-        self._untold = {REFUSED: (), DOUBTS: tuple(map(str, doubts)), UNSEALED: tuple(map(str, unsealed))}
+        self._untold: dict[About, tuple[str, ...]] = {}
         self._clock = clock
         self._signed: bool | None = None
         self._unsigned_since: float | None = None
         self._news = asyncio.Event()
         self._failed = ""
+        metrics.COMPLAINTS.labels(UNSIGNED.name).set(0)
+        for about, complaints in ((REFUSED, ()), (DOUBTS, doubts), (UNSEALED, unsealed)):
+            self.owe(about, complaints)
 
     def owe(self, about: About, complaints: Iterable[object]) -> None:
         """This is wrong now, and nothing else is; where it is nothing, all is right."""
         self._untold[about] = tuple(map(str, complaints))
+        metrics.COMPLAINTS.labels(about.name).set(len(self._untold[about]))
         self._news.set()
 
     def signed(self, *, rightly: bool) -> None:

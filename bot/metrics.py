@@ -126,6 +126,12 @@ CONFIG_LOADED = Gauge(
 CONFIG_LOAD_GOOD = Gauge(
     "tyk_key_bot_config_last_load_successful", "1 where the last attempt to load the configuration succeeded, else 0."
 )
+COMPLAINTS = Gauge(
+    "tyk_key_bot_complaints",
+    "Complaints of the configuration and the secrets, as the help channel has them: doubted (a name in the file does not fit), "
+    "refused (a changed file), unsealed (tokens that no seal key opens), unsigned (nothing at Slack's address is signed right).",
+    ["reason"],
+)
 
 
 @dataclass

@@ -440,6 +440,7 @@ async def test_a_name_in_the_file_that_fits_no_more(
             assert doubt["log_level"] == "warning"
             assert str(doubt["where"]).startswith("config.yaml:")
             assert (await get(world, "/readyz"))[0] == 200
+            assert 'tyk_key_bot_complaints{reason="doubted"} 1.0' in (await get(world, "/metrics"))[1]
             assert len(help_channel(world)) == 1
 
 
@@ -455,6 +456,7 @@ async def test_tokens_that_no_seal_key_opens_at_the_start(tmp_path: Path, log: L
             (lost,) = lines(log, event="seal.lost")
             told = await world.person("bob").sees("Some of what I have to use can't be opened", channel="help")
             assert "put the key that sealed them back" in told.shown
+            assert 'tyk_key_bot_complaints{reason="unsealed"} 1.0' in (await get(world, "/metrics"))[1]
     assert lost["log_level"] == "warning"
     assert "opens 1 of the tokens in the database (R-1001): put the key that sealed them back" in lost["what"]
 
