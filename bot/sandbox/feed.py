@@ -45,6 +45,7 @@ _RECORDS = {
     AuditEvent.REMINDED: EffectKind.REMIND,
 }
 """The promise by whose keeping an event happens; what a person does happens at once."""
+_TELLING = {EffectKind.POST_MESSAGE, EffectKind.SHOW_MESSAGE, EffectKind.POST_AUDIT}
 _STATES = {EffectState.DONE: "ok", EffectState.DROPPED: "ok", EffectState.PARKED: "error"}
 
 
@@ -85,8 +86,9 @@ class Feed:
         for entry, row in zip(reading.entries, rows, strict=True):
             self._audited = entry.number
             self._tell(self._audit(entry, row))
-        for effect in sorted(effects, key=lambda one: one.id):
-            self._effect(effect)
+        just_kept: dict[str | None, str] = {None: ""}
+        for effect in sorted(effects, key=lambda one: (one.kind in _TELLING, one.id)):
+            self._effect(effect, just_kept)
 
     def _read(self) -> tuple[Reading, list[Effect]]:
         with self._store.reading() as tx:
@@ -109,8 +111,11 @@ class Feed:
             "of": _words(_RECORDS[row.event]) if row.event in _RECORDS else "" if row.actor else None,
         }
 
-    def _effect(self, effect: Effect) -> None:
-        """One line for each time it is promised, which follows it until it is kept."""
+    def _effect(self, effect: Effect, just_kept: dict[str | None, str]) -> None:
+        """One line for each time it is promised, which follows it until it is kept.
+
+        `just_kept` has by request the line of what this look found kept: the transaction that kept it promised what is new.
+        """
         seen = self._seen.get(effect.id)
         if seen is not None and seen.effect == effect:
             return
@@ -119,9 +124,13 @@ class Feed:
         elif seen.effect.state is not EffectState.OPEN and effect.epoch + effect.attempts > 0:
             seen.round += 1
         seen.effect = effect
+        line_id, cause = f"effect:{effect.id}:{seen.round}", just_kept.get(effect.request_id, "")
+        if effect.state is EffectState.DONE and effect.request_id and effect.kind not in _TELLING:
+            just_kept[effect.request_id] = line_id
         self._tell(
             {
-                "id": f"effect:{effect.id}:{seen.round}",
+                "id": line_id,
+                "cause": cause,
                 "source": "promise",
                 "what": _words(effect.kind),
                 "calls": (_KEPT_BY[effect.kind],) if effect.kind in _KEPT_BY else (),

@@ -59,9 +59,12 @@ async def test_one_request_is_followed_from_the_command_to_the_key(tmp_path: Pat
     """What is of R-1001 alone, also the form in which it had no number yet; another's steps are not there."""
     async with staged(tmp_path) as scene:
         window = await _whole_story(scene)
+        timeline = await window.underneath("Timeline")
+        await expect(timeline.locator(".line", has_text="hide token")).to_have_count(1)
+        await expect(timeline.locator(".line", has_text="verify key")).to_contain_text("kept")
+        await scene.world.told("sent")  # what is done later of R-1001 would stand in the group of what Dave does then
         await window.be("dave")
         await window.asks("Ledger", plan=None)
-        timeline = await window.underneath("Timeline")
         groups = timeline.locator(".group:not([hidden]) .title")
         picker = timeline.get_by_role("combobox", name="Request")
         await expect(picker.get_by_role("option")).to_have_text(["All requests", "R-1001", "R-1002"])

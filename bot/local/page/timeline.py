@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot.local.page.folding import Concerns, Folding, Line
+from bot.local.page.folding import INTERACTION, Concerns, Folding, Line
 from bot.local.page.mask import Mask
 from bot.local.slack import Entry, LocalSlack
 from bot.local.tyk import Call, LocalTyk
@@ -84,11 +84,12 @@ class Timeline:
     # --- what is read ---
 
     def tell(self, line: Json) -> None:
-        """A line from the bot's own side; one with an `id` that is there already takes its place."""
+        """A line from the bot's own side; one with an `id` that is there already takes its place. `cause`: a line's id."""
         given = {"at": self._slack.clock(), **line}
         known = self._lines.get(given["id"])
         self.read()
-        group = known.group if known else self._group_then(given["at"]).id
+        cause = self._lines.get(given.pop("cause", ""))
+        group = known.group if known else self._group_by(cause, given)
         self._put(Line(group=group, **given))
 
     def note(self, what: str) -> None:
@@ -136,6 +137,13 @@ class Timeline:
             return self._begin(at, BY_ITSELF)
         then.last = max(then.last, at)
         return then
+
+    def _group_by(self, cause: Line | None, given: Json) -> int:
+        """The group of its cause, however late it comes, unless somebody did something about the same request since."""
+        acts = (line for line in self._lines.values() if line.source == INTERACTION and given["label"] in line.requests)
+        if cause is None or any(act.group > cause.group for act in acts):
+            return self._group_then(given["at"]).id
+        return cause.group
 
     def _group_of(self, name: str | None, at: float) -> Group:
         """The group that this trigger, envelope or view belongs to, else the one of this moment."""
