@@ -40,6 +40,7 @@ from bot.store.rows import UnreadableError
 from bot.store.store import Store, User
 from bot.store.transaction import Transaction
 
+NOTED = 3
 PAST_SHOWN = 5
 OWN_SHOWN = 50
 WAITING_SHOWN = 50
@@ -341,7 +342,7 @@ class Operations:
         """Note in somebody's requests and keys that they left, or are back.
 
         `why_left` is why they may not use the bot any more, None where they may."""
-        affected = await self.store.read(lambda tx: tx.standing(who, limit=None, left=why_left is None))
+        affected = await self.store.read(lambda tx: tx.standing(who, left=why_left is None))
         fact = Left(why_left) if why_left else Returned()
 
         def decide(record: Record, now: datetime) -> Transition:
@@ -487,14 +488,14 @@ class Operations:
             raise Refusal(UNKNOWN, code="unknown")
         return record
 
-    async def standing(self, who: Identity, api: str | None = None) -> tuple[Record, ...]:
-        return await self.store.read(lambda tx: tx.standing(who, api))
+    async def standing(self, who: Identity) -> tuple[Record, ...]:
+        return await self.store.read(lambda tx: tx.standing(who))
 
     async def room(self, who: Identity, rule: Rule) -> tuple[tuple[Record, ...], Refusal | None]:
-        """Somebody's requests and keys of this API, and the reason that they may not ask for more of it, or None."""
+        """Somebody's newest requests and keys of this API, and the reason that they may not ask for more of it, or None."""
 
         def work(tx: Transaction) -> tuple[tuple[Record, ...], tuple[int, ...]]:
-            return tx.standing(who, rule.name), tx.held(who, rule.name)
+            return tx.standing(who, rule.name, limit=NOTED), tx.held(who, rule.name)
 
         standing, held = await self.store.read(work)
         try:

@@ -99,6 +99,6 @@ def complete(tx: Transaction, claim: Claim, swept: Swept, new_id: NewId) -> None
         tx.met(account.ids)
         why = account.why_left
         fact: facts.Fact = facts.Left(why) if why else facts.Returned()
-        news += [(record, fact) for record in tx.standing(who, limit=None, left=why is None)]
+        news += [(record, fact) for record in tx.standing(who, left=why is None)]
     for record, fact in news:
         tx.apply(lifecycle.observe(record, fact, tx.now, new_id))

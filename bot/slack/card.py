@@ -151,7 +151,7 @@ def _history(background: Background | None) -> list[tuple[str, str]]:
     if background is None:
         return []
     held = [f"• {state.standing(one)}" for one in background.held]
-    held += [f"• {background.more:,} more"] if background.more else []
+    held += [f"• {'at least ' if background.uncounted else ''}{background.more:,} more"] if background.more else []
     past = [f"• {state.outcome(one)}" for one in background.past]
     has = "\n".join(
         [*held, f"As of {wording.date(background.at)}"] if held else [f"Nothing, as of {wording.date(background.at)}"]

@@ -104,7 +104,7 @@ class Requesting:
         )
         if (chosen := form.chosen) is not None:
             standing, enough = await self._operations.room(person.identity, chosen)
-            held = tuple(map(_standing_note, standing[:3]))
+            held = tuple(map(_standing_note, standing))
             if enough is not None:
                 held = (f"{inert(enough.text, 500)} `{inert(self._answering.command, 40)} list` shows them.",)
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))

@@ -166,7 +166,7 @@ class Transaction:
         return self.record(request_id) if request_id else None
 
     def standing(
-        self, who: Identity, api: str | None = None, *, limit: int | None = 50, left: bool = False
+        self, who: Identity, api: str | None = None, *, limit: int | None = None, left: bool = False
     ) -> tuple[Record, ...]:
         """This person's requests that wait and grants that run, of one API or of all, the newest first.
 

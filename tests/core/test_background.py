@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.core.background import MAX_HELD, Background, background
+from bot.core.background import LOOKED_AT, MAX_HELD, Background, background
 from bot.core.model import Grant, GrantState, Record, RequestId, RequestState, Rule
 from tests.core.life import DAY, NOW, PAYMENTS, asked
 
@@ -43,7 +43,14 @@ def test_what_they_hold_of_this_api_comes_first() -> None:
 def test_of_many_the_rest_is_counted() -> None:
     """A card stays a card."""
     found = background(NEW, tuple(held(1000 + number) for number in range(MAX_HELD + 3)), NOW)
-    assert (len(found.held), found.more) == (MAX_HELD, 3)
+    assert (len(found.held), found.more, found.uncounted) == (MAX_HELD, 3, False)
+
+
+def test_what_was_not_looked_at_is_not_counted() -> None:
+    """Whoever holds as many as are looked at may hold more; where the last that was looked at is over, all are counted."""
+    many = tuple(held(1000 + number) for number in range(LOOKED_AT))
+    assert background(NEW, many, NOW).uncounted
+    assert not background(NEW, (*many[1:], over(999)), NOW).uncounted
 
 
 def test_the_last_three_that_are_over() -> None:

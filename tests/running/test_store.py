@@ -315,11 +315,11 @@ async def test_what_stands_and_what_is_past(shelf: Shelf) -> None:
 
 
 async def test_more_than_fifty_stand(shelf: Shelf) -> None:
-    """A list shows fifty; what becomes of somebody who left becomes of all."""
+    """Whoever counts them, or ends them, has them all; a list looks at the newest."""
     for _ in range(51):
         await shelf.asks(ALICE)
-    assert len(await shelf.finds(lambda tx: tx.standing(ALICE.identity))) == 50
-    assert len(await shelf.finds(lambda tx: tx.standing(ALICE.identity, limit=None))) == 51
+    assert len(await shelf.finds(lambda tx: tx.standing(ALICE.identity))) == 51
+    assert len(await shelf.finds(lambda tx: tx.standing(ALICE.identity, limit=50))) == 50
 
 
 async def test_whose_holder_was_found_to_have_left(shelf: Shelf) -> None:

@@ -137,7 +137,8 @@ def test_what_else_they_have_and_had_stays_true() -> None:
         other(1029, RequestState.APPROVED, grant=Grant(GrantState.ENDED, NOW, NOW, NOW, "no need", BOB)),
         other(1028, RequestState.DENIED),
     )
-    body = drawn(asking(), Background(NOW, held, 2, past))
+    some = Background(NOW, held, 2, past)
+    body = drawn(asking(), some)
     found = facts(body.blocks)
     assert found["Already has"].splitlines() == [
         f"• Payments, until {wording.date(NOW + week)} (R-1040)",
@@ -146,6 +147,7 @@ def test_what_else_they_have_and_had_stays_true() -> None:
         "• 2 more",
         f"As of {wording.date(NOW)}",
     ]
+    assert "• at least 2 more" in facts(drawn(asking(), replace(some, uncounted=True)).blocks)["Already has"]
     assert found["Last requests"].splitlines() == [
         f"• Payments: approved, expired {wording.date(NOW)} (R-1030)",
         f"• Payments: approved, revoked {wording.date(NOW)} (R-1029)",
