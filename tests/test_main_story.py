@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.sandbox.demos.reading import token_in
+from bot.sandbox.demos.reading import reading, token_in
 from tests.world import living
+
+
+def test_links_are_read_without_their_markup() -> None:
+    """The words and the address; a link alone on its line, which a terminal cannot follow into the local Slack, is left out."""
+    assert reading("Read <https://docs.example.com/a?b=1&amp;c=2|the docs>, <@U0BOB>.") == (
+        "Read the docs (https://docs.example.com/a?b=1&c=2), @Bob."
+    )
+    assert reading("It waits.\n<https://slack.com/app_redirect?app=A0|Open our conversation>") == "It waits."
 
 
 async def test_alice_asks_and_bob_approves(tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ from typing import Any
 
 from bot.local.slack import Message
 
+_LINK = re.compile(r"<(https?://[^|>]*)\|([^>]*)>")
+
 
 def reading(text: str) -> str:
-    """Dates, mentions and emphasis without their markup."""
+    """Dates, mentions, links and emphasis without their markup; a line that is a link alone would lead nowhere from here."""
+    text = "\n".join(line for line in text.split("\n") if not _LINK.fullmatch(line))
+    text = _LINK.sub(r"\2 (\1)", text)
     text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
     text = re.sub(r"<!subteam\^S0([A-Z]+)>", lambda found: f"@{found[1].lower()}", text)
     text = re.sub(r"<@U0([A-Z]+)>", lambda found: f"@{found[1].capitalize()}", text)
