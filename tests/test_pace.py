@@ -118,6 +118,14 @@ def test_a_limit_on_a_method_pauses_what_calls_it(pace: Pace, clock: Clock) -> N
     assert pace.take(promised(EffectKind.DELIVER_TOKEN))
 
 
+def test_a_wait_that_tyk_asks_for_is_one_promises_own(pace: Pace) -> None:
+    """Tyk limits no method of its own: another key is deleted meanwhile, and posts go on."""
+    pace.pause(promised(EffectKind.REVOKE_KEY), None, 300)
+    assert pace.take(promised(EffectKind.REVOKE_KEY, subject="another"))
+    assert pace.take(promised(EffectKind.POST_MESSAGE, "C1"))
+    assert pace.until_open() is None
+
+
 @pytest.mark.parametrize("asked", [604800.0, 1e300])
 def test_a_wish_for_a_week_is_not_granted(pace: Pace, clock: Clock, asked: float) -> None:
     """Some minutes are, and then it is tried again."""

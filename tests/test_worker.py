@@ -392,9 +392,14 @@ async def test_a_worker_that_stops_gives_its_leases_back(outside: Outside) -> No
 
 
 async def test_a_worker_that_never_ran_gives_back_what_it_took(outside: Outside) -> None:
-    """The start failed after something was promised: another worker need not wait for the leases to run out."""
+    """The start failed after something was promised: another worker need not wait for the leases to run out, nor for those of
+    what was still being stored."""
     await outside.asks(1)
+    being_stored = outside.worker._take_in_hand()
+    await outside.asks(2)
     await outside.worker.stop(0)
+    outside.worker.begin(being_stored)
+    await asyncio.gather(*outside.worker._acts)
     assert {effect.lease_until for effect in outside.effects(EffectKind.POST_MESSAGE)} == {None}
 
 
@@ -680,6 +685,18 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
         tx.reopen([listed[1].id])
     with outside.store.reading() as tx:
         assert [one.code for one in troubles.failing(tx)] == ["tyk_503"], "what is retried has not failed so far"
+
+
+async def test_promises_that_were_kept_long_ago_go(outside: Outside) -> None:
+    """A worker that starts deletes those of two days ago, and none that is open."""
+    await outside.asks(1)
+    await outside.worker.drain()
+    outside.pass_time(timedelta(days=2))
+    assert outside.effects(EffectKind.POST_MESSAGE, EffectState.DONE)
+    async with running(outside):
+        pass  # the look with which it starts is not cut short
+    assert outside.effects(EffectKind.POST_MESSAGE, EffectState.DONE) == []
+    assert outside.effects(EffectKind.LAPSE_REQUEST)
 
 
 async def test_what_has_long_been_over_is_erased_where_the_rules_say_so(outside: Outside) -> None:

@@ -390,7 +390,7 @@ def _checked_credential(credential: str) -> str:
 
 
 def _new_client(proxy: str | None, at_once: int) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=AiohttpTransport(at_once=at_once, proxy=proxy), trust_env=False)
+    return httpx.AsyncClient(transport=AiohttpTransport(at_once=at_once, proxy=proxy))
 
 
 def _key_path(name: str) -> str:

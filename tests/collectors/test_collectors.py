@@ -152,8 +152,9 @@ async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse
         await runner.cleanup()
 
 
-async def test_rows_are_posted_as_lines_with_the_token() -> None:
-    """One request a pass, the token in its header."""
+async def test_rows_are_posted_as_lines_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request a pass, the token in its header; the proxy is the one that it was given, and no other of the environment's."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://{HERE}:9")
     got: list[tuple[str, str, str]] = []
 
     async def answer(request: web.Request) -> web.Response:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from bot.core import lifecycle
 from bot.core.in_force import InForce
 from bot.core.model import Answers, Identity, RequestId, RequestState, Rulebook, Verdict
 from bot.core.requests import Asked
-from bot.operations import Operations
+from bot.operations import Operations, Submission
 from bot.slack.listeners import _ids_of
 from bot.store.engine import migrate, open_engine
 from bot.store.store import Store
@@ -24,16 +25,51 @@ ALICE_ELSEWHERE = replace(ALICE, identity=Identity("T0", "W0ALICE"), also=frozen
 REQUEST = RequestId("request-1")
 
 
+BECAUSE = Answers(reason="because")
+
+
+def asks(store: Store) -> None:
+    """Alice asks for Payments."""
+    with store.transaction() as tx:
+        asked = Asked(REQUEST, PAYMENTS.plans[0], 7 * DAY, BECAUSE)
+        tx.apply(lifecycle.submit(asked, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("asked")))
+
+
+def over(store: Store) -> Operations:
+    return Operations(store, InForce(Rulebook("digest", {PAYMENTS.name: PAYMENTS})), Ids("later"))
+
+
 @pytest.fixture
 def operations(tmp_path: Path) -> Iterator[Operations]:
     """Alice asked for Payments, and nobody has decided."""
     store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
     migrate(store.engine)
-    with store.transaction() as tx:
-        asked = Asked(REQUEST, PAYMENTS.plans[0], 7 * DAY, Answers(reason="because"))
-        tx.apply(lifecycle.submit(asked, ALICE, PAYMENTS, "digest", tx.next_number(), tx.now, Ids("asked")))
-    yield Operations(store, InForce(Rulebook("digest", {PAYMENTS.name: PAYMENTS})), Ids("later"))
+    asks(store)
+    yield over(store)
     store.engine.dispose()
+
+
+async def test_a_form_that_arrives_twice_at_once_takes_one_number(postgres: str) -> None:
+    """On PostgreSQL both find that nobody asked. The slower one gets a number when the faster is stored, and gives it back."""
+    store, faster = Store(open_engine(postgres)), list[str]()
+    migrate(store.engine)
+
+    def overtake(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE counters") and not faster:
+            faster.append(statement)
+            asks(store)
+
+    event.listen(store.engine, "before_cursor_execute", overtake)
+    approvers = frozenset({BOB.identity.user_id, CAROL.identity.user_id})
+    numbers = [
+        (await over(store).submit(form, ALICE, approvers)).request.number
+        for form in (
+            Submission(RequestId(of), PAYMENTS.name, "standard", 7 * DAY, BECAUSE) for of in (REQUEST, "request-2")
+        )
+    ]
+    store.engine.dispose()
+    assert faster
+    assert numbers == [1001, 1002]
 
 
 async def test_who_asked_withdraws_under_either_id(operations: Operations) -> None:

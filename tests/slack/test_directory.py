@@ -426,7 +426,10 @@ async def test_each_who_waits_gets_their_own_error(slack: People, directory: Dir
 async def test_an_event_drops_the_answer(slack: People, directory: Directory) -> None:
     """After a membership event the next question goes to Slack."""
     both = frozenset({"C1"})
+    slack.says("conversations.info", {"ok": True, "channel": {"id": "C1"}})
     await directory.person("U0ADA", channels=both)
+    assert not await directory.is_shared_outside("C1")
+    slack.says("conversations.info", {"ok": True, "channel": {"id": "C1", "is_ext_shared": True}})
     slack.groups = []
     slack.members["C1"] = [[]]
     slack.add("U0ADA", is_restricted=True)
@@ -435,6 +438,7 @@ async def test_an_event_drops_the_answer(slack: People, directory: Directory) ->
     directory.forget_channel("C1")
     person = await directory.person("U0ADA", channels=both)
     assert (person.is_guest, person.groups, person.channels) == (True, frozenset(), frozenset())
+    assert await directory.is_shared_outside("C1")
 
 
 async def test_an_event_drops_nobody_elses_answer(slack: People, directory: Directory) -> None:
