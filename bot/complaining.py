@@ -1,6 +1,6 @@
 """The help channel hears once of what is wrong with the configuration, and once when it is right again.
 
-What was told is remembered in the database, for all replicas and for the next start: after it was told, so that a death in
+What was told is remembered in the database, for all replicas and for the next start. It is noted after it was told: a death in
 between tells it once more.
 """
 

@@ -100,7 +100,7 @@ async def explain(who: Person, entry: str, meant: Meant, sight: Sight) -> Explai
     held, standing = _held(sight, who, entry)
     workspace = sight.slack.workspace if sight.slack else None
     found = explanation.explain(rule, known, workspace, able, held)
-    words = _Words(meant, rule, who, held or ())
+    words = _Words(meant, rule, held or ())
     return Explained(
         person=who.identity.user_id,
         name=who.called,
@@ -162,7 +162,7 @@ async def _deciders(
 class _Words:
     """The sentences of one entry's answers, each with its place in the file."""
 
-    def __init__(self, meant: Meant, rule: Rule, who: Person, held: Sequence[int]) -> None:
+    def __init__(self, meant: Meant, rule: Rule, held: Sequence[int]) -> None:
         self._meant = meant
         self._config = meant.config
         self._rule = rule

@@ -1,4 +1,4 @@
-"""The user groups that approve or audit, watched: who came and went, whether or not anybody listened when Slack told of it."""
+"""The user groups that approve or audit: their members are compared with those of before, in case an event of Slack's was missed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Keeps promises: claim, act, complete. The claim and the completion are transactions; the act is outside of both.
 
-What a transaction of this process promises is claimed inside it, if there is room; everything else is found by looking. Who dies
-in between loses nothing: the lease runs out and another claim acts again. Who wakes up late stores nothing: only the last
-claim's epoch may complete.
+What a transaction of this process promises is claimed inside it, if there is room; everything else is found by looking. A worker
+that dies in between loses nothing: its lease runs out, and another claim acts again. One that wakes up late stores nothing: only
+the epoch of the last claim may complete.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The places outside that the audit's rows are forwarded to: a file, a syslog collector, an HTTPS address. One module each.
 
-A place is told from the others by its name: the configuration's words for it, shortened, and a digest of all of them, so that
-another file or another host is another place, which begins with what is new.
+A place has a name: the configuration's words for it, shortened, and a digest of them in full. Another file or another host is
+another place, which begins with what is new.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A syslog collector: RFC 5424 messages, over TLS (RFC 5425), TCP with counted octets (RFC 6587) or UDP (RFC 5426).
 
-Syslog answers nothing. Over TCP the connection is closed after each pass, and the collector's own end of it is waited for, so
-that one that died with the rows is noticed; over TLS a fault is noticed as far as TCP tells of it; over UDP as far as this
-machine does: a row that is too long for a datagram is.
+Syslog has no acknowledgements. Over TCP each pass closes the connection and waits until the collector has closed it too: a
+collector that died with the rows is noticed. Over TLS only what TCP reports is noticed. Over UDP only what this machine reports is,
+such as a row that is too long for a datagram.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What it takes to ask: the rule as it is open to somebody, a form that fits it, approvers enough. The first no is told."""
+"""The checks of a form: the rule is open to whoever asks, the form fits it, and approvers enough are left. The first no is raised."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from bot.core.model import AuditEvent
+from bot.core.model import Answers, AuditEvent
 
 VERSION = 1
 SHORT = 20
@@ -42,7 +42,8 @@ WITHOUT_KEY = frozenset(
 """The events that a command may write which was not given the key, such as an emergency's `revoke`: none of them gives anybody
 anything."""
 
-_TEXTS = frozenset({"reason", "reason_link", "used_by", "question", "answer", "operator", "name"})
+_TEXTS = frozenset({*(one.name for one in fields(Answers)), "reason_link", "question", "answer", "operator", "name"})
+"""The details that somebody typed, or that name somebody: they can be erased."""
 
 Line = Mapping[str, Any]
 """A row as it is exported: `row` is what is chained, `link` its link, `texts` what stands beside it, each with its salt."""

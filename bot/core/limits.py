@@ -11,6 +11,7 @@ MAX_REASON = 500
 MAX_USED_BY = 80
 NAMED = 3
 
+_MOST = {"used_by": MAX_USED_BY, "reason": MAX_REASON}
 _CALLED = {"reason": "reason", "used_by": "text under Used by"}
 _JOINERS = frozenset("\u200c\u200d")  # letters of some scripts, and emoji, are written with them
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols by category, and nothing to the eye
@@ -45,10 +46,7 @@ def written(text: str, field: str, most: int) -> str:
 
 def tidied(answers: Answers) -> Answers:
     """The answers, each tidied. Raises Refusal as `written` does."""
-    return Answers(
-        used_by=written(answers.used_by, "used_by", MAX_USED_BY),
-        reason=written(answers.reason, "reason", MAX_REASON),
-    )
+    return Answers(**{name: written(said, name, _MOST[name]) for name, said in vars(answers).items()})
 
 
 def _too_long(length: int, field: str, most: int) -> Refusal:

@@ -1,4 +1,4 @@
-"""What a reason must hold, and the link that it makes."""
+"""The check of a reason against its rule's pattern, and the link that it makes."""
 
 from __future__ import annotations
 

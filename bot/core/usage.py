@@ -1,4 +1,4 @@
-"""What is known of the use of a token, at the end of its way through a Gateway and its analytics. Nothing is decided by it."""
+"""The last use of a token, as far as Tyk's analytics tell. Nothing is decided by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A promise in hand."""
+"""A claimed effect, with all that its act needs."""
 
 from __future__ import annotations
 

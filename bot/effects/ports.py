@@ -1,4 +1,4 @@
-"""The two small protocols through which effects reach the outside world."""
+"""The ports through which effects reach Slack, Tyk, the collectors of the audit, and the seal of tokens."""
 
 from __future__ import annotations
 

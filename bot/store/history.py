@@ -1,4 +1,4 @@
-"""The requests on record, a page at a time: each page is a transaction of its own, so that nobody waits for who reads a year."""
+"""The requests on record, a page at a time: each page is a transaction of its own, so that a year's reading holds nobody up."""
 
 from __future__ import annotations
 

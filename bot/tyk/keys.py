@@ -39,7 +39,7 @@ _OUR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Keys:
-    """`now` is the time for the sessions' own fields; deadlines are the caller's. `alias` says what Tyk may show of a person."""
+    """`alias` says what Tyk may show of a person."""
 
     def __init__(
         self,
@@ -47,11 +47,9 @@ class Keys:
         keys_by: KeysBy,
         *,
         alias: Callable[[], Alias] = lambda: Alias.NUMBER,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._dashboard = dashboard
         self._alias = alias
-        self._now = now
         self._catalogue = Catalogue(dashboard)
         self.names_by_token = keys_by is KeysBy.ID
 
@@ -67,7 +65,7 @@ class Keys:
         await self.check(record)
         async with told_by_meaning():
             deletes = self._dashboard.deletes_at_end
-            made = session.session(record, key, expires_at, self._now(), self._alias(), deletes=deletes)
+            made = session.session(record, key, expires_at, datetime.now(UTC), self._alias(), deletes=deletes)
             created = await self._dashboard.create_key(made)
         if created.key_hash is None and not self.names_by_token:
             raise Permanent("tyk_no_hash", "Tyk gave no key hash: it does not hash keys, so tyk.keys_by must be id")
@@ -93,7 +91,7 @@ class Keys:
     async def confirm(self, record: Record, key: Key, name: str) -> None:
         async with told_by_meaning():
             deletes = self._dashboard.deletes_at_end
-            final = session.confirmed_session(record, key, self._now(), self._alias(), deletes=deletes)
+            final = session.confirmed_session(record, key, datetime.now(UTC), self._alias(), deletes=deletes)
             await self._dashboard.update_key(name, final)
 
     async def differs(self, record: Record, key: Key, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Secrets out of what the page shows of the machinery: what looks like one, and every token that Tyk has given out."""
+"""Masking of secrets in what the page shows: whatever looks like one, and every token that Tyk has given out."""
 
 from __future__ import annotations
 

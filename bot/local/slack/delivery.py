@@ -1,4 +1,4 @@
-"""Handing a payload to the app, whichever way it listens, and what became of it."""
+"""Delivery of a payload to the app, over HTTP or Socket Mode, and its acknowledgement."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Troubles to come: what the next calls of a method shall suffer."""
+"""Faults on demand: how the next calls of a method fail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

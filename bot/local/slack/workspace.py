@@ -417,7 +417,6 @@ class Workspace:
         email: str | None = None,
         team_id: str | None = None,
         enterprise_id: str | None = None,
-        announce: bool = False,
     ) -> User:
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is no kind of user; there are {', '.join(KINDS)}")
@@ -441,8 +440,6 @@ class Workspace:
         general = self.channels.get("C0GENERAL")
         if general is not None and kind in ("member", "admin", "owner"):
             general.members.append(user.id)
-        if announce:
-            self.on_event({"type": "team_join", "user": user.as_json(with_email=True)})
         self._changes.notify()
         return user
 
@@ -453,17 +450,14 @@ class Workspace:
         id: str | None = None,  # noqa: A002 - Slack's own word
         members: Iterable[str] = (),
         name: str | None = None,
-        disabled: bool = False,
     ) -> UserGroup:
-        now = int(self._clock())
         group = UserGroup(
             id=id or self.new_id("S", handle),
             handle=handle,
             name=name or handle.replace("-", " ").title(),
             members=[self.user(member).id for member in members],
             team_id=self.team_id,
-            deleted_at=now if disabled else 0,
-            updated=now,
+            updated=int(self._clock()),
         )
         self.groups[group.id] = group
         self._changes.notify()

@@ -21,7 +21,7 @@ _KEY_PATH = "/api/keys/"
 
 
 class LocalTyk:
-    """A Tyk of one organisation and one Dashboard user. `clock` gives Unix seconds; port 0 is any free one."""
+    """A Tyk of one organisation and one Dashboard user. `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -30,8 +30,6 @@ class LocalTyk:
         clock: Callable[[], float] = time.time,
         *,
         switches: Switches | None = None,
-        dashboard_port: int = 0,
-        gateway_port: int = 0,
     ) -> None:
         self.switches = switches or Switches()
         self.faults = Faults()
@@ -40,7 +38,6 @@ class LocalTyk:
         self._state = State(org_id, clock, self.switches)
         self._dashboard = Dashboard(self._state, credential)
         self._gateway = Gateway(self._state)
-        self._wanted_ports = (dashboard_port, gateway_port)
         self._ports = (0, 0)
         self._runners: list[web.AppRunner] = []
         self._arrival = asyncio.Condition()
@@ -52,11 +49,7 @@ class LocalTyk:
         dashboard.add_routes(self._dashboard.routes())
         gateway = web.Application()
         gateway.add_routes(self._gateway.routes())
-        ports = [
-            await self._serve(application, port)
-            for application, port in zip((dashboard, gateway), self._wanted_ports, strict=True)
-        ]
-        self._ports = (ports[0], ports[1])
+        self._ports = (await self._serve(dashboard), await self._serve(gateway))
 
     async def stop(self) -> None:
         self.faults.clear()
@@ -87,11 +80,11 @@ class LocalTyk:
     def credential(self, rotated: str) -> None:
         self._dashboard.credential = rotated
 
-    async def _serve(self, application: web.Application, port: int) -> int:
+    async def _serve(self, application: web.Application) -> int:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)  # an access log would hold tokens
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, HOST, port).start()
+        await web.TCPSite(runner, HOST, 0).start()
         return int(runner.addresses[0][1])
 
     # --- what there is ---
