@@ -1,4 +1,4 @@
-"""The user groups that approve or audit: their members are compared with those of before, in case an event of Slack's was missed."""
+"""The user groups that approve or audit: their members are compared with those seen before, in case an event was missed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A syslog collector: RFC 5424 messages, over TLS (RFC 5425), TCP with counted octets (RFC 6587) or UDP (RFC 5426).
 
 Syslog has no acknowledgements. Over TCP each pass closes the connection and waits until the collector has closed it too: a
-collector that died with the rows is noticed. Over TLS only what TCP reports is noticed. Over UDP only what this machine reports is,
+collector that died with the rows is noticed. Over TLS only what TCP reports is noticed, over UDP only what this machine reports,
 such as a row that is too long for a datagram.
 """
 

@@ -1,4 +1,4 @@
-"""The checks of a form: the rule is open to whoever asks, the form fits it, and approvers enough are left. The first no is raised."""
+"""The checks of a form: the rule is open to the person, the form fits it, approvers enough are left. The first no is raised."""
 
 from __future__ import annotations
 

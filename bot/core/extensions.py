@@ -176,7 +176,7 @@ def extend(held: Record, by: Record, now: datetime, new_id: NewId) -> Transition
 
 
 def _reviews(held: Record, by: Record) -> tuple[Review, ...]:
-    """The approvals of the extension. Those of before were of the time before, and count no more."""
+    """The approvals of the extension. Those for the time before it no longer count."""
     mine = {one.reviewer.user_id: one for one in rules.approvals(by.reviews, by.request.requester)}
     void = f"it was for the time before {by.request.label}"
     before = tuple(

@@ -1,7 +1,7 @@
 """Patterns that a text must hold: the usual ones, searched for in a time that grows with the text and no faster.
 
-`re` backtracks, which takes exponential time with some patterns and texts. Here all alternatives are followed at once: each part of
-a pattern turns the positions where it may begin into those where it may end. Single characters are left to `re`.
+`re` backtracks, which takes exponential time with some patterns and texts. Here all alternatives are followed at once: each part
+of a pattern turns the positions where it may begin into those where it may end. Single characters are left to `re`.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Slice:
-    """What is next to look at. `others` are asked for where all of `keys` fail: is it they, or Tyk?"""
+    """What is next to look at. Where all of `keys` fail, `others` show whether these keys or Tyk are at fault."""
 
     progress: Progress
     keys: Sequence[Held] = ()
@@ -211,7 +211,7 @@ def _store_strangers(tx: Transaction, claim: Claim, looked: Looked, number: int)
 
 
 def _store_ours(tx: Transaction, looked: Looked, number: int, new_id: NewId) -> None:
-    """Every record is locked before the audit's counter is, as everywhere: two who wait for each other would wait for ever."""
+    """Every record is locked before the audit's counter is, as everywhere: another order could deadlock."""
     news = [(held, found) for held, found in looked.ours if found or held.standing or held.key.gone_at]
     records = {record.request.id: record for record in tx.records({held.record.request.id: None for held, _ in news})}
     records = {of: settled(tx, record, new_id) for of, record in records.items()}

@@ -83,8 +83,8 @@ Together = Callable[["Job[W, T]", Iterator["Job[W, T]"]], None]
 class _Writer:
     """One thread, which serves people first and its other users as they came, those that wait at once together.
 
-    People are served as they came, too, until the first of them has waited for `CROWDED` seconds: from then on the last to come is
-    served first. In a crowd, whoever has waited longest has given up by the time they are served.
+    People are served as they came, too, until the first of them has waited for `CROWDED` seconds; after that the last to come
+    is served first. In a crowd, whoever has waited longest has given up by the time they are served.
     """
 
     def __init__(self) -> None:
