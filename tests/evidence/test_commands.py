@@ -31,7 +31,7 @@ def test_the_export_has_the_rows_as_they_are_chained(
     """The same lines as in the evidence of all of it; each row follows the one before, and each text is the one written."""
     written = export(capsys, environ)
     assert written == (quarter / "evidence" / "audit.jsonl").read_text()
-    audit = check.Audit(check.Lists(quarter / "evidence", ""), 0, 0)
+    audit = check.Evidence(quarter / "evidence", *["1970-01-01"] * 2)
     for line in written.splitlines():
         audit.take(json.loads(line))
     assert (audit.found, audit.rows) == ([], len(written.splitlines()))

@@ -424,3 +424,42 @@ def test_a_file_too_many_and_one_too_few_are_named(quarter: Path, tmp_path: Path
         "keys.csv is missing.",
         "keys.old.csv is in the folder and not in SHA256SUMS.",
     ]
+
+
+def test_a_key_that_tyk_lost_while_its_holder_called_the_older_one_leaked(tmp_path: Path) -> None:
+    """Its row has no line, as it was made again before anybody saw its token: that is noted, and is no difference."""
+    lists = (
+        (
+            evidence.REQUESTS,
+            "R-1,ALICE,ALICE,,free,,2026-01-05T09:00:00Z,,approved,2026-01-05T09:00:00Z,,rule,R-1,free@0,2026-01-05T09:00:00Z,never,,,",
+        ),
+        (evidence.REVIEWS, ""),
+        (evidence.KEYS, "R-1,a,2026-01-05T09:00:00Z,,2026-01-05T09:00:00Z\nR-1,c,2026-01-05T09:00:00Z,,"),
+        (evidence.LEAVERS, ""),
+    )
+    for name, (columns, lines) in zip(check.LISTS, lists, strict=True):
+        (tmp_path / name).write_text(f"{','.join(columns)}\n{lines}\n")
+    found = check.Evidence(tmp_path, "2026-01-05T00:00:00Z", "2026-02-01T00:00:00Z")
+    free: dict[str, object] = {"approvers": [], "need": 0, "rule": "free", "rule_digest": "0", "until": None}
+    rows: list[tuple[str, dict[str, object]]] = [
+        ("asked", {"plan": ""}),
+        ("approved", free),
+        *((event, {"key_hash": key, "expires": None, "why": "leaked"}) for event, key in LEAKED),
+    ]
+    for number, (event, details) in enumerate(rows, 1):
+        row = {"number": number, "at": 1767603600000, "event": event, "request": 1, "api": "free", "details": details}
+        found.tell(row | {"person": "ALICE", "actor": None}, "R-1", f"row {number}")
+    assert list(found.differences()) == []
+    assert found.notes == ["keys.csv: b of R-1 in row 6 was made again before anybody saw its token."]
+
+
+LEAKED = (
+    ("key created", "a"),
+    ("sent", ""),
+    ("replaced", ""),
+    ("key created", "b"),
+    ("replaced", ""),
+    ("key deleted", "a"),
+    ("key created", "c"),
+)
+"""Alice loses her token and gets another; before she sees it, she says that the first one leaked, and Tyk loses the second."""
