@@ -56,18 +56,18 @@ async def begin(store: Store, config: Config, rulebook: Rulebook, settings: Sett
         return tx.waiting() if is_news else ()
 
     for request_id in await store.read(concerned):
-        await look_again(store, request_id, new_id)
+        await look_again(store, rulebook, request_id, new_id)
     await note(store, config, rulebook, settings)
 
 
-async def show_anew(store: Store, entries: Collection[str]) -> None:
+async def show_anew(store: Store, rulebook: Rulebook, entries: Collection[str]) -> None:
     """Show what waits for a decision about these entries of the configuration."""
 
     def concerned(tx: Transaction) -> tuple[str, ...]:
         return tuple(one.request.id for one in waiting(tx) if one.request.rule.name in entries)
 
     for request_id in await store.read(concerned) if entries else ():
-        await look_again(store, request_id, new_id)
+        await look_again(store, rulebook, request_id, new_id)
 
 
 async def note(store: Store, config: Config, rulebook: Rulebook, settings: Settings) -> None:

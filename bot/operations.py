@@ -439,7 +439,7 @@ class Operations:
             return any(group in audience.groups for audience in audiences)
 
         for record in filter(concerns, await self.store.read(waiting)):
-            await look_again(self.store, record.request.id, self._new_id)
+            await look_again(self.store, self.in_force.current, record.request.id, self._new_id)
 
     async def any_undecidable(self) -> bool:
         """Whether something waits that too few people may approve."""
@@ -581,11 +581,13 @@ class Operations:
         return Outcome(tx.apply(transition))
 
 
-async def look_again(store: Store, request_id: str, new_id: Callable[[], str]) -> None:
-    """Show what waits with those who may decide now. What cannot be read holds up nothing else: the worker tells of it."""
+async def look_again(store: Store, rulebook: Rulebook, request_id: str, new_id: Callable[[], str]) -> None:
+    """Show what waits to those who may decide now, where they decide. What cannot be read holds up nothing else: the worker tells
+    of it."""
 
     def work(tx: Transaction) -> None:
-        transition = lifecycle.look_again(_known(tx, request_id), tx.now, new_id)
+        record = _known(tx, request_id)
+        transition = lifecycle.look_again(record, rulebook.rules.get(record.request.rule.name), tx.now, new_id)
         if transition is not None:
             tx.apply(transition)
 

@@ -224,7 +224,7 @@ class Reloading:
                 known = await groups.look(self._operations, self._slack.directory)
                 self._groups_at = None if known else time.monotonic() + AGAIN
             if self._unshown:
-                await configuring.show_anew(self._operations.store, self._unshown)
+                await configuring.show_anew(self._operations.store, self._operations.in_force.current, self._unshown)
                 self._unshown = frozenset()
         except Exception:  # a database that is away for a moment, or a fault of ours: the file is looked at anyway
             log.exception("config.reload_failed")

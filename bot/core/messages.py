@@ -22,6 +22,7 @@ from bot.core.model import (
     QuestionId,
     Record,
     RequestState,
+    Rule,
     Topic,
     Transition,
 )
@@ -49,6 +50,7 @@ _WHILE_PENDING = frozenset({Topic.STILL_WAITING, Topic.LAST_CHANCE})
 _NAMES_DECIDERS = frozenset({MessageKind.CARD, MessageKind.STATUS})
 _WHILE_GRANTED = frozenset({Topic.ENDING})
 _ALARMS = frozenset({Topic.STUCK, Topic.STILL_WORKS})
+_FOR_APPROVERS = frozenset({MessageKind.CARD, MessageKind.REMINDER, MessageKind.QUESTION})
 
 
 # --- posting ----------------------------------------------------------------------------------------------------------
@@ -76,6 +78,18 @@ def notify(draft: Draft, topic: Topic) -> None:
 def tell_approvers(draft: Draft, kind: MessageKind, topic: Topic | None = None) -> None:
     """Post where those who decide will read it."""
     post(draft, kind, draft.record.request.rule.approvals_channel, topic)
+
+
+def target(message: Message, in_force: Rule | None) -> str:
+    """Where it is posted: what approvers are to read goes to the channel of the rule in force."""
+    return in_force.approvals_channel if in_force is not None and message.kind in _FOR_APPROVERS else message.target
+
+
+def moved_to(message: Message, in_force: Rule | None) -> str:
+    """The channel in which a request is decided by now, where its card is in another one."""
+    place = target(message, in_force)
+    is_moved = message.kind is MessageKind.CARD and place != (message.channel or message.target)
+    return place if is_moved else ""
 
 
 def post_status(draft: Draft) -> None:
@@ -196,12 +210,21 @@ def shown(draft: Draft, fact: facts.MessageShown) -> None:
         _show_again(draft, message)
 
 
-def look_again(record: Record, now: datetime, new_id: NewId) -> Transition | None:
-    """Other people may decide, perhaps: what waits is shown once more, with those who may. None where nothing waits."""
+def look_again(record: Record, in_force: Rule | None, now: datetime, new_id: NewId) -> Transition | None:
+    """Other people may decide, perhaps, or elsewhere: what waits is shown once more, with those who may, and has a card where it
+    is decided. None where nothing waits."""
     if record.request.state is not RequestState.PENDING:
         return None
     draft = Draft(record, now, new_id)
     draft.touched = _NAMES_DECIDERS
+    cards = [message for message in record.messages if message.kind is MessageKind.CARD]
+    if in_force is not None and cards and all(moved_to(card, in_force) for card in cards):
+        waiting = [card for card in cards if not card.is_posted]
+        for card in waiting:
+            draft.change_message(card.id, target=in_force.approvals_channel)
+            draft.promise(EffectKind.POST_MESSAGE, card.id, now)
+        if not waiting:
+            post(draft, MessageKind.CARD, in_force.approvals_channel)
     return draft.done()
 
 

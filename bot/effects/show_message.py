@@ -8,8 +8,8 @@ from datetime import timedelta
 from bot.core import views
 from bot.core.draft import NewId
 from bot.core.facts import Fact, MessageGone, MessageShown
-from bot.core.faults import Gone
-from bot.core.messages import names_deciders
+from bot.core.faults import Gone, Transient
+from bot.core.messages import moved_to, names_deciders
 from bot.core.model import EffectState, Record
 from bot.effects.claim import Claim
 from bot.effects.completion import locked, observed
@@ -17,6 +17,9 @@ from bot.effects.ports import Ports
 from bot.store.transaction import Transaction
 
 DEADLINE = timedelta(seconds=10)
+
+_CLOSED = frozenset({"is_inactive", "is_archived", "channel_not_found", "not_in_channel"})
+"""Codes with which Slack refuses to edit what is in a channel: archived, gone, or without the bot."""
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
@@ -28,6 +31,10 @@ async def perform(claim: Claim, ports: Ports) -> Fact:
         )
     except Gone:
         return MessageGone(message.id)
+    except Transient as fault:
+        if fault.code not in _CLOSED or not moved_to(message, ports.in_force.rule(record.request.rule.name)):
+            raise
+        return MessageGone(message.id)  # nobody reads it there, and the card is where they do
     return MessageShown(message.id, record.request.version, deciders.undecidable if deciders else None)
 
 

@@ -133,7 +133,8 @@ class Evidence:
                 self.tell(row, f"R-{row['request']}", f"row {number}")
 
     def tell(self, row: Row, label: str, where: str) -> None:
-        event, details, at, person, actor = (row[name] or "" for name in ("event", "details", "at", "person", "actor"))
+        event, details, at = row["event"], row["details"], row["at"]
+        person, api, actor = (str(row[name] or "") for name in ("person", "api", "actor"))
 
         def say(name: str, key: str = "", **cells: str) -> None:
             self.told[name][label].setdefault(key, {}).update({column: (one, where) for column, one in cells.items()})
@@ -142,7 +143,7 @@ class Evidence:
         of, told_in = request.get("requester", (person, ""))
         if of != person:
             self.found.append(f"audit.jsonl: {label} is of {person} in {where}, and of {of} in {told_in}.")
-        say(REQUESTS, requester=person, api=row["api"] or "")
+        say(REQUESTS, requester=person, api=api)
         extends = request["extends"][0] if "extends" in request else self.of(label, "extends")
         # What was granted or waited ends, also by a refusal of the bot itself, before a key is made or its token shown.
         is_end = event in {"expired", "revoked", "withdrawn"} or (event == "refused" and row["actor"] is None)
@@ -234,8 +235,9 @@ class Evidence:
             for label, of in left.items():
                 for key, cells in of.items():
                     yield from self.missing(name, label, key, cells)
-        unknown = [label for label, one in self.requests.items() if one["review_due"] == "unknown"]
-        for columns, whose in {**unproved, **({"requests.csv: review_due": unknown} if unknown else {})}.items():
+        if unknown := [label for label, one in self.requests.items() if one["review_due"] == "unknown"]:
+            unproved["requests.csv: review_due"] = unknown
+        for columns, whose in unproved.items():
             self.notes.append(f"{columns} of {some(whose)}: not of the period, so nothing here proves it.")
         yield from self.approvals()
 

@@ -56,6 +56,13 @@ def _to_decide(record: Record, lines: Sequence[str], background: Background | No
     return Body("\n".join([asked, *lines, *_spoken(request)]), blocks)
 
 
+def moved(record: Record, channel: str) -> Body:
+    """The card that is left behind where a request was decided before: one line, without a button."""
+    asked = f"{record.request.label} · {wording.person(record.request.requester)} asked {_what(record.request)}."
+    said = f"{asked} It is decided in {wording.channel(channel)} now."
+    return Body(said, [heading(state.title(record, of=record.request.requester_name)), section(said)])
+
+
 def _decided(record: Record, lines: Sequence[str], trouble: Sequence[str]) -> Body:
     """One line, and the reason that somebody gave; the facts are behind a button."""
     request = record.request

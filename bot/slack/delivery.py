@@ -15,6 +15,7 @@ from bot.core.deciders import Deciders
 from bot.core.facts import Account, Unhurried
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
+from bot.core.messages import moved_to, target
 from bot.core.model import (
     Approver,
     Identity,
@@ -65,7 +66,8 @@ class Delivery:
         background: Background | None = None,
         why: str = "",
     ) -> tuple[str, str]:
-        await self._privacy.check(message.target or self._in_force.help_channel)
+        place = target(message, self._in_force.rule(record.request.rule.name)) or self._in_force.help_channel
+        await self._privacy.check(place)
         body = messages.post(
             record,
             message,
@@ -75,26 +77,22 @@ class Delivery:
             background=background,
             why=why,
         )
-        channel, ts, _ = await self._post_under(
-            message.target or self._in_force.help_channel,
-            marked(body, message.id),
-            _thread(record, message),
-            _NO_THREAD,
-        )
+        thread = _thread(record, message, place)
+        channel, ts, _ = await self._post_under(place, marked(body, message.id), thread, _NO_THREAD)
         return channel, ts
 
     async def _post_under(
-        self, target: str, body: Body, thread: str | None, no_thread: frozenset[str]
+        self, place: str, body: Body, thread: str | None, no_thread: frozenset[str]
     ) -> tuple[str, str, bool]:
         """The channel, the ts, and whether it is a reply: with some codes for a no it is said in the channel."""
         try:
-            channel, ts = await self._chat.post(target, body.text, body.blocks, thread_ts=thread)
+            channel, ts = await self._chat.post(place, body.text, body.blocks, thread_ts=thread)
         except Fault as fault:
             if thread is None or fault.code not in no_thread:
                 raise
         else:
             return channel, ts, thread is not None
-        channel, ts = await self._chat.post(target, body.text, body.blocks)
+        channel, ts = await self._chat.post(place, body.text, body.blocks)
         return channel, ts, False
 
     async def show(
@@ -117,6 +115,7 @@ class Delivery:
             late=late,
             deciders=deciders,
             background=background,
+            moved_to=moved_to(message, self._in_force.rule(record.request.rule.name)),
         )
         await self._chat.update(message.channel, message.ts, body.text, marked(body, message.id).blocks)
 
@@ -185,9 +184,9 @@ class Delivery:
         return await self._directory.approvers(record.reviews)
 
 
-def _thread(record: Record, message: Message) -> str | None:
-    """A note stands under the card, if there is one."""
+def _thread(record: Record, message: Message, place: str) -> str | None:
+    """A note stands under the card that is in this channel, if there is one."""
     if message.kind is not MessageKind.REMINDER:
         return None
-    cards = (one for one in record.messages if one.kind is MessageKind.CARD and one.target == message.target)
+    cards = (one for one in record.messages if one.kind is MessageKind.CARD and one.channel == place)
     return next((card.ts for card in cards if card.ts), None)

@@ -19,6 +19,7 @@ from bot.core.model import (
     MessageKind,
     Record,
     Request,
+    RequestState,
 )
 from bot.core.outages import Side
 from bot.slack import buttons, card, notifications, snippets, state, wording
@@ -83,13 +84,17 @@ def show(
     late: Side | None,
     deciders: Deciders | None = None,
     background: Background | None = None,
+    moved_to: str = "",
 ) -> Body:
-    """The message edited so that it says what the record says. What has no state of its own stays as it was posted."""
+    """The message edited so that it says what the record says. What has no state of its own stays as it was posted. `moved_to` is
+    the channel where a request is decided by now, where that is another one than this card's."""
     if message.kind is MessageKind.QUESTION:
         return notifications.shown_question(record, message)
     if message.kind not in (MessageKind.CARD, MessageKind.STATUS):
         return post(record, message, help_channel=help_channel)
     is_card = message.kind is MessageKind.CARD
+    if is_card and moved_to and record.request.state is RequestState.PENDING:
+        return card.moved(record, moved_to)
     lines = state.lines(record, deciders, card=is_card, stuck=stuck)
     trouble = state.trouble(record, help_channel, card=is_card, stuck=stuck, late=late)
     if is_card:

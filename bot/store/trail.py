@@ -46,7 +46,7 @@ def called(tx: Transaction, request_ids: Collection[str]) -> dict[str, Called]:
         select(requests.c.id, requests.c.requester_name, requests.c.rule, messages.c.channel, messages.c.ts)
         .outerjoin(messages, is_card)
         .where(requests.c.id.in_(request_ids))
-        .order_by(messages.c.position.desc())
+        .order_by(messages.c.position)  # of several cards the newest: it is where the request is decided
     )
     return {row.id: _called(row) for row in tx.connection.execute(query)}
 

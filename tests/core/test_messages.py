@@ -520,3 +520,16 @@ def test_the_requester_hears_once_that_nobody_could_be_asked() -> None:
     assert lapsed is not None
     assert lapsed.record.request.decision_reason == messages.UNASKED
     assert [line.details for line in lapsed.audit if line.event is AuditEvent.LAPSED] == [{"why": messages.UNASKED}]
+
+
+def test_a_card_that_could_not_be_posted_goes_where_it_is_decided_now() -> None:
+    """The channel was archived: the same card is posted where the rule in force says, and no second one."""
+    life, rule = Life(), replace(PAYMENTS, approvals_channel="C0NEW")
+    looked = lifecycle.look_again(life.record, rule, NOW, life.new_id)
+    assert looked is not None
+    (card,) = (one for one in looked.record.messages if one.kind is CARD)
+    assert (card.id, card.target) == (life.of(CARD).id, "C0NEW")
+    assert (POST, card.id) in [(one.kind, one.subject_id) for one in looked.promises]
+    again = lifecycle.look_again(looked.record, rule, NOW, life.new_id)
+    assert again is not None
+    assert again.record.messages == looked.record.messages

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from bot.core import ocsf
 from bot.core.chain import Line, parted
 from bot.core.model import AuditEvent, Identity
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "ocsf-1.8.0.schema.json").read_text(encoding="utf-8"))
-VALID = Draft202012Validator(SCHEMA)
+PUBLISHED = OcsfJsonSchemaEmbedded(get_ocsf_schema("1.8.0"))
+"""What schema.ocsf.io has, whole. Like that it allows no attribute of our own, and unlike it asks for one of several."""
+CLASSES = {
+    uid: Draft202012Validator(PUBLISHED.get_class_schema(PUBLISHED.lookup_class_name_from_uid(uid)))
+    for uid in (3004, 3005, 6008)
+}
 ALICE, BOB = Identity("T0OURS", "U02ALICE"), Identity("T0OURS", "U03BOB")
 FULL: dict[str, Any] = {
     "reason": "to build the checkout",
@@ -56,6 +60,13 @@ def told(line: Line) -> dict[str, Any]:
     return ocsf.event(line, "1.2.3")
 
 
+def complaints(event: dict[str, Any]) -> list[str]:
+    """What does not fit the event's class; a JSON Schema cannot say that the type is made of class and activity."""
+    found = [error.message for error in CLASSES[event["class_uid"]].iter_errors(event)]
+    fits = event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
+    return found if fits else [*found, f"{event['type_uid']} is not the type of this activity"]
+
+
 @pytest.mark.parametrize("event", AuditEvent)
 def test_every_event_of_the_audit_is_valid(event: AuditEvent) -> None:
     """Whatever the row holds: all that a row can say, nothing of it, and what belongs to no request."""
@@ -66,8 +77,7 @@ def test_every_event_of_the_audit_is_valid(event: AuditEvent) -> None:
         row(event, request=False),
     ):
         made = json.loads(json.dumps(told(entry)))
-        assert [error.message for error in VALID.iter_errors(made)] == []
-        assert made["type_uid"] == made["class_uid"] * 100 + made["activity_id"]
+        assert complaints(made) == []
         assert made["time"] == 1790847000250
         assert made["metadata"]["uid"] == "12"
         assert made["metadata"]["event_code"] == event.value
@@ -84,7 +94,7 @@ def test_the_schema_refuses_what_ocsf_does_not_have() -> None:
         good | {"holder": "Alice"},
         good | {"metadata": {"version": "1.8.0"}},
     ):
-        assert not VALID.is_valid(bad)
+        assert len(complaints(bad)) > 0, bad
 
 
 def test_who_is_given_access_and_who_loses_it_is_user_access_management() -> None:

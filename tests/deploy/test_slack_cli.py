@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,16 @@ def test_get_manifest() -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["settings"]["socket_mode_enabled"] is True
     assert HOOKS["config"]["sdk-managed-connection-enabled"] is True
+
+
+def test_the_manifest_follows_the_file_of_the_developer() -> None:
+    """What `docs/install.md` puts into .env is what the Slack CLI watches: below a path, and by the file's name. It looks at each
+    file of these paths ten times a second, so they are not the whole folder, with its .venv."""
+    (named,) = re.findall(r"`TYK_KEY_BOT_CONFIG=(\S+)` into `\.env`", (ROOT / "docs" / "install.md").read_text())
+    watch = HOOKS["config"]["watch"]["manifest"]
+    assert any(Path(named).is_relative_to(path) for path in watch["paths"])
+    assert re.search(watch["filter-regex"], Path(named).name)
+    assert "." not in watch["paths"]
 
 
 def test_doctor() -> None:

@@ -441,11 +441,8 @@ def test_a_key_that_tyk_lost_while_its_holder_called_the_older_one_leaked(tmp_pa
         (tmp_path / name).write_text(f"{','.join(columns)}\n{lines}\n")
     found = check.Evidence(tmp_path, "2026-01-05T00:00:00Z", "2026-02-01T00:00:00Z")
     free: dict[str, object] = {"approvers": [], "need": 0, "rule": "free", "rule_digest": "0", "until": None}
-    rows: list[tuple[str, dict[str, object]]] = [
-        ("asked", {"plan": ""}),
-        ("approved", free),
-        *((event, {"key_hash": key, "expires": None, "why": "leaked"}) for event, key in LEAKED),
-    ]
+    rows: list[tuple[str, dict[str, object]]] = [("asked", {"plan": ""}), ("approved", free)]
+    rows += [(event, {"key_hash": key, "expires": None, "why": "leaked"}) for event, key in LEAKED]
     for number, (event, details) in enumerate(rows, 1):
         row = {"number": number, "at": 1767603600000, "event": event, "request": 1, "api": "free", "details": details}
         found.tell(row | {"person": "ALICE", "actor": None}, "R-1", f"row {number}")

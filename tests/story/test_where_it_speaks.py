@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
+from bot.store import troubles
 from tests.log import Log, lines
 from tests.story import REASON, asked, becomes, card, everything, heard, status
 from tests.world import World, living
@@ -77,3 +79,36 @@ async def test_where_slack_cannot_say_who_reads_nothing_is_posted(tmp_path: Path
         world.slack.faults.clear()
         await world.pass_time(timedelta(minutes=10))
         await card(world)
+
+
+async def test_a_card_follows_the_channel_where_it_is_decided(tmp_path: Path) -> None:
+    """Alice's card moves to the channel that is named now, and the old one says where; of one that was archived no edit is owed.
+    What comes later about the request stands under the new card, and the audit links to it."""
+    async with living(tmp_path) as world:
+        bob, place = world.person("bob"), world.slack.workspace
+        old = await asked(world)
+        for name in ("decisions", "rulings"):
+            place.add_channel(name, id=f"C0{name.upper()}", members=["bob", "carol"])
+
+        def named(channel: str) -> None:
+            world.configure(lambda text: re.sub("approvals_channel: .*", f"approvals_channel: {channel}", text))
+
+        named("C0DECISIONS")
+        new = await bob.sees(lambda one: "· R-1001" in one.shown and "Approve" in one.labels, channel="decisions")
+        left = await becomes(world.person("carol"), old, "It is decided in <#C0DECISIONS> now.")
+        assert left.labels == []
+        place.channel("decisions").is_archived = True
+        named("C0RULINGS")
+        newest = await bob.sees(lambda one: "· R-1001" in one.shown and "Approve" in one.labels, channel="rulings")
+        await world.pass_time(timedelta(days=6, hours=12))
+        await bob.sees(lambda one: one.thread_ts == newest.ts, channel="rulings")
+        await bob.clicks("Approve", newest)
+        await world.token_of("alice")
+        await world.told("approved")
+        link = newest.ts.replace(".", "")
+        assert [one for one in _posts(world, "audit") if f"C0RULINGS/p{link}" in one] != []
+        assert new.channel == "C0DECISIONS"
+        await world.running.worker.drain()
+        with world.running.store.reading() as tx:
+            assert troubles.failing(tx) == ()
+        assert world.slack.app_errors == []

@@ -461,6 +461,8 @@ class WebApi:
         return message
 
     def _chat_update(self, args: Json) -> Json:
+        if self._channel(args).is_archived:
+            raise ApiError("is_inactive")
         message = self._own(args, "cant_update_message")
         content = self._parts.posting.content(args, "chat.update", longest=LONGEST_EDIT)
         self._parts.posting.edit(message, content)
