@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY, Counter, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
+from slack_bolt.async_app import AsyncApp
 
-from bot import metrics
+from bot import app, metrics, settings
 from bot.core.faults import OutcomeUnknown, Permanent, Transient
+from bot.settings import Need
 from bot.slack.errors import outcome
 from bot.tyk.dashboard import _route
 
@@ -110,3 +113,20 @@ async def test_a_call_that_is_cut_off_is_counted() -> None:
     counted = metrics.TYK_CALLS.labels("GET /api/apis", metrics.CANCELLED)
     assert counted._sum.get() >= 0
     assert sum(bucket.get() for bucket in counted._buckets) >= 1
+
+
+async def test_what_blocks_the_loop_shows_as_its_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seconds by which the bot came too late to its own timer; it is over with the next one that is on time."""
+    monkeypatch.setattr(app, "TICK", 0.02)
+    found = settings.load({"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "s1"}, needs=frozenset({Need.SLACK}))
+    connection, stop = app.SlackConnection(AsyncApp(token="xoxb-1", signing_secret="s1"), found, None), asyncio.Event()
+    await connection.open()
+    watching = asyncio.create_task(app._until_stopped(stop, connection, set()))
+    await asyncio.sleep(0.01)  # into its first tick
+    time.sleep(0.3)  # noqa: ASYNC251 - what nothing of the bot may do
+    async with asyncio.timeout(10):
+        for reached in (lambda lag: lag > 0.2, lambda lag: lag < 0.1):
+            while not reached(value("loop_lag_seconds")):  # noqa: ASYNC110 - no event says that a gauge was set
+                await asyncio.sleep(0)
+    stop.set()
+    await watching

@@ -42,6 +42,11 @@ LEAST_FILES = 1024
 LEAST_ROOM = 100 << 20
 NO_KEY = "tyk-key-bot-doctor"
 """A name that no key has: deleting it changes nothing, and is refused to a user who may not delete keys."""
+OF_USE: Mapping[str, str] = {
+    "keys": "write",
+    **dict.fromkeys(("apis", "policies", "portal", "mcp", "analytics"), "read"),
+}
+"""What the Dashboard user may do at most, by section: some Dashboards want `portal` for policies, and `who` uses `analytics`."""
 
 
 class State(StrEnum):
@@ -339,6 +344,7 @@ async def _permissions(dashboard: Dashboard, say: Say) -> None:
                 "tyk", State.OK, "the Dashboard user may write keys: deleting one that nobody has was not forbidden."
             )
         )
+    await _privileges(dashboard, say)
     try:
         listed = await dashboard.keys_page(1)
     except DashboardError as error:
@@ -351,6 +357,29 @@ async def _permissions(dashboard: Dashboard, say: Say) -> None:
                 "tyk", State.NOTE, told, "enable_hashed_keys_listing, in the Gateway and in the Dashboard, turns it on."
             )
         )
+
+
+async def _privileges(dashboard: Dashboard, say: Say) -> None:
+    """Whether the Dashboard user may do more than is of use, as far as Tyk tells: to those who may read the list of users."""
+    try:
+        told = await dashboard.permissions()
+    except Forbidden:
+        lesser = "the Dashboard user is no administrator, nor sees the credentials of one. What else it may do, Tyk does not say."
+        say(Finding("tyk", State.OK, lesser))
+        return
+    except DashboardError as error:
+        say(Finding("tyk", State.UNKNOWN, f"whether its user may do more than it needs: {error.told(dashboard.url)}"))
+        return
+    if told is None:
+        much = "may read all users, with their credentials"
+    elif not told or "IsAdmin" in told:
+        much = "is an administrator"
+    else:
+        enough = (("deny", "read", OF_USE[one]) if one in OF_USE else ("deny",) for one in told)
+        more = [f"{one} {may}" for (one, may), less in zip(told.items(), enough, strict=True) if may not in less]
+        much = f"may do more than it needs: {', '.join(sorted(more))}"
+    advice = "Leave it keys write, apis read, policies read, and deny all else: the bot's host holds its credentials."
+    say(Finding("tyk", State.NOTE, f"the Dashboard user {much}.", advice))
 
 
 # --- clocks -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Any
 
 DECIDED = ("approved", "denied", "withdrawn", "lapsed")
 REQUESTS, REVIEWS, KEYS, LEAVERS = LISTS = ("requests.csv", "reviews.csv", "keys.csv", "leavers.csv")
-TIMES = {
+TIMES: dict[str, dict[str, tuple[str, ...]]] = {
     REQUESTS: {
         "asked": ("plan", "extends"),
         "decided": ("state", "decided_by", "approved_by"),

@@ -311,6 +311,16 @@ class Dashboard:
             bodies.append(of_mcps.success())
         return max((at for body in bodies for at in _calls_in(body)), default=None)
 
+    async def permissions(self) -> Mapping[str, Any] | None:
+        """What the Dashboard user may do, by section, as the list of users has it; None where that does not say which one it is.
+
+        Raises Forbidden where it may not read that list: who may is an administrator, or sees the credentials of those who are.
+        """
+        users = [one for body in await self._paged("/api/users") for one in _listed(body, "users")]
+        ours = [one for one in users if isinstance(one, dict) and one.get("access_key") == self._credential]
+        told = ours[0].get("user_permissions") or {} if ours else None
+        return told if isinstance(told, dict) else None
+
     async def aclose(self) -> None:
         if self._owns_client:
             await self._client.aclose()
@@ -405,6 +415,7 @@ _ROUTES: Final = (
     "/api/portal/policies",
     "/api/activity/keys",
     "/api/activity/mcp/keys",
+    "/api/users",
 )
 
 

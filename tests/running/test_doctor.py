@@ -84,6 +84,7 @@ TYK_IS_WELL = [
     "the Dashboard takes the credential, and lists its APIs.",
     "its clock and the one here agree.",
     "the Dashboard user may write keys: deleting one that nobody has was not forbidden.",
+    "the Dashboard user is no administrator, nor sees the credentials of one. What else it may do, Tyk does not say.",
     "it has every API and policy of the file, as the file says.",
 ]
 
@@ -105,6 +106,15 @@ async def test_what_the_dashboard_user_may_not_do(tmp_path: Path) -> None:
             assert hidden.startswith("tyk: its APIs and policies: ")
             assert not set(of_state(found, State.OK)) & {f"tyk: {TYK_IS_WELL[0 if 'apis' in call else -1]}"}
             place.tyk.faults.clear()
+        least = {"keys": "write", "apis": "read", "policies": "read", "hooks": "deny"}
+        for users, more in (
+            ({}, "is an administrator."),
+            ({"IsAdmin": "admin"}, "is an administrator."),
+            (least | {"apis": "write", "users": "read"}, "may do more than it needs: apis write, users read."),
+        ):
+            place.tyk.switches.users = users
+            notes = of_state(await findings(path, given), State.NOTE)
+            assert [one for one in notes if one.startswith(f"tyk: the Dashboard user {more} Leave it keys write,")]
         place.tyk.switches.enable_hashed_keys_listing = False
         found = await findings(path, given)
         assert any("list of keys is off" in one for one in of_state(found, State.NOTE))

@@ -47,6 +47,7 @@ class Dashboard:
             web.get("/api/mcps", self._guarded(self.list_mcps)),
             web.get("/api/mcps/{api_id}", self._guarded(self.read_mcp)),
             web.get("/api/portal/policies", self._guarded(self.list_policies)),
+            web.get("/api/users", self._guarded(self.list_users)),
             web.get(f"/api/activity/keys/{{name}}/{_IN_DAYS}", self._guarded(self.activity)),
             web.get(f"/api/activity/mcp/keys/{{name}}/{_IN_DAYS}", self._guarded(self.mcp_activity)),
         ]
@@ -131,6 +132,13 @@ class Dashboard:
             {"Data": [definitions.listed_policy(one, self._state.org_id) for one in listed], "Pages": pages}
         )
 
+    async def list_users(self, request: web.Request) -> web.Response:
+        users = [
+            {"id": "u1", "email_address": "alice@example.com", "access_key": "x1y2", "user_permissions": {}},
+            {"id": "u2", "access_key": self.credential, "user_permissions": dict(self._state.switches.users or {})},
+        ]
+        return web.json_response({"users": users, "pages": 1})
+
     # --- analytics ---
 
     async def activity(self, request: web.Request) -> web.Response:
@@ -182,6 +190,8 @@ class Dashboard:
     def _permits(self, request: web.Request) -> bool:
         if request.path.startswith("/api/activity/"):
             return self._state.switches.analytics == "read"
+        if request.path == "/api/users":
+            return self._state.switches.users is not None
         may = self._state.switches.keys
         return not request.path.startswith("/api/keys") or may == "write" or (may == "read" and request.method == "GET")
 

@@ -36,6 +36,9 @@ class Switches:
     page_size: int = 10
     keys: Literal["write", "read", "deny"] = "write"  # what the Dashboard user may do with keys
     analytics: Literal["read", "deny"] = "read"  # what the Dashboard user may do with analytics
+    users: Mapping[str, str] | None = (
+        None  # what the Dashboard user may do, as the list of users tells it who may read that
+    )
     enable_analytics: bool = True  # the Gateway records the calls that it answers
     mcps: Literal["listed", "unknown", "forbidden"] = "listed"  # unknown: a Dashboard before 5.13
     policies_by: Literal["either", "id", "_id"] = (
