@@ -1,6 +1,7 @@
 """The bot as a process whose time can be moved: `python -m bot.sandbox.child CONFIG`, told on standard input.
 
-Each line there is the number of seconds by which its time is ahead of the clock; the first comes before it is ready.
+Each line there is the number of seconds by which its time is ahead of the clock; the first comes before it is ready. Where it
+cannot start or go on, its log says why in a sentence.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
 from bot import app, config, logs, settings
 from bot.app import Running
 from bot.config import Config
+from bot.core.faults import Fault
+from bot.errors import FAILED, CommandError
+
+log = structlog.get_logger(__name__)
 
 
 async def _run(path: Path) -> None:
@@ -49,5 +56,17 @@ async def _follow(told: asyncio.StreamReader, running: asyncio.Future[Running]) 
         print("moved", flush=True)
 
 
+def _main() -> int:
+    try:
+        asyncio.run(_run(Path(sys.argv[1])))
+    except CommandError as error:
+        log.error("bot.failed", what=error.sentence)  # noqa: TRY400 - it is no fault of ours, and the sentence says what to do
+        return error.exit_code
+    except Fault as fault:
+        log.error("bot.failed", what=f"Slack did not answer as it should: {fault}.")  # noqa: TRY400 - as above
+        return FAILED
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(_run(Path(sys.argv[1])))
+    sys.exit(_main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ START_WITHIN = 30.0
 
 
 class NotStarted(Exception):
-    """The bot did not become ready; the text holds the end of its log."""
+    """The bot did not become ready; the text says why, or holds the end of its log."""
 
 
 class Clock:
@@ -69,7 +70,7 @@ class BotProcess:
         deadline = time.monotonic() + START_WITHIN
         while b'"bot.ready"' not in self.log.read_bytes()[before:]:
             if process.returncode is not None or time.monotonic() > deadline:
-                raise NotStarted(f"The bot did not start:\n{self.log.read_text()[-2000:]}")
+                raise NotStarted(f"The bot did not start: {_why(self.log.read_bytes()[before:])}")
             await asyncio.sleep(0.1)
 
     async def move(self, seconds: float) -> None:
@@ -99,6 +100,16 @@ class BotProcess:
             with suppress(ProcessLookupError):
                 self._process.send_signal(how)
             await self._process.wait()
+
+
+def _why(log: bytes) -> str:
+    """The sentence with which the bot gave up, else the end of its log."""
+    for line in reversed(log.splitlines()):
+        with suppress(ValueError):
+            told = json.loads(line)
+            if told["event"] == "bot.failed":
+                return str(told["what"])
+    return f"\n{log[-2000:].decode(errors='replace')}"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from bot.local.world import APP_TOKEN, BOT_TOKEN
 from bot.local.world import World as Place
 from bot.sandbox.demos.main_story import MainStory
 from bot.sandbox.demos.reading import token_in
+from bot.sandbox.process import BotProcess, Clock, NotStarted
 from bot.store.seal import new_key
 from tests.running import empty_place
 from tests.world import WITHIN, World, living
@@ -432,3 +433,13 @@ async def test_a_token_in_no_message_but_one(tmp_path: Path) -> None:
         assert [entry.name for entry in holding] == ["chat.update"]
         assert token not in holding[0].args["text"]
         assert [token_in(one) for one in world.person("alice").dm() if token_in(one)] == [token]
+
+
+async def test_the_bot_of_the_sandbox_says_in_a_sentence_why_it_cannot_start(tmp_path: Path) -> None:
+    """On the page and in its log, without a traceback: here Slack does not take its token."""
+    async with empty_place() as place:
+        place.slack.faults.next("auth.test", error="invalid_auth", times=None)
+        bot = BotProcess(place, Clock(), place.config(), tmp_path)
+        with pytest.raises(NotStarted, match=r"^The bot did not start: Slack does not accept SLACK_BOT_TOKEN"):
+            await bot.start()
+    assert "Traceback" not in bot.log.read_text()
