@@ -19,6 +19,7 @@ import psycopg
 import structlog
 
 from tests.crash import interleavings, proofs, real
+from tests.crash.at_once import AtOnce
 from tests.crash.emergency import Emergency
 from tests.crash.more_time import MoreTime
 from tests.crash.proofs import Tally
@@ -92,6 +93,13 @@ def _proofs(folder: Path, new_database: Callable[[], str]) -> Iterator[tuple[str
         [
             partial(proofs.every_death, proofs.IN_MEMORY, Emergency),
             partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=Emergency),
+        ],
+    )
+    yield (
+        "many at once in one commit: a death, an answer lost, at each point",
+        [
+            partial(proofs.every_death, proofs.IN_MEMORY, AtOnce),
+            partial(proofs.every_lost_answer, proofs.IN_MEMORY, pairs=False, kind=AtOnce),
         ],
     )
     yield (

@@ -46,19 +46,27 @@ class Fates:
     """Numbers the fault points as they are passed and strikes at the chosen ones.
 
     `deaths` are the numbers at which the process dies; `lost` those after-act points at which the answer is lost instead.
+    Once it `is_dead` it does nothing more, whatever of it is still there to be awaited.
     """
 
     deaths: frozenset[int] = frozenset()
     lost: frozenset[int] = frozenset()
     passed: list[str] = field(default_factory=list)
     watch: Callable[[str], None] | None = None
+    is_dead: bool = False
+
+    def check(self) -> None:
+        if self.is_dead:
+            raise Died
 
     def point(self, name: str, *, answer: bool = False) -> None:
+        self.check()
         number = len(self.passed)
         self.passed.append(name)
         if self.watch is not None:
             self.watch(name)
         if number in self.deaths:
+            self.is_dead = True
             raise Died(name)
         if answer and number in self.lost:
             raise OutcomeUnknown("answer_lost", name)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
@@ -45,11 +45,14 @@ from bot.effects.reconcile import EVERYTHING
 from bot.operations import Operations, Submission
 from bot.store import findings
 from bot.store.seal import Seal, new_key
-from bot.store.store import Store
+from bot.store.store import Store, Transaction, User
 from bot.worker import Worker
 from tests.core.life import PAYMENTS
 from tests.crash.outside import Died, Fates, Slack, Tyk, TykKey, person
+from tests.crash.turns import Turns
 from tests.world import check_chain
+
+T = TypeVar("T")
 
 AUDIT = "C0AUDIT"
 BEGINNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -86,19 +89,33 @@ _OF_THE_DYING = {Topic.ARRIVED, Topic.DELAYED, Topic.DELAYED_BY_TYK, Topic.DELAY
 
 
 class MortalStore(Store):
-    """The store with a fault point before and after every commit, and a clock that the story moves."""
+    """The store with a fault point before and after every commit, another before a person hears of it, and a clock that the story
+    moves."""
 
     fates: Fates
     ticks: bool
+    turns: Turns | None = None
 
     def _now(self, connection: Connection) -> datetime:
         """Time passes where the story says so, and nowhere else: a busy machine tells it no other way."""
+        self.fates.check()
         return super()._now(connection) if self.ticks else BEGINNING + self.skew
 
     def _commit(self, connection: Connection) -> None:
-        self.fates.point("before commit")
+        self._point("before commit")
         super()._commit(connection)
-        self.fates.point("after commit")
+        self._point("after commit")
+
+    def _point(self, name: str) -> None:
+        if self.turns is not None:
+            self.turns.let_the_loop_go_on()
+        self.fates.point(name)
+
+    async def write(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
+        result = await super().write(work, user)
+        if user is User.PEOPLE:
+            self.fates.point("before it is told")
+        return result
 
 
 Chapter = Callable[[], Awaitable[object]]
@@ -142,8 +159,11 @@ class Story:
         self.start()
 
     def start(self) -> None:
-        self.store = MortalStore(self.engine, AUDIT, self.skew)
-        self.store.fates, self.store.ticks = self.fates, self.ticks
+        self.fates.is_dead = False
+        turns = Turns(one_writer=self.engine.dialect.name == "sqlite")
+        self.store = MortalStore(self.engine, AUDIT, self.skew, threads=turns)
+        self.store._kept = None  # nobody closes what a dead process kept open
+        self.store.fates, self.store.ticks, self.store.turns = self.fates, self.ticks, turns
         self.store.chain.key = CHAIN_KEY
         in_force = InForce(RULEBOOK)
         self.operations = Operations(self.store, in_force, self._new_id)
@@ -215,7 +235,7 @@ class Story:
         """Until nothing is open that falls due within the hour, deaths and waits included."""
         for _ in range(60):
             try:
-                acts = await self.worker.drain()
+                acts = await self._drain()
             except Died:
                 self.restart()
                 continue
@@ -225,6 +245,10 @@ class Story:
             if acts == 0:
                 self.pass_time(timedelta(seconds=30))
         raise AssertionError("the story never settles")
+
+    async def _drain(self) -> int:
+        """All that is due, one after the other. Returns how much that was."""
+        return await self.worker.drain()
 
     async def _soon(self) -> bool:
         with self.store.reading() as tx:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from bot.core.model import AuditEvent, Topic
+from tests.crash.at_once import AtOnce
 from tests.crash.emergency import Emergency
 from tests.crash.outside import Fates
 from tests.crash.proofs import IN_MEMORY, fresh, told
@@ -63,6 +64,19 @@ async def test_the_bad_day_with_a_death_or_a_lost_answer_here_and_there(engine: 
     for number in range(0, len(points), 6 * QUICK):
         await told(engine, Fates(deaths=frozenset({number})), kind=BadDay)
         await told(engine, Fates(lost=frozenset({number})), names_by_token=True, kind=BadDay)
+
+
+async def test_many_at_once_with_a_death_around_their_commit() -> None:
+    """Before the commit that stores them together, after it, and when one of them was told and the next is not yet; where one
+    fails, around each one's own."""
+    engine = fresh()
+    points = (await told(engine, Fates(), kind=AtOnce)).fates.passed
+    heard = [place for place, name in enumerate(points) if name == "before it is told"]
+    assert points[:5] == ["before commit", "after commit", *["before it is told"] * 3], "one commit for three"
+    for number in sorted({place - before for place in heard for before in range(3)}):
+        story = await told(engine, Fates(deaths=frozenset({number})), kind=AtOnce)
+        assert story.deaths == 1, points[number]
+    engine.dispose()
 
 
 async def test_by_hand_without_a_fault(engine: Engine) -> None:
