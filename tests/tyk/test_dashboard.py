@@ -10,6 +10,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,9 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.local.tyk import LocalTyk
-from bot.tyk import dashboard as module
+from bot.tyk import answers
+from bot.tyk import dashboard as dashboards
+from bot.tyk.answers import LONGEST_WAIT
 from bot.tyk.dashboard import (
-    LONGEST_WAIT,
     ApiDefinition,
     CreatedKey,
     Dashboard,
@@ -393,7 +395,7 @@ async def test_a_wait_that_is_asked_for_is_passed_on(header: str, least: float |
 )
 def test_any_wait(header: str) -> None:
     """Whatever stands in a Retry-After, it makes a date that can be stored, or nothing."""
-    wait = module._seconds(header)
+    wait = answers._seconds(header)
     assert wait is None or 0 <= wait <= LONGEST_WAIT
 
 
@@ -568,7 +570,8 @@ async def test_the_http_libraries_log_no_url(tyk: LocalTyk, caplog: pytest.LogCa
     assert created.token not in caplog.text
 
 
-def test_this_file_logs_nothing_itself() -> None:
+@pytest.mark.parametrize("module", [answers, dashboards])
+def test_these_files_log_nothing_themselves(module: ModuleType) -> None:
     """There is no logger that a token could slip into."""
     source = inspect.getsource(module)
     assert "getLogger(__name__)" not in source
