@@ -417,6 +417,18 @@ async def test_a_slot_that_is_free_again_is_used_at_once(outside: Outside) -> No
 
 
 @pytest.mark.usefixtures("no_polls")
+async def test_a_post_that_waits_for_its_channel_goes_when_that_opens(outside: Outside) -> None:
+    """The channel takes two cards at once: the third goes a second later, without a poll."""
+    outside.store.audit_channel = None  # the look for its lines would help
+    posted: list[MessageKind] = []
+    async with running(outside):
+        for number in (1, 2, 3):
+            await outside.asks(number)
+        while posted.count(MessageKind.CARD) < 3:
+            posted.append(await asyncio.wait_for(outside.slack.begun.get(), WITHIN))
+
+
+@pytest.mark.usefixtures("no_polls")
 async def test_a_look_is_made_when_the_first_promise_falls_due(outside: Outside) -> None:
     """Audit lines wait a moment for others: the worker wakes when that is over, without a poll."""
     async with running(outside):

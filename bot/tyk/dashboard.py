@@ -229,7 +229,7 @@ class Dashboard:
 
         Raises Forbidden where it may not read that list: who may is an administrator, or sees the credentials of those who are.
         """
-        users = [one for body in await self._paged("/api/users") for one in _listed(body, "users")]
+        users = [one for body in await self._paged("/api/users") for one in answers.listed(body, "users")]
         ours = [one for one in users if isinstance(one, dict) and one.get("access_key") == self._credential]
         told = ours[0].get("user_permissions") or {} if ours else None
         return told if isinstance(told, dict) else None

@@ -8,7 +8,7 @@ from functools import partial
 from statistics import median
 
 from bot.local.slack import Entry, LocalSlack
-from bot.local.slack.workspace import View
+from bot.local.slack.objects import View
 from tests.bench.people import Visitor, card_of, crowd, one_by_one, quiet
 from tests.bench.scene import (
     APPROVER,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.local.slack import LocalSlack, Message
-from bot.local.slack.workspace import View
+from bot.local.slack.objects import View
 from tests.bench.scene import APPROVER, COMMAND, user_id
 
 Found = TypeVar("Found")

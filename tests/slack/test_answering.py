@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from bot.core.model import Refusal
+import pytest
+
+from bot.core.model import Refusal, Rulebook
 from bot.slack import answering
+from bot.slack.catalogue import Catalogue
 from tests.log import Log
 from tests.story import asked, heard, opens_form, options, with_bystander
 from tests.test_metrics import counts
@@ -41,8 +44,19 @@ async def _offered(world: World) -> list[str]:
     return found
 
 
-async def test_who_leaves_or_joins_a_channel_is_looked_up_again(tmp_path: Path) -> None:
-    """Alice may ask for Ledger as long as she is in the channel: each event is believed at once, not a minute later."""
+async def test_who_leaves_or_joins_a_channel_is_looked_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alice may ask for Ledger as long as she is in the channel: each event is believed at once, not a minute later. What is on
+    offer was sorted once."""
+    made: list[Rulebook] = []
+
+    class Counted(Catalogue):
+        def __init__(self, rulebook: Rulebook) -> None:
+            made.append(rulebook)
+            super().__init__(rulebook)
+
+    monkeypatch.setattr(answering, "Catalogue", Counted)
     async with living(tmp_path, change=_by_channel) as world:
         place = world.slack.workspace
         place.join("alice", "help")
@@ -53,6 +67,7 @@ async def test_who_leaves_or_joins_a_channel_is_looked_up_again(tmp_path: Path) 
         place.join("alice", "help")
         await heard(world)
         assert "ledger" in await _offered(world)
+        assert len(made) == 1
         assert world.slack.app_errors == []
 
 

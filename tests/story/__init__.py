@@ -12,8 +12,8 @@ from typing import Any
 from bot.core.audit import AuditEntry
 from bot.core.lifecycle import PROBATION
 from bot.local.slack import LocalSlack, Message, Person
-from bot.local.slack.workspace import View as Window
-from bot.local.slack.workspace import texts_in
+from bot.local.slack.objects import View as Window
+from bot.local.slack.objects import texts_in
 from bot.local.tyk import LocalTyk
 from bot.sandbox.demos.reading import has_block, token_in
 from tests.world import WITHIN, World

@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.local.slack import LocalSlack, Message, NotPossible, Person
 from bot.local.slack.block_kit import Slot, element_slots
-from bot.local.slack.workspace import View
+from bot.local.slack.objects import View
 
 Json = dict[str, Any]
 GONE = "This is not on the screen any more."

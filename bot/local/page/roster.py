@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.local.slack import LocalSlack
-from bot.local.slack.workspace import User
+from bot.local.slack.objects import User
 
 GUESTS = ("guest", "single_channel_guest")
 MEMBERS = ("member", "admin", "owner")

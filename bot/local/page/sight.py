@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.local.slack import Channel, LocalSlack, Message, Person
 from bot.local.slack.installed import GLOBAL, MESSAGE
-from bot.local.slack.workspace import View
+from bot.local.slack.objects import View
 from bot.local.world import Cast
 
 Json = dict[str, Any]

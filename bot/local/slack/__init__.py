@@ -4,9 +4,10 @@ from bot.local.slack.client import ClickOutcome, CommandOutcome, Person, SubmitO
 from bot.local.slack.delivery import Ack
 from bot.local.slack.faults import Fault, Faults
 from bot.local.slack.journal import AppError, Entry, Journal
+from bot.local.slack.objects import Channel, Message, Ring, User, UserGroup
 from bot.local.slack.rate_limits import RateLimits
 from bot.local.slack.server import APP_TOKEN, BOT_TOKEN, SCOPES, LocalSlack
-from bot.local.slack.workspace import Channel, Message, NotPossible, Ring, User, UserGroup, Workspace
+from bot.local.slack.workspace import NotPossible, Workspace
 
 __all__ = [
     "APP_TOKEN",

@@ -12,9 +12,10 @@ from bot.local.slack.block_kit import Slot, check_options, check_view, element_s
 from bot.local.slack.delivery import Ack
 from bot.local.slack.installed import GLOBAL, MESSAGE, Shortcut
 from bot.local.slack.journal import Json
+from bot.local.slack.objects import SLACKBOT, Channel, Message, Ring, User, View, texts_in
 from bot.local.slack.parts import Parts
 from bot.local.slack.posting import ApiError
-from bot.local.slack.workspace import SLACKBOT, Channel, Message, NotPossible, Ring, User, View, texts_in
+from bot.local.slack.workspace import NotPossible
 
 TROUBLE = "We had some trouble connecting. Try again?"
 TURNED_OFF = "Sending messages to this app has been turned off."

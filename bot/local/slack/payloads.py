@@ -4,8 +4,9 @@ import re
 
 from bot.local.slack.block_kit import Slot
 from bot.local.slack.journal import Json
+from bot.local.slack.objects import Channel, Message, User, View
 from bot.local.slack.parts import Parts
-from bot.local.slack.workspace import Channel, Message, User, View, Workspace
+from bot.local.slack.workspace import Workspace
 
 VERIFICATION_TOKEN = "sandbox-verification-token"
 

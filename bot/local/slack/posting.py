@@ -5,7 +5,8 @@ from typing import Any
 
 from bot.local.slack.block_kit import check_blocks, figures
 from bot.local.slack.journal import Journal, Json, copied
-from bot.local.slack.workspace import Message, Workspace
+from bot.local.slack.objects import Message
+from bot.local.slack.workspace import Workspace
 
 LONGEST_POST = 40_000
 LONGEST_EDIT = 4_000

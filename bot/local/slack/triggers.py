@@ -4,8 +4,9 @@ import random
 from dataclasses import dataclass
 
 from bot.local.slack.journal import Clock, Journal, Json
+from bot.local.slack.objects import Message
 from bot.local.slack.posting import ApiError, Posting
-from bot.local.slack.workspace import Message, Workspace
+from bot.local.slack.workspace import Workspace
 
 TRIGGER_SECONDS = 3.0
 RESPONSE_SECONDS = 30 * 60

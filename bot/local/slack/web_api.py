@@ -15,9 +15,9 @@ from aiohttp import web
 from bot.local.slack.block_kit import check_view, view_is_too_large
 from bot.local.slack.faults import Fault
 from bot.local.slack.journal import Json
+from bot.local.slack.objects import Channel, Message, User, View
 from bot.local.slack.parts import Parts
 from bot.local.slack.posting import LONGEST_EDIT, ApiError, decoded
-from bot.local.slack.workspace import Channel, Message, User, View
 
 _READ_SCOPE = {"channel": "channels:read", "group": "groups:read", "im": "im:read"}
 _HISTORY_SCOPE = {"channel": "channels:history", "group": "groups:history", "im": "im:history"}
