@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -18,7 +19,9 @@ from bot.store.engine import check_ready, migrate, open_engine, told_in_a_senten
 from bot.store.seal import Seal
 from bot.store.store import Store
 from bot.store.threads import CONNECTIONS, Threads
-from bot.tyk.dashboard import Dashboard, DashboardError, KeysBy
+
+if TYPE_CHECKING:
+    from bot.tyk.dashboard import Dashboard, KeysBy
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +38,8 @@ async def connected_tyk(
     url: str, keys_by: KeysBy, settings: Settings, environ: Mapping[str, str], *, at_once: int = SLOTS[Place.TYK]
 ) -> AsyncIterator[Dashboard]:
     """The Dashboard at `url`, or where the environment says it is; errors that nobody caught know where that was."""
+    from bot.tyk.dashboard import Dashboard, DashboardError  # noqa: PLC0415 - what a command that asks Tyk nothing need not load
+
     url = settings.tyk_dashboard_url or url
     proxy = proxy_for(url, environ)
     dashboard = Dashboard(url, settings.tyk_dashboard_key, keys_by=keys_by, proxy=proxy, at_once=at_once)

@@ -39,10 +39,10 @@ def test_no_fake_servers(statement: str) -> None:
     "argv", [["keys"], ["audit"], ["requests"], ["show", "R-1"], ["revoke", "R-1"], ["reconcile"]], ids=" ".join
 )
 def test_what_does_without_slack_does_not_load_it(argv: list[str]) -> None:
-    """Somebody may wait for it in an emergency: neither Slack's libraries nor what reads config.yaml are loaded."""
+    """Somebody may wait for it in an emergency: neither Slack's libraries, Tyk's client nor what reads config.yaml is loaded."""
     found = loaded_by(f"from bot import cli; cli.execute({argv}, {{'DATABASE_URL': 'sqlite:///nowhere.db'}})")
     assert "bot.opening" in found
-    assert not found & {"bot.app", "bot.slack.client", "bot.config.sections"}
+    assert not found & {"bot.app", "bot.slack.client", "bot.config.sections", "bot.tyk.dashboard", "bot.tyk.transport"}
 
 
 def test_sandbox_loads_them() -> None:

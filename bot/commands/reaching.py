@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot import opening, settings
 from bot.core.in_force import InForce
@@ -15,8 +15,9 @@ from bot.settings import Need, SettingsError
 from bot.store import ledger
 from bot.store.seal import Seal
 from bot.store.store import Store
-from bot.tyk.dashboard import KeysBy
-from bot.tyk.keys import Keys
+
+if TYPE_CHECKING:
+    from bot.tyk.keys import Keys
 
 _ABSENT: Any = None  # what is done here does not speak to Slack and, where keys go by their hash, opens no token
 
@@ -39,9 +40,12 @@ async def tyk(store: Store, environ: Any) -> AsyncIterator[Reached]:
         raise SettingsError(
             ["the bot has not started on this database since it was upgraded, so its Dashboard is not known"]
         )
-    keys_by = KeysBy(place["keys_by"])
-    needs = {Need.TYK, Need.SEAL} if keys_by is KeysBy.ID else {Need.TYK}
+    needs = {Need.TYK, Need.SEAL} if place["keys_by"] == "id" else {Need.TYK}
     found = settings.load(environ, needs=frozenset(needs))
+    from bot.tyk.dashboard import KeysBy  # noqa: PLC0415 - Tyk's client, which only a command with its credential has use for
+    from bot.tyk.keys import Keys  # noqa: PLC0415 - as above
+
+    keys_by = KeysBy(place["keys_by"])
     async with opening.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
         seal = Seal(found.seal_keys) if found.seal_keys else _ABSENT
         keys = Keys(dashboard, keys_by)
