@@ -98,7 +98,7 @@ def audit_row(entry: AuditEntry) -> Row:
         "number": entry.number,
         "at": moment(entry.at),
         "request": f"R-{entry.request_number}" if entry.request_number else "",
-        "event": entry.event.value,
+        "event": entry.event,
         "api": entry.api or "",
         "person": entry.person.user_id if entry.person else "",
         "actor": entry.actor.user_id if entry.actor else "",
@@ -265,9 +265,7 @@ def render(rows: Iterable[Row], columns: Sequence[str], how: str, width: int | N
     if how == "jsonl":
         return (_json_line({name: row[name] for name in columns}) for row in rows)
     if how == "csv":
-        return (
-            _csv_line(cells) for cells in chain([columns], ([_cell(row[name]) for name in columns] for row in rows))
-        )
+        return (_csv_line(values) for values in chain([columns], ([row[name] for name in columns] for row in rows)))
     flat = ({name: _flat(row[name]) for name in columns} for row in rows)
     return layout.table(flat, columns, width, FIRST.get(columns, ()))
 
@@ -280,17 +278,25 @@ class _Line:
 
 
 _CSV = csv.writer(_Line(), lineterminator="")
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
-def _csv_line(cells: Sequence[str]) -> str:
-    """One line; a cell that a spreadsheet would take for a formula is made text."""
+def _csv_line(values: Sequence[Any]) -> str:
+    """One line, looked through as a whole: few hold anything that may not stand there."""
+    cells = [one if isinstance(one, str) else _cell(one) for one in values]
+    line = _csv_written(cells)
+    return line if line.isprintable() else _csv_written([_flat(cell) for cell in cells])
+
+
+def _csv_written(cells: Sequence[str]) -> str:
+    """A cell that a spreadsheet would take for a formula is made text."""
     line: Any = _CSV.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
     return str(line)
 
 
 def _json_line(row: Mapping[str, Any]) -> str:
     """JSON on one line; what steers a terminal or turns the direction of writing is escaped, and so not lost."""
-    line = json.dumps(row, ensure_ascii=False)
+    line = _JSON.encode(row)
     if line.isprintable():
         return line
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)

@@ -49,12 +49,16 @@ from bot.errors import CommandError
 
 _RULE = TypeAdapter(Rule)
 _QUESTIONS = TypeAdapter(tuple[Question, ...])
+_DETAILS = TypeAdapter(dict[str, Any])
 _NONE = "[]"
 NO_TEXTS = "{}"
 
 
 def _identity(team: str | None, user: str | None) -> Identity | None:
     return Identity(team, user) if team and user else None
+
+
+_somebody = lru_cache(maxsize=10_000)(Identity)
 
 
 def _lifetime(seconds: int | None) -> Lifetime:
@@ -364,10 +368,10 @@ def entry_of(row: Any) -> AuditEntry:
     """An entry of a whole row, with its texts; a year has half a million of them. Raises UnreadableError."""
     number, at, event, request_id, request_number, api, *people, details, digests, _prev, _key, link, beside = row
     person_team, person_user, actor_team, actor_user = people
-    person = Identity(person_team, person_user) if person_user else None
-    actor = Identity(actor_team, actor_user) if actor_user else None
+    person = _somebody(person_team, person_user) if person_user else None
+    actor = _somebody(actor_team, actor_user) if actor_user else None
     try:
-        told = json.loads(details)
+        told = _DETAILS.validate_json(details)
         if digests != NO_TEXTS:
             told |= {
                 name: ERASED for name in json.loads(digests) if name != "reason_link"
