@@ -14,7 +14,7 @@ from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.core.model import Effect, EffectState, Key, Refusal, Transition
 from bot.errors import FAILED
-from bot.layout import complain, print_wrapped
+from bot.layout import complain, many, print_wrapped
 from bot.settings import Need
 from bot.store import chain, ledger
 from bot.store.seal import Seal, SealLost
@@ -91,9 +91,11 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
     with opening.command_store(found) as store:
         tokens = seal_anew(store, seal, Operator.named(arguments.by))
         with store.transaction() as tx:
-            chain.reseal(tx, seal)
+            is_anew = chain.reseal(tx, seal)
             lost, audit_keys = ledger.lost_tokens(tx, seal), chain.keys(tx, seal)
-    print_wrapped(f"Sealed anew with the newest key: {tokens}.")
+    print_wrapped(
+        f"Sealed anew with the newest key: {many(tokens, 'token')}{', and the key of the audit' if is_anew else ''}."
+    )
     if lost:
         complain(f"{lost.sentence} Keep every key until then.")
         return FAILED

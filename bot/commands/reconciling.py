@@ -197,15 +197,17 @@ def _print(seen: Look, address: str) -> None:
         print_wrapped(reports.finding_line(finding, request))
     for one in seen.strangers.values():
         print_wrapped(reports.finding_line(one.finding, None))
-    looked = (
-        f"Looked at {many(seen.ours, 'key')} of the bot's and {many(len(seen.listed), 'key')} at Tyk with its mark."
-    )
-    print_wrapped(f"{looked} All is as it should be." if seen.is_good else looked)
+    if seen.ours or seen.unlisted is None:
+        marked = "" if seen.unlisted else f" and {many(len(seen.listed), 'key')} at Tyk with its mark"
+        wrong = len(seen.found) + len(seen.strangers)
+        result = " All is as it should be." if seen.is_good else f" To put right: {wrong}." if wrong else ""
+        print_wrapped(f"Looked at {many(seen.ours, 'key')} of the bot's{marked}.{result}")
     if seen.unlisted is not None:
         complain(seen.unlisted.sentence)
     if seen.unseen:
-        why = outages.sentence(EffectKind.RECONCILE, seen.away)
-        complain(f"Could not look at {many(seen.unseen, 'key')} of the bot's. {why}")
+        why, listed = outages.sentence(EffectKind.RECONCILE, seen.away), seen.unlisted
+        because = ", for the same reason." if listed is not None and why in listed.sentence else f". {why}"
+        complain(f"Could not look at {many(seen.unseen, 'key')} of the bot's{because}")
     if seen.unlisted is not None or seen.unseen:
         complain(f"Tyk was asked at {address}.")
 

@@ -17,6 +17,7 @@ from bot.settings import Need
 from bot.sight import Sight, Slack
 from bot.slack.client import pin_proxy
 from bot.store import ledger
+from bot.store.engine import NoDatabaseError
 
 Verb = Callable[[Any, Any], int]
 
@@ -45,9 +46,12 @@ async def opened(configs: Sequence[Config], environ: Any) -> AsyncIterator[Sight
     pin_proxy(environ)
     async with AsyncExitStack() as stack:
         store = None
-        if _has(environ, "DATABASE_URL"):
-            found = settings.load(environ, needs=frozenset({Need.DATABASE}))
+        found = settings.load(environ, needs=frozenset({Need.DATABASE}))
+        try:
             store = stack.enter_context(opening.command_store(found))
+        except NoDatabaseError:
+            if _has(environ, "DATABASE_URL"):
+                raise
         before: dict[str, str] = {}
         in_force = ""
         if store is not None:

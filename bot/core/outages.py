@@ -48,6 +48,11 @@ class Cause:
     passes: bool = True
     by_place: bool = False
 
+    @property
+    def what(self) -> str:
+        """What is wrong, without what to do."""
+        return f"{self.sentence.partition('. ')[0].rstrip('.')}."
+
 
 def _tyk(name: str, sentence: str, *, passes: bool = True) -> Cause:
     return Cause(name, Side.TYK, sentence, passes)

@@ -236,10 +236,10 @@ def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
 
 def outage(outage: Outage, over_at: datetime | None) -> Body:
     """A message to those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
-    about = f"{_place(outage)}{outage.cause.sentence}"
+    place, cause = _place(outage), outage.cause
     if over_at is not None:
-        return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {about}")
-    return said_with(f"Since {wording.date(outage.since)}: {about} {_waiting(outage)}")
+        return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {place}{cause.what}")
+    return said_with(f"Since {wording.date(outage.since)}: {place}{cause.sentence} {_waiting(outage)}")
 
 
 def found(told: Sequence[Told], more: int) -> Body:

@@ -218,9 +218,10 @@ def begin(tx: Transaction, seal: Seal) -> ChainKey:
     return key
 
 
-def reseal(tx: Transaction, seal: Seal) -> None:
-    """Seal the keys with the newest of SEAL_KEYS, as far as they can be opened."""
+def reseal(tx: Transaction, seal: Seal) -> bool:
+    """Seal the keys with the newest of SEAL_KEYS, as far as they can be opened. Returns whether any was not."""
     before = [sealed.encode() for sealed in tx.remembered(_KEYS) or ()]
     after = [seal.anew(one) if seal.opens(one) and not seal.is_newest(one) else one for one in before]
     if after != before:
         tx.remember(_KEYS, [one.decode() for one in after])
+    return after != before

@@ -125,6 +125,21 @@ def test_the_place_that_decides(capsys: pytest.CaptureFixture[str], tmp_path: Pa
             assert code == (1 if said.startswith("no ") else 0)
 
 
+def test_the_database_that_every_command_takes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where DATABASE_URL is not set, that of the folder is looked at, as by `keys`; where there is none, that is said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(RULES)
+    for has in (False, True):
+        assert explained("--person", "UALICE", "--api", "payments", config=tmp_path / "config.yaml") == 0
+        said = capsys.readouterr().out
+        assert ("R-1001" in said, "set DATABASE_URL" in said) == (has, not has)
+        if not has:
+            _two_of_alices(tmp_path)
+            (tmp_path / "bot.db").rename(tmp_path / "tyk-key-bot.db")
+
+
 def _two_of_alices(folder: Path) -> str:
     """A database in which Alice holds one token and waits for another."""
     url = f"sqlite:///{folder / 'bot.db'}"
