@@ -75,6 +75,7 @@ def test_issue_confirm_deliver_are_each_promised_by_the_one_before() -> None:
         assert (following, key.id) not in life.open
         life.act((kind, key.id))
         assert (following, key.id) in life.open
+        assert (kind, key.id) not in life.open
     assert life.open[EffectKind.HIDE_TOKEN, key.id] == life.now + DAY
 
 
