@@ -9,7 +9,7 @@ import pytest
 
 from bot.core import facts, lifecycle
 from bot.core.lifecycle import Loss
-from bot.core.model import AuditLine, EffectKind, Verdict
+from bot.core.model import AuditLine, EffectKind, KeyId, Verdict
 from tests.core.life import (
     ALICE,
     BOB,
@@ -81,8 +81,8 @@ def test_a_token_without_an_end() -> None:
     life.replaces(Loss.LEAKED)
     life.works()
     new = life.record.keys[-1].id
-    for fact in (facts.KeyGone(new), facts.KeyAsGranted(new), facts.KeyChanged(new, "another rate")):
-        life.sees(fact)
+    for looked in (facts.KeyGone(new), facts.KeyAsGranted(new), facts.KeyChanged(new, "another rate")):
+        life.sees(looked)
     assert told(life.audit) == [
         ("reminded", "", {"of": "still used"}),
         ("in use", "UALICE", {}),
@@ -129,7 +129,7 @@ def test_what_ends_a_request_that_waits() -> None:
             ("refused", "", {"person": "UALICE", "why": "No.", "step": "before the key is made"}),
         ),
         (facts.Unreachable("user_disabled"), ("revoked", "", {"why": "user_disabled"})),
-        (facts.KeyWrong("id-2", "another rate"), ("revoked", "", {"why": "another rate"})),
+        (facts.KeyWrong(KeyId("id-2"), "another rate"), ("revoked", "", {"why": "another rate"})),
         (
             facts.Delayed(EffectKind.ISSUE_KEY, "tyk_503"),
             ("delayed", "", {"effect": "issue_key", "error": "tyk_503"}),
