@@ -123,9 +123,9 @@ async def test_what_blocks_the_loop_shows_as_its_lag(monkeypatch: pytest.MonkeyP
     await connection.open()
     watching = asyncio.create_task(app._until_stopped(stop, connection, set()))
     await asyncio.sleep(0.01)  # into its first tick
-    time.sleep(0.3)  # noqa: ASYNC251 - what nothing of the bot may do
+    time.sleep(0.15)  # noqa: ASYNC251 - what nothing of the bot may do
     async with asyncio.timeout(10):
-        for least, most in ((0.2, 9.0), (0.0, 0.1)):
+        for least, most in ((0.1, 9.0), (0.0, 0.05)):
             while not least <= value("loop_lag_seconds") <= most:  # noqa: ASYNC110 - no event says that a gauge was set
                 await asyncio.sleep(0)
     stop.set()

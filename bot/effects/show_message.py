@@ -18,8 +18,8 @@ from bot.store.transaction import Transaction
 
 DEADLINE = timedelta(seconds=10)
 
-_CLOSED = frozenset({"is_inactive", "is_archived", "channel_not_found", "not_in_channel"})
-"""Codes with which Slack refuses to edit what is in a channel: archived, gone, or without the bot."""
+_CLOSED = frozenset({"is_inactive", "is_archived", "channel_not_found", "not_in_channel", "shared_outside"})
+"""Codes with which nothing more is said in a channel: it is archived, gone, without the bot, or another company reads along."""
 
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
