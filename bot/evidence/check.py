@@ -94,6 +94,7 @@ class Evidence:
 
     def __init__(self, folder: Path, start: str, end: str) -> None:
         self.start, self.end = start, end
+        self.since, self.until = moment(start), moment(end)
         self.lists = {name: table(folder / name) for name in LISTS}
         self.requests = {one["request"]: one for one in self.lists[REQUESTS]}
         self.asked = [int(label[2:]) for label, one in self.requests.items() if one["asked"] >= start]
@@ -127,7 +128,7 @@ class Evidence:
             if hashlib.sha256((salt + text).encode()).hexdigest() != row["texts"].get(name):
                 self.found.append(f"audit.jsonl: in row {number}, {name} is not what was written.")
         self.first, self.last, self.link, self.rows = self.first or number, number, line["link"], self.rows + 1
-        if moment(self.start) <= row["at"] < moment(self.end):
+        if self.since <= row["at"] < self.until:
             self.counts[row["event"]] += 1
             if row["request"]:
                 self.tell(row, f"R-{row['request']}", f"row {number}")

@@ -533,3 +533,14 @@ def test_a_card_that_could_not_be_posted_goes_where_it_is_decided_now() -> None:
     again = lifecycle.look_again(looked.record, rule, NOW, life.new_id)
     assert again is not None
     assert again.record.messages == looked.record.messages
+
+
+def test_what_approvers_read_is_posted_where_they_decide_now() -> None:
+    """A review of access that was given a year ago too; what the requester reads goes to them. Where the entry has gone, the
+    channel is the one of then."""
+    rule, frozen = replace(PAYMENTS, approvals_channel="C0NEW"), PAYMENTS.approvals_channel
+    for kind in (CARD, QUESTION, MessageKind.REMINDER):
+        message = Message(MessageId("m"), kind, frozen)
+        assert (messages.target(message, rule), messages.target(message, None)) == ("C0NEW", frozen)
+    for kind in (STATUS, TOKEN, MessageKind.NOTICE, MessageKind.INQUIRY):
+        assert messages.target(Message(MessageId("m"), kind, "UALICE"), rule) == "UALICE"
