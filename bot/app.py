@@ -88,7 +88,7 @@ async def connected_slack(
 
 @dataclass(frozen=True)
 class Running:
-    """The bot when it is ready, for who runs it inside their own process."""
+    """The bot when it is ready, for a program that runs it inside its own process."""
 
     store: Store
     worker: Worker

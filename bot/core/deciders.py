@@ -60,7 +60,7 @@ class Named:
 
 
 def deciders(record: Record, in_force: Rule | None, named: Named, requester: Person | None = None) -> Deciders:
-    """Whom both rules count now, without the requester.
+    """The people whom both rules count now, without the requester.
 
     `requester` is given where they may be no longer among those who may ask.
     """

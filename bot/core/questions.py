@@ -34,7 +34,7 @@ def ask(
     now: datetime,
     new_id: NewId,
 ) -> Transition:
-    """Who may decide asks the requester: under the card, and in a direct message that can be answered.
+    """Somebody who may decide asks the requester: under the card, and in a direct message that can be answered.
 
     `question_id` is the form's own: what was asked with it before is not asked again.
     """

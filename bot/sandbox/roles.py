@@ -1,4 +1,4 @@
-"""Who asks, approves and reads the audit in the tour: the first of those in the workspace who may. Pure."""
+"""The roles of the tour: the first in the workspace who may ask, who may approve, and who may read the audit. Pure."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def details(record: Record) -> Block:
 
 
 def _course(record: Record) -> list[str]:
-    """Who said what, and what came of it."""
+    """The reviews, and what came of them."""
     request, lines = record.request, state.lines(record, card=True)
     if request.state is RequestState.APPROVED and record.reviews:
         lines = lines[1:]  # who approved is said of each

@@ -17,7 +17,7 @@ nobody's look-up, and whoever may not use the bot is refused at its buttons."""
 
 
 async def look_up(record: Record, in_force: Rule | None, directory: Directory, workspace: Workspace) -> Deciders:
-    """Whom both rules count now. Raises CannotSay where Slack cannot say who is in a group."""
+    """The people whom both rules count now. Raises CannotSay where Slack cannot say who is in a group."""
     named = await named_by(record, in_force, directory, workspace)
     return deciders.deciders(record, in_force, named, await requester(record, in_force, directory))
 

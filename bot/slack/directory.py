@@ -102,7 +102,7 @@ class Directory:
         return _joined(person, groups, dict(zip(named, members, strict=True)))
 
     async def everybody(self, channels: frozenset[str] = frozenset()) -> tuple[Person, ...]:
-        """Every account that Slack lists, as `person` gives it: for who looks at all of them, and can wait."""
+        """Every account that Slack lists, as `person` gives it: for a caller that needs all of them, and can wait."""
         named = sorted(channels)
         groups = await self._patiently(self._groups.get, None) if self.uses_groups else None
         members = {channel: await self._patiently(self._channels.get, channel) for channel in named}

@@ -175,7 +175,7 @@ class Homes:
                 raise
 
     async def _note(self, news: Sequence[News]) -> None:
-        """Who is to be shown theirs anew: those whose own request it is first, for the others it waits."""
+        """The people whose Home is to be drawn anew: at once where the request is their own, later for the others."""
         own: dict[str, None] = {}
         others: dict[str, None] = {}
         for place, (user_id, shown) in enumerate(list(self._open.items())):

@@ -121,7 +121,7 @@ def _instead(one: Together, speech: Speech) -> str:
 
 
 def _terms(entry: Any, speech: Speech) -> str:
-    """Who may ask for an entry that is new, and how many have to approve."""
+    """The requesters of an entry that is new, and how many approvals it takes."""
     if not isinstance(entry, dict) or not isinstance(asking := entry.get(What.REQUESTERS), list):
         return ""
     who, approvals = _members(What.REQUESTERS, asking, speech), entry.get(What.APPROVALS)

@@ -147,7 +147,7 @@ def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: boo
 
 
 def _waiting(record: Record, deciders: Deciders, *, card: bool, yours: bool) -> list[str]:
-    """Whose approvals it takes and which are there, or why it cannot have them."""
+    """The approvals that it takes and those that it has, or why it cannot have them."""
     yeses, void = approvers(record), _void(record)
     if deciders.undecidable or not (yeses or void):
         return [*_needed(record.request, deciders, card=card, yours=yours), *_so_far(record, deciders, yours=yours)]
@@ -229,7 +229,7 @@ def _notes(record: Record) -> list[str]:
 
 
 def _unanswered(request: Request, *, card: bool) -> list[str]:
-    """Whose questions wait for an answer."""
+    """The people whose questions wait for an answer."""
     who = wording.people(list(dict.fromkeys(wording.person(one.asker) for one in request.unanswered)))
     if not request.unanswered:
         return []
@@ -299,7 +299,7 @@ def _access(record: Record, grant: Grant) -> str:
 
 
 def kept(grant: Grant | None) -> str:
-    """Who said last that it is still needed."""
+    """The approver who said last that it is still needed."""
     by = f" by {wording.person(grant.kept_by)}" if grant and grant.kept_by else ""
     at = f", {wording.date(grant.kept_at)}" if grant and grant.kept_at else ""
     return f"Kept{by}{at}.{next_review(grant)}"

@@ -157,7 +157,7 @@ def _line(stored: Mapping[str, Any]) -> Line:
 
 
 def _object(stored: str) -> dict[str, Any]:
-    """What stands there as JSON. Where somebody put something else, that is what is proved, and does not fit."""
+    """The stored JSON object. Anything else that somebody put there is kept as text, with which the proof fails."""
     try:
         found = json.loads(stored)
     except ValueError:

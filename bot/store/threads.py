@@ -31,7 +31,7 @@ class User(Enum):
 
 
 CONNECTIONS = sum(user.value for user in User) + 1
-"""One for each thread, and one for SQLite's writer; on PostgreSQL that one is left for who asks without a thread."""
+"""One for each thread, and one for SQLite's writer; on PostgreSQL that one is for reads outside the threads."""
 CROWDED = 0.5
 TOGETHER = 0.02
 """Seconds after which no more is begun of what is written together: whoever came first waits that much longer at most."""

@@ -171,7 +171,7 @@ def by_either_id(definitions: Iterable[ApiDefinition]) -> dict[str, ApiDefinitio
 
 @dataclass(frozen=True)
 class Unfit:
-    """The reason that no key is made for an API: a short stable code, and a sentence for who can mend it."""
+    """The reason that no key is made for an API: a short stable code, and a sentence for whoever can mend it."""
 
     code: str
     text: str

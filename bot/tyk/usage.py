@@ -68,7 +68,7 @@ class Usage:
                 return Use(unseen=Unseen.BROKEN)
 
     async def _last_call(self, key_hash: str, now: datetime) -> datetime | None:
-        # a day more, for whoever counts the last day as one that is not asked about
+        # a day more, in case the last day is not counted in
         return await self._dashboard.last_call(key_hash, (now - LOOKED_BACK).date(), (now + timedelta(days=1)).date())
 
 

@@ -34,7 +34,7 @@ class Shown:
 class Gateway:
     def __init__(self, state: State) -> None:
         self._state = state
-        # By what was shown: its key, and until when it is taken for alive.
+        # By the token that was shown: the key, and until when it is taken for alive.
         self._cached: dict[str, tuple[KeyEntry, float]] = {}
 
     def routes(self) -> list[web.RouteDef]:
