@@ -341,6 +341,19 @@ def test_once_the_holder_says_yes_the_approvers_are_asked() -> None:
     assert (life.grant.in_use_at, life.grant.review_at) == (None, life.now + EVERY)
 
 
+def test_the_rule_in_force_says_when_the_next_review_is() -> None:
+    """By now it asks every week: the holder is asked in a week, sooner than the end of the last review would have come."""
+    life = held(REVIEWED, None, "checkout")
+    life.passes(EVERY)
+    life.uses()
+    life.works()
+    life.rule = replace(life.rule, review_every=7 * DAY)
+    life.renews()
+    assert life.grant.review_at == life.now + 7 * DAY
+    life.passes(7 * DAY)
+    assert life.grant.holder_asked_at == life.now
+
+
 def test_a_late_yes_of_the_holder_shows_in_what_the_approvers_were_asked() -> None:
     """They were asked without her answer: the question says it then, and keeps its end."""
     life = held(REVIEWED, None, "checkout")
