@@ -17,6 +17,7 @@ from bot.core.model import Effect, EffectState, Identity, Key, Message, Record, 
 from bot.core.reconciliation import Finding
 from bot.store.findings import Standing
 from bot.store.ledger import Holding
+from bot.store.rows import AuditCells
 
 KEYS = (
     "request",
@@ -35,6 +36,7 @@ KEYS = (
     "at_tyk",
 )
 AUDIT = ("number", "at", "request", "event", "api", "person", "actor", "details")
+CHAINED_AUDIT = (*AUDIT, "link")
 REQUESTS = (
     "request",
     "api",
@@ -93,16 +95,18 @@ def key_row(held: Holding) -> Row:
     }
 
 
-def audit_row(entry: AuditEntry) -> Row:
+def audit_row(cells: AuditCells) -> Row:
+    number, at, event, request, api, person, actor, details, link = cells
     return {
-        "number": entry.number,
-        "at": moment(entry.at),
-        "request": f"R-{entry.request_number}" if entry.request_number else "",
-        "event": entry.event,
-        "api": entry.api or "",
-        "person": entry.person.user_id if entry.person else "",
-        "actor": entry.actor.user_id if entry.actor else "",
-        "details": entry.details,
+        "number": number,
+        "at": moment(at),
+        "request": f"R-{request}" if request else "",
+        "event": event,
+        "api": api or "",
+        "person": person or "",
+        "actor": actor or "",
+        "details": details,
+        "link": link,
     }
 
 

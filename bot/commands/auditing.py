@@ -41,12 +41,13 @@ def show(arguments: argparse.Namespace, environ: Any) -> int:
     if how not in SHOWN:
         raise UsageError(f"`audit` writes {', '.join(SHOWN)}, not {how}; `audit export` does.")
     with searching(arguments, environ) as (tx, wanted):
-        entries = tx.audit_trail(since=wanted.since, api=wanted.api, person=wanted.person)
+        fits: dict[str, Any] = {"since": wanted.since, "api": wanted.api, "person": wanted.person}
         if how == "text":
+            entries = tx.audit_trail(**fits)
             rows = (_said(row) for some in trail.readings(tx, entries) for row in audit_lines.rows_of(some))
             print_lines(layout.fitted(rows, sys.stdout), NOTHING)
         else:
-            print_rows(map(reports.audit_row, entries), reports.AUDIT, how)
+            print_rows(map(reports.audit_row, tx.audit_cells(**fits)), reports.AUDIT, how)
     return 0
 
 
@@ -64,8 +65,7 @@ def export(arguments: argparse.Namespace, environ: Any) -> int:
         until = words.moment(arguments.until, "--until")
         fits: dict[str, Any] = {"since": wanted.since, "until": until, "api": wanted.api, "person": wanted.person}
         if how == "csv":
-            rows = ({**reports.audit_row(one), "link": one.link} for one in tx.audit_trail(**fits))
-            print_rows(rows, (*reports.AUDIT, "link"), how)
+            print_rows(map(reports.audit_row, tx.audit_cells(**fits)), reports.CHAINED_AUDIT, how)
         else:
             lines = chain.lines(tx.connection, *statements.of_audit(**fits))
             made = (ocsf.event(line, version.VERSION) for line in lines) if how == "ocsf" else lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -56,9 +56,6 @@ NO_TEXTS = "{}"
 
 def _identity(team: str | None, user: str | None) -> Identity | None:
     return Identity(team, user) if team and user else None
-
-
-_somebody = lru_cache(maxsize=10_000)(Identity)
 
 
 def _lifetime(seconds: int | None) -> Lifetime:
@@ -365,11 +362,27 @@ def effect_of(row: Row[Any]) -> Effect:
 
 
 def entry_of(row: Any) -> AuditEntry:
-    """An entry of a whole row, with its texts; a year has half a million of them. Raises UnreadableError."""
+    """An entry of a whole row, with its texts. Raises UnreadableError."""
     number, at, event, request_id, request_number, api, *people, details, digests, _prev, _key, link, beside = row
     person_team, person_user, actor_team, actor_user = people
-    person = _somebody(person_team, person_user) if person_user else None
-    actor = _somebody(actor_team, actor_user) if actor_user else None
+    person = Identity(person_team, person_user) if person_user else None
+    actor = Identity(actor_team, actor_user) if actor_user else None
+    known, told = _read(number, event, details, digests, beside)
+    return AuditEntry(number, at, known, request_id, request_number, api, person, actor, told, link or "")
+
+
+AuditCells = tuple[int, datetime, AuditEvent, int | None, str | None, str | None, str | None, dict[str, Any], str]
+"""Number, time, event, number of the request, API, ids of the person and of the actor, details, link."""
+
+
+def cells_of(row: Any) -> AuditCells:
+    """What a report shows of a whole row: a year has half a million, and nothing else is made of them. Raises UnreadableError."""
+    number, at, event, _, request_number, api, _, person, _, actor, details, digests, _, _, link, beside = row
+    known, told = _read(number, event, details, digests, beside)
+    return number, at, known, request_number, api, person, actor, told, link or ""
+
+
+def _read(number: int, event: str, details: str, digests: str, beside: str | None) -> tuple[AuditEvent, dict[str, Any]]:
     try:
         told = _DETAILS.validate_json(details)
         if digests != NO_TEXTS:
@@ -377,9 +390,7 @@ def entry_of(row: Any) -> AuditEntry:
                 name: ERASED for name in json.loads(digests) if name != "reason_link"
             }  # a link goes with its reason
             told |= {name: value for name, (_salt, value) in json.loads(beside or NO_TEXTS).items()}
-        known = AuditEvent(event)
+        return AuditEvent(event), told
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         fault = UnreadableError(number, type(error).__name__, "Row ")
-    else:
-        return AuditEntry(number, at, known, request_id, request_number, api, person, actor, told, link or "")
     raise fault  # as above

@@ -555,9 +555,16 @@ class Transaction:
 
     def audit_trail(self, **fits: Any) -> Iterator[AuditEntry]:
         """Rows in order, as many as there are, without holding them all in memory. What `fits` is `statements.of_audit`'s."""
+        return map(rows.entry_of, self._audited(**fits))
+
+    def audit_cells(self, **fits: Any) -> Iterator[rows.AuditCells]:
+        """The same for a report."""
+        return map(rows.cells_of, self._audited(**fits))
+
+    def _audited(self, **fits: Any) -> Iterator[Any]:
         query = statements.audited().where(*statements.of_audit(**fits))
         with self.connection.execute(query, execution_options={"yield_per": 1000}) as found:
-            yield from map(rows.entry_of, found)
+            yield from found
 
     def newest_audit(self) -> int:
         """The number of the newest line, 0 where there is none."""
