@@ -32,14 +32,24 @@ class Catalogue:
 
     def offered(self, person: Person) -> tuple[Rule, ...]:
         """The rules of all that this person may ask for."""
-        mine = frozenset(audience for audience in self._audiences if rules.counted_by(audience, person) is not None)
+        mine = self._of(person)
         if mine not in self._offered:
             if len(self._offered) >= REMEMBERS:
                 self._offered.clear()
-            allowed = (rule for rule in self._sorted if rule.requesters in mine)
-            offered = (rules.with_plans(rule, mine.__contains__) for rule in allowed)
+            offered = (_offered(rule, mine) for rule in self._sorted)
             self._offered[mine] = tuple(rule for rule in offered if rule is not None)
         return self._offered[mine]
+
+    def picked(self, person: Person, name: str | None) -> Rule | None:
+        """The one of this name, if this person may ask for it; where there is one alone, it is, whatever the name."""
+        rule = self.rulebook.rules.get(name) if name else None
+        if rule is not None and (found := _offered(rule, self._of(person))) is not None:
+            return found
+        offered = self.offered(person)
+        return offered[0] if len(offered) == 1 else None
+
+    def _of(self, person: Person) -> frozenset[Audience]:
+        return frozenset(audience for audience in self._audiences if rules.counted_by(audience, person) is not None)
 
     def search(self, person: Person, typed: str, most: int) -> Found:
         """Those whose title or name begins with what was typed, then those that have each of its words there, then those that
@@ -75,6 +85,13 @@ class Catalogue:
         known = {word: rule for rule in self.offered(person) for word in (rule.name.casefold(), rule.title.casefold())}
         close = difflib.get_close_matches(wanted, known, n=1)
         return known[close[0]] if close else None
+
+
+def _offered(rule: Rule, mine: frozenset[Audience]) -> Rule | None:
+    """The rule with what it offers to whoever is in these audiences."""
+    if rule.out_of_force or rule.requesters not in mine:
+        return None
+    return rules.with_plans(rule, mine.__contains__)
 
 
 def _words(rule: Rule) -> str:

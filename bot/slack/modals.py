@@ -101,23 +101,19 @@ class Filled:
 
 @dataclass(frozen=True)
 class Form:
-    """The request form as it is drawn. `rules` are all that this person may ask for; `notes` and `decision` are mrkdwn.
+    """The request form as it is drawn. `rules` are all that this person may ask for, `chosen` the one that the form is about, if
+    it is about one yet; `notes` and `decision` are mrkdwn.
 
     `held` is what it asks to extend: then the one rule has what that can be extended to.
     """
 
     filled: Filled
     rules: tuple[Rule, ...]
+    chosen: Rule | None
     notes: tuple[str, ...]
     decision: str
     help_channel: str
     held: Record | None = None
-
-    @property
-    def chosen(self) -> Rule | None:
-        """The rule of the API that is picked; where there is one alone, it is."""
-        alone = self.rules[0] if len(self.rules) == 1 else None
-        return next((rule for rule in self.rules if rule.name == self.filled.api), alone)
 
 
 def loading(request_id: str) -> Block:

@@ -95,22 +95,24 @@ class Requesting:
 
     async def _form(self, person: Person, filled: modals.Filled, *notes: str) -> Body:
         """`notes` are said beside what this person holds already."""
+        catalogue = self._answering.catalogue
+        chosen = catalogue.picked(person, filled.api)
         form = modals.Form(
             filled=filled,
-            rules=self._answering.catalogue.offered(person),
+            rules=catalogue.offered(person),
+            chosen=chosen,
             notes=notes,
             decision="",
             help_channel=self._answering.help_channel,
         )
-        if (chosen := form.chosen) is not None:
+        if chosen is not None:
             standing, enough = await self._operations.room(person.identity, chosen)
             held = tuple(map(_standing_note, standing))
             if enough is not None:
                 held = (f"{inert(enough.text, 500)} `{inert(self._answering.command, 40)} list` shows them.",)
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
             if any(plan.tyk_policies for plan in chosen.plans):
-                shown = await self._with_terms(chosen)
-                form = replace(form, rules=tuple(shown if rule is chosen else rule for rule in form.rules))
+                form = replace(form, chosen=await self._with_terms(chosen))
         return modals.request_form(form)
 
     async def on_extend(self, ack: AsyncAck, body: Body, action: Body) -> None:
@@ -130,6 +132,7 @@ class Requesting:
         form = modals.Form(
             filled=modals.Filled(request_id, answers=replace(held.request.answers, reason="")),
             rules=(rule,),
+            chosen=rule,
             notes=_extension_notes(held, rule),
             decision=decision_line(rule, person.identity, "it is extended right away"),
             help_channel=self._answering.help_channel,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from bot.core import rules
 from bot.core.model import Audience, Person, Rule, Rulebook
 from bot.slack import modals
 from bot.slack.catalogue import REMEMBERS, Catalogue
-from tests.slack.test_modals import ANN, check_options, rule
+from tests.slack.test_modals import ANN, check_options, check_view, rule
 
 DEVS = Audience(groups=frozenset({"S0DEVS"}))
 EVERYBODY = Audience(everyone=True)
@@ -24,6 +26,15 @@ class Title(str):
     def casefold(self) -> str:
         Title.read += 1
         return super().casefold()
+
+
+class Unread(tuple[Rule, ...]):
+    """Rules that nobody may go through."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("all of them were looked at")
 
 
 def book(*given: Rule) -> Rulebook:
@@ -69,6 +80,28 @@ def test_ten_thousand_are_sorted_once() -> None:
     assert len(catalogue.offered(person("S0DEVS"))) == 10_000
     assert catalogue.offered(person()) is catalogue.offered(person("S0OTHERS"))
     assert Title.read == 0
+
+
+def test_who_picks_one_is_given_what_they_may_ask_for() -> None:
+    """By its name; what they may not ask for, or nobody knows, is nothing, and who may ask for one alone has picked it."""
+    catalogue = Catalogue(book(rule(name="open"), rule(name="other"), rule(name="hidden", requesters=DEVS)))
+    for somebody in (person(), person("S0DEVS")):
+        known = {one.name: one for one in catalogue.offered(somebody)}
+        for name in (None, "open", "hidden", "unknown"):
+            assert catalogue.picked(somebody, name) == known.get(name or "")
+    alone = Catalogue(book(rule(name="open"), rule(name="hidden", requesters=DEVS)))
+    assert [alone.picked(person(), name) for name in (None, "hidden")] == [*alone.offered(person())] * 2
+
+
+def test_a_form_goes_through_none_of_the_others() -> None:
+    """It costs the same however many there are, whether it is about one of them already or not."""
+    catalogue, dev = Catalogue(book(*many(1000))), person("S0DEVS")
+    catalogue._offered = {frozenset({DEVS, EVERYBODY}): Unread(catalogue.offered(dev))}
+    for name in ("api-999", None):
+        chosen = catalogue.picked(dev, name)
+        assert (chosen and chosen.name) == name
+        filled = modals.Filled("req1", name)
+        check_view(modals.request_form(modals.Form(filled, catalogue.offered(dev), chosen, (), "", "C0HELP")))
 
 
 def test_a_search_makes_no_title_ready_again() -> None:

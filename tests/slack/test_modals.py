@@ -86,13 +86,19 @@ def rule(**changes: Any) -> Rule:
     return replace(base, **changes)
 
 
-def form(*rules: Rule, notes: tuple[str, ...] = (), **filled: Any) -> modals.Form:
+def drawn(filled: modals.Filled, rules: tuple[Rule, ...], notes: tuple[str, ...] = ()) -> modals.Form:
+    alone = rules[0] if len(rules) == 1 else None
+    chosen = next((one for one in rules if one.name == filled.api), alone)
     decision = "2 approvals from <!subteam^S0LEADS> are needed."
-    return modals.Form(modals.Filled("req1", **filled), rules, notes, decision, "C0HELP")
+    return modals.Form(filled, rules, chosen, notes, decision, "C0HELP")
+
+
+def form(*rules: Rule, notes: tuple[str, ...] = (), **filled: Any) -> modals.Form:
+    return drawn(modals.Filled("req1", **filled), rules, notes)
 
 
 def again(request: Request, *rules: Rule) -> modals.Form:
-    return replace(form(*rules), filled=modals.Filled.like(request, "req1"))
+    return drawn(modals.Filled.like(request, "req1"), rules)
 
 
 def asked(**changes: Any) -> Record:
