@@ -166,18 +166,24 @@ def test_a_yes_of_somebody_who_left_does_not_count() -> None:
     life.works()
     life.says(BOB)
     life.works()
-    counted = lifecycle.recount(life.record, PAYMENTS, (Approver(BOB, "their account is deactivated"),), NOW, Ids())
-    life.keep(counted)
-    assert life.events(AuditEvent.RECOUNTED)[-1].details == {
-        "reviewer": "UBOB",
-        "why": "their account is deactivated",
-        "have": 0,
-    }
+    gone = Approver(BOB, "their account is deactivated")
+    life.keep(lifecycle.recount(life.record, PAYMENTS, (gone,), NOW, Ids()))
+    assert [line.details for line in life.events(AuditEvent.RECOUNTED)] == [
+        {"reviewer": "UBOB", "why": gone.barred, "have": 0}
+    ]
     assert life.shows(MessageKind.CARD) is not None
     life.says(DAVE)
     assert not life.record.lives
     life.says(CAROL)
     assert life.record.lives
+
+
+def test_of_two_approvals_the_one_that_fell_is_told() -> None:
+    """Bob and Carol approved what takes three; the audit names Bob alone."""
+    three = replace(PAYMENTS, approvals=3)
+    both = say(say(asked(three).record, BOB, rule=three).record, CAROL, rule=three).record
+    counted = _recounted(both, Approver(BOB, "they are a guest"), Approver(CAROL), rule=three)
+    assert [line.details for line in counted.audit] == [{"reviewer": "UBOB", "why": "they are a guest", "have": 1}]
 
 
 def test_who_may_again_says_it_again() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bot.core import facts, lifecycle
-from bot.core.lifecycle import Loss
-from bot.core.model import AuditLine, EffectKind, KeyId, Verdict
+from bot.core import extensions, facts, lifecycle
+from bot.core.lifecycle import Asked, Loss
+from bot.core.model import Answers, AuditLine, EffectKind, KeyId, RequestId, Verdict
 from tests.core.life import (
     ALICE,
     BOB,
@@ -19,6 +20,7 @@ from tests.core.life import (
     GONE,
     LATER,
     NOW,
+    PAYMENTS,
     REVIEWED,
     Life,
     asked,
@@ -104,7 +106,11 @@ def test_what_ends_a_request_that_waits() -> None:
     """A no, its requester, an operator, their leaving, or time."""
     waits = asked().record
     no = say(waits, BOB, Verdict.NO)
-    assert told(no.audit)[-1] == ("denied", "UBOB", {"reviewer": "UBOB", "reason": "no budget"})
+    review = {"verdict": "no", "reviewer": "UBOB", "counted_by": LEADS, "have": 0, "need": 2}
+    assert told(no.audit) == [
+        ("reviewed", "UBOB", review),
+        ("denied", "UBOB", {"reviewer": "UBOB", "reason": "no budget"}),
+    ]
     by_hand = lifecycle.deny(waits, "a stolen laptop", NOW, LATER)
     assert told(by_hand.audit) == [("denied", "", {"reviewer": None, "reason": "a stolen laptop"})]
     withdrawn = lifecycle.withdraw(waits, ALICE.identity, NOW, LATER)
@@ -147,6 +153,20 @@ def test_what_comes_between(fact: facts.Fact, expected: tuple[str, str, dict[str
     life.audit.clear()
     life.sees(fact)
     assert told(life.audit) == [expected]
+
+
+def test_more_time() -> None:
+    """The request names what it extends, and what is extended names the request."""
+    life, rule = held(), replace(PAYMENTS, lifetimes=(14 * DAY,))
+    form = Asked(RequestId("x"), rule.plans[0], 14 * DAY, Answers(reason="still testing"))
+    step = lifecycle.submit(form, ALICE, rule, "newer", 1002, NOW, LATER, held=life.record)
+    assert told(step.audit)[0][2]["extends"] == "R-1001"
+    by = say(say(step.record, BOB, rule=rule).record, CAROL, rule=rule).record
+    assert told(extensions.extend(life.record, by, NOW, LATER).audit) == [
+        ("extended", "UALICE", {"by": "R-1002", "until": (NOW + 14 * DAY).isoformat(), "rule_digest": "newer"})
+    ]
+    refused = extensions.refused(by, facts.Barred("before it is extended", "No."), NOW, LATER)
+    assert told(refused.audit) == [("refused", "", {"person": "UALICE", "why": "No.", "step": "before it is extended"})]
 
 
 def test_who_revokes() -> None:
