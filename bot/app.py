@@ -156,8 +156,8 @@ async def run(
         )
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
         token = TokenWatch(slack.client, worker.token_doubted)
-        health = Health(store, connection.is_up, token, in_force)
         complaining = _complaining(store, chat, in_force, doubts, census)
+        health = Health(store, connection.is_up, token, in_force, complaining.cannot)
         port = await enter(_pages(health, bolt, settings, complaining))
         log.info("web.ready", port=port)
         await groups.look(operations, slack.directory)  # before anybody is told of a change

@@ -22,6 +22,7 @@ from bot import metrics
 from bot.core import backoff
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
+from bot.core.signing import Signing
 from bot.slack.block_kit import section
 from bot.slack.client import Chat
 from bot.slack.wording import escape, one_line
@@ -31,7 +32,6 @@ from bot.store.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 SAID = 8
-UNSIGNED_FOR = 60.0
 LEASE = timedelta(seconds=60)
 """Whoever tells it has so long; who dies meanwhile leaves it to another, or to the next start."""
 
@@ -62,12 +62,15 @@ UNSEALED = About(
 )
 UNSIGNED = About(
     "unsigned",
-    "Somebody speaks to me as Slack does, and nothing of it is signed as it should be:",
+    "I may not hear Slack any more:",
     "Slack's requests are signed as they should be.",
 )
-WRONG_SECRET = (
-    "If it is Slack, no click reaches me: SLACK_SIGNING_SECRET is not the app's Signing Secret. Put that in, and start me again.",
+UNFITTING = (
+    "Requests come to Slack's address, and none is signed as it should be. If they are Slack's, no click reaches me: "
+    "SLACK_SIGNING_SECRET is not the app's Signing Secret. Put that in, and start me again."
 )
+STOPS = (DOUBTS, UNSEALED, UNSIGNED)
+"""What keeps something from being done. A changed configuration that is refused does not: the one before is in force."""
 
 
 class Complaining:
@@ -92,8 +95,8 @@ class Complaining:
         self._spread = spread
         self._untold: dict[About, tuple[str, ...]] = {}
         self._clock = clock
-        self._signed: bool | None = None
-        self._unsigned_since: float | None = None
+        self._signing = Signing()
+        self._wrong: dict[About, tuple[str, ...]] = {}
         self._news = asyncio.Event()
         self._failed = ""
         metrics.COMPLAINTS.labels(UNSIGNED.name).set(0)
@@ -102,22 +105,18 @@ class Complaining:
 
     def owe(self, about: About, complaints: Iterable[object]) -> None:
         """This is wrong now, and nothing else is; where it is nothing, all is right."""
-        self._untold[about] = tuple(map(str, complaints))
+        self._wrong[about] = self._untold[about] = tuple(map(str, complaints))
         metrics.COMPLAINTS.labels(about.name).set(len(self._untold[about]))
         self._news.set()
 
     def signed(self, *, rightly: bool) -> None:
-        """A request came to Slack's address. One that is not signed costs no call of Slack's; where they keep coming, and none is
-        right, it is told. Once one was right, the others are somebody else's."""
-        now = self._clock()
-        if rightly and self._signed is not True:
-            self.owe(UNSIGNED, ())
-            self._signed = True
-        elif not rightly and self._signed is None:
-            self._unsigned_since = self._unsigned_since or now
-            if now - self._unsigned_since >= UNSIGNED_FOR:
-                self.owe(UNSIGNED, WRONG_SECRET)
-                self._signed = False
+        """A request came to Slack's address. One that is not signed costs no call of Slack's."""
+        if self._signing.take(self._clock(), rightly=rightly):
+            self.owe(UNSIGNED, [UNFITTING] if self._signing.is_doubted else ())
+
+    def cannot(self) -> list[str]:
+        """What is not done for what is wrong now, as `/readyz` says it."""
+        return [line for about in STOPS for line in _cut(self._wrong.get(about, ()))]
 
     async def keep_telling(self) -> NoReturn:
         """Tell what is owed at once, and what Slack or the database did not take after a wait that grows. Who cancels it waits
@@ -193,6 +192,10 @@ class _Turn(Enum):
 def _said(about: About, complaints: Sequence[str]) -> str:
     if not complaints:
         return about.over
-    lines = [f"• {escape(one_line(one, 300))}" for one in complaints[:SAID]]  # ours, with keys and commands in it
-    lines += [f"and {len(complaints) - SAID:,} more, in the log."] if len(complaints) > SAID else []
+    lines = [f"• {escape(one)}" for one in _cut(complaints)]  # ours, with keys and commands in it
     return "\n".join([about.begins, *lines])
+
+
+def _cut(complaints: Sequence[str]) -> list[str]:
+    more = [f"and {len(complaints) - SAID:,} more, in the log."] if len(complaints) > SAID else []
+    return [*(one_line(one, 300) for one in complaints[:SAID]), *more]

@@ -88,15 +88,24 @@ class Health:
     """The answer of /readyz: the database, the connection to Slack, counts of due and parked, and what cannot be done."""
 
     def __init__(
-        self, store: Store, is_connected: Callable[[], Awaitable[bool]], token: TokenWatch, in_force: InForce
+        self,
+        store: Store,
+        is_connected: Callable[[], Awaitable[bool]],
+        token: TokenWatch,
+        in_force: InForce,
+        complaints: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._store = store
+        self._complaints = complaints
         self._is_connected = is_connected
         self._token = token
         self._in_force = in_force
 
     async def readiness(self) -> Mapping[str, object]:
-        """The readiness: a bot that can answer nobody is not ready; one without Tyk takes requests and says what fails."""
+        """The readiness: a bot that can answer nobody is not ready; one without Tyk takes requests and says what fails.
+
+        A signing secret that seems wrong is said and changes nothing else: whoever is not ready is sent nothing any more, neither
+        the request that would show that the secret fits, so that a stranger's wrong ones could shut the bot off."""
         build = {"version": version.VERSION, "revision": version.REVISION, "digest": self._in_force.current.digest}
         metrics.BUILD.info(build)
         slack = await self._is_connected() and not self._token.refused
@@ -104,7 +113,8 @@ class Health:
         try:
             seen = await self._store.read(partial(Seen.of, channel=self._store.audit_channel or ""), User.READINESS)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
-            cannot = [*self._of_slack(slack=slack), "The database doesn't answer: nothing can be taken or kept."]
+            said = "The database doesn't answer: nothing can be taken or kept."
+            cannot = [*self._of_slack(slack=slack), said, *self._complaints()]
             return {
                 "ready": False,
                 "slack": slack,
@@ -114,7 +124,7 @@ class Health:
                 **build,
             }
         seen.count()
-        cannot = [*self._of_slack(slack=slack), *seen.cannot()]
+        cannot = [*self._of_slack(slack=slack), *seen.cannot(), *self._complaints()]
         verdict = {"ready": slack, "slack": slack, "database": True}
         return {**verdict, **seen.backlog, "late": seen.late(), "cannot": cannot, **build}
 
@@ -149,9 +159,8 @@ class Seen:
         return sum(one.many for one in self.troubles if one.state is EffectState.OPEN)
 
     def cannot(self) -> list[str]:
-        """A sentence for each thing that is not done until somebody acts, with what to do."""
-        named = [outages.named(one.cause, one.since) for one in self.outages]
-        said = [outage.cause.sentence for outage in named if outage.cause.name in outages.TYK_REFUSES]
+        """A sentence for each thing that is not done, with what to do: what the help channel was told of and is not over."""
+        said = [outages.named(one.cause, one.since).said for one in self.outages]
         sealed = any(one.error == outages.SEAL_LOST for one in self.troubles)
         return [*said, *([outages.SEALED] if sealed else [])]
 

@@ -209,8 +209,6 @@ SEALED = (
     "None of SEAL_KEYS opens a token that is sealed in the database. Add the key it was sealed with, restart me, and run "
     "`tyk-key-bot retry`."
 )
-TYK_REFUSES = frozenset({"tyk_401", "tyk_403"})
-"""Causes for which no token can be made or revoked until a person acts."""
 
 _BY_BEGINNING: tuple[tuple[str, Callable[[str], Cause]], ...] = (
     ("tyk_5", lambda _code: TYK_AWAY),
@@ -273,6 +271,22 @@ class Outage:
     def key(self) -> str:
         """Its name in the store."""
         return f"{self.cause.name} {self.place}".strip()
+
+    @property
+    def said(self) -> str:
+        """What is wrong, where, and what to do."""
+        return f"{self.where()}{self.cause.sentence}"
+
+    def where(self, text: Callable[[str], str] = str, channel: Callable[[str], str] = str) -> str:
+        """A beginning for what is said of it. `text` and `channel` write a name as its reader is to see it."""
+        if not self.place:
+            return ""
+        if self.cause is UNDECIDABLE:
+            return f"{text(self.place)}: "
+        if self.cause in FORWARDING:
+            to, _, named = self.place.rpartition(":")[0].partition(":")
+            return f"I can't forward the audit to {text(named)} ({to}). "
+        return f"I can't post in {channel(self.place) if self.place[0] in 'CG' else self.place}. "
 
     def is_told(self, now: datetime) -> bool:
         """True where it is time to say so."""

@@ -236,7 +236,7 @@ def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
 
 def outage(outage: Outage, over_at: datetime | None) -> Body:
     """A message to those who run the bot: what fails since when, what to do, and how much waits; or that it is over."""
-    place, cause = _place(outage), outage.cause
+    place, cause = outage.where(lambda name: inert(name, 100), wording.channel), outage.cause
     if over_at is not None:
         return said_with(f"Over since {wording.date(over_at)}, nothing waits for it any more: {place}{cause.what}")
     return said_with(f"Since {wording.date(outage.since)}: {place}{cause.sentence} {_waiting(outage)}")
@@ -266,18 +266,6 @@ def _about(told: Told) -> str:
     key = f", key `{inert(finding.key_hash, 64)}`" if finding.key_hash else ""
     label = inert(finding.label, 32)
     return f"{label}{whose}{key}: " if label else ""
-
-
-def _place(outage: Outage) -> str:
-    place = outage.place
-    if not place:
-        return ""
-    if outage.cause is UNDECIDABLE:
-        return f"{inert(place, 100)}: "
-    if outage.cause in FORWARDING:
-        to, _, named = place.rpartition(":")[0].partition(":")
-        return f"I can't forward the audit to {inert(named, 100)} ({to}). "
-    return f"I can't post in {wording.channel(place) if place[0] in 'CG' else place}. "
 
 
 def _waiting(outage: Outage) -> str:

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from bot import config, manifest
+from bot.complaining import UNFITTING
 from bot.local.slack import LocalSlack
 from bot.local.slack.delivery import sign
 from bot.local.tyk import LocalTyk, Switches
@@ -22,6 +23,7 @@ from bot.local.world import World as Place
 from bot.web import SLACK_PATH
 from tests.log import Log, lines
 from tests.running import bot_in, quiet
+from tests.running.test_start import get
 from tests.world import World
 
 SECRET = "signing-secret-of-the-tests"
@@ -267,14 +269,17 @@ async def test_the_challenge_of_slacks_settings_page(tmp_path: Path) -> None:
 
 async def test_a_wrong_signing_secret(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator reads which setting it is, in the log once a minute at most, in the help channel once, when it has lasted, and
-    when it is over."""
-    monkeypatch.setattr("bot.complaining.UNSIGNED_FOR", 0.0)
+    when it is over; and in `/readyz`, which stays ready: a stranger may have sent it."""
+    monkeypatch.setattr("bot.core.signing.DOUBTED_AFTER", 0.0)
     async with served(tmp_path) as (world, url):
         for _ in range(3):
             assert await post(url, COMMAND, secret="other") == 401
         bob = world.person("bob")
         await bob.sees("SLACK_SIGNING_SECRET is not", channel="help")
+        ready, found = await get(world, "/readyz")
+        assert (ready, json.loads(found)["cannot"]) == (200, [UNFITTING])
         assert await post(url, COMMAND) == 200
+        assert json.loads((await get(world, "/readyz"))[1])["cannot"] == []
         await bob.sees("are signed as they should be.", channel="help")
         assert await post(url, COMMAND, secret="other") == 401
         said = world.slack.workspace.posts[world.slack.workspace.channel("help").id]
