@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 BUDGET = 2.0
 PATIENCE = 0.4  # a trigger lives three seconds; so long nobody minds, and mostly one view is enough
 UNCONFIRMED = "That took too long to confirm. Try again: it won't be done twice."
+DONE = "What you did is stored ({label}). What you see here may be out of date."
 CANNOT_SAY = "I couldn't check who you are with Slack. Nothing was changed. Try again in a moment."
 CANNOT_SAY_OF_OTHERS = (
     "I couldn't check with Slack whether the earlier approvals still count. Nothing was changed. Try again in a moment."
@@ -258,8 +259,9 @@ class Answering:
         if refusal:
             await self.say_no(where, request_id, refusal)
         outdated = refusal is not None and refusal.code in _OVERTAKEN
-        await self.show_afresh(where, request_id, record, outdated=outdated)
-        await self.refresh(where.user_id, where.view_id, at_home=where.at_home)
+        async with self.answered(where, None if refusal else record):
+            await self.show_afresh(where, request_id, record, outdated=outdated)
+            await self.refresh(where.user_id, where.view_id, at_home=where.at_home)
 
     async def open_form(
         self,
@@ -283,7 +285,8 @@ class Answering:
             await ack()
             note(kind, "opened", refusal=refusal)
             await self.say_no(where, request_id, refusal)
-            await self.show_afresh(where, request_id, outdated=refusal.code in _OVERTAKEN)
+            async with self.answered(where):
+                await self.show_afresh(where, request_id, outdated=refusal.code in _OVERTAKEN)
         except TooLateError:
             await ack()
             note(kind, "late")
@@ -295,7 +298,8 @@ class Answering:
             await ack()
             note(kind, "opened", record=record)
             await self.open(where, draw(record))
-            await self.show_afresh(where, request_id, record)
+            async with self.answered(where):
+                await self.show_afresh(where, request_id, record)
 
     async def submitted(
         self, ack: AsyncAck, body: Body, kind: str, field: str, operation: Callable[[Person], Awaitable[Outcome]]
@@ -324,7 +328,8 @@ class Answering:
                 await ack(**errors(view, refusal.field, refusal.text))
                 return
             await ack(response_action="update", view=modals.notice(refusal_title(refusal), _said(refusal, user_id)))
-            await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
+            async with self.answered(Where.of(body)):
+                await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
         except TooLateError:
             note(kind, "late")
             await ack(response_action="update", view=modals.notice("Not confirmed", UNCONFIRMED))
@@ -337,13 +342,15 @@ class Answering:
             note(kind, "done", record=outcome.record)
             await ack()
             below = view.get("previous_view_id")
-            await self.refresh(user_id, below, at_home=below is None and self.homes.is_open(user_id))
+            async with self.answered(Where.of(body), outcome.record):
+                await self.refresh(user_id, below, at_home=below is None and self.homes.is_open(user_id))
 
     # a no
 
     async def say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
         await self.notice(where, refusal_title(refusal), _said(refusal, where.user_id))
-        await self.tell_audit(where.user_id, None, refusal, "clicking", request_id)
+        async with self.answered(where):
+            await self.tell_audit(where.user_id, None, refusal, "clicking", request_id)
 
     async def show_afresh(
         self, where: Where, request_id: str, record: Record | None = None, *, outdated: bool = False
@@ -375,6 +382,18 @@ class Answering:
         return OUT_OF_DATE.format(what=what, command=self.command)
 
     # a fault
+
+    @asynccontextmanager
+    async def answered(self, where: Where, done: Record | None = None) -> AsyncIterator[None]:
+        """What follows an answer. Where that fails the answer stands, so nobody is told to try again: who had something `done`
+        reads that it is, since what they see may not show it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it was: it is logged, and undoes nothing
+            _log_unanswered(error)
+            if done is not None:
+                with suppress(Fault):
+                    await self.say_privately(where, DONE.format(label=done.request.label))
 
     def went_wrong(self, fault: str, label: str = "", *, marked: bool = True) -> str:
         """The one sentence for a fault of ours; without `marked`, for where Slack draws no links."""
@@ -499,5 +518,9 @@ def _said(refusal: Refusal, user_id: str) -> str:
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:
     """Log a failure that came after its answer was due: nobody else sees it any more."""
     if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
-        metrics.LISTENER_FAILURES.labels("background").inc()
-        log.warning("listener.background", error=type(error).__name__, exc_info=error)
+        _log_unanswered(error)
+
+
+def _log_unanswered(error: BaseException) -> None:
+    metrics.LISTENER_FAILURES.labels("background").inc()
+    log.warning("listener.background", error=type(error).__name__, exc_info=error)

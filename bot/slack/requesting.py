@@ -36,6 +36,7 @@ from bot.slack.answering import (
     Answering,
     Body,
     TooLateError,
+    Where,
     about,
     errors,
     fault_id,
@@ -239,7 +240,8 @@ class Requesting:
         try:
             return await self._ask(user_id, filled, filled.api)
         except Refusal as refusal:
-            await self._answering.tell_audit(user_id, filled.api, refusal, "submitting")
+            async with self._answering.answered(Where("", user_id)):
+                await self._answering.tell_audit(user_id, filled.api, refusal, "submitting")
             raise
 
     async def _ask(self, user_id: str, filled: modals.Filled, api: str) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -107,6 +108,34 @@ async def test_a_click_in_the_list_that_fails(tmp_path: Path) -> None:
         assert WRONG.fullmatch(message.text), message.text
         await alice.clicks("Withdraw")
         await world.told("withdrawn")
+        assert world.slack.app_errors == []
+
+
+async def test_a_yes_that_is_stored_is_called_so(tmp_path: Path) -> None:
+    """Bob approves in his list, and what would show him so fails: he reads that it is stored, and pressing again adds nothing."""
+    async with living(tmp_path) as world:
+        bob = world.person("bob")
+        await asked(world)
+        await opens_list(bob)
+        await quiet(world)
+        stored = list[bool]()
+
+        def fails(_: Connection) -> None:
+            if stored and threading.current_thread().name.startswith("store-people"):  # which show him his list
+                raise sqlite3.OperationalError("disk I/O error")
+
+        engine = world.running.store.engine
+        event.listen(engine, "commit", lambda _: stored.append(True))
+        event.listen(engine, "begin", fails)
+        with counts("listener_failures_total", kind="background"):
+            await bob.clicks("Approve")
+            said = await bob.sees("What you did is stored", channel="dm")
+        event.remove(engine, "begin", fails)
+        assert said.text == "What you did is stored (R-1001). What you see here may be out of date."
+        await world.told("approved")
+        await bob.clicks("Approve")
+        await bob.sees_view("R-1001 was approved by")
+        assert (await world.events()).count("reviewed") == 1
         assert world.slack.app_errors == []
 
 
