@@ -160,7 +160,8 @@ class Seen:
 
     def cannot(self) -> list[str]:
         """A sentence for each thing that is not done, with what to do: what the help channel was told of and is not over."""
-        said = [outages.named(one.cause, one.since).said for one in self.outages]
+        named = [outages.named(one.cause, one.since) for one in self.outages]
+        said = [one.said for one in named if one.cause is not outages.SLACK_TOKEN]  # which has its own watch and words
         sealed = any(one.error == outages.SEAL_LOST for one in self.troubles)
         return [*said, *([outages.SEALED] if sealed else [])]
 
