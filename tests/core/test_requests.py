@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core import facts, lifecycle, timing
+from bot.core import facts, lifecycle, messages, timing
 from bot.core.model import (
     Answers,
     Approver,
@@ -111,6 +111,20 @@ def test_a_losing_click_learns_who_decided() -> None:
     """After the decision every click is answered with who decided and when."""
     with pytest.raises(Refusal, match=r"R-1001 was approved by <@UCAROL>, <!date\^"):
         say(approved(), DAVE)
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [("", "decided in time"), (messages.UNASKED, "could be asked"), ("Too few are left.", "could decide any more")],
+)
+def test_a_click_after_the_time_learns_why_nobody_decided(why: str, said: str) -> None:
+    """The sentence says when it expired, not when it was asked for."""
+    waits = asked().record
+    later = NOW + 7 * DAY
+    lapsed = replace(waits.request, state=RequestState.LAPSED, decided_at=later, decision_reason=why)
+    with pytest.raises(Refusal, match=f"because nobody {said}, <!date.{int(later.timestamp())}") as refused:
+        say(replace(waits, request=lapsed), BOB)
+    assert refused.value.code == "lapsed"
 
 
 def test_the_stricter_rule_counts() -> None:
