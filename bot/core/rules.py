@@ -212,13 +212,16 @@ def check_reachable(rule: Rule, requester: Identity, approvers: frozenset[str]) 
     """Raises Refusal where the approvers Slack knows of, the requester left out, are fewer than the rule needs."""
     left = len(approvers - {requester.user_id})
     if left < rule.approvals:
-        people = "person" if left == 1 else "people"
+        others = {0: "nobody", 1: "only 1 person"}.get(left, f"only {left} people")
         raise Refusal(
-            f"{rule.title} needs {rule.approvals} approvals, but only {left} {people} other than you can give one. "
-            "Ask in the help channel.",
+            f"{rule.title} needs {_many_approvals(rule)}, but {others} other than you can give one. Ask in the help channel.",
             code="unreachable",
             field="api",
         )
+
+
+def _many_approvals(rule: Rule) -> str:
+    return "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
 
 
 # --- asked once more before a key is made and before its token is shown -----------------------------------------------
@@ -235,7 +238,7 @@ def check_still_allowed(
     have = len(approvals(reviews, record.request.requester))
     if have >= rule.approvals:
         return
-    label, need = record.request.label, "1 approval" if rule.approvals == 1 else f"{rule.approvals} approvals"
+    label, need = record.request.label, _many_approvals(rule)
     if lost := _lost(reviews, approvers or ()):
         why = f"{rule.title} needs {need}, and {label} has {have} left: {lost}. It has to be requested again."
         raise Refusal(why, code="approvals_fell")

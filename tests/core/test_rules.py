@@ -214,11 +214,29 @@ def test_either_id_of_a_person_is_theirs() -> None:
         rules.reviewing_by(asked().record, PAYMENTS, alice)
 
 
-def test_a_rule_too_few_can_satisfy_is_refused_at_submission() -> None:
-    """Two approvals among two leads, one of whom asks, cannot be reached; with Dave they can."""
-    with pytest.raises(Refusal, match="only 1 person other than you"):
-        rules.check_reachable(PAYMENTS, ALICE.identity, frozenset({"UALICE", "UBOB"}))
-    rules.check_reachable(PAYMENTS, ALICE.identity, frozenset({"UALICE", "UBOB", "UDAVE"}))
+@pytest.mark.parametrize(
+    ("approvals", "able", "said"),
+    [
+        (1, {"UALICE"}, "Payments needs 1 approval, but nobody other than you can give one."),
+        (2, {"UALICE", "UBOB"}, "Payments needs 2 approvals, but only 1 person other than you can give one."),
+        (3, {"UBOB", "UDAVE"}, "Payments needs 3 approvals, but only 2 people other than you can give one."),
+    ],
+)
+def test_a_rule_too_few_can_satisfy_is_refused_at_submission(approvals: int, able: set[str], said: str) -> None:
+    """Whoever asks is none of those who can; one more makes it enough."""
+    rule = replace(PAYMENTS, approvals=approvals)
+    with pytest.raises(Refusal) as refused:
+        rules.check_reachable(rule, ALICE.identity, frozenset(able))
+    assert refused.value.text == f"{said} Ask in the help channel."
+    rules.check_reachable(rule, ALICE.identity, frozenset(able | {"UCAROL"}))
+
+
+def test_who_is_called_where_the_file_offers_it_no_more() -> None:
+    """The entry or its plan is gone: those whom the request's own rule names, or the entry's."""
+    record = asked().record
+    assert rules.called(record, None) == rules.to_call(PAYMENTS, ALICE.identity)
+    others = replace(PAYMENTS, approvers=BY_NAME, plans=(replace(PAYMENTS.plans[0], name="gold", approvals=3),))
+    assert rules.called(record, others) == BY_NAME
 
 
 # --- asked once more before the key is made and before it is shown ----------------------------------------------------
@@ -264,6 +282,18 @@ def test_an_approval_that_nobody_could_give_any_more_bars_the_key(rule: Rule, ca
         lifecycle.check_still_allowed(approved(), rule, ALICE, (Approver(BOB), carol))
     assert caught.value.code == "approvals_fell"
     assert why in caught.value.text
+
+
+def test_an_approval_that_fell_before_and_was_not_looked_up_is_nobodys_by_name() -> None:
+    """A token is replaced, for which nobody is looked up: the sentence counts, and names no one."""
+    record = approved()
+    first, second = record.reviews
+    fell = replace(record, reviews=(replace(first, void=DEACTIVATED), second))
+    with pytest.raises(Refusal, match="now needs 2 approvals, and R-1001 has 1"):
+        lifecycle.check_still_allowed(fell, PAYMENTS, ALICE)
+    one = replace(PAYMENTS, approvals=1)
+    with pytest.raises(Refusal, match="now needs 1 approval, and R-1001 has 0"):
+        lifecycle.check_still_allowed(asked(one).record, one, ALICE)
 
 
 def test_what_two_approved_may_be_approved_by_name_now() -> None:
