@@ -18,7 +18,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from bot import collectors, configuring, groups, meanings, metrics, replicas, web
-from bot.complaining import UNSEALED, Complaining
+from bot.complaining import OF_SLACK, UNSEALED, Complaining
 from bot.config import Config
 from bot.configuring import Slack
 from bot.core import rules
@@ -232,11 +232,11 @@ async def _pages(health: Health, bolt: AsyncApp, settings: Settings, complaining
     """Yields the port of health and metrics. Slack's address, in HTTP mode, has its own: that alone need be public."""
 
     def rejected(reason: web.Rejection) -> None:
-        if reason is web.Rejection.SIGNATURE:
-            complaining.signed(rightly=False)
+        if reason in OF_SLACK:
+            complaining.heard(reason)
 
     async def dispatch(request: AsyncBoltRequest) -> BoltResponse:
-        complaining.signed(rightly=True)
+        complaining.heard(None)
         return await bolt.async_dispatch(request)
 
     for reason in web.Rejection:

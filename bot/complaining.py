@@ -28,6 +28,7 @@ from bot.slack.client import Chat
 from bot.slack.wording import escape, one_line
 from bot.store.store import Store
 from bot.store.transaction import Transaction
+from bot.web import Rejection
 
 log = structlog.get_logger(__name__)
 
@@ -65,10 +66,17 @@ UNSIGNED = About(
     "I may not hear Slack any more:",
     "Slack's requests are signed as they should be.",
 )
-UNFITTING = (
-    "Requests come to Slack's address, and none is signed as it should be. If they are Slack's, no click reaches me: "
-    "SLACK_SIGNING_SECRET is not the app's Signing Secret. Put that in, and start me again."
-)
+_SAID = "Requests come to Slack's address, and none is {right}. If they are Slack's, no click reaches me: {why}"
+OF_SLACK = {
+    Rejection.SIGNATURE: _SAID.format(
+        right="signed as it should be",
+        why="SLACK_SIGNING_SECRET is not the app's Signing Secret. Put that in, and start me again.",
+    ),
+    Rejection.STALE: _SAID.format(
+        right="of the last five minutes", why="the clock of this machine is wrong. Set it right."
+    ),
+}
+"""What a request that got no further may mean where it is Slack's, and no other one is right."""
 STOPS = (DOUBTS, UNSEALED, UNSIGNED)
 """What keeps something from being done. A changed configuration that is refused does not: the one before is in force."""
 
@@ -109,10 +117,11 @@ class Complaining:
         metrics.COMPLAINTS.labels(about.name).set(len(self._untold[about]))
         self._news.set()
 
-    def signed(self, *, rightly: bool) -> None:
-        """A request came to Slack's address. One that is not signed costs no call of Slack's."""
-        if self._signing.take(self._clock(), rightly=rightly):
-            self.owe(UNSIGNED, [UNFITTING] if self._signing.is_doubted else ())
+    def heard(self, rejected: Rejection | None) -> None:
+        """A request came to Slack's address, right or `rejected`. One that is not right costs no call of Slack's."""
+        said = OF_SLACK[rejected] if rejected is not None else None
+        if self._signing.take(self._clock(), rightly=said is None):
+            self.owe(UNSIGNED, [said] if said else ())
 
     def cannot(self) -> list[str]:
         """What is not done for what is wrong now, as `/readyz` says it."""

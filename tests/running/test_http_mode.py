@@ -14,13 +14,13 @@ import aiohttp
 import pytest
 
 from bot import config, manifest
-from bot.complaining import UNFITTING
+from bot.complaining import OF_SLACK
 from bot.local.slack import LocalSlack
 from bot.local.slack.delivery import sign
 from bot.local.tyk import LocalTyk, Switches
 from bot.local.world import CAST, CATALOGUE
 from bot.local.world import World as Place
-from bot.web import SLACK_PATH
+from bot.web import SLACK_PATH, Rejection
 from tests.log import Log, lines
 from tests.running import bot_in, quiet
 from tests.running.test_start import get
@@ -277,7 +277,7 @@ async def test_a_wrong_signing_secret(tmp_path: Path, log: Log, monkeypatch: pyt
         bob = world.person("bob")
         await bob.sees("SLACK_SIGNING_SECRET is not", channel="help")
         ready, found = await get(world, "/readyz")
-        assert (ready, json.loads(found)["cannot"]) == (200, [UNFITTING])
+        assert (ready, json.loads(found)["cannot"]) == (200, [OF_SLACK[Rejection.SIGNATURE]])
         assert await post(url, COMMAND) == 200
         assert json.loads((await get(world, "/readyz"))[1])["cannot"] == []
         await bob.sees("are signed as they should be.", channel="help")
