@@ -10,7 +10,7 @@ import pytest
 from bot.core import facts, lifecycle, messages
 from bot.core.lifecycle import Loss
 from bot.core.messages import STATUS_SETTLES_IN
-from bot.core.model import AuditEvent, EffectKind, Message, MessageId, MessageKind, Topic, Verdict
+from bot.core.model import AuditEvent, EffectKind, Message, MessageId, MessageKind, Record, Topic, Verdict
 from tests.core.life import (
     ALICE,
     ASKED,
@@ -23,6 +23,7 @@ from tests.core.life import (
     REVIEWED,
     SECOND,
     Life,
+    ended,
     held,
     issuing,
     on_show,
@@ -34,6 +35,58 @@ CARD, STATUS, TOKEN, QUESTION = MessageKind.CARD, MessageKind.STATUS, MessageKin
 
 
 # --- posts ------------------------------------------------------------------------------------------------------------
+
+
+def _lives_of_one_request() -> dict[str, Record]:
+    """A request, what it becomes, and a grant without an end in its review."""
+    unasked, waits, denied, gone = Life(), Life(), Life(), held()
+    waits.works()
+    denied.says(BOB, Verdict.NO)
+    gone.sees(facts.KeyGone(gone.record.keys[0].id))
+    found = {"unasked": unasked, "waits": waits, "denied": denied, "issuing": issuing(), "held": held(), "gone": gone}
+    for name, length in (("holder asked", EVERY), ("approvers asked", ASKED), ("unreviewed", ASKED + 14 * DAY)):
+        found[name] = held(REVIEWED, None, "checkout")
+        found[name].passes(length)
+    found["in use"] = held(REVIEWED, None, "checkout")
+    found["in use"].passes(EVERY)
+    found["in use"].uses()
+    found["kept"] = held(REVIEWED, None, "checkout")
+    found["kept"].passes(ASKED)
+    found["kept"].renews()
+    return {name: life.record for name, life in (found | {"ended": ended()}).items()}
+
+
+WAITING = {"unasked", "waits"}
+IN_REVIEW = {"approvers asked", "in use"}
+UNREVIEWED = {"issuing", "held", "gone", "holder asked", "kept"}
+LIVES = IN_REVIEW | UNREVIEWED
+ALWAYS = WAITING | LIVES | {"denied", "ended", "unreviewed"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "topic", "expected"),
+    [
+        (CARD, None, WAITING),
+        (MessageKind.REMINDER, Topic.STILL_WAITING, WAITING),
+        (MessageKind.REMINDER, Topic.LAST_CHANCE, WAITING),
+        (MessageKind.NOTICE, Topic.UNASKED, {"unasked"}),
+        (MessageKind.NOTICE, Topic.UNDECIDABLE, set[str]()),
+        (MessageKind.NOTICE, Topic.DELAYED, {"issuing"}),
+        (MessageKind.NOTICE, Topic.GONE, {"gone"}),
+        (MessageKind.INQUIRY, Topic.STILL_USED, {"holder asked", "approvers asked"}),
+        (MessageKind.NOTICE, Topic.REVIEWING, IN_REVIEW),
+        (MessageKind.NOTICE, Topic.KEPT, UNREVIEWED),
+        (MessageKind.NOTICE, Topic.ENDING, LIVES),
+        (QUESTION, Topic.RENEWAL, LIVES),
+        (TOKEN, None, LIVES),
+        (STATUS, None, ALWAYS),
+        (MessageKind.NOTICE, Topic.DENIED, ALWAYS),
+    ],
+)
+def test_what_would_be_false_is_not_posted(kind: MessageKind, topic: Topic | None, expected: set[str]) -> None:
+    """A post that comes late says nothing that was true once: its moment is over, and it is dropped."""
+    message = Message(MessageId("new"), kind, "C1", topic)
+    assert {name for name, one in _lives_of_one_request().items() if messages.post_matters(one, message)} == expected
 
 
 def test_a_post_that_says_all_is_not_edited() -> None:

@@ -289,6 +289,7 @@ async def test_calls_share_their_connection(slack: LocalSlack, chat: Chat) -> No
         ("1" * 400, 1e9),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 1e9),
+        (f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT", None),
     ],
 )
 async def test_a_limit_says_how_long_to_wait(

@@ -220,3 +220,11 @@ async def test_a_tyk_that_cannot_say_is_no_refusal(world: World) -> None:
     with pytest.raises(Transient):
         async with told_by_meaning():
             await world.catalogue().check("billing", PLAN)
+
+
+async def test_a_wait_that_tyk_asks_for_reaches_whoever_tries_again() -> None:
+    """In seconds, as Tyk said it: how much of it is granted is decided elsewhere."""
+    with pytest.raises(Transient) as caught:
+        async with told_by_meaning():
+            raise Unavailable("tyk_429", retry_after=604800.0)
+    assert caught.value.retry_after == 604800.0
