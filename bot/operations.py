@@ -155,8 +155,6 @@ class Operations:
         """
 
         def work(tx: Transaction) -> Record:
-            if (already := tx.record(form.request_id)) is not None:
-                return already
             number = tx.next_number()  # whoever holds it submits alone, and sees what was submitted before
             if (already := tx.record(form.request_id)) is not None:
                 tx.rollback()

@@ -275,9 +275,11 @@ class Transaction:
 
     def apply(self, transition: Transition) -> Record:
         """Store the record, its promises and what the audit says of it."""
+        is_new = transition.record.request.id not in self._loaded
         record = self._write(transition.record)
         request_id = record.request.id
-        self._drop(transition.drops)
+        if not is_new:  # of what nobody knew, nothing was promised yet
+            self._drop(transition.drops)
         promises = {(one.subject_id, one.kind): one for one in sorted(transition.promises, key=_latest_first)}
         effects = [_effect_row(one, request_id, record.message(one.subject_id)) for one in promises.values()]
         self._append(transition.audit, record, None)
