@@ -13,8 +13,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import collectors, online_check
 from bot.config import Complaint, Config, Kind
-from bot.core import changes
+from bot.core import changes, snapshot
 from bot.core.model import AuditEvent, AuditLine, Rulebook, Workspace
+from bot.core.snapshot import Snapshot
 from bot.opening import new_id
 from bot.operations import look_again, waiting
 from bot.settings import Settings
@@ -48,7 +49,7 @@ async def begin(store: Store, config: Config, rulebook: Rulebook, settings: Sett
 
     For an hour every replica that starts does that: one that still has the old configuration may have been the first to show it.
     """
-    now = await asyncio.to_thread(changes.summary, rulebook, config.settings())
+    now = await asyncio.to_thread(snapshot.of, rulebook, config.settings())
 
     def concerned(tx: Transaction) -> tuple[str, ...]:
         changed_at = tx.remembered(_CHANGED_AT) or 0.0
@@ -57,7 +58,7 @@ async def begin(store: Store, config: Config, rulebook: Rulebook, settings: Sett
 
     for request_id in await store.read(concerned):
         await look_again(store, rulebook, request_id, new_id)
-    await note(store, config, rulebook, settings)
+    await _note(store, config, now, settings)
 
 
 async def show_anew(store: Store, rulebook: Rulebook, entries: Collection[str]) -> None:
@@ -71,6 +72,11 @@ async def show_anew(store: Store, rulebook: Rulebook, entries: Collection[str]) 
 
 
 async def note(store: Store, config: Config, rulebook: Rulebook, settings: Settings) -> None:
+    """Note what is in force from now on, where it is not a start's."""
+    await _note(store, config, await asyncio.to_thread(snapshot.of, rulebook, config.settings()), settings)
+
+
+async def _note(store: Store, config: Config, now: Snapshot, settings: Settings) -> None:
     """Note what is in force from now on. Commands act where the bot acts, whatever file is in the folder that they are started
     in, and the audit goes to these places.
 
@@ -84,7 +90,6 @@ async def note(store: Store, config: Config, rulebook: Rulebook, settings: Setti
         "keys_by": config.tyk.keys_by,
         "forwards": forwards,
     }
-    now = await asyncio.to_thread(changes.summary, rulebook, config.settings())
 
     def work(tx: Transaction) -> bool:
         before = tx.remembered(ledger.CONFIGURED, lock=True)
@@ -94,19 +99,21 @@ async def note(store: Store, config: Config, rulebook: Rulebook, settings: Setti
         if before == now:
             return False
         tx.remember(ledger.CONFIGURED, now)
-        found = changes.between(before, now)
-        is_another = bool(found) or before is None or before["digest"] != rulebook.digest
-        if is_another:
-            told = changes.told(rulebook.digest, found) if before else [changes.begun(rulebook.digest, found)]
-            for details in told:
-                tx.audit(AuditLine(AuditEvent.CONFIGURED, None, details), None)
+        if before is None:
+            told = [changes.begun(now)]
+        else:
+            found = changes.between(before, now)
+            told = [*changes.told(now["digest"], found)] if found or before["digest"] != now["digest"] else []
+        for details in told:
+            tx.audit(AuditLine(AuditEvent.CONFIGURED, None, details), None)
+        if told:
             tx.remember(_CHANGED_AT, tx.now.timestamp())
-        return is_another
+        return bool(told)
 
     is_another = await store.write(work)
     store.audit_channel, store.forwards = config.slack.audit_channel, forwards
     if is_another:
-        log.info("config.changed", digest=rulebook.digest)
+        log.info("config.changed", digest=now["digest"])
 
 
 def warn_of(doubts: Iterable[Complaint]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from bot.core import changes, deciders, explanation, reach, replay, rules
+from bot.core import changes, deciders, explanation, reach, replay, rules, snapshot
 from bot.core.changes import Access, Together
 from bot.core.explanation import Known
 from bot.core.model import Approver, Person, Record, Refusal, Rule, Rulebook, Verdict
@@ -106,8 +106,8 @@ async def difference(
     seen = _groups_seen(sight.store)
     everybody = await population(old, new, sight, seen)
     before, after = (
-        changes.summary(old.rulebook, old.config.settings()),
-        changes.summary(new.rulebook, new.config.settings()),
+        snapshot.of(old.rulebook, old.config.settings()),
+        snapshot.of(new.rulebook, new.config.settings()),
     )
     found = Difference(
         old,

@@ -22,9 +22,9 @@ from bot.complaining import DOUBTS, REFUSED, Complaining
 from bot.config import Complaint, Config, ConfigError, document
 from bot.configuring import Slack
 from bot.core import changes
-from bot.core.changes import What
 from bot.core.faults import Fault
 from bot.core.model import Rulebook
+from bot.core.snapshot import What
 from bot.manifest import scopes
 from bot.operations import Operations
 from bot.settings import Settings

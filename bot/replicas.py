@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from bot.core.changes import summary
+from bot.core import snapshot
 from bot.core.faults import UnconfirmedError
 from bot.core.in_force import InForce
 from bot.core.model import Rulebook
@@ -29,7 +29,11 @@ def _say(store: Store, name: str, configuration: str) -> Coroutine[Any, Any, boo
 
 def configuration(rulebook: Rulebook) -> str:
     """A few hex digits for the rules in force, with the ids that names stand for."""
-    return hashlib.sha256(json.dumps(summary(rulebook), sort_keys=True).encode()).hexdigest()[:12]
+    kept = snapshot.of(rulebook)
+    told = hashlib.sha256(json.dumps([kept["digest"], kept["auditors"]]).encode())
+    for name in sorted(kept["apis"]):
+        told.update(json.dumps([name, snapshot.entry(kept, name)], sort_keys=True).encode())
+    return told.hexdigest()[:12]
 
 
 async def tell(store: Store, name: str, in_force: InForce, differs: Callable[[], None]) -> None:

@@ -20,7 +20,8 @@ from bot.config.sections import (
     Terms,
     TykSection,
 )
-from bot.core.changes import What, compared
+from bot.core.changes import compared
+from bot.core.snapshot import What
 from bot.reloading import AGAIN, AT_RESTART, Turn, at_restart
 
 TEXT = """\

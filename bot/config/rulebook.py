@@ -13,8 +13,8 @@ from bot.config.entries import Entry, PlanEntry, limits_of
 from bot.config.sections import SINGLE_PLAN, AuditSection, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
 from bot.config.values import Kind, Name
-from bot.core.changes import What
 from bot.core.model import ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
+from bot.core.snapshot import What
 
 Role = Literal[
     "requesters",
@@ -81,8 +81,8 @@ class Config:
         places = [" ".join(map(str, one.model_dump(exclude_none=True).values())) for one in self.audit.forward]
         whole = {f"tyk.{key}": value for key, value in self.tyk} | {f"slack.{key}": value for key, value in self.slack}
         kept = self.audit.keep_finished_for
-        whole |= {What.FORWARD.value: sorted(places), What.KEPT_FOR.value: kept and int(kept.total_seconds())}
-        return {what.value: whole[what] for what in What if "." in what}
+        whole |= {What.FORWARD: sorted(places), What.KEPT_FOR: kept and int(kept.total_seconds())}
+        return {what: whole[what] for what in What if "." in what}
 
     def with_settings_of(self, other: Config, keys: Collection[What]) -> Config:
         """This configuration, but for these keys of the whole file, which are as the other one has them."""
@@ -107,9 +107,10 @@ class Config:
         for name, api in self.apis.items():
             at: Trail = ("apis", name)
             yield from self._people(api.requesters, "requesters", name, (*at, "requesters"))
-            yield from self._people(api.approvers or (), "approvers", name, (*at, "approvers"))
-            also = api.also_may_approve or ()
-            yield from self._people(also, "also_may_approve", name, (*at, "also_may_approve"))
+            if api.approvers:
+                yield from self._people(api.approvers, "approvers", name, (*at, "approvers"))
+            if api.also_may_approve:
+                yield from self._people(api.also_may_approve, "also_may_approve", name, (*at, "also_may_approve"))
             if api.approvals_channel:
                 yield self._channel(api.approvals_channel, "approvals_channel", name, (*at, "approvals_channel"))
 

@@ -1,8 +1,8 @@
 """The differences of one configuration from another: each that changed, from what to what, and whether it widens access. Pure.
 
-`compared` takes two rulebooks. `summary` is one as plain JSON values, to be remembered; `between` compares two of these, where an
-older version may have kept less: what only one of them has is not compared. `together` makes one of equal changes in several
-entries, as a change of `defaults` brings them; `told` and `read` put these into an audit line and get them out again.
+`compared` takes two rulebooks, `between` two snapshots of them (`bot.core.snapshot`), of which an older version may have kept
+less: what only one of them has is not compared. `together` makes one of equal changes in several entries, as a change of
+`defaults` brings them; `told` and `read` put these into an audit line and get them out again.
 
 A rulebook holds ids. Whoever has names alone, and no Slack to ask, compares rulebooks of names:
 `config.rulebook({one.text: one.text for one in config.mentions()})`.
@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from bot.core import narrowing
-from bot.core.model import Audience, Limits, Plan, Rule, Rulebook
+from bot.core import narrowing, snapshot
+from bot.core.model import Limits, Rulebook
+from bot.core.snapshot import EVERYONE, Snapshot, What
 
-EVERYONE = "everyone"
 ROOM = 50_000
 """Characters of changes, as JSON, that one audit line holds."""
 
@@ -32,55 +31,6 @@ class Access(StrEnum):
     NARROWER = "narrower"
     OTHER = "other"
     SAME = "same"
-
-
-class What(StrEnum):
-    """The thing that changed: a key of the file, wherever there is one.
-
-    `entry` and `plan` came or went, a plan of another `plan_name` has all else alike. What has a dot is of the whole file.
-    """
-
-    ENTRY = "entry"
-    OUT_OF_FORCE = "out_of_force"
-    API_ID = "api_id"
-    API_NAME = "api_name"
-    VERSIONS = "versions"
-    REQUESTERS = "requesters"
-    APPROVALS = "approvals"
-    APPROVERS = "approvers"
-    ALSO_MAY_APPROVE = "also_may_approve"
-    PLAN = "plan"
-    PLAN_NAME = "plan_name"
-    LIMITS = "limits"
-    TYK_POLICIES = "tyk_policies"
-    ALSO_OPENS = "also_opens"
-    LIFETIMES = "lifetimes"
-    MAX_ACTIVE = "max_active"
-    MAX_TOTAL = "max_total"
-    REVIEW_EVERY = "review_every"
-    REASON = "reason"
-    REASON_PATTERN = "reason_pattern"
-    REASON_LINK = "reason_link"
-    LAPSES_AFTER = "request_lapses_after"
-    HIDE_AFTER = "hide_token_after"
-    APPROVALS_CHANNEL = "approvals_channel"
-    TITLE = "title"
-    DESCRIPTION = "description"
-    DOCS = "docs"
-    WARNING = "warning"
-    LISTEN_PATH = "listen_path"
-    AUTH_HEADER = "auth_header"
-    GATEWAY_URL = "gateway_url"
-    AUDITORS = "auditors"
-    COMMAND = "slack.command"
-    AUDIT_CHANNEL = "slack.audit_channel"
-    HELP_CHANNEL = "slack.help_channel"
-    DASHBOARD_URL = "tyk.dashboard_url"
-    KEYS_BY = "tyk.keys_by"
-    ALIAS = "tyk.alias"
-    AT_ONCE = "tyk.at_once"
-    FORWARD = "audit.forward"
-    KEPT_FOR = "audit.keep_finished_for"
 
 
 @dataclass(frozen=True)
@@ -135,36 +85,28 @@ class Together:
 
 def compared(before: Rulebook, after: Rulebook) -> tuple[Change, ...]:
     """All that changed from one rulebook to the other, entry by entry, in the order of `What`."""
-    return between(summary(before), summary(after))
+    return between(snapshot.of(before), snapshot.of(after))
 
 
-def summary(rulebook: Rulebook, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The rulebook in plain JSON values, to be kept and compared. `settings` are those of the whole file, by `What`."""
-    return {
-        "digest": rulebook.digest,
-        "apis": {name: _entry(rule) for name, rule in rulebook.rules.items()},
-        "auditors": _ids(rulebook.auditors),
-        "settings": dict(settings or {}),
-    }
+def between(before: Snapshot | None, after: Snapshot) -> tuple[Change, ...]:
+    """The same of two snapshots; without the first, all entries have come."""
+    return tuple(_between(before or {"apis": {}}, after))
 
 
-def between(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The same of two summaries; without the first, all entries have come."""
-    old, new = before or {"apis": {}}, after
-    whole = {What.AUDITORS.value: old.get("auditors", [])}, {What.AUDITORS.value: new.get("auditors", [])}
-    found = [*_of_keys("", *whole), *_of_keys("", old.get("settings", {}), new.get("settings", {}))]
+def _between(old: Snapshot, new: Snapshot) -> Iterator[Change]:
+    yield from _of_keys("", {What.AUDITORS: old.get("auditors", [])}, {What.AUDITORS: new.get("auditors", [])})
+    yield from _of_keys("", old.get("settings", {}), new.get("settings", {}))
     for name in sorted(old["apis"].keys() | new["apis"].keys()):
-        was, now = old["apis"].get(name), new["apis"].get(name)
+        was, now = snapshot.entry(old, name), snapshot.entry(new, name)
         if was is None or now is None:
-            found.append(Change(name, What.ENTRY, was, now, Access.WIDER if was is None else Access.NARROWER))
+            yield Change(name, What.ENTRY, was, now, Access.WIDER if was is None else Access.NARROWER)
         elif was != now:
-            found += _of_entry(name, was, now)
-    return tuple(found)
+            yield from _of_entry(name, was, now)
 
 
 def _of_entry(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     if "plans" not in was:  # an older version kept approvals and people alone, and of these what was not empty
-        return _of_keys(name, {What.ALSO_MAY_APPROVE.value: [], **was}, now)
+        return _of_keys(name, {What.ALSO_MAY_APPROVE: [], **was}, now)
     found = _of_keys(name, was, now)
     old, new = dict(was["plans"]), dict(now["plans"])
     for before, after in _renamed(old, new):
@@ -192,61 +134,6 @@ def _of_keys(entry: str, was: Mapping[str, Any], now: Mapping[str, Any], plan: s
         for what in What
         if what in was and what in now and was[what] != now[what]
     ]
-
-
-# --- a rulebook as plain values ---------------------------------------------------------------------------------------
-
-
-def _entry(rule: Rule) -> dict[str, Any]:
-    """Every key is there, also where it says nothing: one that is not there was not kept."""
-    pattern = rule.reason_pattern
-    return {
-        What.OUT_OF_FORCE.value: rule.out_of_force,
-        What.API_ID.value: rule.api.api_id,
-        What.API_NAME.value: rule.api.api_name,
-        What.VERSIONS.value: sorted(rule.api.versions),
-        What.REQUESTERS.value: _ids(rule.requesters),
-        What.APPROVALS.value: rule.approvals,
-        What.APPROVERS.value: _ids(rule.approvers),
-        What.ALSO_MAY_APPROVE.value: _ids(rule.also_may_approve),
-        What.LIFETIMES.value: [_seconds(one) for one in rule.lifetimes],
-        What.MAX_ACTIVE.value: rule.max_active,
-        What.MAX_TOTAL.value: _seconds(rule.max_total),
-        What.REVIEW_EVERY.value: _seconds(rule.review_every),
-        What.REASON.value: "required" if rule.reason_required else "optional",
-        What.REASON_PATTERN.value: [pattern.pattern, pattern.says] if pattern else None,
-        What.REASON_LINK.value: (pattern.link if pattern else "") or None,
-        What.LAPSES_AFTER.value: _seconds(rule.lapses_after),
-        What.HIDE_AFTER.value: _seconds(rule.hide_token_after),
-        What.APPROVALS_CHANNEL.value: rule.approvals_channel,
-        What.TITLE.value: rule.title,
-        What.DESCRIPTION.value: rule.description or None,
-        What.DOCS.value: rule.docs,
-        What.WARNING.value: rule.warning or None,
-        What.LISTEN_PATH.value: rule.listen_path,
-        What.AUTH_HEADER.value: rule.auth_header,
-        What.GATEWAY_URL.value: rule.gateway_url,
-        "plans": {plan.name: _plan(plan) for plan in rule.plans},
-    }
-
-
-def _plan(plan: Plan) -> dict[str, Any]:
-    """`requesters` are those of each API that it opens besides: who asks must be in all. `approvals` is the most one asks for."""
-    return {
-        What.LIMITS.value: asdict(plan.limits),
-        What.TYK_POLICIES.value: sorted(plan.tyk_policies),
-        What.ALSO_OPENS.value: sorted(api.entry for api in plan.also_opens),
-        What.REQUESTERS.value: sorted(map(_ids, plan.requesters)),
-        What.APPROVALS.value: plan.approvals,
-    }
-
-
-def _ids(audience: Audience) -> list[str]:
-    return [EVERYONE] * audience.everyone + sorted(audience.groups | audience.users | audience.channels)
-
-
-def _seconds(span: timedelta | None) -> int | None:
-    return None if span is None else int(span.total_seconds())
 
 
 # --- more or less -----------------------------------------------------------------------------------------------------
@@ -377,22 +264,22 @@ def _alone(change: Change) -> Together:
 def told(digest: str, changes: Iterable[Change], room: int = ROOM) -> Iterator[dict[str, Any]]:
     """The details of an audit line, and of as many more as it takes to hold all of the `changes`: `digest`, and of what it holds
     the names of the entries that were `added` and `removed`. Where they are several, each says which `part` of `parts` it is."""
-    pages = list(_pages(together(changes), room)) or [[]]
+    pages = list(_pages(map(_plain, together(changes)), room)) or [[]]
     for part, page in enumerate(pages, 1):
         yield _details(digest, page) | ({"part": part, "parts": len(pages)} if len(pages) > 1 else {})
 
 
-def begun(digest: str, changes: Iterable[Change], room: int = ROOM) -> dict[str, Any]:
+def begun(now: Snapshot, room: int = ROOM) -> dict[str, Any]:
     """The details of the first such line, before which nobody had anything: of very many entries, how many are `left_out`."""
-    found = together(changes)
-    page = next(_pages(found, room), [])
-    left_out = len(found) - len(page)
-    return _details(digest, page) | ({"left_out": left_out} if left_out else {})
+    came = (_plain(_alone(change)) for change in _between({"apis": {}}, now))
+    page = next(_pages(came, room), [])
+    left_out = len(now["apis"]) + bool(now["auditors"]) - len(page)
+    return _details(now["digest"], page) | ({"left_out": left_out} if left_out else {})
 
 
-def _pages(found: Iterable[Together], room: int) -> Iterator[list[dict[str, Any]]]:
+def _pages(found: Iterable[dict[str, Any]], room: int) -> Iterator[list[dict[str, Any]]]:
     page, left = list[dict[str, Any]](), room
-    for plain in map(_plain, found):
+    for plain in found:
         size = len(json.dumps(plain))
         if size > left and page:
             yield page
@@ -404,7 +291,7 @@ def _pages(found: Iterable[Together], room: int) -> Iterator[list[dict[str, Any]
 
 
 def _details(digest: str, page: list[dict[str, Any]]) -> dict[str, Any]:
-    whole = [one for one in page if one["what"] == What.ENTRY.value]
+    whole = [one for one in page if one["what"] == What.ENTRY]
     came = [name for one in whole if "before" not in one for name in one["entries"]]
     went = [name for one in whole if "after" not in one for name in one["entries"]]
     return {"digest": digest, "added": came, "removed": went, "changes": page}

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from bot.core.changes import EVERYONE, PEOPLE, Together, What
+from bot.core.changes import PEOPLE, Together
 from bot.core.model import Limits
+from bot.core.snapshot import EVERYONE, What
 from bot.slack import wording
 
 MAX_SAID = 1800

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from bot.core import changes
-from bot.core.changes import Access, Change, Together, What
+from bot.core import changes, snapshot
+from bot.core.changes import Access, Change, Together
 from bot.core.model import NOBODY, ApiRef, Audience, Limits, Plan, ReasonPattern, Rule, Rulebook
+from bot.core.snapshot import What
 from tests.core.life import DAY, PAYMENTS
 
 STANDARD = PAYMENTS.plans[0]
@@ -125,10 +126,8 @@ def test_plans_come_go_and_are_renamed() -> None:
 def test_entries_auditors_and_settings() -> None:
     """What is of the whole file names no entry; an entry that came or went is told whole."""
     ledger = replace(PAYMENTS, name="ledger")
-    before = changes.summary(book(PAYMENTS), {"slack.help_channel": "C0HELP", "tyk.at_once": 20})
-    after = changes.summary(
-        book(ledger, auditors=groups("S0AUDIT")), {"slack.help_channel": "C0NEW", "tyk.at_once": 20}
-    )
+    before = snapshot.of(book(PAYMENTS), {"slack.help_channel": "C0HELP", "tyk.at_once": 20})
+    after = snapshot.of(book(ledger, auditors=groups("S0AUDIT")), {"slack.help_channel": "C0NEW", "tyk.at_once": 20})
     auditors, channel, came, went = changes.between(before, after)
     assert auditors == Change("", What.AUDITORS, [], ["S0AUDIT"], WIDER)
     assert channel == Change("", What.HELP_CHANNEL, "C0HELP", "C0NEW", SAME)
@@ -144,7 +143,7 @@ def test_what_an_older_version_did_not_keep_is_not_called_changed() -> None:
         "digest": "old",
         "apis": {"payments": {"approvals": 3, "requesters": ["S0DEVS"], "approvers": ["S0LEADS", "UDAVE"]}},
     }
-    now = changes.summary(book(replace(PAYMENTS, also_may_approve=groups("S0OPS"))))
+    now = snapshot.of(book(replace(PAYMENTS, also_may_approve=groups("S0OPS"))))
     assert changes.between(kept, now) == (
         Change("payments", What.APPROVALS, 3, 2, WIDER),
         Change("payments", What.ALSO_MAY_APPROVE, [], ["S0OPS"], WIDER),
@@ -181,14 +180,40 @@ def test_audit_lines_hold_all_that_changed() -> None:
     assert [one for each in lines for one in changes.read(each)] == [*changes.together(found)]
     assert [name for one in lines for name in one["added"]] == ["new"]
     assert [name for one in lines for name in one["removed"]] == ["gone"]
-    first = changes.begun("d2", found, room=200)
-    assert (first["changes"], first["left_out"]) == (lines[0]["changes"], len(changes.together(found)) - 1), (
-        "nobody gained"
-    )
-    assert changes.begun("d2", found) == line
     (nothing,) = changes.told("d3", ())
     assert nothing == {"digest": "d3", "added": [], "removed": [], "changes": []}
     assert changes.read({"changes": [{"what": "colour", "access": "wider"}, "odd", *line["changes"]]}) == changes.read(
         line
     )
     assert changes.read({"approvals_fell": ["payments"]}) == ()
+
+
+def test_the_first_line_says_how_much_it_leaves_out() -> None:
+    """Nobody gained anything by it: who wants all of ten thousand entries has the file."""
+    now = snapshot.of(book(PAYMENTS, replace(PAYMENTS, name="ledger"), auditors=groups("S0AUDIT")))
+    whole = changes.begun(now)
+    assert (whole["digest"], whole["added"], whole["removed"]) == ("d", ["ledger", "payments"], [])
+    assert changes.read(json.loads(json.dumps(whole)))[0] == Together((), What.AUDITORS, WIDER, gained=("S0AUDIT",))
+    assert "left_out" not in whole
+    assert changes.begun(now, room=200) == {
+        "digest": "d",
+        "added": [],
+        "removed": [],
+        "changes": whole["changes"][:1],
+    } | {"left_out": 2}
+
+
+def test_what_entries_share_is_kept_once() -> None:
+    """An entry has what is its own; with what is usual it is whole, and another usual changes no entry."""
+    ledger, reports = replace(PAYMENTS, name="ledger", title="Ledger"), replace(PAYMENTS, name="reports")
+    other = replace(PAYMENTS, name="other", approvals=7)
+    kept = snapshot.of(book(ledger, PAYMENTS, reports, other))
+    assert kept["apis"] == {"ledger": {"title": "Ledger"}, "payments": {}, "reports": {}, "other": {"approvals": 7}}
+    whole = snapshot.entry(kept, "ledger")
+    assert whole is not None
+    assert {**whole, "title": "Payments", "approvals": 7} == snapshot.entry(kept, "other")
+    assert snapshot.entry(kept, "gone") is None
+    alone = snapshot.of(book(other))
+    assert (alone["apis"]["other"], alone["usual"]["approvals"]) == ({}, 7)
+    assert [one.entry for one in changes.between(kept, alone)] == ["ledger", "payments", "reports"]
+    assert snapshot.of(book())["apis"] == {}

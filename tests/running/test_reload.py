@@ -18,9 +18,10 @@ from bot.app import connected_slack
 from bot.complaining import Complaining
 from bot.config import Config, parse
 from bot.core import backoff
-from bot.core.changes import What, read
+from bot.core.changes import read
 from bot.core.in_force import InForce
 from bot.core.model import EffectKind, Rulebook
+from bot.core.snapshot import What
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.opening import new_id, opened_store
