@@ -286,6 +286,7 @@ class SlackConnection:
 
 def _collect_rarely() -> None:
     """What is there now stays: no later collection need walk through a rulebook of thousands of entries."""
+    gc.collect()  # what is garbage now would stay as well
     gc.freeze()
     gc.set_threshold(*COLLECTED_AFTER)
 
