@@ -127,7 +127,7 @@ class Limits:
     quota_renewal_rate: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ApiRef:
     """An API as Tyk knows it: what one entry of `access_rights` says. `title` is what people call it, `entry` the file."""
 
@@ -205,7 +205,7 @@ class ReasonPattern:
     link: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One API in `config.yaml`. `name` is the entry's name, `warning` what whoever asks or approves has to know first.
 

@@ -18,7 +18,7 @@ All but Rejected and KeyMissing are worth another try. No error and no repr of t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,9 @@ from bot.errors import CommandError
 from bot.tyk import definitions, policies
 from bot.tyk.definitions import ApiDefinition
 from bot.tyk.policies import TykPolicy
+
+Hook = Callable[[dict[str, Any]], Any]
+"""It is given each object of an answer as it is read, and what it returns stands in its place."""
 
 LONGEST_WAIT = 3650 * 86400.0  # of a Retry-After: it still makes a date when it is added to one
 _TEXT_LENGTH = 200
@@ -168,10 +171,10 @@ class Answer:
     secrets: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, response: httpx.Response, secrets: tuple[str, ...]) -> Answer:
+    def of(cls, response: httpx.Response, secrets: tuple[str, ...], hook: Hook | None) -> Answer:
         return cls(
             response.status_code,
-            _json(response),
+            _json(response, hook),
             is_html="html" in response.headers.get("content-type", "") or response.content.lstrip()[:1] == b"<",
             is_empty=not response.content.strip(),
             retry_after=_seconds(response.headers.get("retry-after")),
@@ -256,9 +259,9 @@ class Answer:
         return Rejected(f"tyk_{self.status}", self.text)
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: httpx.Response, hook: Hook | None) -> Any:
     try:
-        return response.json()
+        return response.json(object_hook=hook)
     except (ValueError, RecursionError):
         return _Missing.BODY
 
@@ -297,8 +300,15 @@ def listed(body: Mapping[str, Any], *names: str) -> list[Any]:
     raise NotTyk("tyk_odd_answer", "The answer holds no list.")
 
 
+def shortened(found: dict[str, Any]) -> Any:
+    """What an API comes to, in place of its whole definition: ten thousand of them would take half of the bot's memory."""
+    return definitions.read(found) if "api_definition" in found else found
+
+
 def apis_in(body: Mapping[str, Any]) -> list[ApiDefinition]:
-    return [api for wrapper in listed(body, "apis") if (api := definitions.read(wrapper)) is not None]
+    """Those of a list, `shortened` or as Tyk wrote them."""
+    read = (one if isinstance(one, ApiDefinition) else definitions.read(one) for one in listed(body, "apis"))
+    return [api for api in read if api is not None]
 
 
 def mcps_in(body: Mapping[str, Any]) -> list[ApiDefinition]:

@@ -58,6 +58,8 @@ __all__ = [
 ]
 CONNECT_WITHIN = 10.0
 MOST_PAGES = 1000
+LONG = 100_000
+"""Bytes of an answer that is read in a thread: the event loop would stand still meanwhile."""
 _HASHED: Final[Mapping[str, str]] = {"hashed": "true"}
 
 
@@ -165,7 +167,7 @@ class Dashboard:
 
     async def apis(self) -> tuple[ApiDefinition, ...]:
         """Every API that the Dashboard user may see; MCP proxies have a list of their own."""
-        whole = await self._call("GET", "/api/apis", params={"p": "-1"})
+        whole = await self._call("GET", "/api/apis", params={"p": "-1"}, hook=answers.shortened)
         if whole.succeeded or not isinstance(whole.failure(), Rejected):
             body = whole.success()
             if answers.pages(body) <= 1:
@@ -256,6 +258,7 @@ class Dashboard:
         name: str = "",
         params: Mapping[str, str] | None = None,
         session: Mapping[str, Any] | None = None,
+        hook: answers.Hook | None = None,
     ) -> Answer:
         secrets = tuple(secret for secret in (name, self._credential) if secret)
         with metrics.timed(metrics.TYK_CALLS, f"{method} {_route(path)}") as timed:
@@ -266,7 +269,9 @@ class Dashboard:
                 raise
             timed.outcome = _outcome(response.status_code)
         self.date = response.headers.get("date")
-        return Answer.of(response, secrets)
+        if len(response.content) < LONG:
+            return Answer.of(response, secrets, hook)
+        return await asyncio.to_thread(Answer.of, response, secrets, hook)
 
     async def _exchange(
         self, method: str, path: str, params: Mapping[str, str] | None, session: Mapping[str, Any] | None

@@ -68,7 +68,7 @@ class SessionLifetime:
     respects_expiry: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ApiDefinition:
     """`api_id` is the public id, which a key's access rights want; `internal_id` the database's, empty where not told.
 
