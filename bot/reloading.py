@@ -70,8 +70,8 @@ class WatchedFile:
 
 
 class Turn:
-    """When what a file holds, by its fingerprint, is to be taken: once, and not before it has held the same in two looks, for
-    nobody knows whether it is written whole. `done_with` was taken or refused."""
+    """Decides when to take a changed file: once, and only after two looks found the same fingerprint, because it may be written
+    in parts. `done_with` is the fingerprint that was taken or refused last."""
 
     def __init__(self, done_with: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.done_with = done_with

@@ -122,9 +122,11 @@ DECIDES = frozenset(
 
 @dataclass(frozen=True)
 class Told:
-    """The audit's word on a decision: the most approvals that its reviews were told of, which of what was approved are those that
-    it was approved with; the ending, and the user id of whoever brought it; the reviewers; and the verdicts, each with what it
-    counted by."""
+    """The audit's word on a decision.
+
+    `need` is the highest number of approvals that a review was told of; of an approved request it is the number that it was
+    approved with. `ended_by` is a user id. `verdicts` have each verdict with the id that it counted by.
+    """
 
     need: int = 0
     ending: RequestState = RequestState.PENDING

@@ -1,5 +1,7 @@
-"""Reads for commands: who holds what, streamed, with the filter in SQL and a few statements for many rows; all of one
-request; and the names that the database has met."""
+"""Reads for commands: the tokens that people hold, all of one request, and the names that the database has met.
+
+The tokens are streamed: the filter is in SQL, and a few statements read many rows.
+"""
 
 from __future__ import annotations
 

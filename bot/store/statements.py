@@ -72,8 +72,10 @@ def belonging(table: Table) -> Select[Any]:
 
 @cache
 def standing(*, of_one: bool, left: bool, limited: bool) -> Select[Any]:
-    """The requests that wait or whose grants run, of whoever has the id `user`, the newest first: of all APIs or of one `api`, of
-    anybody or of who has left, all or the first `most`."""
+    """The requests of the person with the id `user` that wait or whose grants run, the newest first.
+
+    `of_one`: of the `api` alone. `left`: of a holder who was found to have left. `limited`: the first `most`.
+    """
     requests, grants = tables.requests, tables.grants
     query = (
         select(requests.c.id)
