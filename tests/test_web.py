@@ -94,7 +94,9 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("sent", MALFORMED)
-async def test_what_is_no_http(sent: bytes, log: Log, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_no_http(
+    sent: bytes, log: Log, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The answer is 400, the log has one line without a traceback, and nobody has seen a body."""
     caplog.set_level(logging.DEBUG)
     async with server() as door:
@@ -103,6 +105,7 @@ async def test_what_is_no_http(sent: bytes, log: Log, caplog: pytest.LogCaptureF
         assert door.bodies == []
     assert log == [{"event": "web.rejected", "log_level": "info", "reason": "malformed", "unlogged": 0}]
     assert [record for record in caplog.records if record.name != "asyncio"] == []
+    assert capsys.readouterr().err == "", "where a logger without a handler writes"
 
 
 @pytest.mark.parametrize("sent", MALFORMED)

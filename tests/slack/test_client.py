@@ -692,6 +692,11 @@ async def test_preflight_without_socket_mode(slack: LocalSlack, client: AsyncWeb
             {"ok": True},
             "SLACK_BOT_TOKEN is of an installation for the whole organisation.* Install the app in the workspace itself",
         ),
+        (
+            {**WHO, "team_id": "E0OURS"},
+            {"ok": True},
+            "SLACK_BOT_TOKEN is of an installation for the whole organisation",
+        ),
         (WHO, {"ok": False, "error": "invalid_auth"}, r"Slack does not accept SLACK_APP_TOKEN \(invalid_auth"),
         (WHO, {"ok": False, "error": "missing_scope"}, "SLACK_APP_TOKEN lacks the scope connections:write"),
         ({"ok": False, "error": "unknown_method"}, {"ok": True}, "SLACK_API_URL"),
