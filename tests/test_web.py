@@ -340,6 +340,20 @@ async def test_a_flood_from_one_address(log: Log, monkeypatch: pytest.MonkeyPatc
     assert (flood["log_level"], "bar it in front of the bot" in flood["what"]) == ("warning", True)
 
 
+async def test_what_was_refused_makes_no_address_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger whose requests are read and refused, one after the other, is dropped as soon as their share is used up."""
+    monkeypatch.setattr(web, "Peers", partial(Peers, burst=3, every=3600.0))
+
+    async def handle(_: aiohttp_web.Request) -> aiohttp_web.Response:
+        raise Rejected(Rejection.UNSIGNED)
+
+    async with server(handle) as door:
+        sent = request(HOST, length(3), body=b"a=b")
+        assert [status(await send(door.port, sent)) for _ in range(3)] == [401] * 3
+        assert status(await send(door.port, sent)) == 0
+        assert door.rejected() == {"unsigned": 3, "flood": 1}
+
+
 async def test_an_address_from_which_something_right_came(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be a proxy's, and everybody's: nobody behind it is dropped for what others send."""
     monkeypatch.setattr(web, "Peers", partial(Peers, burst=20, every=3600.0))

@@ -278,6 +278,15 @@ def test_the_details_are_all_that_was_decided_on_and_what_came_of_it(state: str,
     assert came in lines(Body("", view["blocks"]))
 
 
+def test_the_details_say_whose_approval_no_longer_counts() -> None:
+    """Bob became a guest before Carol decided."""
+    record = ends()["active"]
+    bobs, *others = record.reviews
+    void = replace(record, reviews=(replace(bobs, void="only a guest now"), *others))
+    said = lines(Body("", card.details(void)["blocks"]))
+    assert f"Approved by <@U0BOB>, {wording.date(NOW)}. It no longer counts: only a guest now." in said
+
+
 def test_a_card_in_trouble_says_so_below_its_line() -> None:
     """Stuck or late, decided or not."""
     body = show(ends()["revoked"], CARD, stuck=True)

@@ -546,12 +546,14 @@ async def test_a_yes_of_somebody_who_was_deactivated_does_not_count(tmp_path: Pa
 async def test_a_yes_of_somebody_who_was_put_out_of_the_group_has_to_be_said_again(
     tmp_path: Path,
 ) -> None:
-    """Bob is no approver any more when Dave says yes; later he is one again, and his second yes decides it."""
+    """Bob is no approver any more when Dave says yes in the form; later he is one again, and his second yes decides it."""
     async with living(tmp_path) as world:
         dave, shown = world.person("dave"), await _half_approved(world, "bob")
         world.slack.workspace.set_group_members("payments-leads", ["carol", "dave"])
         await heard(world)
-        await dave.clicks("Approve", shown)
+        await dave.clicks("Approve with changes", shown)
+        await dave.sees_view("Why you approve")
+        assert (await dave.submits()).response_action == "close"
         await becomes(dave, shown, "1 of 2 approvals: <@U0DAVE>. <@U0BOB>'s no longer counts: no longer an approver.")
         world.slack.workspace.set_group_members("payments-leads", ["bob", "carol", "dave"])
         await heard(world)

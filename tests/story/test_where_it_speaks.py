@@ -6,6 +6,9 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from bot.core.faults import Transient
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.store import troubles
@@ -44,7 +47,7 @@ async def test_no_card_goes_where_another_company_reads_along(tmp_path: Path, lo
 
 
 async def test_a_channel_that_is_shared_later_hears_nothing_more(tmp_path: Path) -> None:
-    """The card that stands is not edited, and no reason of an audit line is posted, until both are private again."""
+    """The card that stands is not edited, no reason of an audit line is posted, nor who holds what, until it is private again."""
     async with living(tmp_path) as world:
         shown = await asked(world)
         await world.told("asked")
@@ -54,8 +57,15 @@ async def test_a_channel_that_is_shared_later_hears_nothing_more(tmp_path: Path)
         before = _posts(world, "approvals"), _posts(world, "audit")
         await world.person("bob").clicks("Approve", shown)
         await world.token_of("alice")
+        for channel in ("C0APPROVALS", "C0AUDIT"):  # each was tried
+            await world.person("carol").sees(f"I can't post in <#{channel}>. Another company", channel="help")
         await world.running.worker.drain()
         assert (_posts(world, "approvals"), _posts(world, "audit")) == before
+        world.slack.workspace.share("help")
+        await heard(world)
+        with pytest.raises(Transient, match="can be read by another company"):
+            await world.running.worker.ports.slack.tell_findings((), 1)
+        world.slack.workspace.share("help", shared=False)
         for channel in ("approvals", "audit"):
             world.slack.workspace.share(channel, shared=False)
         await heard(world)
