@@ -39,11 +39,16 @@ CARD, STATUS, TOKEN, QUESTION = MessageKind.CARD, MessageKind.STATUS, MessageKin
 
 def _lives_of_one_request() -> dict[str, Record]:
     """A request, what it becomes, and a grant without an end in its review."""
-    unasked, waits, denied, gone = Life(), Life(), Life(), held()
-    waits.works()
+    unasked, waits, undecidable, denied, revoked, gone = Life(), Life(), Life(), Life(), issuing(), held()
+    for life in (waits, undecidable, denied):
+        life.works()
+    for life in (undecidable, denied):
+        life.sees(facts.MessageShown(life.of(CARD).id, 1, "Too few are left."))
     denied.says(BOB, Verdict.NO)
+    revoked.keep(lifecycle.revoke(revoked.record, BOB.identity, "a mistake", revoked.now, revoked.new_id))
     gone.sees(facts.KeyGone(gone.record.keys[0].id))
-    found = {"unasked": unasked, "waits": waits, "denied": denied, "issuing": issuing(), "held": held(), "gone": gone}
+    found = {"unasked": unasked, "waits": waits, "undecidable": undecidable, "denied": denied}
+    found |= {"issuing": issuing(), "revoked": revoked, "held": held(), "gone": gone}
     for name, length in (("holder asked", EVERY), ("approvers asked", ASKED), ("unreviewed", ASKED + 14 * DAY)):
         found[name] = held(REVIEWED, None, "checkout")
         found[name].passes(length)
@@ -56,11 +61,11 @@ def _lives_of_one_request() -> dict[str, Record]:
     return {name: life.record for name, life in (found | {"ended": ended()}).items()}
 
 
-WAITING = {"unasked", "waits"}
+WAITING = {"unasked", "waits", "undecidable"}
 IN_REVIEW = {"approvers asked", "in use"}
 UNREVIEWED = {"issuing", "held", "gone", "holder asked", "kept"}
 LIVES = IN_REVIEW | UNREVIEWED
-ALWAYS = WAITING | LIVES | {"denied", "ended", "unreviewed"}
+ALWAYS = WAITING | LIVES | {"denied", "revoked", "ended", "unreviewed"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ ALWAYS = WAITING | LIVES | {"denied", "ended", "unreviewed"}
         (MessageKind.REMINDER, Topic.STILL_WAITING, WAITING),
         (MessageKind.REMINDER, Topic.LAST_CHANCE, WAITING),
         (MessageKind.NOTICE, Topic.UNASKED, {"unasked"}),
-        (MessageKind.NOTICE, Topic.UNDECIDABLE, set[str]()),
+        (MessageKind.NOTICE, Topic.UNDECIDABLE, {"undecidable"}),
         (MessageKind.NOTICE, Topic.DELAYED, {"issuing"}),
         (MessageKind.NOTICE, Topic.GONE, {"gone"}),
         (MessageKind.INQUIRY, Topic.STILL_USED, {"holder asked", "approvers asked"}),
@@ -597,3 +602,15 @@ def test_what_approvers_read_is_posted_where_they_decide_now() -> None:
         assert (messages.target(message, rule), messages.target(message, None)) == ("C0NEW", frozen)
     for kind in (STATUS, TOKEN, MessageKind.NOTICE, MessageKind.INQUIRY):
         assert messages.target(Message(MessageId("m"), kind, "UALICE"), rule) == "UALICE"
+
+
+def test_a_card_in_another_channel_says_where_it_is_decided_now() -> None:
+    """Also one whose post is not stored yet; nothing else moves, nor what is there already, nor where the entry has gone."""
+    rule, old = replace(PAYMENTS, approvals_channel="C0NEW"), PAYMENTS.approvals_channel
+    card = Message(MessageId("m"), CARD, old)
+    assert messages.moved_to(card, rule) == "C0NEW"
+    assert messages.moved_to(replace(card, target="C0NEW"), rule) == ""
+    assert messages.moved_to(replace(card, channel=old, ts="1"), rule) == "C0NEW"
+    assert messages.moved_to(replace(card, channel="C0NEW", ts="1"), rule) == ""
+    assert messages.moved_to(replace(card, channel=old, ts="1"), None) == ""
+    assert messages.moved_to(Message(MessageId("m"), QUESTION, old), rule) == ""
