@@ -155,6 +155,9 @@ class Operations:
         """
 
         def work(tx: Transaction) -> Record:
+            # Looked at before anything is written: a rollback also takes back those who are stored together with it.
+            if (already := tx.record(form.request_id)) is not None:
+                return already
             number = tx.next_number()  # whoever holds it submits alone, and sees what was submitted before
             if (already := tx.record(form.request_id)) is not None:
                 tx.rollback()
