@@ -436,6 +436,8 @@ def test_a_lost_seal_key_begins_another_key_and_says_so(
     assert [(one.number, one.details["why"]) for one in told] == [
         (4, "no key in SEAL_KEYS opens the key of the chain so far")
     ]
+    assert cli.execute(["reseal"], environ) == 1, "else somebody puts the old keys away"
+    assert "opens 1 of the keys of the audit's chain" in " ".join(capsys.readouterr().err.split())
     assert cli.execute(["audit", "key"], environ) == 0
     (tmp_path / "audit.key").write_text(kept + capsys.readouterr().out)
     assert cli.execute(["audit", "verify", "--key-file", str(tmp_path / "audit.key")], environ) == 0
