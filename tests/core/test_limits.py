@@ -39,7 +39,12 @@ def test_a_text_of_which_nothing_can_be_seen_is_empty(typed: str) -> None:
 def test_a_text_that_is_too_long() -> None:
     """The refusal names the field and says how long the text is; the last character that fits is no reason for one."""
     assert limits.written("x" * 500, "reason", limits.MAX_REASON) == "x" * 500
-    for typed, said in (("x" * 81, "81"), (" " * 40 + "x" * 81, "81"), ("x" * 900_000, "900,000")):
+    for typed, said in (
+        ("x" * 81, "81"),
+        (" " * 40 + "x" * 81, "81"),
+        ("x" * 900_000, "900,000"),
+        ("\u200b" * 801, "801"),
+    ):
         with pytest.raises(Refusal, match=f"Your text under Used by has {said} characters; 80 fit") as caught:
             limits.written(typed, "used_by", limits.MAX_USED_BY)
         assert (caught.value.field, caught.value.code) == ("used_by", "too_long")
