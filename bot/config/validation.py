@@ -93,6 +93,7 @@ class Check:
         self._entries = Entries(Terms())
         self._faulty_defaults: set[str] = set()
         self._by_api_id: dict[str, str] = {}
+        self._good: set[tuple[int, tuple[Name, ...]]] = set()
         self._unsure: set[str] = set()  # entries of whose approvers the file says something faulty
 
     def file(self) -> Checked | None:
@@ -190,15 +191,24 @@ class Check:
         api, faulty = self._lenient(trail, ApiSection, _STAND_INS)
         if "api_id" not in faulty:
             self._unique(trail, api)
-        self._approver_names(trail, api)
         terms = self._entries.terms(api)
+        alike = id(terms), api.requesters  # entries that say the same of all their terms have one object for them
+        if faulty or alike not in self._good:
+            before = len(self.complaints)
+            self._terms_of(name, api, terms, faulty)
+            if not (faulty or self._faulty_defaults) and len(self.complaints) == before:
+                self._good.add(alike)
+        if isinstance(self._data((*trail, "plans")), dict):
+            self._plans(trail)
+        return self._entries.entry(api, terms)
+
+    def _terms_of(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
+        """Whether an entry's terms go together."""
+        self._approver_names(("apis", name), api)
         self._enough_approvers(name, api, terms, faulty)
         self._reviewed(name, api, terms, faulty)
         self._linked(name, api, terms, faulty)
         self._within_total(name, api, terms, faulty)
-        if isinstance(self._data((*trail, "plans")), dict):
-            self._plans(trail)
-        return self._entries.entry(api, terms)
 
     def _unique(self, trail: Trail, api: ApiSection) -> None:
         name = str(trail[-1])
