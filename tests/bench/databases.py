@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -157,6 +158,7 @@ async def year(*, quick: bool) -> dict[str, Figure]:
     async with beginnings() as folder:
         database = folder / "seed.db"
         fill(database, ENDED_AFTER_APPROVAL, requests)
+        await asyncio.to_thread(os.sync)  # else a command's commit waits for what the filling left to be written
         note = f"{requests} requests, {_megabytes(database):.0f} MB"
         keys = await reported(database, "keys", "--format", "csv")
         audit = await reported(database, "audit", "--format", "csv")
