@@ -32,7 +32,7 @@ from bot.slack.wording import escape
 from bot.store import troubles
 from bot.store.seal import new_key
 from tests.log import Log, lines
-from tests.running import bot_in, empty_place, quiet, stored
+from tests.running import bot_in, empty_place, quiet, stored, verb
 from tests.running.test_start import get
 from tests.running.test_tyk import by_id
 from tests.story import card, status
@@ -73,8 +73,8 @@ def tyk_away(world: World) -> Callable[[], object]:
     return world.tyk.faults.clear
 
 
-def tyk_says(code: int, body: str | None = None) -> Begin:
-    kind = {"Content-Type": "text/html"} if body else None
+def tyk_says(code: int, body: Any = None) -> Begin:
+    kind = {"Content-Type": "text/html"} if isinstance(body, str) else None
 
     def begin(world: World) -> Callable[[], object]:
         for call in ("GET /api", "POST /api", "PUT /api", "DELETE /api"):
@@ -117,7 +117,8 @@ def approvers_leave(world: World) -> Callable[[], object]:
 
 @dataclass(frozen=True)
 class Told:
-    """A fault, its cause in log and metric, and who reads what. `at_once`: else after ten minutes."""
+    """A fault, its cause in log and metric, and who reads what. `at_once`: else after ten minutes. `later`: then something is due
+    that meets with it."""
 
     begin: Begin
     cause: str
@@ -125,7 +126,7 @@ class Told:
     requester: str = ""
     at_once: bool = True
     approved: bool = False
-    swept: bool = False
+    later: timedelta | None = None
     waits: bool = False
 
 
@@ -201,6 +202,30 @@ TABLE = {
     "Tyk has too many calls": Told(
         tyk_says(429), "tyk_429", "Tyk asks to be called less often.", NO_TYK, at_once=False, approved=True
     ),
+    "Tyk's own quota is used up": Told(
+        tyk_says(403, {"Status": "Error", "Message": "Organisation quota exceeded", "Meta": None}),
+        "tyk_quota",
+        "Tyk says that its own quota is used up.",
+        NO_TYK,
+        at_once=False,
+        approved=True,
+    ),
+    "Slack has too many posts": Told(
+        posts("ratelimited", APPROVALS, status=429),
+        "ratelimited",
+        "Slack asks me to call less often.",
+        UNASKED,
+        at_once=False,
+    ),
+    "the workspace is being moved": Told(
+        posts("org_login_required"), "org_login_required", "Your Slack workspace is being moved.", at_once=False
+    ),
+    "the approvals channel takes no replies": Told(
+        posts("restricted_action_non_threadable_channel", APPROVALS),
+        "restricted_action_non_threadable_channel",
+        f"I can't post in <#{APPROVALS}>. It takes no replies. Allow them",
+        later=timedelta(days=2, hours=12),
+    ),
     "something else answers in Tyk's place": Told(
         tyk_says(404, "<!doctype html><html><body>No such host.</body></html>"),
         "tyk_not_tyk",
@@ -230,24 +255,46 @@ TABLE = {
         posts("is_archived", AUDIT), "is_archived", f"I can't post in <#{AUDIT}>. It is archived."
     ),
     "a scope is missing for the sweep": Told(
-        nobody_can_be_looked_up, "missing_scope", "My Slack app lacks a scope. Install it again", swept=True
+        nobody_can_be_looked_up,
+        "missing_scope",
+        "My Slack app lacks a scope. Install it again",
+        later=timedelta(hours=12, minutes=1),
     ),
 }
+
+
+ELSEWHERE = {
+    "slack_token": "below",
+    "replicas_differ": "below",
+    "record_unreadable": "tests/faults/test_database.py",
+    "tyk_key_still_there": "tests/tyk/test_marked.py",
+    "forward_away": "tests/running/test_forwarding.py",
+    "forward_refused": "tests/collectors/test_collectors.py",
+    "forward_file": "tests/collectors/test_collectors.py",
+}
+"""The causes that are tried elsewhere, and where."""
+
+
+def test_the_table_has_every_cause() -> None:
+    """Whoever gives the bot a sentence for another cause says here who hears it, or where that is tried."""
+    assert sorted({one.name for one in outages._CAUSES.values()}) == sorted(
+        {one.cause for one in TABLE.values()} | {*ELSEWHERE}
+    )
 
 
 @pytest.mark.parametrize("fault", TABLE.values(), ids=TABLE.keys())
 async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
     """Everybody whom the table names, once, in its words, and the operator again when it is over."""
     async with living(tmp_path) as world:
-        if fault.approved or fault.swept or fault.waits:
+        if fault.approved or fault.later or fault.waits:
             await world.asks("alice", "payments", plan="standard")
             shown = await card(world)
             await status(world, "alice", "")
         end = fault.begin(world)
         if fault.approved:
             await world.person("bob").clicks("Approve", shown)
-        elif fault.swept:
-            await world.pass_time(timedelta(hours=12, minutes=1))
+        elif fault.later:
+            await world.pass_time(fault.later)
         elif not fault.waits:
             await world.asks("alice", "payments", plan="standard")
         if not fault.at_once:
@@ -302,6 +349,32 @@ async def no_longer(world: World, sentence: str) -> None:
 async def failed(world: World) -> None:
     """Something has failed, and that is stored."""
     await stored(world, lambda tx: bool(troubles.failing(tx)))
+
+
+async def test_the_operators_list_says_who_waits_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tyk is away: `requests` has whoever waits for it, the longest first, and then what waits for a person."""
+    async with living(tmp_path) as world:
+        for who in ("alice", "dave"):
+            await world.asks(who, "payments", plan="standard")
+            await world.person(who).closes()
+        shown = await card(world, containing="R-1002")
+        tyk_away(world)
+        await world.asks("carol", "test-api")
+        await failed(world)
+        await world.person("bob").clicks("Approve", shown)
+        await stored(world, lambda tx: len(troubles.failing(tx)) == 2)
+        capsys.readouterr()
+        assert await verb(tmp_path, "requests", "--format", "jsonl") == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(row["request"], row["state"], row["late"], row["stuck"]) for row in rows] == [
+            ("R-1003", "issuing", "issue_key(tyk_broken)", ""),
+            ("R-1002", "issuing", "issue_key(tyk_broken)", ""),
+            ("R-1001", "pending", "", ""),
+        ]
+        since = [row["failing_since"] for row in rows]
+        assert "" < since[0] <= since[1], since
+        assert since[2] == ""
+        assert [bool(row["why"]) for row in rows] == [True, True, False]
 
 
 # --- a bot token that Slack accepts no more ---------------------------------------------------------------------------

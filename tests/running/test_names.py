@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from bot.core.faults import Fault
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from tests.log import Log
-from tests.running import verb
+from tests.running import quiet, verb
 from tests.story import asked, card, denies, is_told, opens_form, options
+from tests.story.test_deciders import starts
 from tests.world import World, living
 
 LEADS = '["@payments-leads"]'
@@ -96,6 +98,24 @@ async def test_an_entry_that_nobody_is_left_to_decide_is_out_of_force(tmp_path: 
         await world.token_of("carol")
     async with living(tmp_path) as world:
         assert "payments" in options(await opens_form(world.person("alice")), "api")
+
+
+async def test_what_was_granted_under_an_entry_that_is_out_of_force_ends_on_time(tmp_path: Path, log: Log) -> None:
+    """Alice holds a token for Payments when nobody is left to decide: it works on, and its key is deleted at its end."""
+    async with starts(tmp_path) as start:
+        async with start.bot() as world:
+            await world.person("bob").clicks("Approve", await asked(world))
+            token = await world.token_of("alice")
+            await world.told("sent")
+            await quiet(world)
+        async with start.bot(_with('["@nobody"]')) as world:
+            assert any("`payments` is out of force" in one for one in doubts(log))
+            await world.pass_time(timedelta(days=6))
+            await quiet(world)
+            assert world.tyk.opens(token, "/payments/")[0] == 200
+            await world.pass_time(timedelta(days=1, minutes=1))
+            await world.told("key deleted")
+            assert world.tyk.usable_keys() == []
 
 
 def _without_groups(slack: LocalSlack, _tyk: LocalTyk) -> None:

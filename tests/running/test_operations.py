@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from bot.core import lifecycle
 from bot.core.in_force import InForce
-from bot.core.model import Answers, Identity, RequestId, RequestState, Rulebook, Verdict
+from bot.core.model import Answers, Identity, Refusal, RequestId, RequestState, Rulebook, Verdict
 from bot.core.requests import Asked
 from bot.operations import Group, GroupChange, Operations, Submission
 from bot.slack.listeners import _ids_of
@@ -70,6 +70,26 @@ async def test_a_form_that_arrives_twice_at_once_takes_one_number(postgres: str)
     store.engine.dispose()
     assert faster
     assert numbers == [1001, 1002]
+
+
+async def test_of_two_forms_that_arrive_at_once_one_has_room(postgres: str) -> None:
+    """Alice may have one, and sends two at the same moment: the slower waits for the faster, and is refused because of it."""
+    store, faster = Store(open_engine(postgres)), list[str]()
+    migrate(store.engine)
+
+    def overtake(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE counters") and not faster:
+            faster.append(statement)
+            asks(store)
+
+    event.listen(store.engine, "before_cursor_execute", overtake)
+    one = replace(PAYMENTS, max_active=1)
+    slower = Operations(store, InForce(Rulebook("digest", {one.name: one})), Ids("later"))
+    form = Submission(RequestId("request-2"), one.name, "standard", 7 * DAY, BECAUSE)
+    with pytest.raises(Refusal, match=r"You already have a token or request for Payments \(R-1001\)"):
+        await slower.submit(form, ALICE, frozenset({BOB.identity.user_id, CAROL.identity.user_id}))
+    store.engine.dispose()
+    assert faster
 
 
 async def test_who_asked_withdraws_under_either_id(operations: Operations) -> None:

@@ -392,6 +392,24 @@ async def test_a_delete_that_was_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "asked", ["604800", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 400], ids=["week", "ever", "digits"]
+)
+async def test_a_deletion_that_is_to_wait_for_a_week(tmp_path: Path, asked: str) -> None:
+    """Tyk asks for that at one key: another one is deleted meanwhile, and this one within five minutes."""
+    async with living(tmp_path) as world:
+        for who in ("alice", "dave"):
+            await world.asks(who, "test-api")
+        await world.told("sent", times=2)
+        world.tyk.faults.next("DELETE /api/keys/{name}", status=429, headers={"Retry-After": asked})
+        await world.pass_time(timedelta(days=7, minutes=1))
+        await world.told("key deleted")
+        assert [call.status for call in world.tyk.calls(DELETE)].count(429) == 1
+        assert (await world.events()).count("key deleted") == 1
+        await world.pass_time(timedelta(minutes=5))
+        await world.told("key deleted", times=2)
+
+
+@pytest.mark.parametrize(
     ("what", "why"),
     [
         ("expires", "Tyk holds another end than was granted"),
