@@ -38,6 +38,7 @@ class Need(StrEnum):
 
 
 EVERYTHING = frozenset(Need)
+_OVER_TLS = frozenset({Need.SLACK_LOOKS, Need.TYK, Need.COLLECTORS})
 
 
 class SettingsError(InputError):
@@ -83,6 +84,8 @@ def load(environ: Mapping[str, str], *, needs: frozenset[Need] = EVERYTHING) -> 
             _take(variable, source, values)
     if Need.SLACK in needs:
         _one_transport(source)
+    if needs & _OVER_TLS:
+        _certificates(source, environ.get("SSL_CERT_FILE"))
     source.notice_misspellings([v.name for v in _VARIABLES if v.need in needs and v.name.endswith("_URL")])
     if source.complaints:
         raise SettingsError(source.complaints)
@@ -283,10 +286,29 @@ def _take(variable: _Variable, source: _Source, values: dict[str, object]) -> No
     text = source.text(variable.name)
     if text is None:
         return
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        what = "begins and ends with a quotation mark, which is taken as a part of it (as by `docker run --env-file`)"
+        source.complaints.append(f"{variable.name}: {what}: leave both out")
+        return
     try:
         values[variable.name.lower()] = variable.check(text)
     except ValueError as error:
         source.complaints.append(f"{variable.name}: {error}")
+
+
+def _certificates(source: _Source, path: str | None) -> None:
+    """Whom to trust instead of the usual authorities, where the environment says that."""
+    if not path:
+        return
+    import ssl  # noqa: PLC0415 - what a command without this variable need not load
+
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        source.complaints.append("SSL_CERT_FILE: the file holds no certificate in PEM form")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no file can have this name"
+        source.complaints.append(f"SSL_CERT_FILE: the file cannot be read: {reason}")
 
 
 def _one_transport(source: _Source) -> None:

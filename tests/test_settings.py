@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +134,27 @@ def test_wrong_values(name: str, value: str, sentence: str) -> None:
     assert sentence in said
     assert "SECRET" not in said
     assert "SEC" not in said.replace("SLACK_SIGNING_SECRET", "")
+
+
+@pytest.mark.parametrize("name", [*GOOD, "DATABASE_URL", "SLACK_API_URL", "LOG_LEVEL"])
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_quoted_values(name: str, mark: str) -> None:
+    """As `docker run --env-file` hands on what a file quotes: a credential would be refused far away, and nobody see why."""
+    said = only({**GOOD, name: f"{mark}{GOOD.get(name, 'SECRET')}{mark}"})
+    assert said.startswith(f"{name}: begins and ends with a quotation mark, which is taken as a part of it")
+    assert said.endswith("leave both out")
+
+
+def test_whom_to_trust(tmp_path: Path) -> None:
+    """A file that SSL_CERT_FILE names and that is missing, or holds no certificate, is told of by everything that uses it."""
+    other = tmp_path / "other.pem"
+    other.write_text("no certificate")
+    missing = GOOD | {"SSL_CERT_FILE": str(tmp_path / "missing.pem")}
+    for need in (Need.SLACK_LOOKS, Need.TYK):
+        assert only(missing, frozenset({need})) == "SSL_CERT_FILE: the file cannot be read: No such file or directory"
+    assert only(GOOD | {"SSL_CERT_FILE": str(other)}) == "SSL_CERT_FILE: the file holds no certificate in PEM form"
+    assert load(GOOD | {"SSL_CERT_FILE": certifi.where()}) == load(GOOD)
+    assert load(missing, needs=frozenset({Need.DATABASE})) == Settings()
 
 
 @pytest.mark.parametrize(

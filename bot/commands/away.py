@@ -13,6 +13,15 @@ _LATER = "Try again later; see status.slack.com."
 _RENEW = "Check SLACK_BOT_TOKEN: the app's page at api.slack.com shows it under OAuth & Permissions."
 _BY_CODE: Mapping[str, tuple[str, str]] = {
     "unreachable": ("no connection could be made", _NO_WAY),
+    "no_such_host": ("its host is not known here", "Check this machine's DNS and, where it is set, SLACK_API_URL."),
+    "proxy_failed": (
+        "the proxy opens no way to it",
+        "Check HTTPS_PROXY, and that the proxy lets this machine through.",
+    ),
+    "tls_failed": (
+        "TLS failed, or its certificate is not trusted",
+        "Where a company's own authority signs, name its certificate in SSL_CERT_FILE; check HTTPS_PROXY.",
+    ),
     "timeout": ("no answer came in time", _NO_WAY),
     "connection_lost": ("the connection broke off", _NO_WAY),
     "unreadable": ("what answered is not Slack", _NO_WAY),

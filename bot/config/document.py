@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+import unicodedata
 from array import array
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,13 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT = "tag:yaml.org,2002:str"
 _PLAIN_TAGS = (None, "!", _TEXT, "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNSEEN = re.compile(
+    "[\x85\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""What YAML takes for a letter and nobody sees, or sees as a blank."""
+_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b"
+_IN_CURLY = re.compile(f"[{_CURLY[:4]}]|[{_CURLY}].*[{_CURLY}]$")
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"[-+]?[0-9]{0,17}\.[0-9]{1,17}")
 _WORDS: dict[str, bool | None] = {
@@ -295,6 +303,7 @@ class _Reader:
         self.weight = 0
         self._text = text
         self._file = file
+        self._is_ascii = text.isascii() and "\\" not in text  # an escape may stand for any letter
         self._anchors: dict[str, _Anchor] = {}
         self._plain = _Plain()
         self._next = _LOADER(text).get_event
@@ -324,7 +333,8 @@ class _Reader:
         data: Any
         if isinstance(event, yaml.ScalarEvent):
             is_plain = event.tag is None and event.implicit[0]
-            data = self._plain[event.value] if is_plain else sys.intern(event.value)
+            said = event.value if self._is_ascii else self._seen(event)
+            data = self._plain[said] if is_plain else sys.intern(said)
         elif isinstance(event, yaml.SequenceStartEvent):
             data = self._list(depth)
         else:
@@ -333,6 +343,21 @@ class _Reader:
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchor(node, data, self.weight - before)
         return data
+
+    def _seen(self, event: Any) -> str:
+        """What somebody sees of a key or a value. The rest is complained of, and a quotation mark that is none to YAML."""
+        said: str = event.value
+        if bad := _UNSEEN.search(said):
+            at = self._text.find(bad[0], event.start_mark.index, event.end_mark.index)
+            place = self._place(event) if at < 0 else _at(self._file, self._text, at)
+            self.complaints.append(place.complaint(_unseen(bad[0])))
+            said = _UNSEEN.sub("", said)
+        if not event.style and _IN_CURLY.match(said):
+            self._complain(
+                event, f"{said[0]} stands here ({_called(said[0])}), and YAML quotes with \" or ': write that"
+            )
+            said = said.strip(_CURLY)
+        return said
 
     def _alias(self, event: Any, node: int) -> Any:
         anchor = self._anchors.get(event.anchor)
@@ -378,7 +403,7 @@ class _Reader:
         return data
 
     def _put(self, data: dict[str, Any], lines: dict[str, int], key: Any, depth: int) -> None:
-        name = sys.intern(key.value)
+        name = sys.intern(key.value if self._is_ascii else self._seen(key))
         event = self._next()
         value = self._node(event, depth + 1, name, key.start_mark)
         if name in data:
@@ -434,6 +459,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Complaint:
     lines = text.splitlines()
     if line >= len(lines):
         line, column = len(lines) - 1, len(lines[-1])
+    if bad := _UNSEEN.search(lines[line]):
+        return Complaint(file, line + 1, bad.start() + 1, _unseen(bad[0]))
     return Complaint(file, line + 1, column + 1, _syntax_sentence(problem, lines[line][column : column + 1]))
 
 
@@ -443,6 +470,14 @@ def _syntax_sentence(problem: str, char: str) -> str:
     if "start any token" in problem and char:
         return f'a value cannot begin with {char} unless it is quoted, as in "{char}..."'
     return "the YAML " + next((say for sign, say in _SYNTAX if sign in problem), "cannot be understood from here on")
+
+
+def _called(char: str) -> str:
+    return f"U+{ord(char):04X}, {unicodedata.name(char, 'a control character').lower()}"
+
+
+def _unseen(char: str) -> str:
+    return f"an invisible character stands here ({_called(char)}): remove it"
 
 
 def _at(file: str, text: str, index: int) -> Position:

@@ -93,6 +93,7 @@ class Check:
         self._entries = Entries(Terms())
         self._faulty_defaults: set[str] = set()
         self._by_api_id: dict[str, str] = {}
+        self._by_title: dict[str, str] = {}
         self._good: set[tuple[int, tuple[Name, ...]]] = set()
         self._unsure: set[str] = set()  # entries of whose approvers the file says something faulty
 
@@ -191,6 +192,8 @@ class Check:
         api, faulty = self._lenient(trail, ApiSection, _STAND_INS)
         if "api_id" not in faulty:
             self._unique(trail, api)
+        if "title" not in faulty:
+            self._told_apart(trail, api)
         terms = self._entries.terms(api)
         alike = id(terms), api.requesters  # entries that say the same of all their terms have one object for them
         if faulty or alike not in self._good:
@@ -216,6 +219,14 @@ class Check:
         if first != name:
             place = self._document.key(("apis", first))
             self._at_value((*trail, "api_id"), f"`api_id` is that of `{first}` (line {place.line}): one API, one entry")
+
+    def _told_apart(self, trail: Trail, api: ApiSection) -> None:
+        """People choose by the title, whatever its capitals."""
+        name = str(trail[-1])
+        first = self._by_title.setdefault(" ".join((api.title or name).split()).casefold(), name)
+        if first != name:
+            line = self._document.key(("apis", first)).line
+            self._at_key(trail, f"`{name}` has the title of `{first}` (line {line}): people could not tell them apart")
 
     def _entry_name(self, trail: Trail) -> None:
         if not re.fullmatch(NAME, str(trail[-1])):
@@ -392,6 +403,8 @@ class Check:
         section = _section(trail[:-1])
         if section is ApiSection and key in ("tyk_policies", "also_opens"):
             return f"`{key}` belongs to a plan, as in `plans: {{{SINGLE_PLAN}: {{{key}: [...]}}}}`"
+        if len(trail) == 1 and key.startswith("x-"):
+            return f"the file has no place for anchors alone, such as `{key}`: write the & where its value stands first"
         known = list(section.model_fields) if section else []
         hint = _hint(did_you_mean(key, known)) or f": it may have {', '.join(known)}"
         return f"{_owner(trail)} has no setting `{key}`{hint}"

@@ -99,7 +99,8 @@ _WHO = (
 def who(value: object) -> Name:
     """The name in one of its forms. ValueError with a sentence otherwise."""
     if not isinstance(value, str):
-        raise ValueError(f"{_WHO}, got {shown(value)}")  # noqa: TRY004 - pydantic turns only ValueError into a complaint
+        hint = ": an alias in a list stands for one name, not for a list of them" if isinstance(value, list) else ""
+        raise ValueError(f"{_WHO}, got {shown(value)}{hint}")  # noqa: TRY004 - pydantic turns only ValueError into a complaint
     return _named(value)
 
 

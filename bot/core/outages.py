@@ -188,6 +188,9 @@ _SAME = {
     **dict.fromkeys(
         (
             "unreachable",
+            "no_such_host",
+            "proxy_failed",
+            "tls_failed",
             "timeout",
             "connection_lost",
             "unreadable",

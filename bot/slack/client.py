@@ -19,7 +19,7 @@ from bot import metrics
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Transient, Undeliverable
 from bot.core.model import Workspace
 from bot.errors import InputError
-from bot.slack.errors import outcome, refused
+from bot.slack.errors import NO_WAY, outcome, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -68,6 +68,14 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
+_WHY: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((aiohttp.ClientConnectorDNSError,), "no_such_host"),
+    ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "proxy_failed"),
+    ((aiohttp.ClientSSLError,), "tls_failed"),
+)
+"""Why no connection came about, where that is known."""
+
+
 async def call(
     client: AsyncWebClient, method: str, arguments: Mapping[str, Any], *, get: bool = False, within: float = TIMEOUT
 ) -> Answer:
@@ -107,7 +115,8 @@ async def _asked(
             else OutcomeUnknown("timeout", f"{method} had no answer in time")
         )
     except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-        fault = Transient("unreachable", f"{method} found no way to Slack: {type(error).__name__}")
+        code = next((code for kinds, code in _WHY if isinstance(error, kinds)), "unreachable")
+        fault = Transient(code, f"{method} found no way to Slack: {type(error).__name__}")
     except (aiohttp.ClientError, OSError) as error:
         fault = OutcomeUnknown("connection_lost", f"{method} lost the connection: {type(error).__name__}")
     except (AttributeError, UnicodeDecodeError):  # slack_sdk's, where a body is no JSON object
@@ -278,7 +287,7 @@ async def _try(client: AsyncWebClient, method: str, arguments: dict[str, Any], v
         if (isinstance(fault, OutcomeUnknown) and code != "unreadable") or code in {
             "ratelimited",
             "service_unavailable",
-            "unreachable",
+            *NO_WAY,
         }:
             raise
     if variable == "SLACK_APP_TOKEN" and code == "missing_scope":

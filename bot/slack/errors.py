@@ -72,6 +72,8 @@ _DEFINITE = frozenset(
     }
 )
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
+NO_WAY = frozenset({"unreachable", "no_such_host", "proxy_failed", "tls_failed"})
+"""No connection came about: nothing was sent."""
 _NEARLY_FOR_EVER = 1e9
 """Seconds: longer than anybody waits, and still a time that can be reckoned with."""
 
@@ -90,8 +92,10 @@ _REFUSES_TOKEN = frozenset({"token_revoked", "account_inactive", "invalid_auth",
 def outcome(fault: Fault) -> str:
     """The outcome of a call that met this fault, for a metric: one of few words."""
     code = fault.code
-    if code in {"timeout", "unreachable", "connection_lost", "unreadable"}:
+    if code in {"timeout", "connection_lost", "unreadable"}:
         return code
+    if code in NO_WAY:
+        return "unreachable"
     if code.startswith("http_"):
         return "unavailable" if isinstance(fault, OutcomeUnknown) else "unreadable"
     if code in _UNKNOWN or code == "service_unavailable":

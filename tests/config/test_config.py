@@ -184,6 +184,33 @@ def test_yaml_traps(line: str, complaint: str) -> None:
     assert complaint in only(of_api(line))
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('also_may_approve: ["@devs\u200b"]', "6:30: an invisible character stands here (U+200B, zero width space)"),
+        ("title:\xa0Ledger", "6:11: an invisible character stands here (U+00A0, no-break space): remove it"),
+        ("\xa0title: Ledger", "6:5: an invisible character stands here (U+00A0, no-break space)"),
+        ("title: Led\xadger", "6:15: an invisible character stands here (U+00AD, soft hyphen)"),
+        ("title: A\u3164", "6:13: an invisible character stands here (U+3164, hangul filler)"),
+        ('title: "Led\\u200bger"', "6:12: an invisible character stands here (U+200B, zero width space)"),
+        ("title: “Ledger”", "6:12: “ stands here (U+201C, left double quotation mark), and YAML quotes with \" or '"),
+        ("also_may_approve: [\u2018U0DAVE\u2019]", "6:24: \u2018 stands here (U+2018, left single quotation mark)"),
+    ],
+)
+def test_what_nobody_sees(line: str, complaint: str) -> None:
+    """A letter that is none to the eye, or a quotation mark that is none to YAML, is named where it stands, and that alone."""
+    assert complaint in only(of_api(line))
+
+
+def test_what_everybody_sees() -> None:
+    """Letters of every script, marks of the trade and curly quotes within a text stay; a comment may hold anything."""
+    told = "Größe ⚠️ “yes” 日本"
+    loaded = parse(
+        f"{HEAD}apis: {{one: {{api_id: a, requesters: [everyone], approvals: 0, title: {told}}}}} # a\xa0b\u200b"
+    )
+    assert loaded.apis["one"].title == told
+
+
 def test_two_documents() -> None:
     """One file is one document."""
     assert "a second document begins here" in only(complaints(SHIPPED.read_text() + "---\na: 1\n"))
@@ -199,10 +226,10 @@ def test_words_are_words() -> None:
 def test_aliases_and_merges() -> None:
     """An alias repeats a value, `<<` lays a mapping under another; own keys win."""
     loaded = parse(f"""{HEAD}apis:
-  one: &base {{api_id: a1, requesters: &who ["@devs"], approvals: 0, title: One}}
+  one: &base {{api_id: a1, requesters: &who ["@devs"], approvals: 0, auth_header: X-Key}}
   two: {{<<: *base, api_id: a2, requesters: *who}}
 """)
-    assert loaded.apis["two"].title == "One"
+    assert loaded.apis["two"].auth_header == "X-Key"
     assert loaded.apis["two"].api_id == "a2"
     assert loaded.where(("apis", "two", "requesters")) == "config.yaml:5:44"
 
@@ -283,6 +310,10 @@ apis:
         ("slack: [C0A]", "1:8: `slack` needs `key: value` lines of its own, got a list"),
         ("defaults: 1", "1:11: `defaults` needs `key: value` lines of its own, got 1"),
         ("Slack: {}", "1:1: the file has no setting `Slack`; did you mean `slack`?"),
+        (
+            "x-team: &team [U0ALICE]",
+            "1:1: the file has no place for anchors alone, such as `x-team`: write the & where",
+        ),
         ("zzz: {}", "1:1: the file has no setting `zzz`: it may have tyk, slack, defaults, auditors, audit, apis"),
     ],
 )
@@ -455,6 +486,11 @@ def test_wrong_who(text: str, hint: str) -> None:
 def test_who_is_text() -> None:
     """A number or a list is nobody."""
     assert "`requesters` needs everyone, a user group" in only(of_api("approvals: 0", "requesters: [5]"))
+    listed = "approvals: 0, requesters: &team [U0ALICE, U0BOB]", "approvals: 0, requesters: [*team, U0DAVE]"
+    twice = "\n".join(f"  api-{number}: {{api_id: a{number}, {one}}}" for number, one in enumerate(listed))
+    said = only(complaints(f"{HEAD}apis:\n{twice}\n"))
+    assert said.startswith("5:50: `requesters` needs everyone, a user group")
+    assert said.endswith("got a list: an alias in a list stands for one name, not for a list of them")
     assert "`requesters` needs between 1 and 1000 names of who may ask, has 0" in only(
         of_api("approvals: 0", "requesters: []")
     )
@@ -662,6 +698,19 @@ def test_one_api_one_entry() -> None:
     assert only(complaints(f"{HEAD}apis:\n  one: {entry}\n  two: {entry}\n")) == (
         "5:17: `api_id` is that of `one` (line 4): one API, one entry"
     )
+
+
+def test_one_title_one_entry() -> None:
+    """People choose by the title: two that read the same are complained of, be it the name of an entry without one."""
+    entry = "api_id: a%d, requesters: [everyone], approvals: 0"
+    first, second, third = (entry % number for number in (1, 2, 3))
+    said = (
+        f"{HEAD}apis:\n  one: {{{first}, title: Ledger}}\n  two: {{{second}, title: LEDGER }}\n  ledger: {{{third}}}\n"
+    )
+    assert complaints(said) == [
+        "5:3: `two` has the title of `one` (line 4): people could not tell them apart",
+        "6:3: `ledger` has the title of `one` (line 4): people could not tell them apart",
+    ]
 
 
 @pytest.mark.parametrize(

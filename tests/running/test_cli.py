@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy import text
 from bot import cli, config
 from bot.commands.parsing import verbs
 from bot.config.document import ConfigError
+from bot.core import lifecycle
 from bot.core.model import AuditEvent
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
@@ -33,8 +35,11 @@ from bot.store import ledger
 from bot.store.engine import migrate, open_engine
 from bot.store.ledger import Filter
 from bot.store.seal import new_key
+from bot.store.store import Store
 from bot.version import VERSION
+from tests.core.life import Ids
 from tests.running import verb
+from tests.store.test_ledger import asks, holds
 from tests.story import asked
 from tests.world import World, living
 
@@ -256,6 +261,45 @@ async def test_formats_of_something(tmp_path: Path, capsys: pytest.CaptureFixtur
             for name in ("keys", "audit", "requests"):
                 assert await verb(tmp_path, name, "--format", how) == 0
         assert world.tyk.keys[0].token not in capsys.readouterr().out
+
+
+def test_keys_that_end_soon(database: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Alice's token runs for a week; Dave's was revoked, so it is not active, and ends no more."""
+    engine = open_engine(database["DATABASE_URL"])
+    with Store(engine).transaction() as tx:
+        holds(tx)
+        tx.apply(lifecycle.revoke(holds(tx, "dave"), None, "it leaked", tx.now, Ids()))
+    engine.dispose()
+    for options, found in (
+        ([], ["R-1002", "R-1001"]),
+        (["--active"], ["R-1001"]),
+        (["--expiring", "8d"], ["R-1001"]),
+        (["--active", "--expiring", "8d"], ["R-1001"]),
+        (["--active", "--expiring", "6d"], []),
+    ):
+        assert cli.execute(["keys", *options, "--format", "csv"], database) == 0
+        rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        assert [row["request"] for row in rows] == found, options
+    assert cli.execute(["keys", "--active", "--expiring", "6d"], database) == 0
+    assert capsys.readouterr().out == "Nothing matches.\n"
+    assert cli.execute(["keys", "--expiring", "soon"], database) == 2
+
+
+def test_requests_that_wait(database: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever has waited longest comes first, with what a person decides by; what was granted is not there."""
+    engine = open_engine(database["DATABASE_URL"])
+    with Store(engine).transaction() as tx:
+        tx.now -= timedelta(days=2, hours=3)
+        asks(tx, "dave")
+        holds(tx)
+    with Store(engine).transaction() as tx:
+        asks(tx)
+    engine.dispose()
+    assert cli.execute(["requests", "--format", "csv"], database) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["request"], row["person"]) for row in rows] == [("R-1001", "UDAVE"), ("R-1003", "UALICE")]
+    assert (rows[0]["age"], rows[0]["plan"], rows[0]["reason"]) == ("2d 3h", "standard", "because")
+    assert (rows[0]["approvals"], rows[0]["who_can_decide"]) == ("0 of 1", "UBOB")
 
 
 async def test_a_name_that_is_nearly_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

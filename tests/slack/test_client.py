@@ -5,9 +5,11 @@ import contextlib
 import json
 import logging
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.commands import away
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import Workspace
 from bot.slack.client import (
@@ -28,7 +31,7 @@ from bot.slack.client import (
     quiet_slack_logs,
     web_client,
 )
-from bot.slack.errors import _complaints, _seconds
+from bot.slack.errors import _complaints, _seconds, outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -243,6 +246,39 @@ async def test_an_unreachable_slack_is_passing(unused_tcp_port: int) -> None:
         with pytest.raises(Transient) as raised:
             await chat.post("C0CARDS", "hello", blocks())
     assert (type(raised.value), raised.value.code) == (Transient, "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "code", "told"),
+    [
+        ("http://slack.invalid/api/", None, "no_such_host", "its host is not known here (no_such_host). Check this"),
+        ("https://127.0.0.1:{}/api/", None, "tls_failed", "name its certificate in SSL_CERT_FILE"),
+        ("https://slack.invalid/api/", "http://127.0.0.1:1", "proxy_failed", "Check HTTPS_PROXY"),
+    ],
+)
+async def test_what_is_in_the_way_is_said(
+    slack: LocalSlack, monkeypatch: pytest.MonkeyPatch, url: str, proxy: str | None, code: str, told: str
+) -> None:
+    """DNS, TLS and a proxy are set right at different places, so each is told by itself; nothing was sent."""
+    found = socket.getaddrinfo
+
+    def look_up(host: str, *arguments: Any, **more: Any) -> Any:
+        if host == "slack.invalid":  # without asking whatever name server there is
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return found(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    url = url.format(urlsplit(slack.url).port)
+    async with new_session() as session:
+        with pytest.raises(Transient) as raised:
+            await Chat(web_client("xoxb-test", url, session, proxy)).post("C0CARDS", "hello", blocks())
+    assert (type(raised.value), raised.value.code, outcome(raised.value)) == (Transient, code, "unreachable")
+    said = away.sentence(
+        raised.value, {"SLACK_BOT_TOKEN": "xoxb-test", "SLACK_API_URL": url.replace("http://slack", "https://slack")}
+    )
+    assert "slack.invalid" in said or "127.0.0.1" in said
+    assert told in said
+    assert slack.calls == []
 
 
 async def test_no_answer_in_time_is_unknown(slack: LocalSlack, client: AsyncWebClient) -> None:
