@@ -26,6 +26,8 @@ ANSWERS_WITHIN = 15
 """Seconds for one statement, and for the other side of a TCP connection."""
 IDLES_FOR = 5
 """Seconds that a transaction of ours may stand still: it never does but where its process does."""
+MIGRATION_IDLES_FOR = 25
+"""The same while the tables are brought up to date."""
 CONNECTS_WITHIN = 5
 OWNER_ONLY = 0o600
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -155,6 +157,8 @@ def migrate(engine: Engine) -> None:
         if engine.dialect.name != "sqlite":
             for setting in ("lock_timeout", "statement_timeout"):  # another replica may be migrating for long
                 connection.execute(text(f"SET LOCAL {setting} = 0"))
+            # What an upgrade needs is loaded in between, which takes seconds where the disk or the processor is busy.
+            connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{MIGRATION_IDLES_FOR}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         if _version(connection) != _versions()[-1]:
             _upgrade(connection)

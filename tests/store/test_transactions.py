@@ -452,6 +452,16 @@ def test_a_session_that_idles_in_a_transaction_is_ended(postgres: str) -> None:
     engine.dispose()
 
 
+def test_an_upgrade_of_the_tables_may_stand_still_longer(postgres: str) -> None:
+    """What it needs is loaded inside its transaction, by a machine that may be busy; half a minute is not reached either."""
+    store = Store(open_engine(postgres))
+    with statements(store) as seen:
+        migrate(store.engine)
+    first = next(at for at, statement in enumerate(seen) if "CREATE TABLE" in statement)
+    assert "SET LOCAL idle_in_transaction_session_timeout = '25s'" in seen[:first]
+    store.engine.dispose()
+
+
 # --- nothing is looked for by reading whole tables --------------------------------------------------------------------
 
 
