@@ -534,6 +534,9 @@ async def test_lateness_is_told_by_time(outside: Outside) -> None:
     assert AuditEvent.DELAYED not in outside.events()
     outside.pass_time(2 * MOMENT)
     async with running(outside):
+        async with asyncio.timeout(WITHIN):
+            while not outside.effects(EffectKind.ISSUE_KEY)[0].told:  # noqa: ASYNC110 - nothing tells that it is written
+                await asyncio.sleep(0.005)
         assert outside.effects(EffectKind.ISSUE_KEY) == [replace(late, told=True)], "it was not tried again"
     for _ in range(2):
         await outside.worker.drain()
