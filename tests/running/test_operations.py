@@ -49,8 +49,9 @@ def operations(tmp_path: Path) -> Iterator[Operations]:
     store.engine.dispose()
 
 
-async def test_a_form_that_arrives_twice_at_once_takes_one_number(postgres: str) -> None:
-    """On PostgreSQL both find that nobody asked. The slower one gets a number when the faster is stored, and gives it back."""
+@pytest.fixture
+def overtaken(postgres: str) -> Iterator[Store]:
+    """Before whoever submits here takes a number, Alice's request-1 is stored."""
     store, faster = Store(open_engine(postgres)), list[str]()
     migrate(store.engine)
 
@@ -60,36 +61,30 @@ async def test_a_form_that_arrives_twice_at_once_takes_one_number(postgres: str)
             asks(store)
 
     event.listen(store.engine, "before_cursor_execute", overtake)
+    yield store
+    store.engine.dispose()
+    assert faster
+
+
+async def test_a_form_that_arrives_twice_at_once_takes_one_number(overtaken: Store) -> None:
+    """On PostgreSQL both find that nobody asked. The slower one gets a number when the faster is stored, and gives it back."""
     approvers = frozenset({BOB.identity.user_id, CAROL.identity.user_id})
     numbers = [
-        (await over(store).submit(form, ALICE, approvers)).request.number
+        (await over(overtaken).submit(form, ALICE, approvers)).request.number
         for form in (
             Submission(RequestId(of), PAYMENTS.name, "standard", 7 * DAY, BECAUSE) for of in (REQUEST, "request-2")
         )
     ]
-    store.engine.dispose()
-    assert faster
     assert numbers == [1001, 1002]
 
 
-async def test_of_two_forms_that_arrive_at_once_one_has_room(postgres: str) -> None:
+async def test_of_two_forms_that_arrive_at_once_one_has_room(overtaken: Store) -> None:
     """Alice may have one, and sends two at the same moment: the slower waits for the faster, and is refused because of it."""
-    store, faster = Store(open_engine(postgres)), list[str]()
-    migrate(store.engine)
-
-    def overtake(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.startswith("UPDATE counters") and not faster:
-            faster.append(statement)
-            asks(store)
-
-    event.listen(store.engine, "before_cursor_execute", overtake)
     one = replace(PAYMENTS, max_active=1)
-    slower = Operations(store, InForce(Rulebook("digest", {one.name: one})), Ids("later"))
+    slower = Operations(overtaken, InForce(Rulebook("digest", {one.name: one})), Ids("later"))
     form = Submission(RequestId("request-2"), one.name, "standard", 7 * DAY, BECAUSE)
     with pytest.raises(Refusal, match=r"You already have a token or request for Payments \(R-1001\)"):
         await slower.submit(form, ALICE, frozenset({BOB.identity.user_id, CAROL.identity.user_id}))
-    store.engine.dispose()
-    assert faster
 
 
 async def test_who_asked_withdraws_under_either_id(operations: Operations) -> None:
