@@ -41,6 +41,7 @@ from bot.slack.delivery import Delivery
 from bot.slack.directory import Directory
 from bot.slack.listeners import Listeners
 from bot.slack.verification import verified
+from bot.store import outbox
 from bot.store.engine import sole_worker
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction
@@ -195,7 +196,7 @@ async def run(
 async def _made_ready(store: Store, *, restored: bool) -> None:
     """The database as the one who works on it now wants to find it."""
     if store.is_sqlite:
-        await store.write(lambda tx: tx.void_leases())
+        await store.write(outbox.void_leases)
     if restored:
         await _park_restored(store)
     await _promise_look(store, restored=restored)
@@ -207,7 +208,7 @@ async def _park_restored(store: Store) -> None:
     kinds = (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN)
 
     def work(tx: Transaction) -> tuple[tuple[Effect, ...], dict[str | None, Record]]:
-        parked = tx.park(kinds, "restored")
+        parked = outbox.park(tx, kinds, "restored")
         found = tx.records({effect.request_id for effect in parked if effect.request_id})
         records: dict[str | None, Record] = {record.request.id: record for record in found}
         for effect in parked:

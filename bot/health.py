@@ -22,7 +22,7 @@ from bot.core.model import AuditEvent, EffectState
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
 from bot.slack.client import PreflightError, preflight
-from bot.store import figures, ledger, troubles
+from bot.store import figures, ledger, outbox, troubles
 from bot.store.figures import Living, Unposted, Waiting
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction, User
@@ -152,7 +152,7 @@ class Seen:
         standing = tuple(one for one in troubles.standing(tx) if one.over_at is None)
         swept_at, reconciled_at = (tx.remembered(name) or 0.0 for name in (SWEPT_AT, RECONCILED_AT))
         unposted = figures.unposted(tx, channel)
-        return cls(tx.backlog(), troubles.counted(tx), standing, tx.now, unposted, swept_at, reconciled_at)
+        return cls(outbox.backlog(tx), troubles.counted(tx), standing, tx.now, unposted, swept_at, reconciled_at)
 
     def late(self) -> int:
         """Promises that failed and are tried again."""

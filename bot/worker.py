@@ -31,12 +31,12 @@ from bot.effects.claim import Claim
 from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
-from bot.store import erasing, troubles
+from bot.store import erasing, outbox, troubles
 from bot.store.erasing import Erased
+from bot.store.outbox import Found, LeaseLost
 from bot.store.rows import UnreadableError
 from bot.store.seal import SealLost
-from bot.store.store import LeaseLost, Store, Transaction, User
-from bot.store.transaction import Found
+from bot.store.store import Store, Transaction, User
 
 log = structlog.get_logger(__name__)
 
@@ -213,11 +213,11 @@ class Worker:
         return await self.store.read(self._find, User.WORKER)
 
     def _find(self, tx: Transaction) -> Found:
-        return tx.anything(self._kinds, tx.now - TELL_AFTER)
+        return outbox.anything(tx, self._kinds, tx.now - TELL_AFTER)
 
     async def _prune_safely(self) -> None:
         with _another_time("worker.prune_failed"):
-            await self.store.write(lambda tx: tx.prune(tx.now - PRUNE_AFTER, PRUNED_AT_ONCE), User.WORKER)
+            await self.store.write(lambda tx: outbox.prune(tx, tx.now - PRUNE_AFTER, PRUNED_AT_ONCE), User.WORKER)
         with _another_time("worker.erase_failed"):
             erased = await self.store.write(self._erase_finished, User.WORKER)
             if erased:
@@ -325,7 +325,7 @@ class Worker:
         kinds, lanes = self.pace.kinds(self._kinds), self.pace.busy_lanes()
         held_back = kinds != self._kinds or bool(lanes)
         full = set[Place]()
-        for candidate in tx.due(found.due, kinds, lanes, CANDIDATES):
+        for candidate in outbox.due(tx, found.due, kinds, lanes, CANDIDATES):
             place = effects.ACTS[candidate.kind].place
             if place in full or not self.pace.has_room(place):
                 full.add(
@@ -355,7 +355,7 @@ class Worker:
                 return None
             settled = lifecycle.settle(record, tx.now, self._new_id)
             record = record if settled is None else tx.apply(settled)
-        effect = tx.still_due(candidate)
+        effect = outbox.still_due(tx, candidate)
         return None if effect is None else self._claim(tx, effect, record)
 
     def _set_aside(self, tx: Transaction, effect: Effect, error: UnreadableError) -> None:
@@ -364,14 +364,14 @@ class Worker:
         began = effect.first_failed_at or tx.now
         due, code = tx.now + UNREADABLE_AGAIN, outages.UNREADABLE.name
         with suppress(LeaseLost):
-            tx.finish(effect, EffectState.OPEN, due_at=due, first_failed_at=began, told=True, last_error=code)
+            outbox.finish(tx, effect, EffectState.OPEN, due_at=due, first_failed_at=began, told=True, last_error=code)
         self._troubled, self._survey_at = True, 0.0  # without waking anybody: this runs in the store's thread
 
     def _claim(self, tx: Transaction, effect: Effect, record: Record | None) -> Claim | None:
         act = effects.ACTS[effect.kind]
         if record is not None and not lifecycle.matters(record, effect) and not effect.again:
             with suppress(LeaseLost):  # what was just settled may have dropped it
-                tx.finish(effect, EffectState.DROPPED)
+                outbox.finish(tx, effect, EffectState.DROPPED)
             return None
         if not self.pace.take(effect):
             return None
@@ -379,7 +379,7 @@ class Worker:
             undo.callback(self.pace.give_back, effect)
             shows = effect.kind is EffectKind.SHOW_MESSAGE
             abandoned = shows and effect.lease_until is not None
-            epoch = tx.lease(effect, 2 * act.deadline, again=abandoned)
+            epoch = outbox.lease(tx, effect, 2 * act.deadline, again=abandoned)
             if epoch is None:
                 return None
             try:
@@ -389,21 +389,21 @@ class Worker:
                 return None
             if record is not None and (with_it := lifecycle.claim(record, effect, tx.now, self._new_id)) is not None:
                 record = tx.apply(with_it)
-            stuck, late = tx.trouble(record.request.id) if shows and record is not None else (False, None)
+            stuck, late = outbox.trouble(tx, record.request.id) if shows and record is not None else (False, None)
             claimed = replace(effect, epoch=epoch, again=abandoned)
             tx.unless_stored.push(undo.pop_all())
         return Claim(claimed, record, tx.now, stuck=stuck, late=late, found=found)
 
     def _tell_late(self, tx: Transaction) -> None:
         """Once a promise has been failing for TELL_AFTER, people are told, whenever its next try may be."""
-        for effect in tx.late(tx.now - TELL_AFTER, TOLD_AT_ONCE):
+        for effect in outbox.late(tx, tx.now - TELL_AFTER, TOLD_AT_ONCE):
             assert effect.request_id is not None, "only what belongs to a request is told of"
             try:
                 record = tx.record(effect.request_id, skip_locked=True)
             except UnreadableError:
-                tx.tell(effect)  # whoever claims it says why nothing else can be told
+                outbox.tell(tx, effect)  # whoever claims it says why nothing else can be told
                 continue
-            if record is not None and tx.tell(effect):
+            if record is not None and outbox.tell(tx, effect):
                 fact = facts.Delayed(effect.kind, effect.last_error, effect.subject_id)
                 tx.apply(lifecycle.observe(record, fact, tx.now, self._new_id))
 
@@ -513,7 +513,8 @@ class Worker:
         bugs = effect.bugs + failure.bug
         parks = record is not None and (failure.permanent or bugs >= BUGS_ALLOWED)
         wait = backoff.delay(effect.attempts + 1, spread=self._spread(), retry_after=failure.retry_after)
-        tx.finish(
+        outbox.finish(
+            tx,
             effect,
             EffectState.PARKED if parks else EffectState.OPEN,
             due_at=tx.now + wait,
@@ -534,7 +535,7 @@ class Worker:
 
         def free(tx: Transaction) -> None:
             with suppress(LeaseLost):
-                tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now)
+                outbox.finish(tx, claim.effect, EffectState.OPEN, due_at=tx.now)
 
         await self.store.write(free, User.WORKER)
 

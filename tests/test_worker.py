@@ -41,7 +41,7 @@ from bot.effects import SLACK_DEADLINE, TYK_DEADLINE, Place
 from bot.effects.claim import Claim
 from bot.operations import Submission
 from bot.pace import Pace
-from bot.store import troubles
+from bot.store import outbox, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import SealLost
 from bot.store.troubles import Standing
@@ -121,7 +121,7 @@ class Outside(Story):
 
     def effects(self, kind: EffectKind, state: EffectState = EffectState.OPEN) -> list[Effect]:
         with self.store.reading() as tx:
-            return [effect for effect in tx.effects(state) if effect.kind is kind]
+            return [effect for effect in outbox.effects(tx, state) if effect.kind is kind]
 
     def events(self) -> list[AuditEvent]:
         with self.store.reading() as tx:
@@ -694,7 +694,7 @@ async def test_what_is_late_or_stuck_is_listed_the_oldest_first(outside: Outside
     await outside.worker.drain()
     assert outside.slack.alerts == ["The policy is gone."], "the help channel reads what is wrong"
     with outside.store.transaction() as tx:
-        tx.reopen([listed[1].id])
+        outbox.reopen(tx, [listed[1].id])
     with outside.store.reading() as tx:
         assert [one.code for one in troubles.failing(tx)] == ["tyk_503"], "what is retried has not failed so far"
 

@@ -16,7 +16,7 @@ from bot.core.model import Effect, EffectState, Key, Refusal, Transition
 from bot.errors import FAILED
 from bot.layout import complain, many, print_wrapped
 from bot.settings import Need
-from bot.store import chain, ledger
+from bot.store import chain, ledger, outbox
 from bot.store.seal import Seal, SealLost
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -27,7 +27,7 @@ def retry(arguments: argparse.Namespace, environ: Any) -> int:
     if not arguments.all and not arguments.ids:
         raise UsageError("Say which: `tyk-key-bot retry R-1042`, `tyk-key-bot retry ID ...`, or --all.")
     with opening.command_store(writable(environ)) as store, store.transaction() as tx:
-        parked = tx.effects(EffectState.PARKED)
+        parked = outbox.effects(tx, EffectState.PARKED)
         chosen = parked if arguments.all else [one for word in arguments.ids for one in _named(tx, word, parked)]
         number = Operator.named(arguments.by).retry(tx, {effect.id: effect for effect in chosen})
     print_wrapped(f"Taken up again: {number}." if number else "Nothing is parked.")

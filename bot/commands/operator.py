@@ -23,6 +23,7 @@ from bot.core.model import (
 )
 from bot.core.reconciliation import Finding, Marked
 from bot.opening import new_id
+from bot.store import outbox
 from bot.store.transaction import Transaction
 
 LONGEST_NAME = 100
@@ -62,7 +63,7 @@ class Operator:
         for effect in effects.values():
             record = records.get(effect.request_id) if effect.request_id else None
             tx.audit(self._line(AuditEvent.RETRIED, effect=effect.kind.value, effect_id=effect.id), record)
-        return tx.reopen(list(effects))
+        return outbox.reopen(tx, list(effects))
 
     def resealed(self, tx: Transaction, tokens: int) -> None:
         tx.audit(self._line(AuditEvent.RESEALED, tokens=tokens), None)

@@ -6,13 +6,14 @@ from bot.core import facts, lifecycle
 from bot.core.draft import NewId
 from bot.core.model import EffectState, Record
 from bot.effects.claim import Claim
+from bot.store import outbox
 from bot.store.transaction import Transaction
 
 
 def observe(tx: Transaction, claim: Claim, fact: facts.Fact, new_id: NewId) -> None:
     """End the claim, and change the record as the fact demands. Raises LeaseLost."""
     record = locked(tx, claim, new_id)
-    tx.finish(claim.effect, EffectState.DONE)
+    outbox.finish(tx, claim.effect, EffectState.DONE)
     observed(tx, claim, record, fact, new_id)
 
 

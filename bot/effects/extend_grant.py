@@ -14,6 +14,7 @@ from bot.effects.claim import Claim
 from bot.effects.completion import settled
 from bot.effects.ports import Ports
 from bot.effects.recheck import barred
+from bot.store import outbox
 from bot.store.transaction import Transaction
 
 STEP = "before it is extended"
@@ -39,7 +40,7 @@ def complete(tx: Transaction, claim: Claim, found: Barred | MayExtend, new_id: N
     extends = claim.story.request.extends
     assert extends is not None, "nothing else is promised to be extended"
     by, held = (settled(tx, one, new_id) for one in _both(tx, claim.story.request.id, extends.request_id))
-    tx.finish(claim.effect, EffectState.DONE)
+    outbox.finish(tx, claim.effect, EffectState.DONE)
     if claim.effect.told:
         by = tx.apply(observe(by, Recovered(claim.effect.kind), tx.now, new_id))
     if isinstance(found, MayExtend):

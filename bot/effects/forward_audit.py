@@ -15,7 +15,7 @@ from bot.core.draft import NewId
 from bot.core.model import Effect, EffectKind, EffectState, Promise
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import chain, ledger, tables
+from bot.store import chain, ledger, outbox, tables
 from bot.store.transaction import Transaction
 
 BATCH = 100
@@ -43,7 +43,7 @@ async def perform(claim: Claim, ports: Ports) -> int | None:
 
 def complete(tx: Transaction, claim: Claim, upto: int | None, _new_id: NewId) -> None:
     """Note how far the place has come; what was written meanwhile is promised to it."""
-    tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+    outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     place = claim.effect.subject_id
     if upto is not None:
         tx.move_cursor(place, max(upto, tx.cursor(place)), EffectKind.FORWARD_AUDIT)

@@ -15,7 +15,7 @@ from bot.core.draft import NewId
 from bot.core.model import Effect, EffectState
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import ledger, trail
+from bot.store import ledger, outbox, trail
 from bot.store.transaction import Transaction
 
 BATCH = 40
@@ -33,7 +33,7 @@ async def perform(claim: Claim, ports: Ports) -> Posted | None:
 
 
 def complete(tx: Transaction, claim: Claim, posted: Posted | None, _new_id: NewId) -> None:
-    tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+    outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     channel, post = claim.effect.subject_id, claim.found
     upto = tx.cursor(channel) if posted is None else post.reading.entries[posted.rows - 1].number
     if posted is not None:

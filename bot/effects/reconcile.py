@@ -23,7 +23,7 @@ from bot.core.reconciliation import OF_OURS, Finding, FindingKind, Marked
 from bot.effects.claim import Claim
 from bot.effects.completion import settled
 from bot.effects.ports import Ports
-from bot.store import findings
+from bot.store import findings, outbox
 from bot.store.findings import LIST, Held
 from bot.store.seal import SealLost
 from bot.store.transaction import Transaction
@@ -184,7 +184,7 @@ def complete(tx: Transaction, claim: Claim, looked: Looked, new_id: NewId) -> No
     progress: Progress = claim.found.progress
     rest = timedelta(seconds=max(REST, looked.seconds))
     again = tx.now + (rest if looked.progress else EVERY)
-    tx.finish(claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error="")
+    outbox.finish(tx, claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error="")
     tx.remember(PROGRESS, asdict(looked.progress or Progress(progress.look + 1)))
     if looked.progress is None:
         tx.remember(RECONCILED_AT, tx.now.timestamp())

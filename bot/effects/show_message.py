@@ -14,6 +14,7 @@ from bot.core.model import EffectState, Record
 from bot.effects.claim import Claim
 from bot.effects.completion import locked, observed
 from bot.effects.ports import Ports
+from bot.store import outbox
 from bot.store.transaction import Transaction
 
 DEADLINE = timedelta(seconds=10)
@@ -42,9 +43,9 @@ def complete(tx: Transaction, claim: Claim, fact: Fact, new_id: NewId) -> None:
     """An edit whose earlier claimer vanished is made once more, when that one's lease is over too."""
     record = locked(tx, claim, new_id)
     if claim.effect.again:
-        tx.finish(claim.effect, EffectState.OPEN, due_at=tx.now + 2 * DEADLINE)
+        outbox.finish(tx, claim.effect, EffectState.OPEN, due_at=tx.now + 2 * DEADLINE)
     else:
-        tx.finish(claim.effect, EffectState.DONE)
+        outbox.finish(tx, claim.effect, EffectState.DONE)
     if isinstance(fact, MessageShown):
         if _is_asked_for_afresh(claim, record):
             fact = replace(fact, version=0)
@@ -67,5 +68,5 @@ def _still_says_it(tx: Transaction, claim: Claim, record: Record) -> bool:
         and claim.message.kind in views.STANDING
         and not names_deciders(record, claim.message)
         and views.same(claim.message.kind, claim.story, record)
-        and tx.trouble(record.request.id) == (claim.stuck, claim.late)
+        and outbox.trouble(tx, record.request.id) == (claim.stuck, claim.late)
     )

@@ -15,6 +15,7 @@ from bot.core.faults import Fault
 from bot.core.model import Effect, EffectState, Identity, Record
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
+from bot.store import outbox
 from bot.store.transaction import Transaction
 
 BATCH = 10
@@ -86,7 +87,7 @@ def complete(tx: Transaction, claim: Claim, swept: Swept, new_id: NewId) -> None
     Every record is locked before the audit's counter is, as everywhere: two who wait for each other would wait for ever.
     """
     again = tx.now + (swept.wait if swept.upto or swept.wait else SWEEP_EVERY)
-    tx.finish(claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error="")
+    outbox.finish(tx, claim.effect, EffectState.OPEN, due_at=again, attempts=0, first_failed_at=None, last_error="")
     tx.remember(SWEPT, swept.upto)
     if not (swept.upto or swept.wait):
         tx.remember(SWEPT_AT, tx.now.timestamp())

@@ -10,7 +10,7 @@ from bot.core.model import Effect, EffectState, Record
 from bot.core.reconciliation import Finding, Told
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import findings
+from bot.store import findings, outbox
 from bot.store.findings import Standing
 from bot.store.transaction import Transaction
 
@@ -46,6 +46,6 @@ async def perform(claim: Claim, ports: Ports) -> Sequence[Standing]:
 
 def complete(tx: Transaction, claim: Claim, told: Sequence[Standing], _new_id: NewId) -> None:
     """What has become of it meanwhile is said next."""
-    tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+    outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     findings.said(tx, told)
     findings.tell(tx, tx.now)

@@ -10,7 +10,7 @@ from bot.core.model import Effect, EffectState
 from bot.core.outages import Outage
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import troubles
+from bot.store import outbox, troubles
 from bot.store.transaction import Transaction
 from bot.store.troubles import Standing
 
@@ -42,7 +42,7 @@ async def perform(claim: Claim, ports: Ports) -> Told | None:
 
 def complete(tx: Transaction, claim: Claim, told: Told | None, _new_id: NewId) -> None:
     """Note what was said, and promise to say what has become of it meanwhile."""
-    tx.finish(claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
+    outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     if told is None:
         return
     cause, now = told.standing.cause, troubles.of_cause(tx, told.standing.cause)

@@ -17,7 +17,7 @@ from bot.core.audit import AuditEntry, Reading, named_in
 from bot.core.model import AuditEvent, Effect, EffectKind, EffectState
 from bot.local.slack.journal import Changes
 from bot.slack import audit_lines
-from bot.store import trail
+from bot.store import outbox, trail
 from bot.store.engine import open_engine
 from bot.store.store import Store
 
@@ -92,7 +92,7 @@ class Feed:
 
     def _read(self) -> tuple[Reading, list[Effect]]:
         with self._store.reading() as tx:
-            effects = [one for state in EffectState for one in tx.effects(state)]
+            effects = [one for state in EffectState for one in outbox.effects(tx, state)]
             unknown = {one.request_id for one in effects if one.request_id} - self._labels.keys()
             self._labels |= {record.request.id: record.request.label for record in tx.records(unknown)}
             return trail.reading(tx, tx.audit_after(self._audited, 200)), effects

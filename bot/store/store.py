@@ -28,7 +28,7 @@ from bot.store import tables
 from bot.store.chain import Chain
 from bot.store.engine import WAITS_FOR
 from bot.store.threads import Job, KeptConnections, Threads, User
-from bot.store.transaction import LeaseLost, Transaction
+from bot.store.transaction import Transaction
 
 T = TypeVar("T")
 _CLOCK = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
@@ -321,4 +321,4 @@ def _again_where_cut_off(attempt: Callable[[], T]) -> T:
     return attempt()
 
 
-__all__ = ["Keeper", "LeaseLost", "Store", "Transaction", "User"]
+__all__ = ["Keeper", "Store", "Transaction", "User"]

@@ -1,6 +1,7 @@
 """Everything that can be asked and stored inside one transaction. Nothing in here decides.
 
-Reading a record locks it until the transaction ends, so what was decided on is what is written.
+Reading a record locks it until the transaction ends, so what was decided on is what is written. `outbox` has
+the effects.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,12 +31,10 @@ from bot.core.model import (
     Promise,
     Record,
     Request,
-    RequestId,
     RequestState,
     Transition,
 )
-from bot.core.outages import Side, cause_of
-from bot.core.urgency import Urgency, urgency
+from bot.core.urgency import urgency
 from bot.store import chain, rows, statements, tables
 from bot.store.chain import Chain
 
@@ -45,20 +44,6 @@ AUDIT_GATHERS = timedelta(seconds=1)
 
 LEFT = -1
 """The cursor of a channel that the audit has left for another one."""
-
-_COUNTED = 1000
-
-
-class LeaseLost(Exception):
-    """Somebody else has claimed this effect since: nothing of what this claim brought back may be stored."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """The urgencies of what is due; `late`: something has been failing for long, and nobody was told."""
-
-    due: tuple[Urgency, ...]
-    late: bool
 
 
 class Transaction:
@@ -90,7 +75,7 @@ class Transaction:
         self.wrote = False
         self.undone = False
         self._sqlite = sqlite
-        self._locks = locks and not sqlite
+        self.locks = locks and not sqlite
         self._audit_channel = audit_channel
         self._forwards = forwards
         self._known = known or {}
@@ -116,7 +101,7 @@ class Transaction:
         Where it is known, and nothing was stored of it since, no more than its revision is looked at.
         """
         row = self.connection.execute(
-            statements.request(locks=self._locks, skip_locked=skip_locked), {"of": request_id}
+            statements.request(locks=self.locks, skip_locked=skip_locked), {"of": request_id}
         ).one_or_none()
         if row is None:
             return None
@@ -133,7 +118,7 @@ class Transaction:
 
     def records(self, ids: Collection[str]) -> tuple[Record, ...]:
         """The records with these ids, in the order of the ids, and as few statements for many as for one."""
-        found = self._some(list(ids), locks=self._locks)
+        found = self._some(list(ids), locks=self.locks)
         self._loaded |= found
         return tuple(found[one] for one in ids if one in found)
 
@@ -354,169 +339,6 @@ class Transaction:
         for subject_id, kinds in by_subject.items():
             self.connection.execute(statements.dropping(), {"subject": subject_id, "kinds": kinds, "now": self.now})
 
-    def due(
-        self, urgencies: Collection[Urgency], kinds: Collection[EffectKind], busy_lanes: Collection[str], most: int
-    ) -> Iterator[Effect]:
-        """Effects that could be claimed now, the most urgent first and of equal ones the longest due; `most` of each urgency.
-
-        Nobody has them in hand, nor anything else of the same subject.
-        """
-        wanted = {"kinds": [kind.value for kind in kinds], "lanes": list(busy_lanes), "now": self.now, "most": most}
-        for one in urgencies:
-            found = self.connection.execute(statements.due(), wanted | {"urgency": one.value})
-            yield from map(rows.effect_of, found.all())
-
-    def still_due(self, effect: Effect) -> Effect | None:
-        """The effect as it stands now that its record is locked, if it can still be claimed. SQLite has but one writer."""
-        if not self._locks:
-            return effect
-        table = tables.effects
-        query = select(table).where(table.c.id == effect.id, table.c.state == tables.OPEN, table.c.due_at <= self.now)
-        row = self.connection.execute(query).one_or_none()
-        return None if row is None else rows.effect_of(row)
-
-    def lease(self, effect: Effect, length: timedelta, *, again: bool) -> int | None:
-        """Claim it: the new epoch, or None where somebody else was faster, or is at work on the same subject."""
-        claimed = {
-            "effect": effect.id,
-            "old": effect.epoch,
-            "subject": effect.subject_id,
-            "now": self.now,
-            "until": self.now + length,
-            "once_more": again,
-        }
-        epoch: int | None = self.connection.execute(statements.leasing(), claimed).scalar_one_or_none()
-        self.wrote = self.wrote or epoch is not None
-        return epoch
-
-    def finish(self, effect: Effect, state: EffectState, **values: Any) -> None:
-        """End this claim. Raises LeaseLost where the effect was claimed again, or ended, since."""
-        if values:
-            table = tables.effects
-            ending = (
-                update(table)
-                .where(table.c.id == effect.id, table.c.epoch == effect.epoch, table.c.state == tables.OPEN)
-                .values(state=state.value, lease_until=None, **values)
-            )
-            ended = self.connection.execute(ending)
-        else:
-            named = {"effect": effect.id, "claimed": effect.epoch, "becomes": state.value}
-            ended = self.connection.execute(statements.finishing(), named)
-        if ended.rowcount != 1:
-            raise LeaseLost(effect.kind.value)
-        self.wrote = True
-
-    def reopen(self, effect_ids: Collection[int]) -> int:
-        """Take parked effects up again; whether they fail now is another matter."""
-        table = tables.effects
-        changed = self.connection.execute(
-            update(table)
-            .where(table.c.id.in_(effect_ids), table.c.state == tables.PARKED)
-            .values(
-                state=EffectState.OPEN.value,
-                due_at=self.now,
-                lease_until=None,
-                attempts=0,
-                bugs=0,
-                first_failed_at=None,
-            )
-        )
-        self.wrote = True
-        return int(changed.rowcount)
-
-    def park(self, kinds: Collection[EffectKind], why: str) -> tuple[Effect, ...]:
-        """Put open effects of these kinds aside until a person decides. Returns them."""
-        parked = tuple(effect for effect in self.effects(EffectState.OPEN) if effect.kind in kinds)
-        self.connection.execute(
-            update(tables.effects)
-            .where(tables.effects.c.id.in_([effect.id for effect in parked]))
-            .values(state=EffectState.PARKED.value, lease_until=None, told=True, last_error=why)
-        )
-        self.wrote = True
-        return parked
-
-    def void_leases(self) -> None:
-        """Void all leases, for the one worker of a SQLite file that has just got the lock: nobody else can be at work."""
-        table = tables.effects
-        self.connection.execute(
-            update(table)
-            .where(table.c.state == tables.OPEN, table.c.lease_until > self.now)
-            .values(lease_until=self.now)
-        )
-        self.wrote = True
-
-    def prune(self, before: datetime, limit: int) -> int:
-        """Delete what was kept or dropped and fell due before that time; how many rows went.
-
-        The newest row stays whatever it is: SQLite would give its number again, and a late claimer might take the one for the
-        other.
-        """
-        table = tables.effects
-        newest = select(func.max(table.c.id)).scalar_subquery()
-        over = table.c.state.in_((tables.DONE, tables.DROPPED))
-        old = select(table.c.id).where(over, table.c.due_at < before, table.c.id < newest).limit(limit)
-        gone = self.connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
-        self.wrote = True
-        return gone
-
-    def late(self, since: datetime, limit: int) -> tuple[Effect, ...]:
-        """Open effects of requests that have been failing since then or longer, of which nobody was told."""
-        table = tables.effects
-        query = (
-            select(table)
-            .where(table.c.state == tables.OPEN, table.c.first_failed_at <= since, table.c.told.is_(False))
-            .where(table.c.request_id.is_not(None), table.c.kind.in_([kind.value for kind in EffectKind]))
-            .order_by(table.c.first_failed_at)
-            .limit(limit)
-        )
-        return tuple(map(rows.effect_of, self.connection.execute(query).all()))
-
-    def tell(self, effect: Effect) -> bool:
-        """Note that people know of its lateness; False where it was noted, or the effect ended, since."""
-        table = tables.effects
-        told = (
-            update(table)
-            .where(table.c.id == effect.id, table.c.state == tables.OPEN, table.c.told.is_(False))
-            .values(told=True)
-        )
-        return self.connection.execute(told).rowcount == 1
-
-    def effects(self, state: EffectState, request_id: str | None = None) -> tuple[Effect, ...]:
-        """Those of the kinds that this version knows: a newer one beside it may have promised others."""
-        known = [kind.value for kind in EffectKind]
-        query = select(tables.effects).where(tables.effects.c.state == state.value, tables.effects.c.kind.in_(known))
-        query = query.order_by(tables.effects.c.id)
-        if request_id is not None:
-            query = query.where(tables.effects.c.request_id == request_id)
-        return tuple(map(rows.effect_of, self.connection.execute(query).all()))
-
-    def trouble(self, request_id: RequestId) -> tuple[bool, Side | None]:
-        """Tell whether some effect of this request is parked, and for which side one is late, once people were told."""
-        found = self.connection.execute(statements.trouble(), {"of": request_id}).all()
-        late = [cause_of(EffectKind(row.kind), row.last_error).side for row in found if row.state != "parked"]
-        return len(late) < len(found), late[0] if late else None
-
-    def anything(self, kinds: Collection[EffectKind], failing_since: datetime) -> Found:
-        """Find whether there is something to claim or to tell, without reading any of it."""
-        looked_for = {"kinds": [kind.value for kind in kinds], "now": self.now, "since": failing_since}
-        *is_due, is_late = self.connection.execute(statements.anything(), looked_for).one()
-        return Found(tuple(one for one, there in zip(Urgency, is_due, strict=True) if there), bool(is_late))
-
-    def backlog(self) -> dict[str, int]:
-        """Count the effects that are due and those that are parked; each to a thousand at most, by an index alone."""
-        table = tables.effects
-        due = [
-            select(table.c.id)
-            .where(table.c.state == tables.OPEN, table.c.urgency == one.value, table.c.due_at <= self.now)
-            .limit(_COUNTED)
-            .subquery()
-            for one in Urgency
-        ]
-        parked = select(table.c.id).where(table.c.state == tables.PARKED).limit(_COUNTED).subquery()
-        counts = [select(func.count()).select_from(one).scalar_subquery() for one in (*due, parked)]
-        *ready, put_aside = self.connection.execute(select(*counts)).one()
-        return {"due": min(sum(ready), _COUNTED), "parked": put_aside}
-
     # --- the audit ---
 
     def audit(
@@ -539,12 +361,12 @@ class Transaction:
         self.told += [(line.event, of) for line in lines]
         appended = [chain.Row(line, self.now, request, of, person) for line in lines]
         known = self.head or self._chain.head
-        sqlite, locks = self._sqlite, self._locks
+        sqlite, locks = self._sqlite, self.locks
         self.head = chain.append(self.connection, appended, self._chain.key, known, sqlite=sqlite, locks=locks)
 
     def audit_head(self) -> Head:
         """The newest line. Holding it, nobody else can append one until this transaction ends."""
-        self.head = chain.newest(self.connection, sqlite=self._sqlite, locks=self._locks)
+        self.head = chain.newest(self.connection, sqlite=self._sqlite, locks=self.locks)
         return self.head
 
     def chain_with(self, key: ChainKey) -> None:
@@ -633,7 +455,7 @@ class Transaction:
     def remembered(self, name: str, *, lock: bool = False) -> Any:
         """What was remembered under this name, None if nothing was. `lock`: nobody else changes it meanwhile."""
         query = select(tables.meta.c.value).where(tables.meta.c.name == name)
-        if lock and self._locks:
+        if lock and self.locks:
             query = query.with_for_update()
         value = self.connection.execute(query).scalar_one_or_none()
         return None if value is None else json.loads(value)

@@ -24,8 +24,9 @@ from bot.core.model import EffectKind, KeyState
 from bot.effects import TYK_DEADLINE
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
+from bot.store.outbox import LeaseLost
 from bot.store.seal import Seal
-from bot.store.transaction import LeaseLost, Transaction
+from bot.store.transaction import Transaction
 from bot.worker import Failure, Worker
 from tests.crash.emergency import OPERATOR
 from tests.crash.more_time import EXTENSION, HELD_FOR, MoreTime

@@ -26,7 +26,7 @@ from bot.core.model import EffectState, GrantState, KeyState, RequestState
 from bot.local.slack import Message, NotPossible
 from bot.local.world import World, world
 from bot.sandbox.demos.reading import has_block, shown, token_in
-from bot.store import tables
+from bot.store import outbox, tables
 from bot.store.seal import new_key
 from tests.crash.proofs import Tally
 from tests.world import check_chain
@@ -149,7 +149,7 @@ class Stage:
         while time.monotonic() < deadline:
             running.worker.wake()
             with running.store.reading() as tx:
-                open_effects = tx.effects(EffectState.OPEN)
+                open_effects = outbox.effects(tx, EffectState.OPEN)
                 if not [effect for effect in open_effects if effect.due_at < tx.now + timedelta(minutes=5)]:
                     return
             await asyncio.sleep(0.2)
@@ -175,7 +175,7 @@ class Stage:
         with running.store.reading() as tx:
             records = tx.records(tx.connection.execute(select(tables.grants.c.request_id)).scalars().all())
             entries = list(tx.audit_trail())
-            parked = tx.effects(EffectState.PARKED)
+            parked = outbox.effects(tx, EffectState.PARKED)
         assert not parked, parked
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1)), "the audit is gapless"
         check_chain(running.store)
@@ -263,7 +263,9 @@ async def gentle(database_url: str, folder: Path) -> Tally:
             await asyncio.gather(*people, return_exceptions=True)
         tally.tried += 1
         with opening.command_store(settings.load(stage.environ)) as store, store.reading() as tx:
-            leased = [one for one in tx.effects(EffectState.OPEN) if one.lease_until and one.lease_until > tx.now]
+            leased = [
+                one for one in outbox.effects(tx, EffectState.OPEN) if one.lease_until and one.lease_until > tx.now
+            ]
         if code == 0 and not leased:
             tally.survived += 1
         else:

@@ -43,7 +43,7 @@ from bot.effects import TYK_DEADLINE
 from bot.effects.ports import Ports
 from bot.effects.reconcile import EVERYTHING
 from bot.operations import Operations, Submission
-from bot.store import findings
+from bot.store import findings, outbox
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store, Transaction, User
 from bot.worker import Worker
@@ -252,7 +252,11 @@ class Story:
 
     async def _soon(self) -> bool:
         with self.store.reading() as tx:
-            due = [effect for effect in tx.effects(EffectState.OPEN) if effect.due_at < tx.now + timedelta(minutes=5)]
+            due = [
+                effect
+                for effect in outbox.effects(tx, EffectState.OPEN)
+                if effect.due_at < tx.now + timedelta(minutes=5)
+            ]
         return bool(due)
 
     def restart(self) -> None:
@@ -310,9 +314,9 @@ class Story:
         self._check_messages(record)
         await self._check_audit()
         with self.store.reading() as tx:
-            left = [one for one in tx.effects(EffectState.OPEN) if one.kind is not EffectKind.RECONCILE]
+            left = [one for one in outbox.effects(tx, EffectState.OPEN) if one.kind is not EffectKind.RECONCILE]
             assert not left, "nothing is left to do but tomorrow's look"
-            assert not tx.effects(EffectState.PARKED), "nothing is stuck"
+            assert not outbox.effects(tx, EffectState.PARKED), "nothing is stuck"
 
     def _check_messages(self, record: Record) -> None:
         """No message says what the database does not; one made twice by a lost answer says nothing that can be false."""

@@ -25,9 +25,9 @@ from bot.core.model import (
     Verdict,
 )
 from bot.operations import Submission
-from bot.store import tables
+from bot.store import outbox, tables
 from bot.store.engine import migrate, open_engine
-from bot.store.transaction import LeaseLost
+from bot.store.outbox import LeaseLost
 from bot.worker import Failure
 from tests.crash.outside import Fates, person
 from tests.crash.story import LIFETIME, PEOPLE, REQUEST, RULE, Story, wipe
@@ -121,7 +121,7 @@ async def test_a_bug_is_parked_after_five_tries(story: Story) -> None:
     await story._settle()
     assert await alarms_in(story) == [Topic.STUCK]
     with story.store.transaction() as tx:
-        tx.reopen([effect.id for effect in tx.effects(EffectState.PARKED)])
+        outbox.reopen(tx, [effect.id for effect in outbox.effects(tx, EffectState.PARKED)])
     await story._settle()
     assert await alarms_in(story) == [Topic.STUCK, Topic.RESUMED]
     assert not await parked_in(story)
@@ -129,7 +129,7 @@ async def test_a_bug_is_parked_after_five_tries(story: Story) -> None:
 
 async def parked_in(story: Story) -> bool:
     with story.store.reading() as tx:
-        return bool(tx.effects(EffectState.PARKED))
+        return bool(outbox.effects(tx, EffectState.PARKED))
 
 
 async def alarms_in(story: Story) -> list[Topic | None]:
@@ -144,7 +144,7 @@ async def test_kinds_of_another_version_are_left_alone(story: Story) -> None:
         connection.execute(update(tables.effects).values(kind=literal("dance ").concat(tables.effects.c.kind)))
     assert await story.worker.claim() is None
     with story.store.reading() as tx:
-        assert tx.effects(EffectState.OPEN) == ()
+        assert outbox.effects(tx, EffectState.OPEN) == ()
         dancing = select(func.count()).where(tables.effects.c.kind.startswith("dance "))
         assert tx.connection.execute(dancing).scalar_one() == 5
 
@@ -157,11 +157,11 @@ async def test_a_restored_database_waits_for_a_person(story: Story) -> None:
     await story._approve("CAROL")
     story.restart()
     with story.store.transaction() as tx:
-        parked = tx.park((EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN), "restored")
+        parked = outbox.park(tx, (EffectKind.ISSUE_KEY, EffectKind.CONFIRM_KEY, EffectKind.DELIVER_TOKEN), "restored")
     assert [effect.kind for effect in parked] == [EffectKind.ISSUE_KEY]
     await story._settle()
     assert story.tyk.keys == []
     with story.store.transaction() as tx:
-        tx.reopen([effect.id for effect in parked])
+        outbox.reopen(tx, [effect.id for effect in parked])
     await story._settle()
     assert [key.state for key in (await story.record()).keys] == [KeyState.LIVE]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.core.model import EffectState
 from bot.local.slack import Message
 from bot.sandbox.demos.reading import token_in
+from bot.store import outbox
 from tests.story import everything
 from tests.world import WITHIN, World
 
@@ -30,7 +31,7 @@ async def ends_as_ever(world: World, token: str, *besides: str) -> None:
     assert world.tyk.opens(token, "/payments/")[0] == 200
     assert not any(token in everything(one) for one in world.person("alice").messages())
     with world.running.store.reading() as tx:
-        assert tx.effects(EffectState.PARKED) == ()
+        assert outbox.effects(tx, EffectState.PARKED) == ()
     told = [number for one in world.person("carol").messages("audit") for number in numbers(one)]
     assert list(dict.fromkeys(told)) == sorted(set(told)) == list(range(1, len(trail) + 1))
     assert world.slack.app_errors == []

@@ -17,6 +17,7 @@ from bot.app import Running
 from bot.core.model import EffectKind, EffectState
 from bot.local.world import World as Place
 from bot.local.world import world as sandbox_world
+from bot.store import outbox
 from bot.store.seal import new_key
 from bot.store.transaction import Transaction
 from tests.world import WITHIN, World, check_chain
@@ -40,7 +41,7 @@ async def quiet(world: World) -> None:
     """Wait until nothing is due, nor will be in a moment, and nobody is at work."""
 
     def look(tx: Transaction) -> bool:
-        waiting = tx.effects(EffectState.OPEN)
+        waiting = outbox.effects(tx, EffectState.OPEN)
         return all(effect.lease_until is None and effect.due_at > tx.now + timedelta(seconds=5) for effect in waiting)
 
     await stored(world, look)
@@ -50,7 +51,9 @@ async def failed(world: World, kind: EffectKind, attempts: int = 1) -> None:
     """Wait until the first such promise that is open has failed so many times."""
 
     def look(tx: Transaction) -> bool:
-        return any(effect.kind is kind and effect.attempts >= attempts for effect in tx.effects(EffectState.OPEN))
+        return any(
+            effect.kind is kind and effect.attempts >= attempts for effect in outbox.effects(tx, EffectState.OPEN)
+        )
 
     await stored(world, look)
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 
 from bot.core.audit import RUNS
 from bot.core.model import EffectState
-from bot.store import transaction
+from bot.store import outbox, transaction
 from bot.store.engine import open_engine
 from bot.store.store import Store
 from tests.running import quiet
@@ -37,7 +37,7 @@ async def seen_quiet(world: World, folder: Path) -> None:
         moved.clear()
         with other.reading() as tx:
             soon = tx.now + timedelta(seconds=5)
-            if all(effect.due_at > soon for effect in tx.effects(EffectState.OPEN)):
+            if all(effect.due_at > soon for effect in outbox.effects(tx, EffectState.OPEN)):
                 break
         await moved.wait()
     other.engine.dispose()

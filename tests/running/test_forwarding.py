@@ -17,7 +17,7 @@ from bot.core.outages import TELL_AFTER
 from bot.effects import forward_audit
 from bot.effects.ports import CollectorPort, Ports
 from bot.slack import notifications
-from bot.store import ledger
+from bot.store import ledger, outbox
 from bot.store.engine import migrate, open_engine
 from tests.crash.outside import Died, Fates
 from tests.crash.story import Story, wipe
@@ -132,7 +132,7 @@ async def test_a_place_that_is_away_holds_nobody_up(story: Forwarded) -> None:
     assert "The rows wait in the database. I'm still trying" in said
     assert story.there.tries < 40, "it is asked less and less often"
     with story.store.reading() as tx:
-        (waiting,) = [one for one in tx.effects(EffectState.OPEN) if one.kind is EffectKind.FORWARD_AUDIT]
+        (waiting,) = [one for one in outbox.effects(tx, EffectState.OPEN) if one.kind is EffectKind.FORWARD_AUDIT]
     assert waiting.attempts > 2
     story.there.away = None
     story.pass_time(timedelta(minutes=2))

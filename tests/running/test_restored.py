@@ -7,6 +7,7 @@ from pathlib import Path
 from bot.core.model import AuditEvent, EffectKind, EffectState
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
+from bot.store import outbox
 from bot.store.seal import new_key
 from tests.running import backed_up, restore
 from tests.world import living
@@ -25,14 +26,14 @@ async def test_open_keys_wait_for_a_person(tmp_path: Path) -> None:
     async with living(tmp_path, restored=True, SEAL_KEYS=seal) as world:
         store = world.running.store
         with store.reading() as tx:
-            parked = tx.effects(EffectState.PARKED)
+            parked = outbox.effects(tx, EffectState.PARKED)
         assert [(effect.kind, effect.last_error) for effect in parked] == [(EffectKind.ISSUE_KEY, "restored")]
         (entry,) = [entry for entry in await world.trail() if entry.event is AuditEvent.RESTORED]
         assert (entry.request_number, entry.details["effect_id"]) == (1001, parked[0].id)
         await world.told("restored")
         assert world.tyk.keys == []
         with store.transaction() as tx:
-            tx.reopen([effect.id for effect in parked])
+            outbox.reopen(tx, [effect.id for effect in parked])
         await world.told("recovered")
         assert len(world.tyk.usable_keys()) == 1
 
@@ -51,7 +52,7 @@ async def test_a_backup_made_beside_a_running_bot(tmp_path: Path) -> None:
     restore(backup)
     async with living(tmp_path, restored=True, SEAL_KEYS=seal) as world:
         with world.running.store.reading() as tx:
-            parked = tx.effects(EffectState.PARKED)
+            parked = outbox.effects(tx, EffectState.PARKED)
             (waiting,) = tx.records({parked[0].request_id or ""})
         assert [effect.kind for effect in parked] == [EffectKind.ISSUE_KEY]
         assert waiting.request.label == "R-1001"

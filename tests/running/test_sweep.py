@@ -17,7 +17,7 @@ from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.slack import leftover
 from bot.slack.leftover import UNHURRIED
-from bot.store import tables
+from bot.store import outbox, tables
 from bot.store.transaction import Transaction
 from tests.log import Log, lines
 from tests.running import quiet, stored
@@ -74,7 +74,7 @@ async def rests(world: World) -> timedelta:
     """The time until the sweep goes on, once it has done what it may do now."""
 
     def look(tx: Transaction) -> timedelta | None:
-        (sweep,) = [one for one in tx.effects(EffectState.OPEN) if one.kind is EffectKind.SWEEP_LEAVERS]
+        (sweep,) = [one for one in outbox.effects(tx, EffectState.OPEN) if one.kind is EffectKind.SWEEP_LEAVERS]
         return sweep.due_at - tx.now if sweep.lease_until is None and sweep.due_at > tx.now else None
 
     return await stored(world, look)

@@ -32,7 +32,7 @@ from bot.core.model import (
     Verdict,
 )
 from bot.core.outages import outages
-from bot.store import chain, erasing, tables, troubles
+from bot.store import chain, erasing, outbox, tables, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import Seal, new_key
 from bot.store.store import Store
@@ -138,7 +138,7 @@ def test_the_card_is_shown_without_it(store: Store) -> None:
         tx.connection.execute(text("UPDATE effects SET state = 'done'"))
     erases(store, ALICE)
     with store.reading() as tx:
-        promised = [one for one in tx.effects(EffectState.OPEN) if one.kind is EffectKind.SHOW_MESSAGE]
+        promised = [one for one in outbox.effects(tx, EffectState.OPEN) if one.kind is EffectKind.SHOW_MESSAGE]
         shown = tx.numbered(record.request.number)
     assert shown is not None
     assert [shown.message(one.subject_id) for one in promised] == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.core.model import AuditEvent, AuditLine, EffectKind, EffectState
-from bot.store import figures, trail
+from bot.store import figures, outbox, trail
 from bot.store.store import Store, Transaction
 from tests.store.test_ledger import store
 
@@ -16,7 +16,7 @@ def says(tx: Transaction, many: int = 1) -> None:
 
 
 def promised(tx: Transaction) -> list[str]:
-    return [one.subject_id for one in tx.effects(EffectState.OPEN) if one.kind is EffectKind.POST_AUDIT]
+    return [one.subject_id for one in outbox.effects(tx, EffectState.OPEN) if one.kind is EffectKind.POST_AUDIT]
 
 
 def told(tx: Transaction, channel: str) -> list[int]:

@@ -22,7 +22,7 @@ from bot.core.model import Answers, Asker, EffectKind, EffectState, Promise, Req
 from bot.core.requests import Asked
 from bot.core.urgency import Urgency
 from bot.store import engine as engines
-from bot.store import tables, troubles
+from bot.store import outbox, tables, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.store import BusyError, Store
 from bot.store.threads import CONNECTIONS, Threads, User
@@ -348,7 +348,7 @@ async def test_the_worker_does_not_starve_people(store: Store) -> None:
     stuck = [asyncio.create_task(store.read(stands_still, User.WORKER)) for _ in range(2 * User.WORKER.value)]
     await asyncio.to_thread(held.acquire)
     try:
-        assert await store.read(lambda tx: tx.backlog(), User.READINESS) == {"due": 0, "parked": 0}
+        assert await store.read(outbox.backlog, User.READINESS) == {"due": 0, "parked": 0}
         await store.write(asks)
     finally:
         may_go_on.set()
@@ -470,15 +470,15 @@ def test_what_is_due_is_found_by_an_index(tmp_path: Path) -> None:
     store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
     migrate(store.engine)
     with statements(store) as seen, store.transaction() as tx:
-        tx.anything(tuple(EffectKind), tx.now)
-        list(tx.due(tuple(Urgency), tuple(EffectKind), ("C1",), 10))
-        tx.late(tx.now, 10)
-        tx.backlog()
+        outbox.anything(tx, tuple(EffectKind), tx.now)
+        list(outbox.due(tx, tuple(Urgency), tuple(EffectKind), ("C1",), 10))
+        outbox.late(tx, tx.now, 10)
+        outbox.backlog(tx)
         troubles.failing(tx)
         troubles.late_or_parked(tx)
         troubles.counted(tx)
         tx.waiting(["payments"], 10)
-        tx.prune(tx.now, 10)
+        outbox.prune(tx, tx.now, 10)
     with store.engine.connect().execution_options(writes=False) as connection:
         raw = connection.connection.driver_connection
         assert raw is not None
@@ -501,14 +501,14 @@ async def test_old_promises_are_pruned_and_numbers_never_given_again(store: Stor
     def keep(tx: Transaction, subject: str) -> int:
         tx.promise(Promise(EffectKind.SWEEP_LEAVERS, subject, tx.now - LONG_AGO))
         (effect,) = tx.left()
-        tx.finish(effect, EffectState.DONE)
+        outbox.finish(tx, effect, EffectState.DONE)
         return effect.id
 
     await store.write(lambda tx: tx.promise(Promise(EffectKind.SWEEP_LEAVERS, "open", tx.now - LONG_AGO)))
     numbers = [await store.write(lambda tx, subject=subject: keep(tx, subject)) for subject in ("a", "b", "c")]  # type: ignore[misc]  # bound now
-    assert await store.write(lambda tx: tx.prune(tx.now, 10)) == 2
+    assert await store.write(lambda tx: outbox.prune(tx, tx.now, 10)) == 2
     assert await store.write(lambda tx: keep(tx, "d")) > max(numbers)
-    assert await store.write(lambda tx: tx.prune(tx.now - 2 * LONG_AGO, 10)) == 0
+    assert await store.write(lambda tx: outbox.prune(tx, tx.now - 2 * LONG_AGO, 10)) == 0
 
 
 async def test_somebody_who_moved_is_found_by_their_user_id(store: Store) -> None:
