@@ -41,6 +41,7 @@ from bot.effects import SLACK_DEADLINE, TYK_DEADLINE, Place
 from bot.effects.claim import Claim
 from bot.operations import Submission
 from bot.pace import Pace
+from bot.sandbox.child import move
 from bot.store import outbox, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import SealLost
@@ -230,6 +231,16 @@ async def test_an_edit_whose_claimer_vanished_is_made_once_more(outside: Outside
     outside.pass_time(timedelta(hours=1))
     await outside.worker.drain()
     assert edits() == before + 2
+
+
+async def test_an_hour_that_the_sandbox_skips_ends_no_lease(outside: Outside) -> None:
+    """It goes by during a post: nobody makes the post a second time, and what came of it is stored."""
+    await outside.asks(1)
+    post = await claimed(outside, EffectKind.POST_MESSAGE)
+    await move(outside.store, timedelta(hours=1))
+    assert post.effect.id not in {claim.effect.id async for claim in claims_of(outside)}
+    await outside.worker.keep(post)
+    assert post.effect.id in {effect.id for effect in outside.effects(EffectKind.POST_MESSAGE, EffectState.DONE)}
 
 
 async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) -> None:

@@ -15,14 +15,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from sqlalchemy import BigInteger, literal, update
 
 from bot import app, config, logs, settings
 from bot.app import Running
 from bot.config import Config
 from bot.core.faults import Fault
 from bot.errors import FAILED, CommandError
+from bot.store import tables
+from bot.store.store import Store, Transaction
 
 log = structlog.get_logger(__name__)
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 async def _run(path: Path) -> None:
@@ -49,11 +54,24 @@ def without_outside(loaded: Config) -> Config:
 async def _follow(told: asyncio.StreamReader, running: asyncio.Future[Running]) -> None:
     bot = await running
     async for line in told:
-        bot.store.skew = timedelta(seconds=float(line))
+        await move(bot.store, timedelta(seconds=float(line)))
         bot.worker.pace.ahead = float(line)
         bot.directory.forget_groups()
         bot.worker.wake()
         print("moved", flush=True)
+
+
+async def move(store: Store, ahead: timedelta) -> None:
+    """Set by how much the store's clock is ahead. The leases move with it, in one transaction: a jump takes no time of those who
+    hold one, and what they have in hand is not done a second time."""
+    leases, by = tables.effects.c.lease_until, ahead - store.skew
+
+    def work(tx: Transaction) -> None:
+        held = update(tables.effects).where(leases > tx.now)
+        tx.connection.execute(held.values(lease_until=leases + literal(by // MILLISECOND, BigInteger)))
+        store.skew = ahead
+
+    await store.write(work)
 
 
 def _main() -> int:
