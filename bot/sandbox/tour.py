@@ -12,7 +12,7 @@ from bot.local.slack import Message, NotPossible, Person, User
 from bot.local.slack.block_kit import element_slots
 from bot.local.world import World
 from bot.sandbox.roles import NOBODY, Roles, roles
-from bot.slack import buttons, modals
+from bot.slack import buttons, modals, request_form
 
 PACE = 0.7  # seconds between two acts: whoever watches is to see each of them
 REASON = "to test the new checkout"
@@ -108,9 +108,9 @@ class Story:
         await self._slack.changes.until(lambda: self._is_asked() or None, 10, "the request")
 
     async def _fill(self, asker: Person) -> None:
-        if modals.ACTION_API in _asked(await asker.sees_view(lambda view: bool(_asked(view)))):
+        if request_form.ACTION_API in _asked(await asker.sees_view(lambda view: bool(_asked(view)))):
             await self._pause()
-            await asker.picks(modals.ACTION_API, self._cast.rule.name)
+            await asker.picks(request_form.ACTION_API, self._cast.rule.name)
         view = await asker.sees_view(lambda view: modals.ACTION_REASON in _asked(view))
         for slot in element_slots(view["blocks"]):
             held = view["state"]["values"].get(slot.block_id, {}).get(slot.action_id, {}).get(slot.value_key or "value")

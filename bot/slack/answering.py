@@ -22,7 +22,7 @@ from bot.core import members, rules
 from bot.core.faults import Fault, Gone, UnconfirmedError
 from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
-from bot.slack import block_kit, deciders, holdings, modals, wording
+from bot.slack import block_kit, deciders, deciding, holdings, modals, wording
 from bot.slack.block_kit import marked_message
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
@@ -315,7 +315,7 @@ class Answering:
 
         try:
             about(modals.request_id(view))
-            if field == "reason" and not modals.read_reason(view)[1]:
+            if field == "reason" and not deciding.read_reason(view)[1]:
                 await ack(**errors(view, "reason", f"Say why: {_TOLD[kind]} will see it."))
                 return
             outcome = await self.in_time(act())

@@ -16,7 +16,7 @@ from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Person, RequestState, Rule, Workspace
 from bot.operations import Operations
-from bot.slack import buttons, guide, holdings, modals
+from bot.slack import buttons, guide, holdings, request_form
 from bot.slack.answering import CANNOT_SAY, Answering, Body, TooLateError, Where, about, note
 from bot.slack.block_kit import Body as Message
 from bot.slack.client import Chat
@@ -160,7 +160,7 @@ class Doors:
             said = await reason() if reason is not None else ""
             return await self._requesting.view(person, request_id, again=again, api=api, reason=said)
 
-        await self._answering.open_for(where, modals.loading(request_id), form)
+        await self._answering.open_for(where, request_form.loading(request_id), form)
 
     async def _open_list(self, where: Where) -> None:
         note("list", "opened")

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from bot.core import timing
 from bot.core.model import Record, Request, RequestState, Review, Rule, Verdict
-from bot.slack import buttons, modals, state, wording
+from bot.slack import buttons, state, wording
 from bot.slack.block_kit import Block, actions, context, plain, section
 from bot.slack.wording import inert
 
+CALLBACK_HOLDINGS = "holdings"
 MAX_AWAITING = 15
 MAX_DECIDED = 4
 MAX_OWN = 20
@@ -184,7 +185,7 @@ def _header(title: str) -> Block:
 def _modal(blocks: list[Block]) -> Block:
     return {
         "type": "modal",
-        "callback_id": modals.CALLBACK_HOLDINGS,
+        "callback_id": CALLBACK_HOLDINGS,
         "title": plain("Requests and tokens", 24),
         "close": plain("Close", 24),
         "blocks": blocks,
@@ -192,4 +193,4 @@ def _modal(blocks: list[Block]) -> Block:
 
 
 def _home(blocks: list[Block]) -> Block:
-    return {"type": "home", "callback_id": modals.CALLBACK_HOLDINGS, "blocks": blocks}
+    return {"type": "home", "callback_id": CALLBACK_HOLDINGS, "blocks": blocks}

@@ -19,7 +19,7 @@ from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Record, Verdict, Workspace
 from bot.looking import UsesOf
 from bot.operations import Group, GroupChange, Operations, Outcome
-from bot.slack import buttons, card, modals, who
+from bot.slack import buttons, card, deciding, modals, request_form, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
@@ -87,26 +87,26 @@ class Listeners:
         app.use(self.within_budget)
         # Bolt asks one after the other, each at a cost: those first that a crowd presses.
         app.command(self._answering.command)(self._doors.on_command)
-        app.action(modals.ACTION_API)(self._requesting.on_api_picked)
-        app.view(modals.CALLBACK_REQUEST)(self._requesting.on_request)
+        app.action(request_form.ACTION_API)(self._requesting.on_api_picked)
+        app.view(request_form.CALLBACK_REQUEST)(self._requesting.on_request)
         app.action(buttons.APPROVE)(self.on_approve)
         app.global_shortcut(buttons.SHORTCUT)(self._doors.on_shortcut)
         app.message_shortcut(buttons.SHORTCUT_OF_MESSAGE)(self._doors.on_shortcut_of_message)
         app.event("app_home_opened")(self._doors.on_home_opened)
         app.action(buttons.REQUEST)(self._doors.on_request_pressed)
         app.action(buttons.LIST)(self._doors.on_list_pressed)
-        app.options(modals.ACTION_API)(self._requesting.on_api_search)
+        app.options(request_form.ACTION_API)(self._requesting.on_api_search)
         app.action(buttons.EXTEND)(self._requesting.on_extend)
         app.action(buttons.CHANGE_PLAN)(self._requesting.on_extend)
         app.action(buttons.DENY)(self.on_deny)
-        app.view(modals.CALLBACK_DENY)(self.on_deny_reason)
+        app.view(deciding.CALLBACK_DENY)(self.on_deny_reason)
         self._reviewing.register(app)
         app.action(buttons.WITHDRAW)(self.on_withdraw)
         app.action(buttons.REVOKE)(self.on_revoke)
         app.action(buttons.REVOKE_ASK)(self.on_revoke_ask)
-        app.view(modals.CALLBACK_REVOKE)(self.on_revoke_reason)
+        app.view(deciding.CALLBACK_REVOKE)(self.on_revoke_reason)
         app.action(buttons.REPLACE)(self.on_replace_ask)
-        app.view(modals.CALLBACK_REPLACE)(self.on_replace)
+        app.view(deciding.CALLBACK_REPLACE)(self.on_replace)
         app.action(buttons.ASK_AGAIN)(self._doors.on_ask_again)
         app.action(buttons.IN_USE)(self.on_in_use)
         app.action(buttons.RENEW)(self.on_renew)
@@ -166,11 +166,11 @@ class Listeners:
 
     async def on_deny(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """A no needs a reason: the form for it opens only for those who may say no."""
-        await self._answering.open_form(ack, body, action["value"], self._operations.may_review, modals.deny_form)
+        await self._answering.open_form(ack, body, action["value"], self._operations.may_review, deciding.deny_form)
 
     async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
         async def deny(person: Person) -> Outcome:
-            request_id, reason = modals.read_reason(body["view"])
+            request_id, reason = deciding.read_reason(body["view"])
             return await self._operations.review(request_id, person, Verdict.NO, reason, ())
 
         await self._answering.submitted(ack, body, "deny", "reason", deny)
@@ -190,11 +190,11 @@ class Listeners:
 
     async def on_revoke_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """Whoever ends what another holds says why: the form for it opens only for those who may."""
-        await self._answering.open_form(ack, body, action["value"], self._operations.may_revoke, modals.revoke_form)
+        await self._answering.open_form(ack, body, action["value"], self._operations.may_revoke, deciding.revoke_form)
 
     async def on_revoke_reason(self, ack: AsyncAck, body: Body) -> None:
         async def revoke(person: Person) -> Outcome:
-            request_id, reason = modals.read_reason(body["view"])
+            request_id, reason = deciding.read_reason(body["view"])
             return await self._operations.revoke(request_id, person, reason)
 
         await self._answering.submitted(ack, body, "revoke", "reason", revoke)
@@ -220,12 +220,12 @@ class Listeners:
     async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
         form_id = secrets.token_urlsafe(16)
         await self._answering.open_form(
-            ack, body, action["value"], self._operations.may_replace, lambda one: modals.replace_form(one, form_id)
+            ack, body, action["value"], self._operations.may_replace, lambda one: deciding.replace_form(one, form_id)
         )
 
     async def on_replace(self, ack: AsyncAck, body: Body) -> None:
         async def replace_token(person: Person) -> Outcome:
-            request_id, loss, form_id = modals.read_replace(body["view"])
+            request_id, loss, form_id = deciding.read_replace(body["view"])
             return await self._operations.replace_token(request_id, person, loss, form_id)
 
         await self._answering.submitted(ack, body, "replace", "loss", replace_token)

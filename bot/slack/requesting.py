@@ -29,7 +29,7 @@ from bot.core.model import (
     Workspace,
 )
 from bot.operations import Extendable, Operations, Submission
-from bot.slack import buttons, modals, wording
+from bot.slack import buttons, modals, request_form, wording
 from bot.slack.answering import (
     CANNOT_SAY_OF_OTHERS,
     UNCONFIRMED,
@@ -88,17 +88,17 @@ class Requesting:
             return modals.notice(refusal_title(why), why.text)
         record = await self._operations.look(again) if again else None
         if record is not None and person.is_same(record.request.requester):
-            return await self._form(person, modals.Filled.like(record.request, request_id))
-        return await self._form(person, modals.Filled(request_id, api, answers=Answers(reason=reason)))
+            return await self._form(person, request_form.Filled.like(record.request, request_id))
+        return await self._form(person, request_form.Filled(request_id, api, answers=Answers(reason=reason)))
 
     def _nothing_for_you(self) -> Refusal:
-        return Refusal(modals.nothing_to_request(self._answering.help_channel), code="nobody")
+        return Refusal(request_form.nothing_to_request(self._answering.help_channel), code="nobody")
 
-    async def _form(self, person: Person, filled: modals.Filled, *notes: str) -> Body:
+    async def _form(self, person: Person, filled: request_form.Filled, *notes: str) -> Body:
         """`notes` are said beside what this person holds already."""
         catalogue = self._answering.catalogue
         chosen = catalogue.picked(person, filled.api)
-        form = modals.Form(
+        form = request_form.Form(
             filled=filled,
             rules=catalogue.offered(person),
             chosen=chosen,
@@ -114,7 +114,7 @@ class Requesting:
             form = replace(form, notes=(*notes, *held), decision=decision_line(chosen, person.identity))
             if any(plan.tyk_policies for plan in chosen.plans):
                 form = replace(form, chosen=await self._with_terms(chosen))
-        return modals.request_form(form)
+        return request_form.request_form(form)
 
     async def on_extend(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """The form for more time, or for another plan, with the token that is held."""
@@ -130,8 +130,8 @@ class Requesting:
 
     async def _extension(self, person: Person, found: Extendable, request_id: str) -> Body:
         held, rule = found.record, await self._with_terms(found.rule)
-        form = modals.Form(
-            filled=modals.Filled(request_id, answers=replace(held.request.answers, reason="")),
+        form = request_form.Form(
+            filled=request_form.Filled(request_id, answers=replace(held.request.answers, reason="")),
             rules=(rule,),
             chosen=rule,
             notes=_extension_notes(held, rule),
@@ -139,7 +139,7 @@ class Requesting:
             help_channel=self._answering.help_channel,
             held=held,
         )
-        return modals.request_form(form)
+        return request_form.request_form(form)
 
     async def _with_terms(self, rule: Rule) -> Rule:
         """The rule, and in its plans the limits that their Tyk policies set."""
@@ -166,7 +166,7 @@ class Requesting:
         except Refusal as refusal:
             await self._chat.update_view(view["id"], modals.notice(refusal_title(refusal), refusal.text))
             return
-        form = await self._form(person, modals.Filled(request_id, name, answers=modals.kept_answers(view)))
+        form = await self._form(person, request_form.Filled(request_id, name, answers=request_form.kept_answers(view)))
         try:
             await self._chat.update_view(view["id"], form, view.get("hash"))
         except Fault as fault:  # closed, or drawn anew already: the same choice delivered twice
@@ -182,10 +182,10 @@ class Requesting:
             except (Refusal, TooLateError):
                 await ack(options=[])
                 return
-        found = self._answering.catalogue.search(person, body.get("value") or "", modals.MAX_OPTIONS)
-        options = modals.api_options(found.rules)
+        found = self._answering.catalogue.search(person, body.get("value") or "", request_form.MAX_OPTIONS)
+        options = request_form.api_options(found.rules)
         if found.in_all > len(options):
-            await ack(option_groups=[modals.first_of(options, found.in_all)])
+            await ack(option_groups=[request_form.first_of(options, found.in_all)])
         else:
             await ack(options=options)
 
@@ -205,7 +205,7 @@ class Requesting:
         except TooLateError:
             note("request", "late")
             return errors(view, "api", UNCONFIRMED)
-        except modals.NotDrawnYet as undrawn:
+        except request_form.NotDrawnYet as undrawn:
             return await self._redrawn(user_id, view, undrawn.filled)
         except modals.StaleView:
             return errors(view, "api", self._answering.out_of_date("form"))
@@ -216,9 +216,9 @@ class Requesting:
             return errors(view, "api", self._answering.went_wrong(fault, marked=False))
         note("request", "done", record=record)
         conversation = wording.conversation(app_id, self._workspace.team_id) if app_id else None
-        return {"response_action": "update", "view": modals.accepted(record, conversation=conversation)}
+        return {"response_action": "update", "view": request_form.accepted(record, conversation=conversation)}
 
-    async def _redrawn(self, user_id: str, view: Body, filled: modals.Filled) -> Body:
+    async def _redrawn(self, user_id: str, view: Body, filled: request_form.Filled) -> Body:
         """The form for the API that was picked, with what was typed: sent once more, it asks for what it shows."""
 
         async def form() -> Body:
@@ -234,7 +234,7 @@ class Requesting:
             return errors(view, "api", REDRAWN)
 
     async def _submit(self, user_id: str, view: Body) -> Record:
-        filled = modals.read_form(view)
+        filled = request_form.read_form(view)
         if filled.api is None:
             raise Refusal("Pick an API.", code="api", field="api")
         try:
@@ -244,7 +244,7 @@ class Requesting:
                 await self._answering.tell_audit(user_id, filled.api, refusal, "submitting")
             raise
 
-    async def _ask(self, user_id: str, filled: modals.Filled, api: str) -> Record:
+    async def _ask(self, user_id: str, filled: request_form.Filled, api: str) -> Record:
         person = await self._answering.member(user_id)
         rule = self._operations.rule(api)
         form = Submission(
@@ -334,7 +334,7 @@ def _standing_note(record: Record) -> str:
     return f"You already have a token for this, valid until {wording.date(grant.until)} ({label})."
 
 
-def _lifetime(filled: modals.Filled, rule: Rule | None) -> Any:
+def _lifetime(filled: request_form.Filled, rule: Rule | None) -> Any:
     if filled.lifetime_value is None and rule is not None:
         return rule.lifetimes[0]
-    return modals.read_lifetime(filled.lifetime_value or "")
+    return request_form.read_lifetime(filled.lifetime_value or "")

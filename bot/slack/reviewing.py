@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.core.model import Person, Record, Verdict
 from bot.operations import Operations, Outcome
-from bot.slack import buttons, deciding, modals
+from bot.slack import buttons, deciding
 from bot.slack.answering import Answering, Body
 
 
@@ -21,11 +21,11 @@ class Reviewing:
 
     def register(self, app: AsyncApp) -> None:
         app.action(buttons.APPROVE_LESS)(self.on_approve_less)
-        app.view(modals.CALLBACK_APPROVE)(self.on_approved)
+        app.view(deciding.CALLBACK_APPROVE)(self.on_approved)
         app.action(buttons.ASK)(self.on_ask)
-        app.view(modals.CALLBACK_ASK)(self.on_asked)
+        app.view(deciding.CALLBACK_ASK)(self.on_asked)
         app.action(buttons.REPLY)(self.on_reply)
-        app.view(modals.CALLBACK_ANSWER)(self.on_answered)
+        app.view(deciding.CALLBACK_ANSWER)(self.on_answered)
 
     async def on_approve_less(self, ack: AsyncAck, body: Body, action: Body) -> None:
         """The form for a yes to less opens only for those who may say yes."""

@@ -26,7 +26,7 @@ from bot.core.model import (
     RequestId,
     RequestState,
 )
-from bot.slack import buttons, card, messages, modals, wording
+from bot.slack import buttons, card, messages, request_form, wording
 from bot.slack.audit_lines import AuditRow, audit, audit_sentence
 from bot.slack.block_kit import Body
 from tests.slack.test_messages import CARD, LEADS, STATUS, Story, check, ends, labels, lines, post, show
@@ -327,10 +327,10 @@ def test_approve_asks_in_a_dialog_that_holds_the_warning() -> None:
 
 def test_the_form_warns_directly_under_the_api() -> None:
     """Before whoever asks reads anything else."""
-    view = check_view(modals.request_form(form(rule(warning=PRODUCTION))))
+    view = check_view(request_form.request_form(form(rule(warning=PRODUCTION))))
     assert view["blocks"][0]["block_id"] == "api"
     assert view["blocks"][1]["text"]["text"] == f":warning: *Warning:* {PRODUCTION}"
-    typed = modals.request_form(form(rule(), answers=Answers("nightly")))
+    typed = request_form.request_form(form(rule(), answers=Answers("nightly")))
     assert "Warning" not in str(typed)
 
 
@@ -356,7 +356,7 @@ def test_the_ticket_in_a_reason_is_a_link_on_the_card() -> None:
 
 def test_the_form_says_what_a_reason_must_hold() -> None:
     """Under the field, before anything is sent."""
-    view = check_view(modals.request_form(form(rule(reason_pattern=TICKET))))
+    view = check_view(request_form.request_form(form(rule(reason_pattern=TICKET))))
     assert block(view, "reason")["hint"]["text"].startswith("Give the number of your ticket, such as OPS-123. ")
 
 

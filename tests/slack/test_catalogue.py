@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from bot.core import rules
 from bot.core.model import Audience, Person, Rule, Rulebook
-from bot.slack import modals
+from bot.slack import request_form
 from bot.slack.catalogue import REMEMBERS, Catalogue
+from bot.slack.request_form import MAX_OPTIONS
 from tests.slack.test_modals import ANN, check_options, check_view, rule
 
 DEVS = Audience(groups=frozenset({"S0DEVS"}))
@@ -100,18 +101,23 @@ def test_a_form_goes_through_none_of_the_others() -> None:
     for name in ("api-999", None):
         chosen = catalogue.picked(dev, name)
         assert (chosen and chosen.name) == name
-        filled = modals.Filled("req1", name)
-        check_view(modals.request_form(modals.Form(filled, catalogue.offered(dev), chosen, (), "", "C0HELP")))
+        filled = request_form.Filled("req1", name)
+        check_view(
+            request_form.request_form(request_form.Form(filled, catalogue.offered(dev), chosen, (), "", "C0HELP"))
+        )
 
 
 def test_a_search_makes_no_title_ready_again() -> None:
     """Among ten thousand each letter that is typed costs one look at what was made ready before, and fits an answer."""
     catalogue, dev = Catalogue(book(*many(10_000))), person("S0DEVS")
     Title.read = 0
-    assert [one.name for one in catalogue.search(dev, "09999", modals.MAX_OPTIONS).rules] == ["api-9999"]
+    assert [one.name for one in catalogue.search(dev, "09999", MAX_OPTIONS).rules] == ["api-9999"]
     assert Title.read == 0
     for typed in ("", "service", "9"):
-        check_options(modals.api_options(catalogue.search(dev, typed, modals.MAX_OPTIONS).rules), modals.MAX_OPTIONS)
+        check_options(
+            request_form.api_options(catalogue.search(dev, typed, MAX_OPTIONS).rules),
+            MAX_OPTIONS,
+        )
 
 
 def test_what_begins_with_what_was_typed_comes_first() -> None:

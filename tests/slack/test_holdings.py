@@ -12,7 +12,7 @@ from hypothesis import example, given
 from bot.core.model import Audience, Record, RequestId, Rule
 from bot.local.slack.block_kit import check_view as check_home
 from bot.operations import Holdings
-from bot.slack import holdings, modals, wording
+from bot.slack import holdings, wording
 from tests.slack.test_messages import Story, ends, held, without_end
 from tests.slack.test_modals import BOB, DAY, NASTY, NOW, check_view, nasty, rule, walk
 from tests.story import DECIDE
@@ -158,7 +158,7 @@ def test_each_entry_has_the_buttons_for_what_can_be_done() -> None:
 def test_the_view_has_a_callback_of_its_own_and_sends_nothing() -> None:
     """A click in it is known as one in the list."""
     shown = view([held().record])
-    assert shown["callback_id"] == modals.CALLBACK_HOLDINGS
+    assert shown["callback_id"] == holdings.CALLBACK_HOLDINGS
     assert "submit" not in shown
 
 

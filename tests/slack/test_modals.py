@@ -32,7 +32,7 @@ from bot.core.model import (
     RequestState,
     Rule,
 )
-from bot.slack import modals, wording
+from bot.slack import deciding, modals, request_form, wording
 from bot.slack.requesting import decision_line
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -86,19 +86,19 @@ def rule(**changes: Any) -> Rule:
     return replace(base, **changes)
 
 
-def drawn(filled: modals.Filled, rules: tuple[Rule, ...], notes: tuple[str, ...] = ()) -> modals.Form:
+def drawn(filled: request_form.Filled, rules: tuple[Rule, ...], notes: tuple[str, ...] = ()) -> request_form.Form:
     alone = rules[0] if len(rules) == 1 else None
     chosen = next((one for one in rules if one.name == filled.api), alone)
     decision = "2 approvals from <!subteam^S0LEADS> are needed."
-    return modals.Form(filled, rules, chosen, notes, decision, "C0HELP")
+    return request_form.Form(filled, rules, chosen, notes, decision, "C0HELP")
 
 
-def form(*rules: Rule, notes: tuple[str, ...] = (), **filled: Any) -> modals.Form:
-    return drawn(modals.Filled("req1", **filled), rules, notes)
+def form(*rules: Rule, notes: tuple[str, ...] = (), **filled: Any) -> request_form.Form:
+    return drawn(request_form.Filled("req1", **filled), rules, notes)
 
 
-def again(request: Request, *rules: Rule) -> modals.Form:
-    return drawn(modals.Filled.like(request, "req1"), rules)
+def again(request: Request, *rules: Rule) -> request_form.Form:
+    return drawn(request_form.Filled.like(request, "req1"), rules)
 
 
 def asked(**changes: Any) -> Record:
@@ -274,19 +274,21 @@ def test_every_view_keeps_the_limits() -> None:
     many = tuple(rule(name=f"api-{n}", title=f"API {n}") for n in range(101))
     plans = tuple(replace(STANDARD, name=f"plan {n}") for n in range(8))
     for view in (
-        modals.loading("req1"),
-        modals.request_form(form()),
-        modals.request_form(form(rule())),
-        modals.request_form(form(rule(), rule(name="other"))),
-        modals.request_form(form(*many)),
-        modals.request_form(form(*many, api="api-3", notes=("You already have a token for this.",))),
-        modals.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
-        modals.request_form(form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")),
-        modals.accepted(asked(), conversation=CONVERSATION),
-        modals.deny_form(asked(number=10**12)),
-        modals.revoke_form(asked(number=10**12)),
-        modals.revoke_form(asked(answers=Answers())),
-        modals.replace_form(asked(number=10**12), "form1"),
+        request_form.loading("req1"),
+        request_form.request_form(form()),
+        request_form.request_form(form(rule())),
+        request_form.request_form(form(rule(), rule(name="other"))),
+        request_form.request_form(form(*many)),
+        request_form.request_form(form(*many, api="api-3", notes=("You already have a token for this.",))),
+        request_form.request_form(form(rule(plans=(GOLD,), lifetimes=(None,), docs=None, description="", approvals=0))),
+        request_form.request_form(
+            form(rule(plans=plans, lifetimes=tuple(n * DAY for n in range(1, 9))), plan="plan 2")
+        ),
+        request_form.accepted(asked(), conversation=CONVERSATION),
+        deciding.deny_form(asked(number=10**12)),
+        deciding.revoke_form(asked(number=10**12)),
+        deciding.revoke_form(asked(answers=Answers())),
+        deciding.replace_form(asked(number=10**12), "form1"),
         modals.notice("Already decided, and by somebody with a long name", "It was denied."),
     ):
         check_view(view)
@@ -297,12 +299,12 @@ def test_every_view_keeps_the_limits() -> None:
 def test_whatever_is_typed_or_configured_is_inert(title: str, description: str, typed: str) -> None:
     """No text brings a mention, a link or a broken view."""
     one = rule(title=title, description=description, docs=f"https://x|{typed}")
-    check_view(modals.request_form(form(one, answers=Answers(typed, typed))))
-    check_view(modals.accepted(asked(rule=one, answers=Answers(reason=typed)), conversation=None))
-    check_view(modals.deny_form(asked(rule=one)))
-    check_view(modals.revoke_form(asked(rule=one, answers=Answers(typed))))
-    check_view(modals.replace_form(asked(rule=one), "form1"))
-    check_view(modals.request_form(again(asked(rule=one, answers=Answers(typed, typed)).request, one)))
+    check_view(request_form.request_form(form(one, answers=Answers(typed, typed))))
+    check_view(request_form.accepted(asked(rule=one, answers=Answers(reason=typed)), conversation=None))
+    check_view(deciding.deny_form(asked(rule=one)))
+    check_view(deciding.revoke_form(asked(rule=one, answers=Answers(typed))))
+    check_view(deciding.replace_form(asked(rule=one), "form1"))
+    check_view(request_form.request_form(again(asked(rule=one, answers=Answers(typed, typed)).request, one)))
 
 
 @given(nasty(), st.integers(5, 80))
@@ -324,14 +326,14 @@ def test_names_with_marks_inside_stay_as_they_are() -> None:
 
 def test_one_rule_is_preselected() -> None:
     """Who may ask for one thing sees its form at once."""
-    view = modals.request_form(form(rule()))
+    view = request_form.request_form(form(rule()))
     assert block(view, "api")["element"]["initial_option"]["value"] == "payments"
     assert block(view, "reason")["optional"] is False
 
 
 def test_without_an_api_only_the_api_is_asked() -> None:
     """The rest depends on it."""
-    view = modals.request_form(form(rule(), rule(name="other")))
+    view = request_form.request_form(form(rule(), rule(name="other")))
     assert [one["block_id"] for one in view["blocks"]] == ["api"]
     assert view["blocks"][0]["dispatch_action"] is True
 
@@ -340,7 +342,7 @@ def test_another_api_asks_plan_and_lifetime_anew_and_keeps_what_was_typed() -> N
     """Slack keeps a value for as long as its block's id stays the same."""
     rules = (rule(), rule(name="other", reason_required=False))
     here, there = (
-        {one.get("block_id") for one in modals.request_form(form(*rules, api=chosen.name))["blocks"]}
+        {one.get("block_id") for one in request_form.request_form(form(*rules, api=chosen.name))["blocks"]}
         for chosen in rules
     )
     assert {"plan:payments", "lifetime:payments"} <= here - there
@@ -350,7 +352,9 @@ def test_another_api_asks_plan_and_lifetime_anew_and_keeps_what_was_typed() -> N
 def test_what_matters_stands_directly_under_the_api() -> None:
     """Who decides, what is held already and what it opens, then what it is."""
     opens_more = replace(GOLD, also_opens=(ApiRef("2", "ledger", ()),), approvals=3)
-    view = modals.request_form(form(rule(plans=(STANDARD, opens_more)), notes=("You already have a token for this.",)))
+    view = request_form.request_form(
+        form(rule(plans=(STANDARD, opens_more)), notes=("You already have a token for this.",))
+    )
     assert view["blocks"][1]["text"]["text"].splitlines() == [
         "2 approvals from <!subteam^S0LEADS> are needed.",
         "You already have a token for this.",
@@ -362,11 +366,11 @@ def test_what_matters_stands_directly_under_the_api() -> None:
 
 def test_an_api_with_one_plan_has_no_plan() -> None:
     """Its limits stand in small print, and the one plan comes back as it was shown."""
-    view = modals.request_form(form(rule(plans=(STANDARD,))))
+    view = request_form.request_form(form(rule(plans=(STANDARD,))))
     assert not [one for one in view["blocks"] if one["type"] == "input" and "Plan" in one["label"]["text"]]
     small = block(view, "fixed:plan:payments:standard")
     assert (small["type"], small["elements"][0]["text"]) == ("context", "Limits: 100 calls per second, 10,000 per day")
-    assert modals.read_form(fill(view, reason="r")).plan == "standard"
+    assert request_form.read_form(fill(view, reason="r")).plan == "standard"
 
 
 @pytest.mark.parametrize(
@@ -382,13 +386,15 @@ def test_an_api_with_one_plan_has_no_plan() -> None:
 )
 def test_what_needs_no_approval_does_not_speak_of_approvers(changes: dict[str, Any], hint: str) -> None:
     """The reason goes on record all the same; one plan that needs approval is enough for somebody to read it."""
-    view = modals.request_form(form(rule(**changes)))
+    view = request_form.request_form(form(rule(**changes)))
     assert block(view, "reason")["hint"]["text"] == hint
 
 
 def test_an_option_says_whether_somebody_has_to_approve_it_and_what_it_is() -> None:
     """In the 75 characters that Slack gives it, the first of the two whole."""
-    offered = modals.api_options([rule(), rule(approvals=1, description=""), rule(approvals=0, description="x" * 200)])
+    offered = request_form.api_options(
+        [rule(), rule(approvals=1, description=""), rule(approvals=0, description="x" * 200)]
+    )
     assert [one["description"]["text"] for one in offered] == [
         "Needs 2 approvals · Moves money",
         "Needs approval",
@@ -398,13 +404,13 @@ def test_an_option_says_whether_somebody_has_to_approve_it_and_what_it_is() -> N
 
 def test_more_than_an_answer_holds_is_said_in_its_heading() -> None:
     """Slack shows no more than a hundred."""
-    options = modals.api_options([rule()])
-    assert modals.first_of(options, 1412)["label"]["text"] == "First 1 of 1,412. Type more to find the others."
+    options = request_form.api_options([rule()])
+    assert request_form.first_of(options, 1412)["label"]["text"] == "First 1 of 1,412. Type more to find the others."
 
 
 def test_the_first_lifetime_is_preselected_and_no_plan_is() -> None:
     """A plan is a choice to make, a lifetime has a good answer. They stand in the order of their length."""
-    view = modals.request_form(form(rule(review_every=timedelta(days=90))))
+    view = request_form.request_form(form(rule(review_every=timedelta(days=90))))
     assert block(view, "lifetime:payments")["element"]["initial_option"]["value"] == "604800"
     assert "initial_option" not in block(view, "plan:payments")["element"]
     assert [one["text"]["text"] for one in block(view, "lifetime:payments")["element"]["options"]] == [
@@ -416,33 +422,39 @@ def test_the_first_lifetime_is_preselected_and_no_plan_is() -> None:
 
 def test_submit_says_what_will_come_of_it() -> None:
     """A token at once, or a question to others."""
-    assert modals.request_form(form(rule()))["submit"]["text"] == "Send request"
-    assert modals.request_form(form(rule(approvals=0)))["submit"]["text"] == "Get token"
+    assert request_form.request_form(form(rule()))["submit"]["text"] == "Send request"
+    assert request_form.request_form(form(rule(approvals=0)))["submit"]["text"] == "Get token"
 
 
 def test_a_form_comes_back_as_it_was_filled() -> None:
     """Every answer, trimmed."""
-    view = fill(modals.request_form(form(rule())), plan="gold", lifetime="never", used_by=None, reason="  nightly ")
-    assert modals.read_form(view) == modals.Filled("req1", "payments", "gold", "never", Answers(reason="nightly"))
+    view = fill(
+        request_form.request_form(form(rule())), plan="gold", lifetime="never", used_by=None, reason="  nightly "
+    )
+    assert request_form.read_form(view) == request_form.Filled(
+        "req1", "payments", "gold", "never", Answers(reason="nightly")
+    )
 
 
 def test_what_could_not_be_chosen_comes_back_as_it_was_shown() -> None:
     """So a rule that changed meanwhile grants nothing that nobody saw."""
     one = rule(name="a:b", plans=(STANDARD,), lifetimes=(DAY,))
-    filled = modals.read_form(fill(modals.request_form(form(one)), reason="r"))
+    filled = request_form.read_form(fill(request_form.request_form(form(one)), reason="r"))
     assert (filled.api, filled.plan, filled.lifetime_value) == ("a:b", "standard", "86400")
 
 
 def test_a_form_that_was_drawn_for_another_api_gives_back_what_was_typed() -> None:
     """Submitted faster than the form could follow: plan and lifetime were of the other API, so they are asked anew."""
     rules = (rule(), rule(name="other"))
-    view = fill(modals.request_form(form(*rules, api="payments")), api="other", used_by="nightly", reason="the run")
-    with pytest.raises(modals.NotDrawnYet) as raised:
-        modals.read_form(view)
-    assert raised.value.filled == modals.Filled("req1", "other", answers=Answers("nightly", "the run"))
-    with pytest.raises(modals.NotDrawnYet) as raised:
-        modals.read_form(fill(modals.request_form(form(*rules)), api="payments"))
-    assert raised.value.filled == modals.Filled("req1", "payments")
+    view = fill(
+        request_form.request_form(form(*rules, api="payments")), api="other", used_by="nightly", reason="the run"
+    )
+    with pytest.raises(request_form.NotDrawnYet) as raised:
+        request_form.read_form(view)
+    assert raised.value.filled == request_form.Filled("req1", "other", answers=Answers("nightly", "the run"))
+    with pytest.raises(request_form.NotDrawnYet) as raised:
+        request_form.read_form(fill(request_form.request_form(form(*rules)), api="payments"))
+    assert raised.value.filled == request_form.Filled("req1", "payments")
 
 
 @pytest.mark.parametrize(
@@ -471,56 +483,56 @@ def test_a_form_that_was_drawn_for_another_api_gives_back_what_was_typed() -> No
 def test_anything_odd_is_stale(view: dict[str, Any]) -> None:
     """Never a KeyError, never a guess."""
     with pytest.raises(modals.StaleView):
-        modals.read_form(view)
+        request_form.read_form(view)
 
 
 @pytest.mark.parametrize("value", ["", "-1", "7d", "٣", "1" * 13, "1.5", "None"])
 def test_an_odd_lifetime_is_stale(value: str) -> None:
     """Seconds or never."""
     with pytest.raises(modals.StaleView):
-        modals.read_lifetime(value)
+        request_form.read_lifetime(value)
 
 
 @pytest.mark.parametrize("lifetime", [None, DAY, timedelta(minutes=90)])
 def test_a_lifetime_survives_the_form(lifetime: timedelta | None) -> None:
     """There and back."""
-    assert modals.read_lifetime(modals.lifetime_value(lifetime)) == lifetime
+    assert request_form.read_lifetime(request_form.lifetime_value(lifetime)) == lifetime
 
 
 def test_an_error_stands_at_its_field_or_else_at_the_api() -> None:
     """Slack shows errors at inputs only."""
-    view = modals.request_form(form(rule(plans=(STANDARD,))))
+    view = request_form.request_form(form(rule(plans=(STANDARD,))))
     assert modals.error_block(view, "lifetime") == "lifetime:payments"
     assert modals.error_block(view, "reason") == "reason"
     assert modals.error_block(view, "plan") == "api"
-    assert modals.error_block(modals.deny_form(asked()), "api") == "reason"
+    assert modals.error_block(deciding.deny_form(asked()), "api") == "reason"
 
 
 def test_accepted_says_that_it_is_sent_and_what_happens_now() -> None:
     """With the way to where it will be told; also to a second submission, whatever became of the first."""
     alone_may = Audience(groups=frozenset({"S0ONCALL"}))
-    waiting = modals.accepted(asked(), conversation=CONVERSATION)
+    waiting = request_form.accepted(asked(), conversation=CONVERSATION)
     assert waiting["title"]["text"] == "Request sent"
     assert waiting["blocks"][0]["text"]["text"] == (
         "*R-1042* · Payments, 7 days. Waiting for 2 approvals from <!subteam^S0LEADS> or <@U0BOB>. I'll message you when they "
         f"decide.\n{CONVERSATION}"
     )
-    alone = modals.accepted(
+    alone = request_form.accepted(
         asked(rule=rule(approvals=1, approvers=Audience(users=frozenset({BOB.user_id})))), conversation=None
     )
     assert "Waiting for approval from <@U0BOB>." in alone["blocks"][0]["text"]["text"]
     her_own = rule(approvals=1, approvers=Audience(users=frozenset({ANN.user_id})), also_may_approve=alone_may)
     assert (
         "from <!subteam^S0ONCALL>."
-        in modals.accepted(asked(rule=her_own), conversation=None)["blocks"][0]["text"]["text"]
+        in request_form.accepted(asked(rule=her_own), conversation=None)["blocks"][0]["text"]["text"]
     )
     assert decision_line(her_own, ANN) == "<!subteam^S0ONCALL> needs to approve this."
-    granted = modals.accepted(
+    granted = request_form.accepted(
         replace(asked(state=RequestState.APPROVED), grant=Grant(GrantState.ISSUING, NOW, None)), conversation=None
     )
     assert granted["title"]["text"] == "Token on its way"
     assert "It will appear in our conversation in a moment." in granted["blocks"][0]["text"]["text"]
-    denied = modals.accepted(asked(state=RequestState.DENIED), conversation=None)
+    denied = request_form.accepted(asked(state=RequestState.DENIED), conversation=None)
     assert "how it went" in denied["blocks"][0]["text"]["text"]
 
 
@@ -532,16 +544,16 @@ def test_the_way_to_the_conversation_is_slacks_own() -> None:
 
 def test_a_denial_comes_back_with_its_reason() -> None:
     """And with the request it is for."""
-    view = modals.deny_form(asked())
+    view = deciding.deny_form(asked())
     assert json.loads(view["private_metadata"]) == {"request_id": "req1"}
-    assert modals.read_reason(fill(view, reason=" no ")) == ("req1", "no")
+    assert deciding.read_reason(fill(view, reason=" no ")) == ("req1", "no")
     with pytest.raises(modals.StaleView):
-        modals.read_reason({**view, "state": {"values": {}}})
+        deciding.read_reason({**view, "state": {"values": {}}})
 
 
 def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
     """And comes back with the reason, which the holder is told."""
-    view = check_view(modals.revoke_form(asked()))
+    view = check_view(deciding.revoke_form(asked()))
     assert [one["text"]["text"] for one in view["blocks"] if one["type"] == "section"] == [
         "The token of <@U0ANN> for Payments stops working within about ten seconds. This can't be undone.",
         "*Used by:* nightly",
@@ -553,23 +565,23 @@ def test_a_revocation_says_whose_token_stops_and_what_uses_it() -> None:
     )
     assert block(view, "reason")["optional"] is False
     assert "Ann will see this, with your name." in block(view, "reason")["hint"]["text"]
-    assert modals.read_reason(fill(view, reason=" on GitHub ")) == ("req1", "on GitHub")
-    assert modals.read_reason(fill(view)) == ("req1", "")
-    unused = modals.revoke_form(asked(answers=Answers("  ")))
+    assert deciding.read_reason(fill(view, reason=" on GitHub ")) == ("req1", "on GitHub")
+    assert deciding.read_reason(fill(view)) == ("req1", "")
+    unused = deciding.revoke_form(asked(answers=Answers("  ")))
     assert "Used by" not in json.dumps(unused)
 
 
 def test_a_replacement_asks_what_happened() -> None:
     """Lost is preselected: the old token goes on for a moment; leaked stops it at once and tells others."""
-    view = check_view(modals.replace_form(asked(), "form1"))
+    view = check_view(deciding.replace_form(asked(), "form1"))
     element = block(view, "loss")["element"]
     assert (element["type"], element["initial_option"]["value"]) == ("radio_buttons", "lost")
     assert {one["value"]: one["description"]["text"] for one in element["options"]} == {
         "lost": "The old token keeps working until you have the new one.",
         "leaked": "The old token stops within seconds, and the approvers are told.",
     }
-    assert modals.read_replace(fill(view)) == ("req1", Loss.LOST, "form1")
-    assert modals.read_replace(fill(view, loss="leaked")) == ("req1", Loss.LEAKED, "form1")
+    assert deciding.read_replace(fill(view)) == ("req1", Loss.LOST, "form1")
+    assert deciding.read_replace(fill(view, loss="leaked")) == ("req1", Loss.LEAKED, "form1")
 
 
 @pytest.mark.parametrize(
@@ -585,24 +597,24 @@ def test_a_replacement_asks_what_happened() -> None:
 def test_an_odd_replacement_is_stale(change: dict[str, Any]) -> None:
     """Which token ends when is never guessed."""
     with pytest.raises(modals.StaleView):
-        modals.read_replace({**fill(modals.replace_form(asked(), "form1")), **change})
+        deciding.read_replace({**fill(deciding.replace_form(asked(), "form1")), **change})
 
 
 def test_asking_again_fills_in_what_was_asked() -> None:
     """API, plan, lifetime, use and reason are as they were; sent as it is, it asks for the same."""
     before = asked(plan=GOLD, lifetime=DAY).request
-    view = check_view(modals.request_form(again(before, rule(), rule(name="other"))))
-    assert modals.read_form(fill(view)) == modals.Filled(
+    view = check_view(request_form.request_form(again(before, rule(), rule(name="other"))))
+    assert request_form.read_form(fill(view)) == request_form.Filled(
         "req1", "payments", "gold", "86400", Answers("nightly", "the nightly run")
     )
     endless = again(asked(lifetime=None).request, rule())
-    assert modals.read_form(fill(modals.request_form(endless))).lifetime_value == "never"
+    assert request_form.read_form(fill(request_form.request_form(endless))).lifetime_value == "never"
 
 
 def test_what_is_no_longer_on_offer_is_asked_anew() -> None:
     """A lifetime that was taken out of the file gives way to the first, a plan to a choice."""
     before = asked(lifetime=30 * DAY, plan=Plan("silver", LIMITS)).request
-    view = check_view(modals.request_form(again(before, rule())))
+    view = check_view(request_form.request_form(again(before, rule())))
     assert block(view, "lifetime:payments")["element"]["initial_option"]["value"] == "604800"
     assert "initial_option" not in block(view, "plan:payments")["element"]
 
