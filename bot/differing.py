@@ -17,6 +17,7 @@ from bot.core.explanation import Known
 from bot.core.model import Approver, Person, Record, Refusal, Rule, Rulebook, Verdict
 from bot.core.reach import Shift
 from bot.core.replay import Cast, Ending, Outcome
+from bot.group_members import members_seen
 from bot.population import Population, population
 from bot.sight import Meant, Sight
 from bot.store import history
@@ -103,7 +104,7 @@ async def difference(
 ) -> Difference:
     """`at` hears what is looked at. Raises a Fault of Slack's, or a sentence of the database's."""
     at("people")
-    seen = _groups_seen(sight.store)
+    seen = {} if sight.store is None else members_seen(sight.store)
     everybody = await population(old, new, sight, seen)
     before, after = (
         snapshot.of(old.rulebook, old.config.settings()),
@@ -122,15 +123,6 @@ async def difference(
         return found
     book = _Book(sight.store, old.rulebook, new.rulebook, everybody, at)
     return replace(found, waiting=book.waiting(), living=book.living(), history=book.history(since))
-
-
-def _groups_seen(store: Store | None) -> dict[str, frozenset[str]]:
-    """Who was in the groups that approve, when the bot looked last."""
-    if store is None:
-        return {}
-    with store.reading() as tx:
-        known = tx.remembered("groups") or {}
-    return {group: frozenset(one["members"]) for group, one in known.items()}
 
 
 @dataclass

@@ -8,7 +8,8 @@ from typing import NoReturn
 import structlog
 
 from bot.core.faults import Fault
-from bot.operations import Group, Operations
+from bot.group_members import Group
+from bot.operations import Operations
 from bot.slack.directory import Directory
 
 log = structlog.get_logger(__name__)
@@ -35,13 +36,13 @@ async def look(operations: Operations, directory: Directory) -> bool:
     try:
         groups = [
             Group(one, await directory.group_handle(one), await directory.group_members(one))
-            for one in operations.watched_groups
+            for one in operations.groups.watched
         ]
     except Fault as fault:
         what = "who approves is compared with who did as soon as Slack can say"
         log.warning("groups.unknown", error=fault.code, what=what)
         return False
-    for group in await operations.groups_seen(groups):
+    for group in await operations.groups.all_seen(groups):
         log.info("group.changed", group=group)
         await operations.deciders_changed(group)
     return True

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bot.core import asking, extensions, lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
@@ -35,6 +34,7 @@ from bot.core.model import (
     Transition,
     Verdict,
 )
+from bot.group_members import GroupMembers
 from bot.store import troubles
 from bot.store.rows import UnreadableError
 from bot.store.store import Store, User
@@ -49,7 +49,6 @@ DECIDED_SHOWN = 4
 DECIDED_WITHIN = timedelta(days=1)
 _REPLACED = "replaced:"
 _WELCOMED = "welcomed:"
-_GROUPS = "groups"
 UNKNOWN = "I don't know this request any more. If you still need it, request it anew."
 
 
@@ -113,32 +112,13 @@ class News:
     api: str | None
 
 
-@dataclass(frozen=True)
-class GroupChange:
-    """A user group by its id and handle, who came and who went, and when, as Slack says it."""
-
-    group: str
-    handle: str
-    added: frozenset[str]
-    removed: frozenset[str]
-    at: int
-
-
-@dataclass(frozen=True)
-class Group:
-    """A user group as Slack has it now; one that is switched off has no members."""
-
-    id: str
-    handle: str
-    members: frozenset[str]
-
-
 class Operations:
     """`in_force` holds the rules; `new_id` makes ids nobody can guess."""
 
     def __init__(self, store: Store, in_force: InForce, new_id: Callable[[], str]) -> None:
         self.store = store
         self.in_force = in_force
+        self.groups = GroupMembers(store, in_force)
         self._new_id = new_id
 
     @property
@@ -351,84 +331,6 @@ class Operations:
 
         for standing in affected:
             await self._change(standing.request.id, decide)
-
-    async def group_changed(self, change: GroupChange) -> bool:
-        """A user group has other members, as an event says: the audit hears of one that approves. Slack may tell of one change
-        several times, and of an old one late. Returns whether it was news."""
-
-        def work(tx: Transaction) -> bool:
-            known = tx.remembered(_GROUPS, lock=True) or {}
-            before = known.get(change.group)
-            if before is not None and change.at < before["at"]:
-                return False
-            members = ((set(before["members"]) if before else set()) | change.added) - change.removed
-            if before is None and change.group in self._watched():
-                self._tell_of_group(tx, change)  # who is in it was never seen, so it is taken as it is told
-                return True
-            return self._group_is(tx, known, Group(change.group, change.handle, frozenset(members)), change.at)
-
-        return await self.store.write(work)
-
-    async def group_seen(self, group: Group, at: int) -> bool:
-        """The same of one group, as it was at that time. Returns whether that was news."""
-
-        def work(tx: Transaction) -> bool:
-            known = tx.remembered(_GROUPS, lock=True) or {}
-            before = known.get(group.id)
-            return before is not None and at >= before["at"] and self._group_is(tx, known, group, at)
-
-        return await self.store.write(work)
-
-    async def groups_seen(self, groups: Sequence[Group]) -> tuple[str, ...]:
-        """All groups that approve, as Slack has them now: who came and went since they were seen last, the bot being off perhaps,
-        is in the audit. Returns those that have changed."""
-
-        def work(tx: Transaction) -> tuple[str, ...]:
-            named = {group.id for group in groups}
-            seen = tx.remembered(_GROUPS, lock=True) or {}
-            known = {group_id: one for group_id, one in seen.items() if group_id in named}
-            if known != seen:
-                tx.remember(_GROUPS, known)
-            return tuple(group.id for group in groups if self._group_is(tx, known, group, None))
-
-        return await self.store.write(work)
-
-    def _group_is(self, tx: Transaction, known: dict[str, Any], group: Group, at: int | None) -> bool:
-        """Remember who is in a group that approves, and say how that differs from what was `known`, if anything was."""
-        if group.id not in self._watched():
-            return False
-        before = known.get(group.id)
-        had = frozenset(before["members"]) if before else group.members
-        at = max(at or 0, before["at"] if before else 0)
-        known[group.id] = {"members": sorted(group.members), "at": at}
-        if known[group.id] != before:
-            tx.remember(_GROUPS, known)
-        if had == group.members:
-            return False
-        self._tell_of_group(tx, GroupChange(group.id, group.handle, group.members - had, had - group.members, at))
-        return True
-
-    def _tell_of_group(self, tx: Transaction, change: GroupChange) -> None:
-        details = {
-            "group": change.group,
-            "handle": change.handle,
-            "added": sorted(change.added),
-            "removed": sorted(change.removed),
-            "apis": self._watched()[change.group],
-        } | ({"audits": True} if change.group in self.rulebook.auditors.groups else {})
-        tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, details), None)
-
-    def _watched(self) -> dict[str, list[str]]:
-        """The groups that approve or audit, each with the names of the entries for which it approves."""
-        found: dict[str, list[str]] = {group: [] for group in self.rulebook.auditors.groups}
-        for name, rule in sorted(self.rulebook.rules.items()):
-            for group in rule.may_approve.groups:
-                found.setdefault(group, []).append(name)
-        return found
-
-    @property
-    def watched_groups(self) -> tuple[str, ...]:
-        return tuple(sorted(self._watched()))
 
     async def deciders_changed(self, group: str | None = None, person: Person | None = None) -> None:
         """Somebody came into a group or left it, or may not use the bot any more: what waits for them is shown anew."""

@@ -17,8 +17,9 @@ from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.model import Identity, Person, Record, Verdict, Workspace
+from bot.group_members import Group, GroupChange
 from bot.looking import UsesOf
-from bot.operations import Group, GroupChange, Operations, Outcome
+from bot.operations import Operations, Outcome
 from bot.slack import buttons, card, deciding, modals, request_form, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
 from bot.slack.budget import Budget, Spent
@@ -271,7 +272,8 @@ class Listeners:
         except Fault:
             handle = ""  # the line need not wait for its name
         added, removed = frozenset(event.get("added_users") or ()), frozenset(event.get("removed_users") or ())
-        await self._operations.group_changed(GroupChange(group, handle, added, removed, event.get("date_update") or 0))
+        change = GroupChange(group, handle, added, removed, event.get("date_update") or 0)
+        await self._operations.groups.changed(change)
 
     async def _look_at_group(self, group: Body) -> None:
         """A group was renamed, switched off or on again; who is in it was told apart from that, unless it got lost."""
@@ -280,7 +282,7 @@ class Listeners:
             return
         members = frozenset[str]() if group.get("date_delete") else frozenset(users)
         seen = Group(group_id, group.get("handle") or "", members)
-        if await self._operations.group_seen(seen, group.get("date_update") or 0):
+        if await self._operations.groups.seen(seen, group.get("date_update") or 0):
             await self._operations.deciders_changed(group_id)
 
     async def _see_off(self, user: Body) -> None:

@@ -13,7 +13,8 @@ from bot.core import lifecycle
 from bot.core.in_force import InForce
 from bot.core.model import Answers, Identity, Refusal, RequestId, RequestState, Rulebook, Verdict
 from bot.core.requests import Asked
-from bot.operations import Group, GroupChange, Operations, Submission
+from bot.group_members import Group, GroupChange
+from bot.operations import Operations, Submission
 from bot.slack.listeners import _ids_of
 from bot.store.engine import migrate, open_engine
 from bot.store.store import Store
@@ -112,7 +113,7 @@ def test_an_event_about_somebody_is_about_both_ids() -> None:
 async def test_an_old_event_about_a_group_is_no_news(operations: Operations) -> None:
     """Erin was put among the leads and out again; the first event comes once more, and she is not added a second time."""
     erin, nobody = frozenset({"U0ERIN"}), frozenset[str]()
-    await operations.groups_seen([Group("S0LEADS", "leads", frozenset({"U0BOB"}))])
+    await operations.groups.all_seen([Group("S0LEADS", "leads", frozenset({"U0BOB"}))])
     came = GroupChange("S0LEADS", "leads", erin, nobody, 10)
     went = GroupChange("S0LEADS", "leads", nobody, erin, 20)
-    assert [await operations.group_changed(change) for change in (came, went, came)] == [True, True, False]
+    assert [await operations.groups.changed(change) for change in (came, went, came)] == [True, True, False]
