@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bot.core import asking, extensions, lifecycle, limits, refusals, rules
 from bot.core.facts import Left, Returned
@@ -28,25 +28,19 @@ from bot.core.model import (
     Refusal,
     RequestId,
     RequestState,
-    Review,
     Rule,
     Rulebook,
     Transition,
     Verdict,
 )
 from bot.group_members import GroupMembers
+from bot.listing import Listing
 from bot.store import troubles
 from bot.store.rows import UnreadableError
-from bot.store.store import Store, User
+from bot.store.store import Store
 from bot.store.transaction import Transaction
 
 NOTED = 3
-PAST_SHOWN = 5
-OWN_SHOWN = 50
-WAITING_SHOWN = 50
-NEWS_AT_ONCE = 500
-DECIDED_SHOWN = 4
-DECIDED_WITHIN = timedelta(days=1)
 _REPLACED = "replaced:"
 _WELCOMED = "welcomed:"
 UNKNOWN = "I don't know this request any more. If you still need it, request it anew."
@@ -84,34 +78,6 @@ class Outcome:
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True)
-class Holdings:
-    """One person's own requests and keys that stand, those that are over, the requests of others that wait for them, and those
-    about which they said yes or no lately, each with what they said.
-
-    `more_own` and `more_awaiting`: there are others beyond those that were looked at. `at` is when that was, `heard` the number
-    of the newest audit line by then.
-    """
-
-    standing: tuple[Record, ...]
-    past: tuple[Record, ...]
-    awaiting: tuple[Record, ...]
-    at: datetime
-    heard: int = 0
-    decided: tuple[tuple[Record, Review], ...] = ()
-    more_own: bool = False
-    more_awaiting: bool = False
-
-
-@dataclass(frozen=True)
-class News:
-    """One line of the audit, by its number: whose request it concerns, if any, and of which API."""
-
-    number: int
-    person: Identity | None
-    api: str | None
-
-
 class Operations:
     """`in_force` holds the rules; `new_id` makes ids nobody can guess."""
 
@@ -119,6 +85,7 @@ class Operations:
         self.store = store
         self.in_force = in_force
         self.groups = GroupMembers(store, in_force)
+        self.listing = Listing(store, in_force)
         self._new_id = new_id
 
     @property
@@ -407,34 +374,6 @@ class Operations:
             return standing, refusal
         return standing, None
 
-    async def holdings(self, who: Person) -> Holdings:
-        """This person's own requests and keys, the requests that wait for their decision, and those that they decided about."""
-        apis = [name for name in self.rulebook.rules if self.may_wait_for(who, name)]
-
-        def work(tx: Transaction) -> Holdings:
-            heard = tx.newest_audit()  # first: what comes after it may or may not be seen here, and is news
-            waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))
-            awaiting = tuple(record for record in waiting[:WAITING_SHOWN] if self._awaits(record, who))
-            mine, past = tx.standing(who.identity, limit=OWN_SHOWN + 1), tx.past(who.identity, PAST_SHOWN)
-            reviewed = tx.reviewed_by(who.identity, tx.now - DECIDED_WITHIN, DECIDED_SHOWN)
-            decided = tuple((record, _said_by(record, who)) for record in reviewed if record not in awaiting)
-            more_own, more_awaiting = len(mine) > OWN_SHOWN, len(waiting) > WAITING_SHOWN
-            return Holdings(
-                mine[:OWN_SHOWN], past, awaiting, tx.now, heard, decided, more_own=more_own, more_awaiting=more_awaiting
-            )
-
-        return await self.store.read(work)
-
-    async def news(self, after: int) -> tuple[News, ...]:
-        """The audit lines above this number, the oldest first, some hundreds at a time."""
-        found = await self.store.read(lambda tx: tx.audit_after(after, NEWS_AT_ONCE), User.WORKER)
-        return tuple(News(one.number, one.person, one.api) for one in found)
-
-    def may_wait_for(self, who: Person, api: str) -> bool:
-        """Whether requests for this API may wait for this person's decision."""
-        rule = self.rule(api)
-        return rule is not None and rules.may_approve(rule, who)
-
     async def welcome(self, who: Identity) -> bool:
         """True once for somebody who has never asked for anything: they are to be told where to go."""
         name = f"{_WELCOMED}{who.user_id}"
@@ -446,15 +385,6 @@ class Operations:
             return not (tx.standing(who, limit=1) or tx.past(who, 1))
 
         return await self.store.write(work)
-
-    def _awaits(self, record: Record, who: Person) -> bool:
-        """True where this person could approve and has not."""
-        try:
-            rules.reviewing_by(record, self.rule(record.request.rule.name), who)
-        except Refusal:
-            return False
-        given = rules.approvals(record.reviews, record.request.requester)
-        return not any(who.is_same(one.reviewer) for one in given)
 
     async def _change(
         self, request_id: str, decide: Callable[[Record, datetime], Transition], approvers: Sequence[Approver] = ()
@@ -521,11 +451,6 @@ def _not_revoker(record: Record) -> Refusal:
     able = record.request.rule.may_approve
     able = replace(able, users=able.users | {record.request.requester.user_id})
     return Refusal("You can't revoke this.", code="not_approver", able=able)
-
-
-def _said_by(record: Record, who: Person) -> Review:
-    """What this person said last about a request that they reviewed."""
-    return max((one for one in record.reviews if who.is_same(one.reviewer)), key=lambda one: one.at)
 
 
 def _known_as(record: Record, who: Person) -> Identity:

@@ -208,7 +208,7 @@ class Answering:
     async def holdings(self, person: Person) -> Body:
         if (refusal := members.refuse(person, self._workspace)) is not None:
             return modals.notice(refusal_title(refusal), refusal.text)
-        found = await self._operations.holdings(person)
+        found = await self._operations.listing.holdings(person)
         return holdings.view(found, command=self.command, help_channel=self.help_channel)
 
     async def refresh(self, user_id: str, view_id: str | None, *, at_home: bool = False) -> None:

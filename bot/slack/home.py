@@ -15,7 +15,8 @@ import structlog
 from bot.core import members
 from bot.core.faults import Fault, Transient
 from bot.core.model import Person, Workspace
-from bot.operations import News, Operations
+from bot.listing import News
+from bot.operations import Operations
 from bot.slack import holdings
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
@@ -124,7 +125,7 @@ class Homes:
             shown.person = None
             await self._chat.publish_home(user_id, holdings.no_home(refusal.text))
             return
-        found = await self._operations.holdings(person)
+        found = await self._operations.listing.holdings(person)
         shown.person, shown.heard = person, found.heard
         self._begin_to_follow(user_id, shown)
         offered = catalogue.offered(person)
@@ -160,7 +161,7 @@ class Homes:
                 self._is_failing = False
 
     async def _look(self) -> None:
-        news = await self._operations.news(self._heard)
+        news = await self._operations.listing.news(self._heard)
         if news:
             self._heard = news[-1].number
             await self._note(news)
@@ -187,7 +188,9 @@ class Homes:
             fresh = [one for one in news if one.number > shown.heard]
             if any(one.person is not None and person.is_same(one.person) for one in fresh):
                 own[user_id] = None
-            elif any(self._operations.may_wait_for(person, api) for api in {one.api for one in fresh if one.api}):
+            elif any(
+                self._operations.listing.may_wait_for(person, api) for api in {one.api for one in fresh if one.api}
+            ):
                 others[user_id] = None
         self._due |= own | others
 

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import example, given
 
 from bot.core.model import Audience, Record, RequestId, Rule
+from bot.listing import Holdings
 from bot.local.slack.block_kit import check_view as check_home
-from bot.operations import Holdings
 from bot.slack import holdings, wording
 from tests.slack.test_messages import Story, ends, held, without_end
 from tests.slack.test_modals import BOB, DAY, NASTY, NOW, check_view, nasty, rule, walk
