@@ -28,6 +28,7 @@ def bolt_app(client: AsyncWebClient, workspace: Workspace) -> AsyncApp:
     logger.disabled = True  # Bolt would warn that it ignores the token, which `authorize` gives it
     try:
         return AsyncApp(
+            name="slack_bolt.app",  # of its loggers; without one Bolt reads the source of all that called it to find one
             client=client,
             authorize=authorize,
             request_verification_enabled=False,  # what comes over HTTP is verified before Bolt and its error handler see it
