@@ -19,7 +19,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, at_once: int, proxy: str | None = None) -> None:
         self._at_once = at_once
-        self._ssl = httpx.create_ssl_context()
         self._proxy = proxy  # with the name and password that it may hold
         self._session: aiohttp.ClientSession | None = None
 
@@ -59,7 +58,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _opened(self) -> aiohttp.ClientSession:
         """One for all requests, made where the event loop runs."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._at_once, keepalive_timeout=KEPT_OPEN, ssl=self._ssl)
+            connector = aiohttp.TCPConnector(
+                limit=self._at_once, keepalive_timeout=KEPT_OPEN, ssl=httpx.create_ssl_context()
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
