@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.core.faults import UnconfirmedError
 from bot.errors import CommandError
+from bot.store.making import make
 
 WAITS_FOR = 5
 """Seconds that a transaction waits for a lock or a connection that others hold."""
@@ -160,7 +161,10 @@ def migrate(engine: Engine) -> None:
             # What an upgrade needs is loaded in between, which takes seconds where the disk or the processor is busy.
             connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{MIGRATION_IDLES_FOR}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        if _version(connection) != _versions()[-1]:
+        version, newest = _version(connection), _versions()[-1]
+        if version is None:
+            make(connection, newest)
+        elif version != newest:
             _upgrade(connection)
 
 

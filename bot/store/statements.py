@@ -22,8 +22,6 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from bot.core.model import EffectState, GrantState, RequestState
 from bot.core.urgency import Urgency
@@ -39,7 +37,14 @@ _OTHER = tables.effects.alias()
 
 
 def inserting(table: Table, *, sqlite: bool) -> Any:
-    return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
+    """An insert that may say what becomes of a row that is there already. It is each dialect's own."""
+    if sqlite:
+        from sqlalchemy.dialects.sqlite import insert as on_sqlite  # noqa: PLC0415 - a start on the other one need not load it
+
+        return on_sqlite(table)
+    from sqlalchemy.dialects.postgresql import insert as on_postgresql  # noqa: PLC0415 - as above
+
+    return on_postgresql(table)
 
 
 def ids_of(user_id: Any) -> Any:

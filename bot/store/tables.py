@@ -46,6 +46,8 @@ def from_ms(ms: int) -> datetime:
 
 
 metadata = MetaData()
+WHERE = "where"
+"""Of an index of some rows alone, which: a keyword of each dialect would load them all."""
 
 requests = Table(
     "requests",
@@ -59,7 +61,9 @@ requests = Table(
     Column("rule", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("plan", String(100), nullable=False),
-    Column("opens", Text, nullable=False),  # entries of the further APIs of the plan, a blank before and after each
+    Column(
+        "opens", Text, nullable=False, server_default=""
+    ),  # entries of the further APIs of the plan, a blank before and after each
     Column("lifetime", BigInteger),
     Column("used_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -71,7 +75,7 @@ requests = Table(
     Column("decided_user", String(32)),
     Column("decision_reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
     Column("undecidable", Text, nullable=False, server_default=""),
     Column("undecidable_since", Moment),
     Column("extends", String(64)),  # the request whose grant this one asks to extend, and its number
@@ -96,7 +100,7 @@ reviews = Table(
     Column("counted_by", String(32), nullable=False),
     Column("at", Moment, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("void", Text, nullable=False),
+    Column("void", Text, nullable=False, server_default=""),
 )
 Index("reviews_by_person", reviews.c.user_id, reviews.c.at)
 
@@ -145,7 +149,7 @@ keys = Table(
 
 AT_TYK = keys.c.state.in_([literal_column(f"'{state}'", String()) for state in ("probation", "live")])
 """The key is at Tyk. In words of the statement, as of the effects below: so the index holds what lives alone."""
-Index("keys_at_tyk", keys.c.request_id, sqlite_where=AT_TYK, postgresql_where=AT_TYK)
+Index("keys_at_tyk", keys.c.request_id, info={WHERE: AT_TYK})
 
 messages = Table(
     "messages",
@@ -174,7 +178,7 @@ effects = Table(
     Column("kind", String(24), nullable=False),
     Column("request_id", ForeignKey("requests.id"), index=True),
     Column("lane", String(32)),
-    Column("urgency", Integer, nullable=False),
+    Column("urgency", Integer, nullable=False, server_default="2"),
     Column("due_at", Moment, nullable=False),
     Column("state", String(8), nullable=False),
     Column("lease_until", Moment),
@@ -201,7 +205,7 @@ for name, columns, condition in (
     ("effects_parked", ("id",), effects.c.state == PARKED),
     ("effects_over", ("due_at",), effects.c.state.in_((DONE, DROPPED))),
 ):
-    Index(name, *(effects.c[column] for column in columns), sqlite_where=condition, postgresql_where=condition)
+    Index(name, *(effects.c[column] for column in columns), info={WHERE: condition})
 
 outages = Table(
     "outages",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, insert, text
+from sqlalchemy import Connection, Engine, Inspector, event, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from bot.store import engine as engines
@@ -105,6 +105,38 @@ def test_each_migration_is_named_after_its_version() -> None:
     config.set_main_option("script_location", str(Path(engines.__file__).parent / "migrations"))
     newest_first = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     assert engines._versions() == newest_first[::-1]
+
+
+def test_a_new_database_is_as_the_migrations_leave_it(engine: Engine) -> None:
+    """Columns, keys, indexes and what keeps the audit append-only are the same, and so is the version."""
+    with engine.connect() as connection, connection.begin() as transaction:
+        engines._upgrade(connection)
+        migrated = shape(connection)
+        transaction.rollback()
+    migrate(engine)
+    with engine.connect() as connection:
+        assert shape(connection) == migrated
+
+
+_INDEXES_AND_TRIGGERS = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE type IN ('index', 'trigger')",
+    "postgresql": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL "
+    "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+}
+
+
+def shape(connection: Connection) -> tuple[object, ...]:
+    """All that a database was told to keep and to refuse, but for the order of the columns."""
+    found = inspect(connection)
+    told = connection.execute(text(_INDEXES_AND_TRIGGERS[connection.dialect.name])).scalars()
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    return {name: _shape_of(found, name) for name in found.get_table_names()}, sorted(map(str, told)), version
+
+
+def _shape_of(found: Inspector, table: str) -> tuple[object, ...]:
+    columns = {one["name"]: {**one, "type": str(one["type"])} for one in found.get_columns(table)}
+    keys = found.get_pk_constraint(table), found.get_foreign_keys(table)
+    return columns, keys, found.get_unique_constraints(table)
 
 
 def test_a_database_that_is_ready(engine: Engine) -> None:
