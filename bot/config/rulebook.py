@@ -280,59 +280,86 @@ def _reason_pattern(terms: Terms) -> ReasonPattern | None:
 def _digest(file: Checked | Config) -> str:
     """Twelve hex digits that change when the meaning does: comments, order of names and what is left to a default do not.
 
-    They are those of one JSON text, which is told to the hash entry by entry: it may be longer than the file.
+    They are those of one JSON text with sorted keys, which is told to the hash entry by entry: it may be longer than the file.
     """
-    encode = json.JSONEncoder(sort_keys=True).encode
     meaning = _Meaning()
     told = hashlib.sha256(b'{"apis": {')
     for place, name in enumerate(sorted(file.apis)):
-        entry = encode(meaning.of(name, file.apis[name]))
-        told.update(f"{', ' if place else ''}{encode(name)}: {entry}".encode())
+        told.update(f"{', ' if place else ''}{_json(name)}: {meaning.of(name, file.apis[name])}".encode())
     tyk = file.tyk.model_dump(mode="json", exclude={"at_once", "alias"})  # not of who may have what
     rest: dict[str, Any] = {"slack": file.slack.model_dump(mode="json"), "tyk": tyk}
     if file.auditors:
         rest["auditors"] = sorted({who.text for who in file.auditors})
-    told.update(f"}}, {encode(rest)[1:]}".encode())
+    told.update(f"}}, {_json(rest)[1:]}".encode())
     return told.hexdigest()[:12]
 
 
+_json = json.JSONEncoder(sort_keys=True).encode
 _SAID_ONLY_WHERE_GIVEN = ("reason_pattern", "reason_link", "also_may_approve", "max_total")
 """Terms that came later: a file that does not name them means what it meant before."""
 
 
 class _Meaning:
-    """Entries as plain JSON values."""
+    """Entries as JSON texts with sorted keys. What many entries say is turned into text once."""
 
     def __init__(self) -> None:
-        self._terms: dict[int, dict[str, Any]] = {}
+        self._templates: dict[tuple[int, bool], str] = {}
+        self._shared = _Shared()
+        self._people: dict[tuple[Name, ...], str] = {}
 
-    def of(self, name: str, api: Entry) -> dict[str, Any]:
-        told = {
-            "api_id": api.api_id,
-            "api_name": api.api_name or name,
-            "title": api.title or name,
-            "description": api.description,
-            "docs": api.docs,
-            "listen_path": api.listen_path or f"/{name}/",
-            "auth_header": api.auth_header,
-            "versions": api.versions,
-            "gateway_url": api.gateway_url,
-            "requesters": sorted({who.text for who in api.requesters}),
-            "plans": [(key, _plan_meaning(plan)) for key, plan in api.plans.items()] if api.plans else None,
-            "approvals_channel": api.approvals_channel,
+    def of(self, name: str, api: Entry) -> str:
+        shared = self._shared
+        own = {
+            "api_id": _json(api.api_id),
+            "api_name": _json(api.api_name or name),
+            "approvals_channel": shared[api.approvals_channel],
+            "auth_header": shared[api.auth_header],
+            "description": shared[api.description],
+            "docs": shared[api.docs],
+            "gateway_url": shared[api.gateway_url],
+            "listen_path": _json(api.listen_path or f"/{name}/"),
+            "plans": _plans_meaning(api.plans) if api.plans else "null",
+            "requesters": self._requesters(api.requesters),
+            "title": _json(api.title or name),
+            "versions": shared[api.versions],
         }
-        return self._of_terms(api.terms) | told | ({"warning": api.warning} if api.warning else {})
+        if api.warning:
+            own["warning"] = shared[api.warning]
+        return self._template(api.terms, own) % tuple(own.values())
 
-    def _of_terms(self, terms: Terms) -> dict[str, Any]:
-        told = self._terms.get(id(terms))  # equal terms are one object
-        if told is None:
-            told = self._terms[id(terms)] = terms.model_dump(mode="json")
-            for name in ("approvers", "also_may_approve"):
-                told[name] = sorted(set(told[name]))
-            for name in _SAID_ONLY_WHERE_GIVEN:
-                if not told[name]:
-                    del told[name]
-        return told
+    def _template(self, terms: Terms, own: Mapping[str, str]) -> str:
+        """An entry's text with a gap for each of its own, which come in the order of their names."""
+        found = self._templates.get((id(terms), "warning" in own))  # equal terms are one object
+        if found is None:
+            texts = {key: _json(value).replace("%", "%%") for key, value in _of_terms(terms).items()}
+            texts |= dict.fromkeys(own, "%s")
+            told = ", ".join(f'"{key}": {texts[key]}' for key in sorted(texts))
+            found = self._templates[id(terms), "warning" in own] = f"{{{told}}}"
+        return found
+
+    def _requesters(self, names: tuple[Name, ...]) -> str:
+        if names not in self._people:
+            self._people[names] = _json(sorted({who.text for who in names}))
+        return self._people[names]
+
+
+class _Shared(dict[Any, str]):
+    """The text of each value that many entries have."""
+
+    def __missing__(self, value: Any) -> str:
+        self[value] = text = _json(value)
+        return text
+
+
+def _of_terms(terms: Terms) -> dict[str, Any]:
+    told = terms.model_dump(mode="json")
+    for name in ("approvers", "also_may_approve"):
+        told[name] = sorted(set(told[name]))
+    return {name: value for name, value in told.items() if value or name not in _SAID_ONLY_WHERE_GIVEN}
+
+
+def _plans_meaning(plans: Mapping[str, PlanEntry]) -> str:
+    return _json([(key, _plan_meaning(plan)) for key, plan in plans.items()])
 
 
 def _plan_meaning(plan: PlanEntry) -> dict[str, Any]:

@@ -899,6 +899,42 @@ def test_digest_changes(old: str, new: str) -> None:
     assert changed(old, new).digest != load(SHIPPED).digest
 
 
+EVERYTHING = (
+    HEAD.replace("C0HELP}", "C0HELP, command: /key}")
+    + """\
+auditors: ["@auditors", U0AUDIT]
+defaults: {approvals: 2, approvers: [U0BOB, "@leads", U0BOB], limits: {rate: 5, per: 1, quota_max: -1, quota_renewal_rate: 60}}
+apis:
+  ledger:
+    {api_id: '0', api_name: 'Büch\\er "%d"', title: "100 % Ledger", requesters: [everyone, "@devs", everyone], warning: "50%"}
+  books: &books
+    api_id: b
+    description: 5 %s of {all}
+    docs: https://example.com/a%20b
+    listen_path: /b%20/
+    auth_header: X-Key
+    versions: [v1, v2]
+    gateway_url: https://gw.example.com
+    approvals_channel: C0BOOKS
+    also_may_approve: [U0CAROL]
+    requesters: [ann@example.com]
+    reason_pattern: {pattern: "[A-Z]+%d", says: "A ticket, 100% of one."}
+    reason_link: https://example.com/{match}
+    max_total: 90d
+  plans:
+    <<: *books
+    api_id: p
+    also_may_approve: []
+    plans: {gold: {tyk_policies: [x], also_opens: [ledger], also_for_those_who_may_not_ask: true}, lead: {}}
+"""
+)
+
+
+def test_an_upgrade_keeps_the_digest() -> None:
+    """Replicas compare it, and so does the audit, also with those of other versions: this file's is pinned."""
+    assert parse(EVERYTHING).digest == "8b6d642e25e1"
+
+
 def conforms(data: Any) -> bool:
     return jsonschema.Draft202012Validator(schema()).is_valid(data)
 
