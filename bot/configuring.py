@@ -21,7 +21,7 @@ from bot.operations import look_again, waiting
 from bot.settings import Settings
 from bot.slack.directory import Directory
 from bot.slack.unhurried import UnhurriedDirectory
-from bot.store import ledger
+from bot.store import cursors, ledger
 from bot.store.store import Store, Transaction
 from bot.tyk.dashboard import Dashboard, DashboardError
 
@@ -94,8 +94,8 @@ async def _note(store: Store, config: Config, now: Snapshot, settings: Settings)
     def work(tx: Transaction) -> bool:
         before = tx.remembered(ledger.CONFIGURED, lock=True)
         tx.remember(ledger.PLACE, place)
-        tx.begin_posting(config.slack.audit_channel)
-        tx.begin_forwarding(forwards)
+        cursors.begin_posting(tx, config.slack.audit_channel)
+        cursors.begin_forwarding(tx, forwards)
         if before == now:
             return False
         tx.remember(ledger.CONFIGURED, now)

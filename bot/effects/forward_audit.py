@@ -15,7 +15,7 @@ from bot.core.draft import NewId
 from bot.core.model import Effect, EffectKind, EffectState, Promise
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import chain, ledger, outbox, tables
+from bot.store import chain, cursors, ledger, outbox, tables
 from bot.store.transaction import Transaction
 
 BATCH = 100
@@ -26,7 +26,7 @@ ANOTHERS = timedelta(seconds=10)
 def find(tx: Transaction, effect: Effect) -> Sequence[Line]:
     """The rows that are not there yet and go out now."""
     place = effect.subject_id
-    return list(chain.lines(tx.connection, tables.audit.c.number > tx.cursor(place), most=BATCH))
+    return list(chain.lines(tx.connection, tables.audit.c.number > cursors.of(tx, place), most=BATCH))
 
 
 async def perform(claim: Claim, ports: Ports) -> int | None:
@@ -46,6 +46,6 @@ def complete(tx: Transaction, claim: Claim, upto: int | None, _new_id: NewId) ->
     outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     place = claim.effect.subject_id
     if upto is not None:
-        tx.move_cursor(place, max(upto, tx.cursor(place)), EffectKind.FORWARD_AUDIT)
+        cursors.move(tx, place, max(upto, cursors.of(tx, place)), EffectKind.FORWARD_AUDIT)
     elif place in (tx.remembered(ledger.PLACE) or {}).get("forwards", ()):
         tx.promise(Promise(EffectKind.FORWARD_AUDIT, place, tx.now + ANOTHERS))

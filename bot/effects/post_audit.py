@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from bot.core.audit import Post, Posted
 from bot.core.draft import NewId
-from bot.core.model import Effect, EffectState
+from bot.core.model import Effect, EffectKind, EffectState
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
-from bot.store import ledger, outbox, trail
+from bot.store import cursors, ledger, outbox, trail
 from bot.store.transaction import Transaction
 
 BATCH = 40
@@ -35,10 +35,10 @@ async def perform(claim: Claim, ports: Ports) -> Posted | None:
 def complete(tx: Transaction, claim: Claim, posted: Posted | None, _new_id: NewId) -> None:
     outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     channel, post = claim.effect.subject_id, claim.found
-    upto = tx.cursor(channel) if posted is None else post.reading.entries[posted.rows - 1].number
+    upto = cursors.of(tx, channel) if posted is None else post.reading.entries[posted.rows - 1].number
     if posted is not None:
         trail.learn(tx, posted.names)
         if post.request_id is not None and posted.ts is not None:
             trail.begin_thread(tx, post.request_id, channel, posted.ts)
-    if not tx.move_cursor(channel, upto):
-        tx.post_audit_in(tx.remembered(ledger.PLACE)["audit_channel"])
+    if not cursors.move(tx, channel, upto):
+        tx.promise_audit(EffectKind.POST_AUDIT, tx.remembered(ledger.PLACE)["audit_channel"])

@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import case, func, or_, select
 
 from bot.core.model import GrantState, RequestState
-from bot.store import tables
-from bot.store.transaction import LEFT, Transaction
+from bot.store import cursors, tables
+from bot.store.cursors import LEFT
+from bot.store.transaction import Transaction
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,6 @@ def living(tx: Transaction) -> tuple[Living, ...]:
 
 
 def unposted(tx: Transaction, channel: str) -> Unposted:
-    cursor = tx.cursor(channel)
+    cursor = cursors.of(tx, channel)
     many = tx.newest_audit() - cursor if cursor != LEFT else 0
     return Unposted(many, next(iter(tx.audit_after(cursor, 1))).at) if many > 0 else Unposted()

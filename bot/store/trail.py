@@ -10,13 +10,14 @@ from sqlalchemy import and_, select
 
 from bot.core.audit import AuditEntry, Called, Post, Reading, named_in, together
 from bot.core.model import MessageKind
-from bot.store import rows, statements, tables
-from bot.store.transaction import LEFT, Transaction
+from bot.store import cursors, rows, statements, tables
+from bot.store.cursors import LEFT
+from bot.store.transaction import Transaction
 
 
 def next_post(tx: Transaction, channel: str, most: int) -> Post:
     """Those of the rows that are not in the channel yet which go out now; none where the audit has left it."""
-    upto = tx.cursor(channel)
+    upto = cursors.of(tx, channel)
     waiting = tx.audit_after(upto, most) if upto != LEFT else ()
     count, request_id = together(waiting)
     post = Post(reading(tx, waiting[:count]), request_id)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, delete, func, or_, select
 from sqlalchemy import Transaction as Scope
 
 from bot.core.audit import AuditEntry
@@ -41,9 +41,6 @@ from bot.store.chain import Chain
 FIRST_NUMBER = 1001
 AUDIT_GATHERS = timedelta(seconds=1)
 """An audit line waits so long for others, to stand in the channel in one message with them."""
-
-LEFT = -1
-"""The cursor of a channel that the audit has left for another one."""
 
 
 class Transaction:
@@ -76,8 +73,8 @@ class Transaction:
         self.undone = False
         self._sqlite = sqlite
         self.locks = locks and not sqlite
-        self._audit_channel = audit_channel
-        self._forwards = forwards
+        self.audit_channel = audit_channel
+        self.forwards = forwards
         self._known = known or {}
         self._chain = chain or Chain()
         self._loaded: dict[str, Record] = {}
@@ -325,11 +322,16 @@ class Transaction:
             opened = self.connection.execute(statements.promising(sqlite=self._sqlite), effects)
             self.promised |= {row.id: rows.effect_of(row) for row in opened}
 
+    def promise_audit(self, kind: EffectKind, place: str) -> None:
+        """Promise that a place hears of the rows that wait for it."""
+        self._promise([_reading_on(kind, place, self.now)])
+        self.wrote = True
+
     def _audit_promise(self) -> list[dict[str, Any]]:
         """The channel hears of the new rows, and so does every place that rows are forwarded to."""
         due_at = self.now + AUDIT_GATHERS
-        told = [_reading_on(EffectKind.FORWARD_AUDIT, one, due_at) for one in self._forwards]
-        return [_reading_on(EffectKind.POST_AUDIT, self._audit_channel, due_at), *told] if self._audit_channel else told
+        told = [_reading_on(EffectKind.FORWARD_AUDIT, one, due_at) for one in self.forwards]
+        return [_reading_on(EffectKind.POST_AUDIT, self.audit_channel, due_at), *told] if self.audit_channel else told
 
     def _drop(self, drops: Iterable[tuple[EffectKind, str]]) -> None:
         """Drop these effects, but for those that somebody is at work on."""
@@ -393,62 +395,6 @@ class Transaction:
     def newest_audit(self) -> int:
         """The number of the newest line, 0 where there is none."""
         return self.connection.execute(select(func.max(tables.audit.c.number))).scalar_one_or_none() or 0
-
-    def cursor(self, place: str) -> int:
-        """The number up to which rows are there; LEFT for a channel that the audit has left."""
-        return self._cursor(place) or 0
-
-    def _cursor(self, place: str) -> int | None:
-        query = select(tables.counters.c.value).where(tables.counters.c.name == f"posted:{place}")
-        return self.connection.execute(query).scalar_one_or_none()
-
-    def move_cursor(self, place: str, upto: int, kind: EffectKind = EffectKind.POST_AUDIT) -> bool:
-        """Rows up to this number are in the channel, or where they are forwarded to. Where more wait, they are promised.
-
-        Returns False for a channel that the audit has left.
-        """
-        table, name = tables.counters, f"posted:{place}"
-        moved = update(table).where(table.c.name == name, table.c.value != LEFT).values(value=upto)
-        if self.connection.execute(moved).rowcount == 0:
-            if self._cursor(place) is not None:
-                return False
-            self._upsert(table, [{"name": name, "value": upto}])
-        if self.newest_audit() > upto:
-            self._promise([_reading_on(kind, place, self.now)])
-        self.wrote = True
-        return True
-
-    def begin_posting(self, channel: str) -> None:
-        """The audit goes to this channel from now on: what stands in the one before is not told again, and what waits for that
-        goes here."""
-        table, name = tables.counters, f"posted:{channel}"
-        is_channel = or_(table.c.name.startswith("posted:C"), table.c.name.startswith("posted:G"))
-        posted = self.connection.execute(select(table.c.name, table.c.value).where(is_channel, table.c.value != LEFT))
-        upto = {row.name: row.value for row in posted}
-        if name not in upto:
-            upto[name] = max(upto.values(), default=0)
-            self._upsert(table, [{"name": name, "value": upto[name]}])
-        self._upsert(table, [{"name": other, "value": LEFT} for other in upto if other != name])
-        self._audit_channel = channel
-        if self.newest_audit() > upto[name]:
-            self.post_audit_in(channel)
-
-    def post_audit_in(self, channel: str) -> None:
-        """Promise that this channel hears of what waits for it."""
-        self._promise([_reading_on(EffectKind.POST_AUDIT, channel, self.now)])
-        self.wrote = True
-
-    def begin_forwarding(self, places: Sequence[str]) -> None:
-        """Rows go to each of these places from now on: to a new one what is new, to one that is known what it lacks."""
-        newest = self.newest_audit()
-        self._forwards = places
-        for place in places:
-            upto = self._cursor(place)
-            if upto is None:
-                self._upsert(tables.counters, [{"name": f"posted:{place}", "value": newest}])
-            elif upto < newest:
-                self._promise([_reading_on(EffectKind.FORWARD_AUDIT, place, self.now)])
-        self.wrote = True
 
     # --- what is remembered between runs ---
 

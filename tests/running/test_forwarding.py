@@ -17,7 +17,7 @@ from bot.core.outages import TELL_AFTER
 from bot.effects import forward_audit
 from bot.effects.ports import CollectorPort, Ports
 from bot.slack import notifications
-from bot.store import ledger, outbox
+from bot.store import cursors, ledger, outbox
 from bot.store.engine import migrate, open_engine
 from tests.crash.outside import Died, Fates
 from tests.crash.story import Story, wipe
@@ -62,7 +62,7 @@ class Forwarded(Story):
         self.worker.ports = Ports(ports.slack, ports.tyk, ports.seal, ports.in_force, known)
         self.store.forwards = list(known)
         with self.store.transaction() as tx:
-            tx.begin_forwarding(self.store.forwards)
+            cursors.begin_forwarding(tx, self.store.forwards)
 
     @property
     def there(self) -> Collector:
@@ -97,9 +97,9 @@ async def test_each_row_arrives_in_order(story: Forwarded) -> None:
     await story.tell()
     assert story.there.got == list(range(1, story.newest() + 1))
     with story.store.transaction() as tx:
-        tx.begin_forwarding(["file:new.jsonl:0a1b2c3d"])
+        cursors.begin_forwarding(tx, ["file:new.jsonl:0a1b2c3d"])
     with story.store.reading() as tx:
-        assert tx.cursor("file:new.jsonl:0a1b2c3d") == story.newest()
+        assert cursors.of(tx, "file:new.jsonl:0a1b2c3d") == story.newest()
 
 
 async def test_who_dies_after_sending_sends_the_same_rows_again(story: Forwarded) -> None:

@@ -12,7 +12,7 @@ from bot.core import facts, lifecycle
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
 from bot.health import Census, Seen, count_outcomes
-from bot.store import figures
+from bot.store import cursors, figures
 from bot.store.engine import migrate, open_engine
 from bot.store.figures import Living, Unposted
 from bot.store.seal import Seal, new_key
@@ -41,7 +41,7 @@ def test_what_waits_lives_and_is_not_posted(store: Store) -> None:
         tx.now += 2 * DAY
         assert figures.living(tx) == (Living(RULE.name, 2, 2),)
         newest = tx.newest_audit()
-        tx.move_cursor("C0AUDIT", newest - 2)
+        cursors.move(tx, "C0AUDIT", newest - 2)
         oldest = tx.audit_after(newest - 2, 1)[0].at
         assert figures.unposted(tx, "C0AUDIT") == Unposted(2, oldest)
         tx.remember(RECONCILED_AT, 1500.0)
@@ -53,7 +53,7 @@ def test_what_waits_lives_and_is_not_posted(store: Store) -> None:
         )
         assert value("last_reconcile_timestamp_seconds") == 1500
         assert value("last_sweep_timestamp_seconds") == 2500
-        tx.move_cursor("C0AUDIT", newest)
+        cursors.move(tx, "C0AUDIT", newest)
         assert figures.unposted(tx, "C0AUDIT") == Unposted()
         Seen.of(tx, "C0AUDIT").count()
         assert value("audit_unposted_rows") == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.core.model import AuditEvent, AuditLine, EffectKind, EffectState
-from bot.store import figures, outbox, trail
+from bot.store import cursors, figures, outbox, trail
 from bot.store.store import Store, Transaction
 from tests.store.test_ledger import store
 
@@ -28,21 +28,21 @@ def test_another_channel_hears_what_the_one_before_has_not(store: Store) -> None
     old one back; and it begins with what is new when it is in force again."""
     with store.transaction() as tx:
         says(tx, 3)
-        tx.begin_posting("C0OLD")
+        cursors.begin_posting(tx, "C0OLD")
         assert promised(tx) == ["C0OLD"]
         assert told(tx, "C0OLD") == [1, 2, 3]
-        assert tx.move_cursor("C0OLD", 2)
+        assert cursors.move(tx, "C0OLD", 2)
     with store.transaction() as tx:
-        tx.begin_posting("C0NEW")
+        cursors.begin_posting(tx, "C0NEW")
         says(tx)
         assert promised(tx) == ["C0OLD", "C0NEW"]
         assert (told(tx, "C0OLD"), told(tx, "C0NEW")) == ([], [3, 4])
-        assert not tx.move_cursor("C0OLD", 3)
+        assert not cursors.move(tx, "C0OLD", 3)
         assert told(tx, "C0OLD") == []
         assert figures.unposted(tx, "C0OLD").many == 0
-        assert tx.move_cursor("C0NEW", 4)
+        assert cursors.move(tx, "C0NEW", 4)
     with store.transaction() as tx:
-        tx.begin_posting("C0NEW")
-        tx.begin_posting("C0OLD")
+        cursors.begin_posting(tx, "C0NEW")
+        cursors.begin_posting(tx, "C0OLD")
         says(tx)
         assert (told(tx, "C0OLD"), told(tx, "C0NEW")) == ([5], [])
