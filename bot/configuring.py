@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -121,9 +122,10 @@ def warn_of(doubts: Iterable[Complaint]) -> None:
         log.warning("config.doubt", where=str(complaint))
 
 
-async def check(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
-    """Say, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
-    unhurried = UnhurriedDirectory(
+@asynccontextmanager
+async def unhurried(slack: Slack, config: Config) -> AsyncIterator[UnhurriedDirectory]:
+    """Yields a directory for what nobody waits for, which remembers nothing yet."""
+    directory = UnhurriedDirectory(
         slack.client,
         slack.workspace,
         clock=time.monotonic,
@@ -131,10 +133,16 @@ async def check(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Das
         leftover=slack.directory.leftover,
     )
     try:
-        found = await online_check.slack_complaints(config, rulebook, unhurried, slack.workspace)
-        found += await online_check.stale_ids(config, unhurried)
+        yield directory
     finally:
-        await unhurried.close()
+        await directory.close()
+
+
+async def check(config: Config, rulebook: Rulebook, slack: Slack, dashboard: Dashboard) -> None:
+    """Say, without keeping anybody waiting, what does not fit the real Slack and the real Tyk."""
+    async with unhurried(slack, config) as directory:
+        found = await online_check.slack_complaints(config, rulebook, directory, slack.workspace)
+        found += await online_check.stale_ids(config, directory)
     warn_of(found)
     try:
         warn_of(await online_check.tyk_complaints(config, rulebook, dashboard))

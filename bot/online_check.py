@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -42,18 +43,36 @@ async def slack_complaints(
     config: Config, rulebook: Rulebook, directory: Directory, workspace: Workspace
 ) -> tuple[Complaint, ...]:
     """Each channel (exists, the bot is in it, not shared with another company), group and person, and each rule's yeses."""
+    mentions = [one for one in config.mentions() if one.kind not in (Kind.GROUP_HANDLE, Kind.EMAIL)]
+    said = (await ids_looked_at(mentions, directory, workspace)).said
+    found = [one.where.complaint(f"{one.text}: {said[one.text]}") for one in mentions if one.text in said]
+    unreachable = [one async for one in _unreachable(config, rulebook, directory, workspace)]
+    silent = [one async for one in _silent_approvers(config, rulebook, directory, workspace)]
+    return tuple(sorted({*found, *unreachable, *silent}))
 
-    async def look(mention: Mention) -> Complaint | None:
+
+@dataclass(frozen=True)
+class Looked:
+    """`said` of each id that does not fit Slack; `is_whole` where Slack could say of all that were looked at."""
+
+    said: Mapping[str, str]
+    is_whole: bool
+
+
+async def ids_looked_at(mentions: Iterable[Mention], directory: Directory, workspace: Workspace) -> Looked:
+    """Look at the channels, groups and people that are named by id: once at each, wherever the file has it."""
+    unsaid = list[str]()
+
+    async def look(mention: Mention) -> tuple[str, str] | None:
         try:
             why = await _mention_trouble(mention, directory, workspace)
         except Fault as fault:
             why = f"Slack cannot say whether this is right ({fault.code})."
-        return mention.where.complaint(f"{mention.text}: {why}") if why else None
+            unsaid.append(mention.text)
+        return (mention.text, why) if why else None
 
-    found = await _each(look, [one for one in config.mentions() if one.kind not in (Kind.GROUP_HANDLE, Kind.EMAIL)])
-    unreachable = [one async for one in _unreachable(config, rulebook, directory, workspace)]
-    silent = [one async for one in _silent_approvers(config, rulebook, directory, workspace)]
-    return tuple(sorted({*found, *unreachable, *silent}))
+    said = await _each(look, list({mention.text: mention for mention in mentions}.values()))
+    return Looked(dict(said), not unsaid)
 
 
 async def slack_notes(config: Config, directory: Directory) -> tuple[Complaint, ...]:
@@ -169,7 +188,11 @@ async def _mention_trouble(mention: Mention, directory: Directory, workspace: Wo
             return f"this person may not use the bot. {refusal.text}" if refusal else None
         case Kind.GROUP:
             known = await directory.group_members(mention.text)
-            return None if known else "Slack knows no such user group with members in it."
+            return (
+                None
+                if known
+                else "Slack knows no such user group with members in it. Mend it in Slack, or take it out."
+            )
         case _:
             return None
 
