@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any, NoReturn
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -19,7 +20,7 @@ from slack_bolt.response import BoltResponse
 
 from bot import collectors, configuring, groups, meanings, metrics, replicas, web
 from bot.complaining import OF_SLACK, UNSEALED, Complaining
-from bot.config import Config
+from bot.config import Complaint, Config
 from bot.configuring import Slack
 from bot.core import rules
 from bot.core.in_force import InForce
@@ -29,6 +30,8 @@ from bot.effects.ports import CollectorPort, Ports
 from bot.errors import CommandError
 from bot.health import Census, Health, TokenWatch, count_outcomes
 from bot.manifest import scopes
+from bot.meanings import Meanings
+from bot.name_watch import NameWatch
 from bot.opening import connected_tyk, new_id, opened_store
 from bot.operations import Operations
 from bot.pace import SLOTS, Pace
@@ -125,8 +128,7 @@ async def run(
         await _made_ready(store, restored=restored)
         keys_by, at_once = KeysBy(config.tyk.keys_by), config.tyk.at_once
         dashboard = await enter(connected_tyk(config.tyk.dashboard_url, keys_by, settings, proxies, at_once=at_once))
-        rulebook, doubts = await meanings.rulebook_of(config, slack.directory, store)
-        configuring.warn_of(doubts)
+        meant, rulebook, doubts = await _understood(config, slack.directory, store)
         in_force = InForce(rulebook, help_channel=config.slack.help_channel, alias=config.tyk.alias)
         census = await _counting(store, Seal(settings.seal_keys))
         await configuring.begin(store, config, rulebook, settings)
@@ -165,8 +167,8 @@ async def run(
         await connection.open()
         stack.push_async_callback(connection.close)
         check = partial(_check, slack, dashboard)
-        reloading = [Reloading(file, config, settings, slack, operations, check, complaining).watch()] if file else []
-        working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch(), *reloading)}
+        watching = _watching(file, config, meant, settings, slack, operations, check, complaining)
+        working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch(), *watching)}
         beside = [
             asyncio.create_task(one)
             for one in (
@@ -191,6 +193,33 @@ async def run(
                 task.cancel()
             await asyncio.gather(*beside, *working, return_exceptions=True)
             log.info("bot.stopped")
+
+
+async def _understood(
+    config: Config, directory: Directory, store: Store
+) -> tuple[Meanings, Rulebook, tuple[Complaint, ...]]:
+    """What the names of the file mean, the rules that are in force then, and what is doubtful. Raises a Fault of Slack's."""
+    meant = await meanings.of_names(config.mentions(), directory, store)
+    rulebook, doubts = meanings.rulebook_of(config, meant)
+    configuring.warn_of(doubts)
+    return meant, rulebook, doubts
+
+
+def _watching(
+    file: WatchedFile | None,
+    config: Config,
+    meant: Meanings,
+    settings: Settings,
+    slack: Slack,
+    operations: Operations,
+    check: Callable[[Config, Rulebook], Coroutine[Any, Any, None]],
+    complaining: Complaining,
+) -> Iterator[Coroutine[Any, Any, NoReturn]]:
+    """What looks again while the bot runs: at the file, and at what it names."""
+    if file is not None:
+        reloading = Reloading(file, config, meant, settings, slack, operations, check, complaining)
+        yield reloading.watch()
+        yield NameWatch(reloading, slack, operations.store, complaining).watch()
 
 
 async def _made_ready(store: Store, *, restored: bool) -> None:

@@ -51,6 +51,11 @@ DOUBTS = About(
     "The configuration needs a look. I am running, with these exceptions:",
     "The configuration holds without an exception again.",
 )
+UNKNOWN = About(
+    "unknown",
+    "I asked Slack again about what the configuration names:",
+    "What the configuration names fits Slack again.",
+)
 REFUSED = About(
     "refused",
     "The configuration was changed, and I can't take it as it is now. The one before stays in force, all of it:",
@@ -77,7 +82,7 @@ OF_SLACK = {
     ),
 }
 """What a request that got no further may mean where it is Slack's, and no other one is right."""
-STOPS = (DOUBTS, UNSEALED, UNSIGNED)
+STOPS = (DOUBTS, UNKNOWN, UNSEALED, UNSIGNED)
 """What keeps something from being done. A changed configuration that is refused does not: the one before is in force."""
 
 
@@ -107,7 +112,8 @@ class Complaining:
         self._wrong: dict[About, tuple[str, ...]] = {}
         self._news = asyncio.Event()
         self._failed = ""
-        metrics.COMPLAINTS.labels(UNSIGNED.name).set(0)
+        for later in (UNSIGNED, UNKNOWN):  # known once somebody has looked
+            metrics.COMPLAINTS.labels(later.name).set(0)
         for about, complaints in ((REFUSED, ()), (DOUBTS, doubts), (UNSEALED, unsealed)):
             self.owe(about, complaints)
 

@@ -1,4 +1,4 @@
-"""The ids that handles and e-mail addresses of the file mean: looked up at a start and at a reload, never followed in silence.
+"""The ids that handles and e-mail addresses of the file mean: looked up now and then, never followed in silence.
 
 A handle is a word that anybody who edits user groups can give to another group. So the id that it meant first stays in force
 until a person accepts the other: `accept`. A name that Slack no longer knows stops nobody from starting.
@@ -6,8 +6,7 @@ until a person accepts the other: `accept`. A name that Slack no longer knows st
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +18,7 @@ from bot.store.store import Store
 from bot.store.transaction import Transaction
 
 _MEANINGS = "meanings"
-_NAMES = frozenset({Kind.GROUP_HANDLE, Kind.EMAIL})
+NAMES = frozenset({Kind.GROUP_HANDLE, Kind.EMAIL})
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,23 @@ class Meanings:
     doubts: Mapping[str, str]
 
 
-async def rulebook_of(
-    config: Config, directory: Directory, store: Store, *, by_heart: bool = True
-) -> tuple[Rulebook, tuple[Complaint, ...]]:
-    """The rules in force, and all that is doubtful about the names in the file. Raises a Fault of Slack's; but where all names
-    were looked up before, what they meant will do, if it may be told `by_heart`.
+async def of_names(
+    mentions: Collection[Mention], directory: Directory, store: Store, *, by_heart: bool = True
+) -> Meanings:
+    """What the names of the file mean, and is remembered from now on. Raises a Fault of Slack's; but where all names were looked
+    up before, what they meant will do, if it may be told `by_heart`.
 
     They are looked up once more where somebody accepted another meaning meanwhile: what was accepted stays accepted."""
     while True:
         before = await store.read(remembered)
-        meant = await look_up(config.mentions(), directory, before, by_heart=by_heart)
-        rulebook, unknown = await asyncio.to_thread(config.in_force, meant.ids)
+        meant = await look_up(mentions, directory, before, by_heart=by_heart)
         if await store.write(partial(_remember, before=before, after=meant.remembered)):
-            break
+            return meant
+
+
+def rulebook_of(config: Config, meant: Meanings) -> tuple[Rulebook, tuple[Complaint, ...]]:
+    """The rules in force where the names mean this, and all that is doubtful about them."""
+    rulebook, unknown = config.in_force(meant.ids)
     first = {mention.text: mention for mention in reversed(config.mentions())}
     changed = [first[name].where.complaint(f"{name} {said}") for name, said in meant.doubts.items()]
     return rulebook, tuple(sorted({*unknown, *changed}))
@@ -56,7 +59,7 @@ async def look_up(
 
     Where Slack cannot say, what they meant before stays in force, if that will do and none of them is new; else raises its Fault.
     """
-    names = {mention.text: mention.kind for mention in mentions if mention.kind in _NAMES}
+    names = {mention.text: mention.kind for mention in mentions if mention.kind in NAMES}
     handles = {name for name, kind in names.items() if kind is Kind.GROUP_HANDLE}
     try:
         now = await directory.resolve(handles, names.keys() - handles)
@@ -84,13 +87,13 @@ async def look_up(
 
 def _changed(name: str, old: str, new: str) -> str:
     return (
-        f"meant {old} and now means {new}. {old} stays in force. If {new} is right, run `tyk-key-bot accept {name}` and "
-        "send the bot SIGHUP, or start it again."
+        f"meant {old} and now means {new}. {old} stays in force. If {new} is right, run `tyk-key-bot accept {name}`: the "
+        "bot looks again within minutes, or at once on SIGHUP."
     )
 
 
 def _unsaid(old: str, fault: Fault) -> str:
-    return f"could not be looked up at this start ({fault.code}). It meant {old}, which stays in force until I am restarted."
+    return f"could not be looked up ({fault.code}). It meant {old}, which stays in force. I look again within minutes."
 
 
 async def _is_there(old: str, kind: Kind, directory: Directory) -> bool:
@@ -116,7 +119,7 @@ def _remember(tx: Transaction, *, before: Mapping[str, str], after: Mapping[str,
 
 
 def accept(tx: Transaction, name: str) -> str | None:
-    """Forget what a name meant, so that the next start or reload takes what Slack says then. Returns what it meant, if known."""
+    """Forget what a name meant, so that the next look takes what Slack says then. Returns what it meant, if known."""
     kept = remembered(tx, lock=True)
     old = kept.pop(name.lower(), None)
     if old is not None:

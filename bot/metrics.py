@@ -129,6 +129,7 @@ CONFIG_LOAD_GOOD = Gauge(
 COMPLAINTS = Gauge(
     "tyk_key_bot_complaints",
     "Complaints of the configuration and the secrets, as the help channel has them: doubted (a name in the file does not fit), "
+    "unknown (an id in it fits Slack no more, or Slack cannot say), "
     "refused (a changed file), unsealed (tokens that no seal key opens), unsigned (nothing at Slack's address is signed right).",
     ["reason"],
 )

@@ -26,6 +26,7 @@ from bot.core.faults import Fault
 from bot.core.model import Rulebook
 from bot.core.snapshot import What
 from bot.manifest import scopes
+from bot.meanings import Meanings
 from bot.operations import Operations
 from bot.settings import Settings
 from bot.slack.client import PreflightError, preflight
@@ -97,13 +98,14 @@ class Turn:
 
 
 class Reloading:
-    """One look at the file after the other, so that no two reloads meet. `running` is what the bot was started with, and `check`
-    compares what was taken with Slack and Tyk."""
+    """One look at the file after the other, so that no two reloads meet. `running` is what is in force and `meant` what its names
+    mean, at first what the bot was started with; `check` compares what was taken with Slack and Tyk."""
 
     def __init__(
         self,
         file: WatchedFile,
         running: Config,
+        meant: Meanings,
         settings: Settings,
         slack: Slack,
         operations: Operations,
@@ -111,13 +113,16 @@ class Reloading:
         complaining: Complaining,
     ) -> None:
         self._file = file
-        self._running = running
+        self.running = running
+        self.meant = meant
         self._settings = settings
         self._slack = slack
         self._operations = operations
         self._check = check
         self._complaining = complaining
         self._checking: asyncio.Task[None] | None = None
+        self._taking = asyncio.Lock()
+        self._waits: tuple[Complaint, ...] = ()
         self._turn = Turn(file.held)
         self._unshown: frozenset[str] = frozenset()
         self._groups_at: float | None = None
@@ -145,13 +150,14 @@ class Reloading:
         await self._catch_up()
         fingerprint, held = await asyncio.to_thread(self._file.read)
         if self._turn.has_come(fingerprint, at_once=at_once):
-            await self._reload(fingerprint, held)
+            async with self._taking:
+                await self._reload(fingerprint, held)
 
     async def _reload(self, fingerprint: str, held: bytes | ConfigError) -> None:
         metrics.CONFIG_LOAD_GOOD.set(0)  # until it is known to be good
         try:
             new = await self._understood(held)
-            rulebook, doubts = await self._looked_up(new)
+            kept, meant, waits = await self._looked_up(new)
         except ConfigError as error:
             self._turn.done_with = fingerprint
             self._refuse(map(str, error.complaints))
@@ -164,7 +170,18 @@ class Reloading:
                 "config.waits", error=fault.code, what="Slack cannot say what its names mean; it is tried again"
             )
         else:
-            await self._take(fingerprint, new, rulebook, doubts)
+            changed, doubts = await self._into_force(kept, meant)
+            self._turn.done_with, self._waits = fingerprint, waits
+            self._complaining.owe(REFUSED, ())
+            self._doubt((*doubts, *waits))
+            metrics.CONFIG_LOADED.set_to_current_time()
+            metrics.CONFIG_LOAD_GOOD.set(1)
+            rulebook = self._operations.in_force.current
+            log.info("config.reloaded", apis=len(rulebook.rules), digest=rulebook.digest, changes=changed)
+            if self._checking is not None:
+                self._checking.cancel()
+            self._checking = asyncio.create_task(self._check(kept, rulebook))
+            await self._catch_up()
 
     async def _understood(self, held: bytes | ConfigError) -> Config:
         """The configuration in the file. Raises ConfigError."""
@@ -172,17 +189,18 @@ class Reloading:
             raise held
         return await asyncio.to_thread(config.of_bytes, held, str(self._file.path))
 
-    async def _looked_up(self, new: Config) -> tuple[Rulebook, tuple[Complaint, ...]]:
-        """The rules, and what is doubtful. Raises PreflightError, ConfigError and a Fault of Slack's."""
+    async def _looked_up(self, new: Config) -> tuple[Config, Meanings, tuple[Complaint, ...]]:
+        """What can be in force of it now, what its names mean, and what waits for a restart. Raises PreflightError and a Fault of
+        Slack's."""
         needed = frozenset(scopes(new))
-        if needed - frozenset(scopes(self._running)):
+        if needed - frozenset(scopes(self.running)):
             await preflight(self._slack.client, None, needed)
         directory = self._slack.directory
         directory.uses_groups = directory.uses_groups or configuring.uses_groups(new)
         directory.forget_groups()
-        kept = new.with_settings_of(self._running, AT_RESTART)
-        rulebook, doubts = await meanings.rulebook_of(kept, directory, self._operations.store, by_heart=False)
-        return rulebook, (*doubts, *at_restart(self._running, new))
+        kept = new.with_settings_of(self.running, AT_RESTART)
+        meant = await meanings.of_names(kept.mentions(), directory, self._operations.store, by_heart=False)
+        return kept, meant, at_restart(self.running, new)
 
     def _refuse(self, complaints: Iterable[str]) -> None:
         said = tuple(complaints)
@@ -190,31 +208,32 @@ class Reloading:
             log.warning("config.refused", where=complaint)
         self._complaining.owe(REFUSED, said)
 
-    async def _take(self, fingerprint: str, new: Config, rulebook: Rulebook, doubts: tuple[Complaint, ...]) -> None:
-        """Noted first, where that may fail; then it is in force for everybody at once, and the rest follows."""
-        kept, store, in_force = (
-            new.with_settings_of(self._running, AT_RESTART),
-            self._operations.store,
-            self._operations.in_force,
-        )
+    async def take_names(self, config: Config, meant: Meanings) -> None:
+        """What the names of the file mean has changed in Slack: it is in force from now on, unless another file is by now."""
+        async with self._taking:
+            if config is self.running and meant != self.meant:
+                changed, doubts = await self._into_force(config, meant)
+                self._doubt((*doubts, *self._waits))
+                log.info("config.names_changed", changes=changed)
+                await self._catch_up()
+
+    async def _into_force(self, kept: Config, meant: Meanings) -> tuple[int, tuple[Complaint, ...]]:
+        """Noted first, where that may fail; then it is in force for everybody at once, and the rest follows. Returns how many
+        entries have changed, and what is doubtful about the names."""
+        in_force = self._operations.in_force
+        rulebook, doubts = await asyncio.to_thread(meanings.rulebook_of, kept, meant)
         changed = await asyncio.to_thread(changes.compared, in_force.current, rulebook)
-        await configuring.note(store, kept, rulebook, self._settings)
+        await configuring.note(self._operations.store, kept, rulebook, self._settings)
         in_force.take(rulebook, help_channel=kept.slack.help_channel, alias=kept.tyk.alias)
-        self._turn.done_with = fingerprint
-        self._running = kept
+        self.running, self.meant = kept, meant
         self._unshown |= {one.entry for one in changed}
         self._groups_at = 0.0
-        self._complaining.owe(REFUSED, ())
-        self._complaining.owe(DOUBTS, doubts)
-        metrics.CONFIG_LOADED.set_to_current_time()
-        metrics.CONFIG_LOAD_GOOD.set(1)
-        configuring.warn_of(doubts)
-        log.info("config.reloaded", apis=len(rulebook.rules), digest=rulebook.digest, changes=len(changed))
         gc.freeze()  # as at the start
-        if self._checking is not None:
-            self._checking.cancel()
-        self._checking = asyncio.create_task(self._check(kept, rulebook))
-        await self._catch_up()
+        return len(changed), doubts
+
+    def _doubt(self, doubts: tuple[Complaint, ...]) -> None:
+        self._complaining.owe(DOUBTS, doubts)
+        configuring.warn_of(doubts)
 
     async def _catch_up(self) -> None:
         """Find who is in a group that was not named before, and show what waits under the rules in force, as far as either is

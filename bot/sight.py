@@ -88,10 +88,8 @@ async def rules_of(config: Config, sight: Sight) -> Meant:
         return Meant(config, config.rulebook(ids), ids)
     known = {name: found for name, found in sight.before.items() if name in names}
     found = await meanings.look_up(mentions, sight.slack.directory, known)
-    rulebook, unknown = config.in_force(found.ids)
-    first = {one.text: one for one in reversed(mentions)}
-    doubts = [*unknown, *(first[name].where.complaint(f"{name} {said}") for name, said in found.doubts.items())]
-    return Meant(config, rulebook, dict(found.ids), tuple(map(str, sorted(set(doubts)))))
+    rulebook, doubts = meanings.rulebook_of(config, found)
+    return Meant(config, rulebook, dict(found.ids), tuple(map(str, doubts)))
 
 
 # --- one person -------------------------------------------------------------------------------------------------------

@@ -57,9 +57,7 @@ def accept(arguments: argparse.Namespace, environ: Any) -> int:
             operator.accepted(tx, name, old)
     if old is None:
         raise words.unknown_name(name, known)
-    print_wrapped(
-        f"{name} no longer means {old}. Send the bot SIGHUP, or start it again, and it means what Slack says then."
-    )
+    print_wrapped(f"{name} no longer means {old}. The bot takes what Slack says within minutes, or at once on SIGHUP.")
     return 0
 
 

@@ -16,7 +16,8 @@ LEVELS = ("info", "warning", "error", "exception")
 CALLED = {"tell": ("info", "warning"), "say": ("info", "warning")}
 """What is called where the level is chosen before."""
 NO_FAILURES = {
-    "bot.ready", "bot.stopped", "config.changed", "config.checked", "config.reloaded", "database.ready", "group.changed",
+    "bot.ready", "bot.stopped", "config.changed", "config.checked", "config.names_changed",
+    "config.reloaded", "database.ready", "group.changed",
     "link.built", "view.not_opened", "view.not_updated", "web.listening", "web.ready", "worker.erased",
 }  # fmt: skip
 """Events at info. Every other one is a failure, always or in one of its cases."""

@@ -361,16 +361,18 @@ async def test_each_replica_takes_its_own_file_within_a_minute(
         for name in ("one", "two"):
             (tmp_path / name).write_text(text)
             store = await stack.enter_async_context(opened_store(settings, "C0AUDIT"))
-            rulebook, _ = await meanings.rulebook_of(parse(text), slack.directory, store)
+            meant = await meanings.of_names(parse(text).mentions(), slack.directory, store)
+            rulebook, _ = meanings.rulebook_of(parse(text), meant)
             await configuring.note(store, parse(text), rulebook, settings)
             in_force = InForce(rulebook)
             replica = Reloading(
                 WatchedFile(tmp_path / name),
                 parse(text),
+                meant,
                 settings,
                 slack,
                 Operations(store, in_force, new_id),
-                _unchecked,
+                unchecked,
                 Complaining(store, Chat(slack.client), in_force, ()),
             )
             watched.append(asyncio.create_task(replica.watch()))
@@ -387,7 +389,7 @@ async def test_each_replica_takes_its_own_file_within_a_minute(
     assert told == [["ledger", "payments", "test-api"], ["notes"]]
 
 
-async def _unchecked(_config: Config, _rulebook: Rulebook) -> None:
+async def unchecked(_config: Config, _rulebook: Rulebook) -> None:
     """What was taken is compared with Slack and Tyk elsewhere."""
 
 
