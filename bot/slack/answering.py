@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -22,7 +22,7 @@ from bot.core import members, rules
 from bot.core.faults import Fault, Gone, UnconfirmedError
 from bot.core.model import Approver, Identity, Person, Record, Refusal, RequestState, Workspace
 from bot.operations import Operations, Outcome
-from bot.slack import block_kit, deciders, deciding, holdings, modals, wording
+from bot.slack import block_kit, deciders, deciding, holdings, modals, refusals, wording
 from bot.slack.block_kit import marked_message
 from bot.slack.catalogue import Catalogue
 from bot.slack.client import Chat
@@ -207,7 +207,7 @@ class Answering:
 
     async def holdings(self, person: Person) -> Body:
         if (refusal := members.refuse(person, self._workspace)) is not None:
-            return modals.notice(refusal_title(refusal), refusal.text)
+            return modals.notice(refusals.title(refusal), refusal.text)
         found = await self._operations.listing.holdings(person)
         return holdings.view(found, command=self.command, help_channel=self.help_channel)
 
@@ -258,7 +258,7 @@ class Answering:
         note(kind, "done", record=record, refusal=refusal)
         if refusal:
             await self.say_no(where, request_id, refusal)
-        outdated = refusal is not None and refusal.code in _OVERTAKEN
+        outdated = refusal is not None and refusal.code in refusals.OVERTAKEN
         async with self.answered(where, None if refusal else record):
             await self.show_afresh(where, request_id, record, outdated=outdated)
             await self.refresh(where.user_id, where.view_id, at_home=where.at_home)
@@ -286,7 +286,7 @@ class Answering:
             note(kind, "opened", refusal=refusal)
             await self.say_no(where, request_id, refusal)
             async with self.answered(where):
-                await self.show_afresh(where, request_id, outdated=refusal.code in _OVERTAKEN)
+                await self.show_afresh(where, request_id, outdated=refusal.code in refusals.OVERTAKEN)
         except TooLateError:
             await ack()
             note(kind, "late")
@@ -327,7 +327,10 @@ class Answering:
             if refusal.field is not None:
                 await ack(**errors(view, refusal.field, refusal.text))
                 return
-            await ack(response_action="update", view=modals.notice(refusal_title(refusal), _said(refusal, user_id)))
+            await ack(
+                response_action="update",
+                view=modals.notice(refusals.title(refusal), refusals.sentence(refusal, user_id)),
+            )
             async with self.answered(Where.of(body)):
                 await self.tell_audit(user_id, None, refusal, _DOING[kind], modals.request_id(view))
         except TooLateError:
@@ -348,7 +351,7 @@ class Answering:
     # a no
 
     async def say_no(self, where: Where, request_id: str, refusal: Refusal) -> None:
-        await self.notice(where, refusal_title(refusal), _said(refusal, where.user_id))
+        await self.notice(where, refusals.title(refusal), refusals.sentence(refusal, where.user_id))
         async with self.answered(where):
             await self.tell_audit(where.user_id, None, refusal, "clicking", request_id)
 
@@ -374,7 +377,7 @@ class Answering:
         self, user_id: str, api: str | None, refusal: Refusal, step: str, request_id: str | None = None
     ) -> None:
         """Tell the audit of somebody who was told no because of who they are, not because of what they typed."""
-        if refusal.code in _FOR_THE_AUDIT:
+        if refusal.code in refusals.FOR_THE_AUDIT:
             who = Identity(self._workspace.team_id, user_id)
             await self._operations.refused(who, api, refusal.text, step, request_id)
 
@@ -428,21 +431,6 @@ _DOING = {
     "replace": "replacing",
 }
 _TOLD = {"deny": "the requester", "revoke": "the holder"}
-_OVERTAKEN = frozenset({"approved", "denied", "withdrawn", "lapsed", "reviewed", "ended"})
-_FOR_THE_AUDIT = frozenset(
-    {
-        "not_allowed",
-        "unreachable",
-        "own_request",
-        "not_approver",
-        "not_requester",
-        "guest",
-        "stranger",
-        "other_team",
-        "bot",
-        "deactivated",
-    }
-)
 
 
 def errors(view: Body, field: str, said: str) -> Body:
@@ -465,54 +453,6 @@ def note(kind: str, result: str, *, record: Record | None = None, refusal: Refus
 
 def fault_id() -> str:
     return secrets.token_hex(4)
-
-
-_TITLES = {
-    "approved": "Already approved",
-    "denied": "Already denied",
-    "withdrawn": "Already withdrawn",
-    "lapsed": "Already expired",
-    "reviewed": "Already reviewed",
-    "answered": "Already answered",
-    "ended": "Already ended",
-    "said_yes": "Already approved",
-    "under_way": "Already on its way",
-    "no_token": "No longer shown",
-    "no_grant": "Never granted",
-    "own_request": "Your own request",
-    "not_approver": "You're not an approver",
-    "not_requester": "Not your request",
-    "not_allowed": "Not for you to request",
-    "nobody": "Nothing to request",
-    "rule_gone": "No longer offered",
-    "rule_changed": "The rules changed",
-    "plan_changed": "The rules changed",
-    "lifetime_changed": "The rules changed",
-    "approvals_rose": "The rules changed",
-    "approvals_fell": "Approvals are missing",
-    "out_of_force": "Too few approvers",
-    "unreachable": "Too few approvers",
-    "unknown": "Unknown request",
-    "cannot_say": "Slack didn't answer",
-    "guest": "Only for full members",
-    "stranger": "Only for members",
-    "other_team": "Only for members",
-    "bot": "Only for people",
-    "deactivated": "Account deactivated",
-}
-
-
-def refusal_title(refusal: Refusal) -> str:
-    """The reason itself."""
-    return _TITLES.get(refusal.code, "Not possible")
-
-
-def _said(refusal: Refusal, user_id: str) -> str:
-    """The sentence, and who can do what this person can't: the audit, where nobody is to be rung, gets the sentence alone."""
-    able = refusal.able and replace(refusal.able, users=refusal.able.users - {user_id})
-    if not able or not (able.groups or able.users):
-        return refusal.text
-    return f"{refusal.text} {wording.begun(wording.audience(able, last='and'))} can."
 
 
 def _tell_of_failure(task: asyncio.Task[Any]) -> None:

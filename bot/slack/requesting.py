@@ -29,7 +29,7 @@ from bot.core.model import (
     Workspace,
 )
 from bot.operations import Extendable, Operations, Submission
-from bot.slack import buttons, modals, request_form, wording
+from bot.slack import buttons, modals, refusals, request_form, wording
 from bot.slack.answering import (
     CANNOT_SAY_OF_OTHERS,
     UNCONFIRMED,
@@ -41,7 +41,6 @@ from bot.slack.answering import (
     errors,
     fault_id,
     note,
-    refusal_title,
 )
 from bot.slack.client import Chat
 from bot.slack.directory import Directory
@@ -85,7 +84,7 @@ class Requesting:
         if refusal or not offered:
             why = refusal or self._nothing_for_you()
             await self._operations.refused(person.identity, None, why.text, "opening")
-            return modals.notice(refusal_title(why), why.text)
+            return modals.notice(refusals.title(why), why.text)
         record = await self._operations.look(again) if again else None
         if record is not None and person.is_same(record.request.requester):
             return await self._form(person, request_form.Filled.like(record.request, request_id))
@@ -164,7 +163,7 @@ class Requesting:
         try:
             person = await self._answering.member(body["user"]["id"])
         except Refusal as refusal:
-            await self._chat.update_view(view["id"], modals.notice(refusal_title(refusal), refusal.text))
+            await self._chat.update_view(view["id"], modals.notice(refusals.title(refusal), refusal.text))
             return
         form = await self._form(person, request_form.Filled(request_id, name, answers=request_form.kept_answers(view)))
         try:
