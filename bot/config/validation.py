@@ -9,18 +9,15 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot.config import sentences
 from bot.config.document import Document, Trail, did_you_mean
 from bot.config.entries import Entries, Entry
 from bot.config.sections import (
     NAME,
-    SINGLE_PLAN,
     ApiSection,
     AuditSection,
     File,
     ForwardSection,
-    LimitsSection,
-    PlanSection,
-    ReasonPatternSection,
     Section,
     SlackSection,
     Terms,
@@ -29,34 +26,8 @@ from bot.config.sections import (
 from bot.config.values import Auditors, Kind, Name, shown
 from bot.durations import spelled
 
-RESERVED = frozenset(
-    {
-        "admins",
-        "delivery",
-        "rotation_overlap",
-        "remind_approvers_after",
-        "offboarding_grace",
-    }
-)
-
-
 SectionT = TypeVar("SectionT", bound=Section)
 
-_SECTIONS: dict[tuple[str, ...], type[Section]] = {
-    (): File,
-    ("tyk",): TykSection,
-    ("slack",): SlackSection,
-    ("audit",): AuditSection,
-    ("audit", "forward", "*"): ForwardSection,
-    ("defaults",): Terms,
-    ("defaults", "limits"): LimitsSection,
-    ("defaults", "reason_pattern"): ReasonPatternSection,
-    ("apis", "*"): ApiSection,
-    ("apis", "*", "limits"): LimitsSection,
-    ("apis", "*", "reason_pattern"): ReasonPatternSection,
-    ("apis", "*", "plans", "*"): PlanSection,
-    ("apis", "*", "plans", "*", "limits"): LimitsSection,
-}
 
 # What each kind of place that rows of the audit go to needs, and what it may have besides.
 _PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -101,7 +72,7 @@ class Check:
         """All that the file says, or None where there is a complaint."""
         data = self._document.data
         for key in data.keys() - File.model_fields.keys():
-            self._at_key((key,), self._unknown((key,)))
+            self._at_key((key,), sentences.unknown((key,)))
         tyk = self._required("tyk", TykSection)
         slack = self._required("slack", SlackSection)
         defaults = Terms()
@@ -153,7 +124,7 @@ class Check:
 
     def _required(self, key: str, section: type[SectionT]) -> SectionT | None:
         if key not in self._document.data:
-            self._at_key((), self._missing((key,)))
+            self._at_key((), sentences.missing((key,)))
         elif (value := self._document.data[key]) is not None:
             try:
                 return section.model_validate(value)
@@ -176,7 +147,7 @@ class Check:
     def _apis(self) -> dict[str, Entry]:
         entries = self._document.data.get("apis")
         if "apis" not in self._document.data:
-            self._at_key((), self._missing(("apis",)))
+            self._at_key((), sentences.missing(("apis",)))
         elif isinstance(entries, dict) and entries:
             apis = {name: self._api(name) for name, value in entries.items() if value is not None}
             for name, entry in apis.items():
@@ -252,7 +223,7 @@ class Check:
         if faulty & set(keys) or self._faulty_defaults & inherited:
             self._unsure.add(name)
             return
-        needed = _count(terms.approvals, "approval")
+        needed = sentences.count(terms.approvals, "approval")
         if text := _nobody(terms) or _too_few(terms.approvals, _may_approve(terms)):
             self._blame(name, inherited, f"needs {needed}{text}")
         elif "requesters" not in faulty and _left_to_themselves(terms.approvals, _may_approve(terms), api.requesters):
@@ -347,7 +318,7 @@ class Check:
         if other == trail[1]:
             self._at_value(trail, f"`also_opens` names its own entry {other}: leave it out")
         elif other not in entries:
-            hint = _hint(did_you_mean(other, entries) if len(self.complaints) < 100 else None)
+            hint = sentences.hint(did_you_mean(other, entries) if len(self.complaints) < 100 else None)
             self._at_value(trail, f"`also_opens` names {shown(other)}, which is no entry of `apis`{hint}")
 
     def _consent(self, name: str, entry: Entry, apis: Mapping[str, Entry]) -> None:
@@ -362,7 +333,7 @@ class Check:
         if not its.approvals:
             return
         line = self._document.key(("apis", other)).line
-        text = f"the plan also opens `{other}` (line {line}), which needs {_count(its.approvals, 'approval')}"
+        text = f"the plan also opens `{other}` (line {line}), which needs {sentences.count(its.approvals, 'approval')}"
         may, its_may = _may_approve(own), _may_approve(its)
         if outsiders := sorted({who.text for who in may} - {who.text for who in its_may}):
             text += (
@@ -384,30 +355,12 @@ class Check:
             at: Trail = (*trail, *error["loc"])
             faulty.update(str(step) for step in error["loc"][:1])
             if error["type"] == "missing":
-                self._at_key(at[:-1], self._missing(at))
+                self._at_key(at[:-1], sentences.missing(at))
             elif error["type"] == "extra_forbidden":
-                self._at_key(at, self._unknown(at))
+                self._at_key(at, sentences.unknown(at))
             elif error["input"] is not None:  # of a missing value the document has complained
-                self._at_value(at, f"`{_label(at)}` {_sentence(dict(error))}")
+                self._at_value(at, f"`{sentences.label(at)}` {sentences.of_error(dict(error))}")
         return faulty
-
-    def _missing(self, trail: Trail) -> str:
-        section = _section(trail[:-1])
-        about = section.model_fields[str(trail[-1])].description if section else None
-        return f"{_owner(trail)} lacks `{trail[-1]}`" + (f": {about}" if about else "")
-
-    def _unknown(self, trail: Trail) -> str:
-        key = str(trail[-1])
-        if key in RESERVED:
-            return f"`{key}` is reserved for a later version: leave it out"
-        section = _section(trail[:-1])
-        if section is ApiSection and key in ("tyk_policies", "also_opens"):
-            return f"`{key}` belongs to a plan, as in `plans: {{{SINGLE_PLAN}: {{{key}: [...]}}}}`"
-        if len(trail) == 1 and key.startswith("x-"):
-            return f"the file has no place for anchors alone, such as `{key}`: write the & where its value stands first"
-        known = list(section.model_fields) if section else []
-        hint = _hint(did_you_mean(key, known)) or f": it may have {', '.join(known)}"
-        return f"{_owner(trail)} has no setting `{key}`{hint}"
 
     def _at_key(self, trail: Trail, text: str) -> None:
         self.complaints.append(self._document.key(trail).complaint(text))
@@ -439,7 +392,7 @@ def _too_few(approvals: int, approvers: tuple[Name, ...]) -> str:
     """The reason that so many approvals can never come together, as far as the file tells: it does not know a group's members."""
     people = len(set(approvers))
     if _only_people(approvers) and people < approvals:
-        return f", but its approvers are {_count(people, 'person', 'people')}"
+        return f", but its approvers are {sentences.count(people, 'person', 'people')}"
     return ""
 
 
@@ -452,50 +405,3 @@ def _left_to_themselves(approvals: int, approvers: tuple[Name, ...], requesters:
 
 def _only_people(names: Iterable[Name]) -> bool:
     return all(name.kind in (Kind.USER, Kind.EMAIL) for name in names)
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
-
-
-def _hint(option: str | None) -> str:
-    return f"; did you mean `{option}`?" if option else ""
-
-
-def _section(trail: Trail) -> type[Section] | None:
-    shape = tuple(
-        "*" if isinstance(step, int) or (place in (1, 3) and trail[0] == "apis") else step
-        for place, step in enumerate(trail)
-    )
-    return _SECTIONS.get(shape)
-
-
-def _label(trail: Trail) -> str:
-    return next((step for step in reversed(trail) if isinstance(step, str)), "the file")
-
-
-def _owner(trail: Trail) -> str:
-    return f"`{_label(trail[:-1])}`" if trail[:-1] else "the file"
-
-
-_SENTENCES = {
-    "int_type": "needs a whole number, got {got}",
-    "int_from_float": "needs a whole number, got {got}",
-    "greater_than_equal": "must be at least {ge}, got {got}",
-    "less_than_equal": "must be at most {le}, got {got}",
-    "literal_error": "needs {expected}, got {got}",
-    "model_type": "needs `key: value` lines of its own, got {got}",
-    "dict_type": "needs `key: value` lines of its own, got {got}",
-}
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    """Pydantic's finding in words for a person."""
-    found, context = error["input"], error.get("ctx", {})
-    if error["type"] == "value_error":
-        return str(context["error"])
-    if error["type"] == "string_type":
-        return f"needs text, got {shown(found)}" + ("" if isinstance(found, list | dict) else ": put quotes around it")
-    if "expected" in context:
-        context = {"expected": context["expected"].replace("'", "")}
-    return _SENTENCES.get(error["type"], "cannot be {got}").format(**context, got=shown(found))

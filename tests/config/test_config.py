@@ -24,7 +24,7 @@ from bot.config import (
     load,
     parse,
     schema,
-    validation,
+    sentences,
     values,
 )
 from bot.config.document import MAX_BYTES, did_you_mean
@@ -322,7 +322,7 @@ def test_missing_and_unknown(text: str, complaint: str) -> None:
     assert any(line.startswith(complaint) for line in complaints(text))
 
 
-@pytest.mark.parametrize("name", sorted(validation.RESERVED))
+@pytest.mark.parametrize("name", sorted(sentences.RESERVED))
 @pytest.mark.parametrize("place", ["{0}: 1", "defaults: {{{0}: 1}}", "slack: {{{0}: 1}}", "apis: {{a: {{{0}: 1}}}}"])
 def test_reserved(name: str, place: str) -> None:
     """Names of later versions are refused as such, wherever they stand."""
