@@ -213,6 +213,7 @@ class _Unfinished:
             self._rejections.add(Rejection.UNFINISHED)
 
 
+_Server = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _UNFINISHED = web.AppKey("unfinished", _Unfinished)
 _CLIENTS_FAULTS = (HttpProcessingError, web.RequestPayloadError)
 
@@ -267,6 +268,21 @@ def _application(routes: Routes, rejections: Rejections, unfinished: _Unfinished
     return app
 
 
+def _expecting(handle: _Server, rejections: Rejections, unfinished: _Unfinished) -> _Server:
+    """Answers what expects anything but `100-continue`: the web server would by itself, and then read on on that connection."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if all(one.lower() == "100-continue" for one in request.headers.getall("Expect", [])):
+            return await handle(request)
+        unfinished.grow(request.protocol, 0)
+        rejections.add(Rejection.MALFORMED)
+        response = web.Response(status=_STATUS[Rejection.MALFORMED])
+        response.force_close()
+        return response
+
+    return answer
+
+
 def _server_log(rejections: Rejections) -> logging.Logger:
     """The web server's own log: what a client got wrong is a rejection, anything else a bug of ours."""
 
@@ -300,6 +316,7 @@ async def serving(
     await runner.setup()
     web_server = runner.server
     assert web_server is not None, "a runner that is set up has a server"
+    web_server.request_handler = _expecting(web_server.request_handler, rejections, unfinished)
 
     def connection() -> web.RequestHandler:
         protocol = web_server()

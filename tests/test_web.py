@@ -195,6 +195,16 @@ async def test_a_megabyte() -> None:
         assert door.rejected() == {}
 
 
+@pytest.mark.parametrize("line", [b"POST /slack/events HTTP/1.1", b"GET /nowhere HTTP/1.1"])
+async def test_an_expectation_that_is_none(line: bytes) -> None:
+    """What nobody knows how to meet is 400, with nothing of it in the answer, counted once, and the connection ends with it."""
+    async with server(patience=SHORT) as made:
+        sent = request(HOST, length(3), b"Expect: a-miracle", line=line, body=b"a=b")
+        received = await send(made.port, sent, request(HOST, length(3), body=b"c=d"))
+        assert (status(received), received.count(b"HTTP/1.1 "), b"miracle" in received) == (400, 1, False)
+        assert (made.rejected(), made.bodies) == ({"malformed": 1}, [])
+
+
 async def test_one_request_a_connection() -> None:
     """What follows a request on its connection is never read: nobody smuggles one behind another."""
     one = request(HOST, length(3), b"Connection: keep-alive", body=b"a=b")

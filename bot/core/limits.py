@@ -26,6 +26,11 @@ def tidy(text: str) -> str:
     return kept if any(_is_seen(char) for char in kept) else ""
 
 
+def line(said: object, most: int) -> str:
+    """A name or the like from outside as one line that can be stored and shown; empty where it is no text."""
+    return " ".join(tidy(said[: 10 * most]).split())[:most] if isinstance(said, str) else ""
+
+
 def _is_kept(char: str) -> bool:
     return char in "\n\t" or char in _JOINERS or unicodedata.category(char) not in _DROPPED
 

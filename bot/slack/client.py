@@ -25,11 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 TIMEOUT = 8.0  # seconds for one exchange
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def new_session() -> aiohttp.ClientSession:
-    """The session all calls share. slack_sdk ignores its own timeout where it is given a session, so it stands here."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+    """The session all calls share. slack_sdk ignores its own timeout where it is given a session, so it stands here, and so does
+    that nothing is sent on, or believed, where an answer points elsewhere."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT), middlewares=(_follow_nowhere,))
+
+
+async def _follow_nowhere(request: aiohttp.ClientRequest, ask: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    answer = await ask(request)
+    if answer.status in _REDIRECTS:
+        answer.close()
+        raise aiohttp.TooManyRedirects(answer.request_info, (), status=answer.status)
+    return answer
 
 
 def web_client(token: str, base_url: str, session: aiohttp.ClientSession, proxy: str | None) -> AsyncWebClient:
@@ -117,6 +127,8 @@ async def _asked(
     except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
         code = next((code for kinds, code in _WHY if isinstance(error, kinds)), "unreachable")
         fault = Transient(code, f"{method} found no way to Slack: {type(error).__name__}")
+    except aiohttp.TooManyRedirects as error:
+        fault = Transient(f"http_{error.status}", f"{method} got an answer that is not Slack's")
     except (aiohttp.ClientError, OSError) as error:
         fault = OutcomeUnknown("connection_lost", f"{method} lost the connection: {type(error).__name__}")
     except (AttributeError, UnicodeDecodeError):  # slack_sdk's, where a body is no JSON object

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from bot.core.faults import Fault
+from bot.core.limits import line
 from bot.core.members import SLACKBOT, no_longer
 from bot.core.model import Approver, Audience, Identity, Person, Review, Verdict, Workspace
 from bot.slack.cache import ASKINGS, Cache
@@ -28,7 +29,10 @@ V = TypeVar("V")
 
 PAGE = 1000
 PAGES = 200
-MAX_PROFILE_TITLE = 100
+MAX_NAME = 100
+_SAID = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted")
+"""What Slack says of everybody who is not deactivated."""
+
 PATIENCE = 60.0  # the longest Retry-After that `resolve` waits for
 KEPT_FOR = 600.0
 """Seconds for which a channel's members are kept known although nobody asks for them."""
@@ -301,7 +305,7 @@ class Directory:
             members[group["id"]] = _ids("usergroups.list", group.get("users") or [])
             for user_id in members[group["id"]]:
                 of.setdefault(user_id, set()).add(group["id"])
-            if isinstance(handle := group.get("handle"), str) and handle:
+            if (handle := group.get("handle")) and line(handle, MAX_NAME) == handle:  # else it looks like another's
                 handles[handle.casefold()] = group["id"]
         return _Groups(members, {user_id: frozenset(ids) for user_id, ids in of.items()}, handles)
 
@@ -396,16 +400,18 @@ def _person(user: Mapping[str, Any]) -> Person:
     everywhere = enterprise.get("id")
     user_id = everywhere if isinstance(everywhere, str) and everywhere else user["id"]
     names = (profile.get("display_name"), user.get("real_name"), profile.get("real_name"), user.get("name"))
+    called = [line(name, MAX_NAME) for name in names]
+    is_unsaid = not user.get("deleted") and not all(isinstance(user.get(sign), bool) for sign in _SAID)
     return Person(
         identity=Identity(str(user.get("team_id") or ""), user_id),
-        name=next((str(name) for name in names if name), user["id"]),
+        name=next(filter(None, called), user["id"]),
         deleted=bool(user.get("deleted")),
         is_bot=bool(user.get("is_bot")) or user["id"] == SLACKBOT,
         is_guest=bool(user.get("is_restricted")) or bool(user.get("is_ultra_restricted")),
-        is_stranger=bool(user.get("is_stranger")),
+        is_stranger=bool(user.get("is_stranger")) or is_unsaid,
         enterprise_id=enterprise.get("enterprise_id") or None,
-        time_zone=str(user.get("tz") or "UTC"),
+        time_zone=line(user.get("tz"), MAX_NAME) or "UTC",
         also=frozenset({user["id"]}) - {user_id},
-        real_name=str(user.get("real_name") or profile.get("real_name") or ""),
-        title=str(profile.get("title") or "")[:MAX_PROFILE_TITLE],
+        real_name=called[1] or called[2],
+        title=line(profile.get("title"), MAX_NAME),
     )

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -16,6 +17,7 @@ from slack_bolt.response import BoltResponse
 from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
+from bot.core.limits import line
 from bot.core.model import Identity, Person, Record, Verdict, Workspace
 from bot.group_members import Group, GroupChange
 from bot.looking import UsesOf
@@ -24,7 +26,7 @@ from bot.slack import buttons, card, deciding, modals, request_form, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
-from bot.slack.directory import Directory
+from bot.slack.directory import MAX_NAME, Directory
 from bot.slack.doors import Doors
 from bot.slack.requesting import Requesting, TermsOf
 from bot.slack.reviewing import Reviewing
@@ -281,7 +283,7 @@ class Listeners:
         if not isinstance(group_id, str) or not isinstance(users, list):
             return
         members = frozenset[str]() if group.get("date_delete") else frozenset(users)
-        seen = Group(group_id, group.get("handle") or "", members)
+        seen = Group(group_id, line(group.get("handle"), MAX_NAME), members)
         if await self._operations.groups.seen(seen, group.get("date_update") or 0):
             await self._operations.deciders_changed(group_id)
 
@@ -312,7 +314,7 @@ class Listeners:
         fault = fault_id()
         metrics.LISTENER_FAILURES.labels("listener").inc()
         log.error("listener.failed", fault=fault, error=type(error).__name__, exc_info=error)
-        where = Where(body.get("trigger_id", ""), _user_of(body), _channel_of(body), None)
+        where = Where(_text(body.get("trigger_id")), _user_of(body), _channel_of(body), None)
         try:
             await self._answering.say_privately(
                 where, self._answering.went_wrong(fault, await self._answering.label(body))
@@ -327,8 +329,17 @@ def _ids_of(user: Body) -> set[str]:
 
 
 def _user_of(body: Body) -> str:
-    return body.get("user_id") or (body.get("user") or {}).get("id") or ""
+    return _text(body.get("user_id")) or _id(body.get("user"))
 
 
 def _channel_of(body: Body) -> str | None:
-    return body.get("channel_id") or (body.get("channel") or {}).get("id")
+    return _text(body.get("channel_id")) or _id(body.get("channel")) or None
+
+
+def _id(named: Any) -> str:
+    return _text(named.get("id")) if isinstance(named, dict) else ""
+
+
+def _text(said: Any) -> str:
+    """What comes may be of any shape, and an error handler must take all of them."""
+    return said if isinstance(said, str) else ""

@@ -15,8 +15,12 @@ from bot.core.model import Audience, Identity, Lifetime, Limits, Plan, PolicyTer
 MOST_NAMED = 3
 NOTHING_OFFERED = "There is no API that you can request a token for."
 
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control characters, and those that turn the direction of writing around: they can make one text look like another."""
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+"""Control characters, and whatever else shows nothing or turns the direction of writing around: they can make one text look like
+another. Joiners stay, with which some scripts and emoji are written."""
 
 _MARK = re.compile(
     r"(?<![^\W_])[*_~]|[*_~](?![^\W_])|`|:(?=[\w+'-]*[a-zA-Z][\w+'-]*:)|@(?=here|channel|everyone|group)"

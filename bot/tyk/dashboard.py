@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -113,10 +114,10 @@ class Dashboard:
         answer = await self._call("POST", "/api/keys", session=session)
         body = answer.success()
         token = body.get("key_id") or body.get("key")
-        if not isinstance(token, str):
+        if not _is_name(token):
             raise OutcomeUnknown("tyk_no_token", "Tyk answered without the new token.")
         key_hash = body.get("key_hash")
-        return CreatedKey(token, key_hash if isinstance(key_hash, str) and key_hash else None)
+        return CreatedKey(token, key_hash if _is_name(key_hash) else None)
 
     async def update_key(self, name: str, session: Mapping[str, Any]) -> None:
         """Replace the whole session of a key, its counters excepted. Raises KeyMissing."""
@@ -341,6 +342,11 @@ def _route(path: str) -> str:
     """The path without the name in it, for a metric."""
     route = next((one for one in _ROUTES if path == one or path.startswith(f"{one}/")), "other")
     return route if path == route else f"{route}/{{name}}"
+
+
+def _is_name(said: Any) -> TypeGuard[str]:
+    """A key can go by this: nobody could copy, store or send anything else."""
+    return isinstance(said, str) and bool(re.fullmatch(r"[!-~]{1,2000}", said)) and bool(said.strip("."))
 
 
 def _segment(name: str) -> str:

@@ -99,6 +99,8 @@ class Keys:
             held = await self._dashboard.read_key(name)
         if held is None:
             raise Gone("tyk_key_unknown")
+        if session.is_of_another(held, key):
+            return "Tyk holds another key under this key's name"
         return session.difference(record, held)
 
     async def marked(self, page: int) -> MarkedPage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -97,6 +98,12 @@ def opened(record: Record) -> tuple[ApiRef, ...]:
     return (record.request.rule.api, *record.request.plan.also_opens)
 
 
+def is_of_another(held: Mapping[str, Any], key: Key) -> bool:
+    """The session bears the mark of another key of ours."""
+    marked = (mark(held) or {}).get("key_id", key.id)
+    return bool(marked != key.id)
+
+
 def difference(record: Record, held: Mapping[str, Any]) -> str | None:
     """The difference of the session that Tyk holds from what was granted, as half a sentence; None where it does not."""
     return _other_end(record, held) or _other_rights(record, held) or _other_limits(record, held)
@@ -104,8 +111,7 @@ def difference(record: Record, held: Mapping[str, Any]) -> str | None:
 
 def _other_end(record: Record, held: Mapping[str, Any]) -> str | None:
     assert record.grant is not None, "a key belongs to a grant"
-    until = record.grant.until
-    expires = held.get("expires", 0) or 0
+    until, expires = record.grant.until, _number(held.get("expires"))
     if until is None and expires > 0:
         return "Tyk holds an end for a key that was granted without one"
     if until is not None and expires != int(until.timestamp()):
@@ -115,12 +121,24 @@ def _other_end(record: Record, held: Mapping[str, Any]) -> str | None:
 
 def _other_rights(record: Record, held: Mapping[str, Any]) -> str | None:
     rights = held.get("access_rights") or {}
-    granted = {api.api_id for api in opened(record)}
-    if not set(rights) <= granted:
+    granted = {api.api_id: api.versions for api in opened(record)}
+    if not isinstance(rights, Mapping) or not rights.keys() <= granted.keys():
         return "Tyk lets the key open more than was granted"
-    if not record.request.plan.tyk_policies and set(rights) != granted:
-        return "Tyk lets the key open less than was granted"
-    return None
+    if held.get("is_inactive"):
+        return "Tyk holds the key as inactive, so it opens nothing"
+    if record.request.plan.tyk_policies:  # they bring rights of their own
+        return None
+    if held.get("apply_policies") or held.get("apply_policy_id"):
+        return "Tyk applies policies to the key that nobody granted"
+    if any(not _within(right, granted[api_id]) for api_id, right in rights.items()):
+        return "Tyk lets the key open other versions than were granted"
+    return None if rights.keys() == granted.keys() else "Tyk lets the key open less than was granted"
+
+
+def _within(right: Any, versions: tuple[str, ...]) -> bool:
+    """The right names no other versions."""
+    named = (right.get("versions") if isinstance(right, Mapping) else None) or ()
+    return isinstance(named, list | tuple) and all(one in versions for one in named)
 
 
 def _other_limits(record: Record, held: Mapping[str, Any]) -> str | None:
@@ -134,7 +152,7 @@ def _other_limits(record: Record, held: Mapping[str, Any]) -> str | None:
     if any(_limits(right) for right in (held.get("access_rights") or {}).values()):
         return "Tyk holds limits of one API alone, which nobody granted"
     granted = plan.limits
-    if (held.get("rate") or 0, held.get("per") or 0) != (granted.rate, granted.per):
+    if (_number(held.get("rate")), _number(held.get("per"))) != (granted.rate, granted.per):
         return "Tyk holds another rate than was granted"
     if _quota(held.get("quota_max"), held.get("quota_renewal_rate")) != _quota(
         granted.quota_max, granted.quota_renewal_rate
@@ -146,12 +164,17 @@ def _other_limits(record: Record, held: Mapping[str, Any]) -> str | None:
 def _limits(right: Any) -> bool:
     """The right has a rate or a quota of its own, beside which the key's own say nothing."""
     limit = right.get("limit") if isinstance(right, Mapping) else None
-    return isinstance(limit, Mapping) and any((limit.get(name) or 0) > 0 for name in ("rate", "quota_max"))
+    return isinstance(limit, Mapping) and any(_number(limit.get(name)) > 0 for name in ("rate", "quota_max"))
 
 
-def _quota(most: float | None, renewed: float | None) -> tuple[float, float] | None:
+def _quota(most: Any, renewed: Any) -> tuple[float, float] | None:
     """None for no quota, which is written -1 or 0 and then is renewed in vain."""
-    return (most, renewed or 0) if most and most > 0 else None
+    return (_number(most), _number(renewed)) if _number(most) > 0 else None
+
+
+def _number(said: Any) -> float:
+    """The number that Tyk says, 0 where it says none; what is no number is one that nobody grants."""
+    return said if isinstance(said, int | float) and not isinstance(said, bool) else 0 if said is None else math.inf
 
 
 def _right(api: ApiRef) -> dict[str, Any]:

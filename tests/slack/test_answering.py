@@ -10,6 +10,7 @@ import pytest
 from bot.core.model import Refusal, Rulebook
 from bot.slack import answering
 from bot.slack.catalogue import Catalogue
+from bot.slack.listeners import _channel_of, _user_of
 from tests.log import Log
 from tests.story import asked, heard, opens_form, options, with_bystander
 from tests.test_metrics import counts
@@ -69,6 +70,13 @@ async def test_who_leaves_or_joins_a_channel_is_looked_up_again(
         assert "ledger" in await _offered(world)
         assert len(made) == 1
         assert world.slack.app_errors == []
+
+
+@pytest.mark.parametrize("odd", [None, 5, [], {}, "U0ALICE", {"id": ["U0ALICE"]}, {"id": None}])
+def test_a_payload_that_names_nobody(odd: object) -> None:
+    """Whatever stands where a person and a channel are named, whoever tells of a fault goes on."""
+    assert (_user_of({"user": odd}), _channel_of({"channel": odd})) == ("", None)
+    assert _user_of({"user_id": odd, "user": {"id": "U0BOB"}}) in ("U0BOB", odd)
 
 
 async def test_what_fails_after_its_answer_was_due_is_warned_of(log: Log) -> None:

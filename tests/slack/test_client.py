@@ -406,6 +406,20 @@ async def test_a_gate_in_between_is_passing(slack: LocalSlack, chat: Chat, statu
     assert (type(raised.value), raised.value.code) == (Transient, f"http_{status}")
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(slack: LocalSlack, chat: Chat, client: AsyncWebClient, status: int) -> None:
+    """What is posted goes nowhere else, and whom a redirect points to is not believed about people."""
+    for method in ("chat.postMessage", "users.info"):
+        slack.says(method, {"ok": True}, status=status, Location=f"{slack.url}elsewhere")
+    slack.says("elsewhere", {"ok": True, "channel": "C0CARDS", "ts": "1.2", "user": {"id": "U0ALICE"}})
+    asking = (lambda: chat.post("C0CARDS", "hello", blocks()), lambda: call(client, "users.info", {}, get=True))
+    for ask in asking:
+        with pytest.raises(Transient) as raised:
+            await ask()
+        assert (type(raised.value), raised.value.code) == (Transient, f"http_{status}")
+    assert slack.asked("elsewhere") == []
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

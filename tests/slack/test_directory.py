@@ -51,7 +51,8 @@ class People(LocalSlack):
 
     def add(self, user_id: str, **more: Any) -> None:
         user = {"id": user_id, "team_id": "T0OURS", "name": "ada", "real_name": "Ada L.", "tz": "Europe/London"}
-        self.users[user_id] = {**user, "profile": {"display_name": "Ada"}, **more}
+        signs = dict.fromkeys(("deleted", "is_bot", "is_restricted", "is_ultra_restricted"), False)
+        self.users[user_id] = {**user, **signs, "profile": {"display_name": "Ada"}, **more}
 
     async def wait(self, method: str) -> None:
         if method in self.held:
@@ -145,7 +146,19 @@ async def test_a_person_with_their_groups_and_channels(directory: Directory) -> 
         ({"enterprise_user": {"id": "W1", "enterprise_id": "E0OURS"}}, {"enterprise_id": "E0OURS"}),
         ({"team_id": "T0OTHER"}, {"identity": Identity("T0OTHER", "U1")}),
         ({"team_id": None}, {"identity": Identity("", "U1")}),
+        ({"deleted": True, "is_restricted": None}, {"deleted": True, "is_stranger": False}),
+        ({"deleted": None}, {"is_stranger": True}),
+        ({"is_bot": None}, {"is_stranger": True}),
+        ({"is_restricted": None}, {"is_stranger": True}),
+        ({"is_ultra_restricted": None}, {"is_stranger": True}),
         ({"profile": {"title": "Engineer " * 20}}, {"title": ("Engineer " * 20)[:100]}),
+        ({"profile": {"title": ["Engineer"]}, "tz": {"x": 1}}, {"title": "", "time_zone": "UTC"}),
+        (
+            {"real_name": "A\ud800da\x00\n\u202eL.\u061c", "tz": "Eur\ud800ope"},
+            {"real_name": "Ada L.", "time_zone": "Europe"},
+        ),
+        ({"real_name": "\u200b\u2060", "profile": {"display_name": "\u3164"}}, {"name": "ada", "real_name": ""}),
+        ({"real_name": "A" * 900_000}, {"real_name": "A" * 100}),
         ({"profile": {"title": None}}, {"title": ""}),
         ({"profile": {"display_name": ""}}, {"name": "Ada L."}),
         ({"profile": None, "real_name": None, "name": None}, {"name": "U1"}),
@@ -233,6 +246,14 @@ async def test_what_a_group_is_called(directory: Directory) -> None:
     """The handle that people call it by; a group that is switched off, or none of ours, has none."""
     assert await directory.group_handle("S1") == "payments-leads"
     assert await directory.group_handle("S3") == ""
+
+
+async def test_a_handle_that_looks_like_another_is_none(slack: People, directory: Directory) -> None:
+    """A group whose handle holds what cannot be seen is not found by the handle it looks like, and nothing of it is stored."""
+    slack.groups.append({"id": "S4", "handle": "payments-\u200bleads", "users": ["U0EVE"]})
+    slack.groups.append({"id": "S5", "handle": "lea\ud800ds", "users": ["U0EVE"]})
+    assert await directory.resolve({"@payments-leads", "@leads"}, set()) == {"@payments-leads": "S1"}
+    assert [await directory.group_handle(one) for one in ("S4", "S5")] == ["", ""]
 
 
 async def test_a_switched_off_group_has_nobody(directory: Directory) -> None:

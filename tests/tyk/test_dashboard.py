@@ -180,6 +180,16 @@ async def test_every_known_answer_to_a_creation(body: dict[str, Any], expected: 
         assert await dashboard.create_key(session()) == expected
 
 
+@pytest.mark.parametrize("name", ["", ".", "a b", "a\nb", "a\u200bb", "\ud800", "x" * 9000, 5, ["a"]])
+async def test_a_name_that_nobody_could_use(name: object) -> None:
+    """Such a token is none, and such a hash is not remembered."""
+    async with answered(200, {"key_id": name}) as dashboard:
+        with pytest.raises(OutcomeUnknown):
+            await dashboard.create_key(session())
+    async with answered(200, {"key_id": "54b53d3a", "key_hash": name}) as dashboard:
+        assert await dashboard.create_key(session()) == CreatedKey("54b53d3a", None)
+
+
 async def test_a_token_is_one_segment_of_the_path() -> None:
     """Whatever a token holds, it is quoted whole."""
     seen: list[tuple[str, str]] = []

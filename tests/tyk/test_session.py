@@ -99,7 +99,14 @@ def test_policies_come_with_the_confirmation_only() -> None:
 def test_a_grant_without_an_end() -> None:
     """`never` is -1 at Tyk."""
     record = granted(lifetime=None)
-    assert session.confirmed_session(record, record.keys[0], NOW)["expires"] == -1
+    final = session.confirmed_session(record, record.keys[0], NOW)
+    assert final["expires"] == -1
+    assert [session.difference(record, final | {"expires": other}) is None for other in (0, None, 5, "-1")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +124,18 @@ def test_a_grant_without_an_end() -> None:
         ({"access_rights": {TUTORIAL_API: {"limit": {"rate": 5000, "per": 1}}}}, "limits of one API alone"),
         ({"access_rights": {TUTORIAL_API: {"limit": {"rate": 0, "per": 0, "quota_max": -1}}}}, None),
         ({"access_rights": {TUTORIAL_API: {"limit": None}}}, None),
+        ({"access_rights": {TUTORIAL_API: {"versions": ["Default", "v2"]}}}, "other versions"),
+        ({"access_rights": {TUTORIAL_API: {"versions": []}}}, None),
+        ({"access_rights": {TUTORIAL_API: None}}, None),
+        ({"access_rights": {TUTORIAL_API: {"versions": {"v2": 1}}}}, "other versions"),
+        ({"access_rights": [{"api_id": TUTORIAL_API}]}, "open more"),
+        ({"access_rights": {TUTORIAL_API: {"limit": {"rate": "5000"}}}}, "limits of one API alone"),
+        ({"is_inactive": True}, "inactive"),
+        ({"apply_policies": ["p9"]}, "policies"),
+        ({"apply_policy_id": "p9"}, "policies"),
+        ({"expires": []}, "another end"),
+        ({"rate": "1000"}, "another rate"),
+        ({"quota_max": "7"}, "another quota"),
     ],
 )
 def test_what_tyk_holds_is_compared(change: dict[str, object], difference: str | None) -> None:
@@ -137,6 +156,15 @@ def test_a_quota_is_compared_with_its_period(change: dict[str, object], differen
     held = session.confirmed_session(record, record.keys[0], NOW) | change
     found = session.difference(record, held)
     assert found is None if difference is None else difference in (found or "")
+
+
+def test_a_session_of_another_key() -> None:
+    """A mark that names another key of ours is another's; somebody may have deleted the mark."""
+    record = granted()
+    key = record.keys[0]
+    held = session.confirmed_session(record, key, NOW)
+    marks: tuple[object, ...] = (held["meta_data"], held["meta_data"] | {"key_id": "another"}, {}, None)
+    assert [session.is_of_another({**held, "meta_data": mark}, key) for mark in marks] == [False, True, False, False]
 
 
 def test_the_limits_of_a_policy_are_the_policys() -> None:
