@@ -315,7 +315,7 @@ class SlackConnection:
 
 
 def _collect_rarely() -> None:
-    """What is there now stays: no later collection need walk through a rulebook of thousands of entries."""
+    """Keep what is there now: no later collection need walk through a rulebook of thousands of entries."""
     gc.collect()  # what is garbage now would stay as well
     gc.freeze()
     gc.set_threshold(*COLLECTED_AFTER)
@@ -362,7 +362,7 @@ async def _counting(store: Store, seal: Seal) -> Census:
 
 
 def _complaining(store: Store, chat: Chat, in_force: InForce, doubts: Iterable[object], census: Census) -> Complaining:
-    """What the help channel hears of the start, and of the seal keys whenever they are tried."""
+    """Make the complaints of the start for the help channel, and of the seal keys whenever they are tried."""
     complaining = Complaining(store, chat, in_force, doubts, unsealed=census.lost)
     census.on_lost = partial(complaining.owe, UNSEALED)
     return complaining
@@ -375,12 +375,12 @@ async def _promise_sweep(store: Store) -> None:
 
 
 async def _promise_look(store: Store, *, restored: bool) -> None:
-    """What was done at Tyk without the bot is found soon after a start, and after a restore at once."""
+    """Promise a look for what was done at Tyk without the bot: soon after a start, and after a restore at once."""
     kind, wait = EffectKind.RECONCILE, timedelta() if restored else reconcile.AFTER_START
     await store.write(lambda tx: tx.promise(Promise(kind, reconcile.EVERYTHING, tx.now + wait)))
 
 
 async def _check(slack: Slack, dashboard: Dashboard, config: Config, rulebook: Rulebook) -> None:
-    """What people will need is known before they need it, and then the configuration is checked."""
+    """Look up what people will need before they need it, then check the configuration."""
     await slack.directory.load_channels(rules.named_channels(rulebook.rules))
     await configuring.check(config, rulebook, slack, dashboard)

@@ -39,7 +39,7 @@ LEASE = timedelta(seconds=60)
 
 @dataclass(frozen=True)
 class About:
-    """What is told, by the name under which it is remembered: how it begins, and what is said when it is over."""
+    """A subject of complaint, by the name under which it is remembered: its beginning, and the sentence when it is over."""
 
     name: str
     begins: str
@@ -87,7 +87,8 @@ STOPS = (DOUBTS, UNKNOWN, UNSEALED, UNSIGNED)
 
 
 class Complaining:
-    """What the help channel is still to hear. Each is told by one replica; where Slack does not take it, it is told later.
+    """The complaints that the help channel is still to hear. Each is told by one replica; where Slack does not take it, it is
+    told later.
 
     `doubts` and what is `unsealed` are those of the start: the file that it began with is good, whatever was refused before."""
 
@@ -130,7 +131,7 @@ class Complaining:
             self.owe(UNSIGNED, [said] if said else ())
 
     def cannot(self) -> list[str]:
-        """What is not done for what is wrong now, as `/readyz` says it."""
+        """The acts that what is wrong now keeps the bot from, as `/readyz` says them."""
         return [line for about in STOPS for line in _cut(self._wrong.get(about, ()))]
 
     async def keep_telling(self) -> NoReturn:

@@ -50,8 +50,8 @@ class Turn(Case):
 
 @dataclass(frozen=True)
 class Looked:
-    """What a look through some requests found: of how many, how many it would be said of under the old file as well, and of how
-    many it could not be told."""
+    """The result of a look through some requests: of how many, how many it would be said of under the old file as well, and
+    of how many it could not be told."""
 
     cases: tuple[Case, ...]
     of: int
@@ -135,7 +135,7 @@ class _Tally:
     unknown: int = 0
 
     def take(self, record: Record, then: str | None, now: str | None) -> None:
-        """What was wrong with it, and what is: empty for nothing, None where it cannot be told."""
+        """Count a case by what was wrong with it and what is: empty for nothing, None where it cannot be told."""
         self.of += 1
         if now is None:
             self.unknown += 1
@@ -176,7 +176,7 @@ class _Book:
         return tally.done()
 
     def _undecidable(self, record: Record, book: Rulebook) -> str | None:
-        """Why it could not be approved, or would not be granted to its requester then."""
+        """The reason that it could not be approved, or would not be granted to its requester then."""
         rule = book.rules.get(record.request.rule.name)
         found = deciders.deciders(record, rule, self._everybody.named)
         if not found.undecidable:
@@ -204,7 +204,7 @@ class _Book:
         return tally.done()
 
     def _refused(self, record: Record, book: Rulebook) -> str | None:
-        """Why it would not be granted today."""
+        """The reason that it would not be granted today."""
         rule = book.rules.get(record.request.rule.name)
         frozen = self._frozen(record)
         holder = self._everybody.known(replay.requester_of(record), book, frozen)

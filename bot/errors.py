@@ -25,6 +25,6 @@ class CommandError(Exception):
 
 
 class InputError(CommandError):
-    """What was typed, a file or the environment is at fault."""
+    """An error in what was typed, in a file or in the environment."""
 
     exit_code = WRONG_INPUT

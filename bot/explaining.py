@@ -243,7 +243,7 @@ class _Words:
         return DeciderSaid(one.user_id, name or one.user_id, self._by(one.by), self._approver_at(one.by), one.called)
 
     def named(self, slack_id: str) -> DeciderSaid:
-        """What the file names, where nobody could say who that is."""
+        """A name of the file, where nobody could say who that is."""
         name, called = (
             self._meant.name_of(slack_id),
             slack_id in self._rule.approvers.groups | self._rule.approvers.users,

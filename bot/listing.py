@@ -92,5 +92,5 @@ class Listing:
 
 
 def _said_by(record: Record, who: Person) -> Review:
-    """What this person said last about a request that they reviewed."""
+    """The last review of a request by this person."""
     return max((one for one in record.reviews if who.is_same(one.reviewer)), key=lambda one: one.at)

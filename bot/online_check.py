@@ -256,7 +256,7 @@ async def tyk_complaints(config: Config, rulebook: Rulebook, dashboard: Dashboar
 
 
 async def tyk_notes(config: Config, dashboard: Dashboard) -> tuple[Complaint, ...]:
-    """What the Dashboard user may not do and need not, and what is missing then."""
+    """The complaints about what the Dashboard user may not do and need not: they say what is missing then."""
     if await usage.may_be_read(dashboard, datetime.now(UTC)):
         return ()
     said = (

@@ -1,4 +1,4 @@
-"""What the bot and its commands open alike: the database, and the way to Tyk. Nothing of Slack's is loaded for it."""
+"""The opening of what the bot and its commands share: the database, and the way to Tyk. Nothing of Slack's is loaded for it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[
 
 
 async def _chained(store: Store, seal: Seal) -> None:
-    """What this store appends to the audit is chained, from the first row on."""
+    """Chain what this store appends to the audit, from the first row on."""
     store.chain.key = await store.write(lambda tx: chain.begin(tx, seal))
     opened = await store.read(lambda tx: chain.keys(tx, seal))
     if opened.lost:

@@ -64,7 +64,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Extendable:
-    """What somebody holds, and the rule in force with the plans and lifetimes to which it can be extended now."""
+    """A token that somebody holds, and the rule in force with the plans and lifetimes to which it can be extended now."""
 
     record: Record
     rule: Rule
@@ -174,7 +174,7 @@ class Operations:
         return record
 
     def choices(self, record: Record) -> Choices:
-        """What an approver may give of what is asked for."""
+        """The plans and lifetimes that an approver may give of what is asked for."""
         return lifecycle.choices(record.request, self.rule(record.request.rule.name))
 
     async def ask(self, request_id: str, asker: Person, text: str, question_id: str) -> Outcome:
@@ -243,7 +243,8 @@ class Operations:
         return await self.store.write(work)
 
     async def may_extend(self, request_id: str, who: Person, *, other_plan: bool) -> Extendable:
-        """What can be asked for, before the form for more time or another plan is shown. Raises Refusal where nothing can."""
+        """The plans and lifetimes that can be asked for, before the form for more time or another plan is shown. Raises
+        Refusal where nothing can."""
 
         def work(tx: Transaction) -> Extendable:
             held = self._to_extend(tx, request_id, who)
@@ -312,7 +313,7 @@ class Operations:
             await look_again(self.store, self.in_force.current, record.request.id, self._new_id)
 
     async def any_undecidable(self) -> bool:
-        """Whether something waits that too few people may approve."""
+        """True where something waits that too few people may approve."""
         return await self.store.read(troubles.any_undecidable)
 
     async def has_left(self, who: Identity) -> bool:
@@ -429,7 +430,7 @@ async def look_again(store: Store, rulebook: Rulebook, request_id: str, new_id: 
 
 
 def waiting(tx: Transaction) -> list[Record]:
-    """What waits for a decision, as far as it can be read."""
+    """The requests that wait for a decision, as far as they can be read."""
     ids = tx.waiting()
     with suppress(UnreadableError):
         return list(tx.glance(ids).values())

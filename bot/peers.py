@@ -1,4 +1,4 @@
-"""How many connections one address may open before it has sent anything that was right."""
+"""The limit on connections of one address that has not yet sent anything that was right."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Known:
-    """What else is known of a request: what was found of its keys at Tyk, and the names of the people and groups of its rule."""
+    """The facts beside a request: what was found of its keys at Tyk, and the names of the people and groups of its rule."""
 
     found: Sequence[Standing] = ()
     names: Mapping[str, str] = field(default_factory=dict)
@@ -153,7 +153,7 @@ def _deciders(request: Request, names: Mapping[str, str]) -> str:
 
 
 def _in_vain(record: Record | None) -> list[str]:
-    """Why it waits and cannot be approved, where that is so."""
+    """The reason that it waits and cannot be approved, where that is so."""
     waits = record is not None and record.request.state is RequestState.PENDING
     return [record.request.undecidable] if record is not None and waits and record.request.undecidable else []
 
@@ -203,7 +203,7 @@ def story(
 
 
 def finding_line(finding: Finding, request: Request | None) -> str:
-    """What was found of a key beside what Tyk has, whose it is where it is ours, and what to do."""
+    """The line about a finding: the key beside what Tyk has, whose it is where it is ours, and what to do."""
     whose = f"{request.requester_name} ({request.requester.user_id}), {request.rule.title}, " if request else ""
     return _flat(f"{finding.label}, {whose}key {finding.key_hash}: {finding.sentence}")
 
@@ -275,7 +275,7 @@ def render(rows: Iterable[Row], columns: Sequence[str], how: str, width: int | N
 
 
 class _Line:
-    """What `csv` writes to; `writerow` returns what `write` does."""
+    """The file that `csv` writes to; `writerow` returns what `write` does."""
 
     def write(self, line: str) -> str:
         return line

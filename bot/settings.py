@@ -297,7 +297,7 @@ def _take(variable: _Variable, source: _Source, values: dict[str, object]) -> No
 
 
 def _certificates(source: _Source, path: str | None) -> None:
-    """Whom to trust instead of the usual authorities, where the environment says that."""
+    """Check the certificates to trust instead of the usual authorities, where the environment names them."""
     if not path:
         return
     import ssl  # noqa: PLC0415 - what a command without this variable need not load

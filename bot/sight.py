@@ -1,4 +1,5 @@
-"""What a command that reviews the rules may look into: Slack where it has a token for it, the database where it has its address.
+"""The sources that a command which reviews the rules may look into: Slack where it has a token for it, the database where it
+has its address.
 
 What could not be asked is told, and never taken for a no.
 """
@@ -46,7 +47,7 @@ class Sight:
 
     @property
     def unasked(self) -> tuple[str, ...]:
-        """What was not asked, and how it would be."""
+        """The sources that were not asked, and how they would be."""
         told = []
         if self.slack is None:
             told.append("Slack: set SLACK_BOT_TOKEN, and people and their groups are looked up.")
@@ -55,7 +56,7 @@ class Sight:
         return tuple(told)
 
     def doubts(self, *, of: Meant, about: str) -> tuple[str, ...]:
-        """What is worth a look before anything is believed: names of the file, and that it is not the one in force."""
+        """The doubts to look into before anything is believed: names of the file, and that it is not the one in force."""
         digest = of.rulebook.digest
         if not self.in_force or self.in_force == digest:
             return of.doubts

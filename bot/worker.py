@@ -72,7 +72,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look for due promises brought. `held_back`: more may be due than has room now; `cut_off`: than was asked for."""
+    """The result of a look for due promises. `held_back`: more may be due than has room now; `cut_off`: than was asked for."""
 
     claims: tuple[Claim, ...]
     held_back: bool

@@ -100,5 +100,5 @@ def _cut_off(file: int, lines: Sequence[bytes]) -> None:
 
 
 def _on_a_line_of_its_own(file: int, length: int) -> bytes:
-    """What stands before the first line: a line that is not whole, and not ours, is left as it is."""
+    """The bytes to write before the first line: a line that is not whole, and not ours, is left as it is."""
     return b"" if length == 0 or os.pread(file, 1, length - 1) == b"\n" else b"\n"

@@ -31,7 +31,7 @@ CLOSED_WITHIN = 2.0
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    """What this machine said of a datagram."""
+    """The errors that this machine reported of a datagram."""
 
     error: Exception | None = None
 

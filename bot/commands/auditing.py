@@ -30,7 +30,7 @@ EXPORTED = ("jsonl", "ocsf", "csv")
 
 
 def audit(arguments: argparse.Namespace, environ: Any) -> int:
-    """What is asked for: the rows, unless it is an action."""
+    """Print the rows, or do the action that is asked for."""
     return _ACTIONS[arguments.action](arguments, environ)
 
 
@@ -161,7 +161,7 @@ def _stored_keys(environ: Any) -> tuple[ChainKey, ...]:
 
 
 def _told(proof: Proof) -> list[str]:
-    """What was proved, in sentences."""
+    """The proof in sentences."""
     said = []
     if proof.older:
         said.append(f"Rows before {proof.begins} are older than the chain ({proof.older}): nothing proves them.")

@@ -27,7 +27,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a command somebody is: behind these verbs, with what can come next."""
+    """A place in a command: behind these verbs, with what can come next."""
 
     behind: tuple[str, ...]
     verbs: Mapping[str, str]

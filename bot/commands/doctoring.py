@@ -58,7 +58,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at and what was found; `advice` says what to do."""
+    """One look and its result; `advice` says what to do."""
 
     about: str
     state: State
@@ -324,7 +324,7 @@ def _as_written(loaded: Config) -> Rulebook:
 
 
 async def _permissions(dashboard: Dashboard, say: Say) -> None:
-    """What the Dashboard user may do with policies and keys."""
+    """Tell what the Dashboard user may do with policies and keys."""
     try:
         await dashboard.policies()
     except Forbidden:
@@ -360,7 +360,7 @@ async def _permissions(dashboard: Dashboard, say: Say) -> None:
 
 
 async def _privileges(dashboard: Dashboard, say: Say) -> None:
-    """Whether the Dashboard user may do more than is of use, as far as Tyk tells: to those who may read the list of users."""
+    """Tell where the Dashboard user may do more than is of use, as far as Tyk says: to those who may read the list of users."""
     try:
         told = await dashboard.permissions()
     except Forbidden:

@@ -23,7 +23,7 @@ _ELSEWHERE = (
 
 
 def erase_person(arguments: argparse.Namespace, environ: Any) -> int:
-    """What there is comes first; nothing happens without --yes or a person's yes."""
+    """Print what there is of a person, then erase it: never without --yes or a person's yes."""
     who = people.at_slack(arguments.person, environ)
     with opening.command_store(writable(environ)) as store:
         with store.reading() as tx:

@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def _text(self, word: str) -> str:
-        """What was typed, as UTF-8 whatever the locale."""
+        """The word that was typed, as UTF-8 whatever the locale."""
         try:
             return os.fsencode(word).decode()
         except UnicodeError:
@@ -92,7 +92,7 @@ def verbs(parser: argparse.ArgumentParser) -> Mapping[str, Parser]:
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """What a parser takes, but its verbs."""
+    """The arguments that a parser takes, without its verbs."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
         if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
             yield action

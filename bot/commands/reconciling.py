@@ -60,7 +60,7 @@ class Stranger:
 
 @dataclass
 class Look:
-    """What was looked at, and what was found. `unlisted` says that Tyk's list was not to be had, `unseen` counts the keys of ours
+    """One look beside Tyk, and its findings. `unlisted` says that Tyk's list was not to be had, `unseen` counts the keys of ours
     that Tyk could not be asked about, for the reason that has the code `away`."""
 
     ours: int = 0

@@ -290,5 +290,5 @@ _WHY = {
 
 
 def why_not(error: str) -> str:
-    """Why a key was not deleted, by the code of what went wrong."""
+    """The reason that a key was not deleted, by the code of what went wrong."""
     return _WHY.get(error, f"Tyk answered with an error ({error})")

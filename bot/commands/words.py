@@ -93,7 +93,7 @@ def _check_api(tx: Transaction, name: str) -> None:
 
 
 def unknown_name(name: str, known: Iterable[str]) -> UsageError:
-    """What to say of a handle or an address that no bot has started with."""
+    """The error for a handle or an address that no bot has started with."""
     return UsageError(f"No bot has started with a name such as {name!r}{meant(name, {one: one for one in known})}")
 
 

@@ -345,7 +345,7 @@ class _Reader:
         return data
 
     def _seen(self, event: Any) -> str:
-        """What somebody sees of a key or a value. The rest is complained of, and a quotation mark that is none to YAML."""
+        """The text that somebody sees of a key or a value. The rest is complained of, and so are curly quotation marks."""
         said: str = event.value
         if bad := _UNSEEN.search(said):
             at = self._text.find(bad[0], event.start_mark.index, event.end_mark.index)

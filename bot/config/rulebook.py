@@ -77,7 +77,7 @@ class Config:
         return self.apis[name].terms
 
     def settings(self) -> dict[str, Any]:
-        """What the file says as a whole, which is in no rule: plain values by their keys, as `core.changes` has them."""
+        """The settings of the file as a whole, which are in no rule: plain values by their keys, as `core.changes` has them."""
         places = [" ".join(map(str, one.model_dump(exclude_none=True).values())) for one in self.audit.forward]
         whole = {f"tyk.{key}": value for key, value in self.tyk} | {f"slack.{key}": value for key, value in self.slack}
         kept = self.audit.keep_finished_for

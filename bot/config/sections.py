@@ -72,7 +72,7 @@ LimitsGiven = Annotated[
 
 
 class ReasonPatternSection(Section):
-    """What a reason must hold, such as the number of a change ticket."""
+    """A pattern that a reason must hold, such as the number of a change ticket."""
 
     pattern: Annotated[RegularExpression, Field(description="a regular expression that is found in each reason")]
     says: Annotated[

@@ -177,7 +177,7 @@ class Check:
         return self._entries.entry(api, terms)
 
     def _terms_of(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
-        """Whether an entry's terms go together."""
+        """Check that an entry's terms go together."""
         self._approver_names(("apis", name), api)
         self._enough_approvers(name, api, terms, faulty)
         self._reviewed(name, api, terms, faulty)
@@ -258,7 +258,7 @@ class Check:
             self._blame(name, inherited, text, ("reason_link",))
 
     def _within_total(self, name: str, api: ApiSection, terms: Terms, faulty: set[str]) -> None:
-        """What one token may last in all is at least what may be asked for at first."""
+        """One token may last at least as long in all as may be asked for at first."""
         keys = ("max_total", "lifetimes")
         inherited = {key for key in keys if getattr(api, key) is None and key not in faulty}
         if terms.max_total is None or faulty & set(keys) or self._faulty_defaults & inherited:

@@ -81,7 +81,7 @@ class Posted:
 
 
 def together(entries: Sequence[AuditEntry]) -> tuple[int, str | None]:
-    """How many of the leading rows go out as one message, and the request that it is about, if that is one.
+    """The number of leading rows that go out as one message, and the request that it is about, if that is one.
 
     A message is about one request, and goes into its thread. Slack takes one message a second, so in a crowd that would fall
     behind: where more than RUNS of them wait, all rows go out as one message, by their numbers, until the channel has caught up.

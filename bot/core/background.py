@@ -1,4 +1,4 @@
-"""What else the requester of a card has and had: for those who decide."""
+"""The background of a card's requester for those who decide: what else they have and had."""
 
 from __future__ import annotations
 

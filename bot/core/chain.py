@@ -134,7 +134,7 @@ def parted(event: str, details: Mapping[str, Any]) -> tuple[dict[str, Any], dict
 
 @dataclass
 class Proof:
-    """What was found: how far the chain fits, and the first row that does not, in a sentence.
+    """The result of a proof: how far the chain fits, and the first row that does not, in a sentence.
 
     `older` rows are from before the chain began; `without_key` are the numbers of those that commands wrote without the key;
     `erased` texts are gone, `accounted` for as many erasures say so.

@@ -44,8 +44,8 @@ def _said_yes(record: Record) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Named:
-    """What Slack says of those whom rules name: the members of each group, all ids of a person who has several, and the ids of
-    those who may not use the bot."""
+    """The people whom rules name, as Slack knows them: the members of each group, all ids of a person who has several, and
+    the ids of those who may not use the bot."""
 
     members: Mapping[str, frozenset[str]]
     ids: Mapping[str, frozenset[str]] = field(default_factory=dict)

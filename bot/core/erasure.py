@@ -45,7 +45,7 @@ def put_away(record: Record, now: datetime) -> Record:
 
 
 def words_of(record: Record, ids: Collection[str]) -> Record:
-    """What the person of these user ids typed about somebody else's request, and their name."""
+    """Erase the name of the person with these user ids, and what they typed about somebody else's request."""
 
     def theirs(who: Identity | None) -> bool:
         return who is not None and who.user_id in ids

@@ -1,4 +1,4 @@
-"""Why somebody may ask for a token, or may not: every look that the bot takes, each with the bot's own answer.
+"""The explanation why somebody may ask for a token, or may not: every look that the bot takes, each with the bot's own answer.
 
 What could not be looked up is neither yes nor no. Nothing is decided here: the answers are those of `asking`, `members`, `limits`
 and `deciders`.
@@ -52,7 +52,7 @@ class Known:
     most: Person
 
     def answer(self, ask: Callable[[Person], object]) -> Answer:
-        """What `ask` says of them, where that does not hang on what could not be looked up."""
+        """The answer of `ask`, where it does not hang on what could not be looked up."""
         return True if ask(self.least) else None if ask(self.most) else False
 
 

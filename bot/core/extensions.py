@@ -127,13 +127,13 @@ def approved(draft: Draft) -> None:
 
 
 def matters(record: Record) -> bool:
-    """What was approved is still to be carried out."""
+    """True where an approved extension is still to be carried out."""
     request = record.request
     return request.extends is not None and request.state is RequestState.APPROVED and not request.decision_reason
 
 
 def extend(held: Record, by: Record, now: datetime, new_id: NewId) -> Transition:
-    """What is held, with the end and the plan of the request that was approved. Raises Refusal where that came too late."""
+    """Give what is held the end and the plan of the request that was approved. Raises Refusal where that came too late."""
     request, old = by.request, held.grant
     assert request.decided_at is not None, "only what was approved extends anything"
     if old is None or old.state is not GrantState.ACTIVE:

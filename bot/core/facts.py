@@ -27,7 +27,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Unhurried:
-    """How many people Slack's limits let be looked up now for whom nobody waits, and in how many seconds there is room again."""
+    """The room that Slack's limits leave now for looking up people for whom nobody waits, and the seconds until there is more."""
 
     room: int
     wait: float

@@ -81,7 +81,7 @@ def tell_approvers(draft: Draft, kind: MessageKind, topic: Topic | None = None) 
 
 
 def target(message: Message, in_force: Rule | None) -> str:
-    """Where it is posted: what approvers are to read goes to the channel of the rule in force."""
+    """The channel or person that it is posted to: what approvers are to read goes to the channel of the rule in force."""
     return in_force.approvals_channel if in_force is not None and message.kind in _FOR_APPROVERS else message.target
 
 
@@ -229,7 +229,7 @@ def look_again(record: Record, in_force: Rule | None, now: datetime, new_id: New
 
 
 def _decidable(draft: Draft, why_not: str | None) -> None:
-    """Whether enough people are left who may approve: the requester, who can ask again, hears once that they are not."""
+    """Tell the requester once where too few people are left who may approve: they can ask again."""
     request = draft.record.request
     if why_not is None or why_not == request.undecidable or request.state is not RequestState.PENDING:
         return
@@ -271,7 +271,8 @@ def adopt(record: Record, channel: str, ts: str, message_id: str | None, now: da
 
 
 def _by_place(record: Record, channel: str) -> Message | None:
-    """What a message is that does not name itself, as an older version posted it: a status in a direct message, else a card."""
+    """The message of the record at a place, where it does not name itself, as an older version posted it: a status in a
+    direct message, else a card."""
     kind = MessageKind.STATUS if channel.startswith(DIRECT) else MessageKind.CARD
     of_kind = [one for one in record.messages if one.kind is kind]
     return min(of_kind, key=lambda one: one.is_posted, default=None)

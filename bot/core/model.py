@@ -267,7 +267,7 @@ class Rulebook:
 
 @dataclass(frozen=True)
 class Scope:
-    """How much a request is for, and for how long."""
+    """The plan and the lifetime that a request is for."""
 
     plan: Plan
     lifetime: Lifetime
@@ -408,7 +408,7 @@ class Request:
 
     @property
     def unanswered(self) -> tuple[Question, ...]:
-        """What the requester was asked and has not answered, while it waits."""
+        """The questions that the requester has not answered, while it waits."""
         if self.state is not RequestState.PENDING:
             return ()
         return tuple(one for one in self.questions if one.answered_at is None)

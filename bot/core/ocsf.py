@@ -51,7 +51,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class _Kind:
-    """How one event of the audit is told. `of` makes the entity that it happened to."""
+    """The form in which one event of the audit is told. `of` makes the entity that it happened to."""
 
     activity: Activity
     of: Callable[[AuditEntry], Event]

@@ -50,7 +50,7 @@ class Cause:
 
     @property
     def what(self) -> str:
-        """What is wrong, without what to do."""
+        """The sentence without what to do."""
         return f"{self.sentence.partition('. ')[0].rstrip('.')}."
 
 
@@ -277,7 +277,7 @@ class Outage:
 
     @property
     def said(self) -> str:
-        """What is wrong, where, and what to do."""
+        """The sentence with the place, and with what to do."""
         return f"{self.where()}{self.cause.sentence}"
 
     def where(self, text: Callable[[str], str] = str, channel: Callable[[str], str] = str) -> str:

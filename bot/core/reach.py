@@ -11,7 +11,7 @@ from bot.core.model import Person, Rule, Rulebook
 
 
 class Right(StrEnum):
-    """What somebody may do."""
+    """A right that somebody has."""
 
     REQUEST = "request"
     APPROVE = "approve"

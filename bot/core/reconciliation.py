@@ -39,7 +39,7 @@ OF_OURS = frozenset({FindingKind.GONE, FindingKind.ALTERED, FindingKind.UNSEEN})
 
 @dataclass(frozen=True)
 class Finding:
-    """What is other than it should be. `what` is true of it, `label` the request's number that the key bears."""
+    """A key that is other than it should be. `what` is true of it, `label` the request's number that the key bears."""
 
     kind: FindingKind
     what: str
@@ -48,12 +48,12 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """What is true, and what to do about it."""
+        """The finding, and what to do about it."""
         return f"{self.what.rstrip('.')}. {self.to_do}".rstrip()
 
     @property
     def to_do(self) -> str:
-        """What whoever runs the bot can do about it."""
+        """The advice for whoever runs the bot."""
         match self.kind:
             case FindingKind.GONE:
                 return f"Replace token gives its holder another, `tyk-key-bot revoke {self.label}` ends the grant."
@@ -125,7 +125,7 @@ class MarkedPage:
 
 
 def stranger(marked: Marked, record: Record | None, asked_at: datetime, now: datetime) -> Finding | None:
-    """What is wrong with a key of Tyk's list that was asked for at `asked_at`; None where nothing is.
+    """The finding about a key of Tyk's list that was asked for at `asked_at`; None where nothing is wrong.
 
     `record` is that of the key whose id or hash it bears, as it stands `now`: what was made or ended meanwhile is no stranger.
     """

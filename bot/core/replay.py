@@ -198,7 +198,7 @@ def counts_by_later_rule(record: Record) -> bool:
 
 
 def replay(record: Record, rule: Rule | None, cast: Cast) -> Outcome:
-    """What it would have come to under this rule, with these people. A reason that was erased is no reason against it."""
+    """The outcome that it would have had under this rule, with these people. A reason that was erased is no reason against it."""
     request = record.request
     scope = request.asked or Scope(request.plan, request.lifetime)
     form = asking.Form(scope.plan.name, scope.lifetime, request.answers, scope.plan.terms)
@@ -253,7 +253,7 @@ def _why_not_counted(refusal: Refusal) -> str:
 
 
 def _has_its_reason(request: Request) -> bool:
-    """What it was asked with holds what its own rule asked for; else it was erased since."""
+    """True where its reason holds what its own rule asked for; else it was erased since."""
     try:
         reasons.check(request.rule, request.answers.reason)
     except Refusal:
@@ -289,7 +289,7 @@ def _ended(record: Record, played: Record, rule: Rule, uncounted: Outcome | None
 
 
 def _left(record: Record, waits: Outcome) -> Outcome:
-    """What the reviews leave undecided ends as it did, where that was nobody's review, nor before its time."""
+    """A request that the reviews leave undecided ends as it did, where that was nobody's review, nor before its time."""
     request = record.request
     by_a_review = request.state is RequestState.APPROVED or (
         request.state is RequestState.DENIED and request.decided_by is not None

@@ -1,4 +1,4 @@
-"""Whether Slack's requests are signed with the secret that the bot was given, as far as those that come can tell.
+"""Doubts about the signing secret that the bot was given, as far as the requests that come from Slack can tell.
 
 Slack alone can sign, and anybody can send. A request that is rightly signed proves that the secret fits. Wrong ones prove
 nothing, however many: they are Slack's and the secret is wrong, or they are a stranger's. So they raise a doubt that says both,

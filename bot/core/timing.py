@@ -42,7 +42,7 @@ def end_of(record: Record) -> End | None:
 
 
 def _approvers_asked(grant: Grant, review_at: datetime) -> datetime:
-    """When the approvers were, or will be at the latest, asked whether it is still needed."""
+    """The time when the approvers were, or will be at the latest, asked whether it is still needed."""
     if grant.asked_at is not None:
         return grant.asked_at
     if grant.left_at is not None:

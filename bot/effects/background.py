@@ -1,4 +1,4 @@
-"""What else the requester of a card has and had: asked of the database when a card that waits is posted or edited."""
+"""The background of a card's requester: asked of the database when a card that waits is posted or edited."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class SlackPort(Protocol):
         ...
 
     def unhurried(self) -> Unhurried:
-        """What Slack's limits leave over for looking people up."""
+        """The room that Slack's limits leave for looking people up."""
         ...
 
     async def tell_findings(self, told: Sequence[Told], more: int) -> None:
@@ -75,7 +75,7 @@ class SlackPort(Protocol):
         ...
 
     async def account(self, who: Identity) -> Account:
-        """Whether somebody may still use the bot, in words for others."""
+        """Somebody's account, and whether they may still use the bot, in words for others."""
         ...
 
     async def person(self, record: Record) -> Person:

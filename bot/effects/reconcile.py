@@ -55,7 +55,7 @@ _TYK_REFUSES_LIST = "tyk_403"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the look of this number has come: the next page of Tyk's list, None behind its last, and the last key."""
+    """The place that the look of this number has come to: the next page of Tyk's list, None behind its last, and the last key."""
 
     look: int = 1
     page: int | None = 1
@@ -64,7 +64,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Slice:
-    """What is next to look at. Where all of `keys` fail, `others` show whether these keys or Tyk are at fault."""
+    """The keys to look at next. Where all of `keys` fail, `others` show whether these keys or Tyk are at fault."""
 
     progress: Progress
     keys: Sequence[Held] = ()
@@ -73,7 +73,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Looked:
-    """What came of a slice, `seconds` long: keys of Tyk's list with our mark, or what was found of each of ours, None for
+    """The result of a slice, `seconds` long: keys of Tyk's list with our mark, or what was found of each of ours, None for
     nothing. `unlisted` says that Tyk's list is not to be had. `progress` is None where all was looked at."""
 
     progress: Progress | None
@@ -246,7 +246,7 @@ def _store_one(
 
 
 def _granted(record: Record) -> object:
-    """What Tyk is compared with."""
+    """The part of a record that Tyk is compared with."""
     return record.request.plan, record.grant and record.grant.until
 
 

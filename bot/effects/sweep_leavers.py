@@ -41,7 +41,7 @@ class Next:
 
 @dataclass(frozen=True)
 class Swept:
-    """What Slack says of each of them. `upto` is the last user id that is done with, empty once all are.
+    """The answer of Slack about each of them. `upto` is the last user id that is done with, empty once all are.
 
     In `wait` Slack's limits leave room for more. Of so many as are `unknown` Slack could say nothing.
     """

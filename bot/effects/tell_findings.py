@@ -45,7 +45,7 @@ async def perform(claim: Claim, ports: Ports) -> Sequence[Standing]:
 
 
 def complete(tx: Transaction, claim: Claim, told: Sequence[Standing], _new_id: NewId) -> None:
-    """What has become of it meanwhile is said next."""
+    """Note what was told: a finding that has changed meanwhile is told next."""
     outbox.finish(tx, claim.effect, EffectState.DONE, attempts=0, first_failed_at=None, last_error="")
     findings.said(tx, told)
     findings.tell(tx, tx.now)

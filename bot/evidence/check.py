@@ -190,7 +190,7 @@ class Evidence:
         return next(reversed(self.told[KEYS][label]), "")
 
     def approved(self, label: str, person: str, details: Row) -> None:
-        """What was approved was approved by as many as it takes, and never by who asked: the row says who that is."""
+        """An approval is of as many as it takes, and never of who asked: the row says who that is."""
         approvers, need = set(details["approvers"]), details["need"]
         if len(approvers) < need:
             self.found.append(f"{label} needed {need} approval{'' if need == 1 else 's'} and had {len(approvers)}.")
@@ -200,7 +200,7 @@ class Evidence:
             self.found.append(f"{label} was approved by its own requester.")
 
     def extended(self, label: str, by: str, until: str, where: str) -> None:
-        """What was held takes over plan, rule, end and approvals of the request that extends it."""
+        """A held token takes over plan, rule, end and approvals of the request that extends it."""
         reviews, held, other = self.told[REVIEWS], self.told[REQUESTS][label][""], self.told[REQUESTS][by].get("", {})
         self.untils[label].add(until)
         if "approved_by" not in other or "plan" not in other:
@@ -216,7 +216,7 @@ class Evidence:
     # --- the lists beside them
 
     def differences(self) -> Iterator[str]:
-        """What the lists say otherwise than the audit's rows, or than each other."""
+        """The differences of the lists from the audit's rows, or from each other."""
         yield from self.found
         for before, number in pairwise(self.asked):
             if number != before + 1:

@@ -1,4 +1,4 @@
-"""What evidence reads from the database: the audit's rows of a period, the records that belong to it, and counts of both."""
+"""The reading of evidence from the database: the audit's rows of a period, the records that belong to it, and counts of both."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _of_events(tx: Transaction, period: Period, events: Sequence[AuditEvent]) ->
 
 
 def _approved(tx: Transaction, period: Period) -> dict[str, int]:
-    """How many were approved by people, how many by a rule, and how many by whoever asked, under any of their ids."""
+    """The numbers of requests approved by people, by a rule, and by whoever asked, under any of their ids."""
     by_people = by_rule = by_the_requester = 0
     also = _also(tx)
     for row in _of_events(tx, period, (AuditEvent.APPROVED,)):
@@ -96,7 +96,7 @@ def _approved(tx: Transaction, period: Period) -> dict[str, int]:
 
 
 def _reviewed(tx: Transaction, period: Period) -> dict[str, int]:
-    """How often approvers were asked whether access is still needed, and what came of it."""
+    """The number of times that approvers were asked whether access is still needed, and what came of it."""
     waits = set[int]()
     asked = kept = ended = 0
     for row in _of_events(tx, period, (AuditEvent.REMINDED, AuditEvent.RENEWED, *_ENDS)):
@@ -158,7 +158,7 @@ def _left(row: Any, end: Any | None, deleted: datetime | None) -> Left:
 
 
 def _keys_deleted(tx: Transaction, period: Period, numbers: Sequence[int]) -> dict[int, datetime]:
-    """When the last key of each of these requests was deleted, of those that have none any more."""
+    """The time when the last key of each of these requests was deleted, of those that have none any more."""
     requests, keys = tables.requests, tables.keys
     found = dict[int, datetime]()
     for start in range(0, len(numbers), statements.AT_ONCE):

@@ -388,8 +388,8 @@ class Answering:
 
     @asynccontextmanager
     async def answered(self, where: Where, done: Record | None = None) -> AsyncIterator[None]:
-        """What follows an answer. Where that fails the answer stands, so nobody is told to try again: who had something `done`
-        reads that it is, since what they see may not show it."""
+        """The work that follows an answer. Where it fails the answer stands, so nobody is told to try again: who had
+        something `done` reads that it is, since what they see may not show it."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it was: it is logged, and undoes nothing
@@ -438,7 +438,7 @@ def errors(view: Body, field: str, said: str) -> Body:
 
 
 def about(request_id: str) -> None:
-    """What is logged from here on is about this request, by the id that its form had before it was one."""
+    """Log from here on as about this request, by the id that its form had before it was one."""
     structlog.contextvars.bind_contextvars(request_id=request_id)
 
 

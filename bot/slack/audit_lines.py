@@ -333,7 +333,7 @@ class _Teller:
         return "" if self.row.request_label else self.all(self.word("key_hash"), self.word("bears", "which bears "))
 
     def doing(self) -> str:
-        """What was promised, in words; by its id where no request's number names it."""
+        """The promise in words; by its id where no request's number names it."""
         kind = self._kind()
         doing = _DOING.get(kind, kind.value.replace("_", " ")) if kind else self.word("effect")
         return self.all(doing, "" if self.row.request_label else self.word("effect_id", "effect "))
@@ -425,7 +425,7 @@ class _Teller:
             return self.word(key, f"{before} ")
 
     def less(self) -> str:
-        """What was given instead of what was asked for, where that was more."""
+        """The plan or lifetime that was given, where more was asked for."""
         if "asked_plan" not in self.details:
             return ""
         pairs = (self.word("plan"), self.word("asked_plan")), (self.lifetime(), self.lifetime("asked_lifetime"))

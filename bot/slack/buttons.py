@@ -170,7 +170,7 @@ def keep(request: Request) -> Block:
 
 
 def last_use(request: Request) -> Block:
-    """What the holder has, and when it was last used: looked up when it is pressed, so that it is true."""
+    """A button to see when the holder's token was last used: looked up when it is pressed, so that it is true."""
     return button("See last use", WHO, request.requester.user_id, f"See last use of {request.label}")
 
 

@@ -107,7 +107,7 @@ def _course(record: Record) -> list[str]:
 
 
 def _what(request: Request) -> str:
-    """What was asked for, also where less is given."""
+    """The plan and lifetime that were asked for, also where less is given."""
     asked = request.asked
     as_asked = request if asked is None else replace(request, plan=asked.plan, lifetime=asked.lifetime)
     what = f"to extend {request.extends.label} for" if request.extends else "for"
@@ -123,7 +123,7 @@ def _beside_name(request: Request) -> str:
 
 
 def _about(request: Request) -> list[Block]:
-    """What everybody should know of the API: its warning, its description, and all that a key of this plan opens."""
+    """The blocks about the API: its warning, its description, and all that a key of this plan opens."""
     rule = request.rule
     said = [inert(rule.description, 300)] if rule.description else []
     said += [link] if rule.docs and (link := wording.link(rule.docs, "Documentation")) else []
@@ -142,7 +142,7 @@ def _terms(request: Request) -> list[tuple[str, str]]:
 
 
 def _allowed_by(request: Request) -> str:
-    """Why they may ask. A group goes by its handle and not as a mention, which would ring all its members."""
+    """The group or id by which they may ask. A group goes by its handle: a mention would ring all its members."""
     asker, requesters = request.asker, request.rule.requesters
     if asker.allowed_by in requesters.groups:
         return f"Member of {inert('@' + asker.group, 101)}" if asker.group else "Member of a user group that may ask"
@@ -154,7 +154,7 @@ def _allowed_by(request: Request) -> str:
 
 
 def _history(background: Background | None) -> list[tuple[str, str]]:
-    """What else they have, as of a time, so that it stays true, and how their last requests ended."""
+    """The rows on what else they have, as of a time, so that it stays true, and on how their last requests ended."""
     if background is None:
         return []
     held = [f"• {state.standing(one)}" for one in background.held]

@@ -31,7 +31,7 @@ async def requester(record: Record, in_force: Rule | None, directory: Directory)
 
 
 async def named_by(record: Record, in_force: Rule | None, directory: Directory, workspace: Workspace) -> Named:
-    """What Slack says of those whom both rules name. Raises CannotSay."""
+    """Look up with Slack those whom both rules name. Raises CannotSay."""
     audiences = rules.deciding(record, in_force)
     groups = sorted(frozenset[str]().union(*(audience.groups for audience in audiences)))
     named = Named({group: await directory.group_members(group) for group in groups})

@@ -1,4 +1,4 @@
-"""Where to go: the help, the answer to words that mean nothing, the first message to somebody. Pure."""
+"""The guide: the help, the answer to words that mean nothing, the first message to somebody. Pure."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ NOTHING = "You have no tokens or requests yet, and nothing waits for you."
 
 
 class Listed(Protocol):
-    """What there is to list: others' requests that wait for this person, those about which they said yes or no, and their own.
+    """The requests to list: others' that wait for this person, those about which they said yes or no, and their own.
 
     `more_own` and `more_awaiting`: there are, or may be, others that were not looked at, so nobody can count them. `at` is the
     time of that look.
@@ -99,7 +99,8 @@ def _help(offered: Sequence[Rule], command: str, help_: str) -> list[str]:
 
 
 def _parts(listed: Listed) -> list[Block]:
-    """What waits for this person, what they decided, and their own: those that wait, those that end soon, those that are over."""
+    """The blocks of a list: what waits for this person, what they decided, and their own: those that wait, those that end
+    soon, those that are over."""
     own, awaiting, past = sorted(listed.standing, key=_urgency), listed.awaiting, listed.past[:MAX_PAST]
     decided = listed.decided[:MAX_DECIDED]
     blocks = [
@@ -149,7 +150,7 @@ def _asked_by(record: Record) -> list[Block]:
 
 
 def _reviewed(decided: tuple[Record, Review]) -> list[Block]:
-    """What this person said of somebody's request, if it was not the last word, and what came of it."""
+    """The blocks with what this person said of somebody's request, if it was not the last word, and what came of it."""
     record, review = decided
     request = record.request
     lines = [f"{wording.person(request.requester)} requested {_for_how_long(request)}."]

@@ -1,4 +1,4 @@
-"""What Slack's limit on looking people up leaves over, once those who wait for an answer are served."""
+"""The room that Slack's limit on looking people up leaves, once those who wait for an answer are served."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Leftover:
         self._asked.append(self._now())
 
     def room(self) -> int:
-        """How many may be looked up now for whom nobody waits."""
+        """The number of people who may be looked up now, for whom nobody waits."""
         return max(0, UNHURRIED - self._in_last_minute())
 
     def wait(self) -> float:

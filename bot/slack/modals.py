@@ -1,4 +1,4 @@
-"""What all modals have in common: how a view that came back is read, and the modals that ask nothing."""
+"""The common part of all modals: the reading of a view that came back, and the modals that ask nothing."""
 
 from __future__ import annotations
 

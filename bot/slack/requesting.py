@@ -263,7 +263,7 @@ class Requesting:
         return await self._operations.submit(replace(form, terms=terms), person, approvers)
 
     async def _asker(self, person: Person, rule: Rule | None) -> Asker:
-        """What the approvers read of the person who asks; where Slack cannot say what a group is called, that is left out."""
+        """The person who asks, as approvers read of them; where Slack cannot say what a group is called, that is left out."""
         allowed_by = (rules.counted_by(rule.requesters, person) if rule is not None else None) or ""
         group = ""
         if rule is not None and allowed_by in rule.requesters.groups:
@@ -313,7 +313,7 @@ def decision_line(rule: Rule, requester: Identity, at_once: str = "you get the t
 
 
 def _extension_notes(held: Record, rule: Rule) -> tuple[str, ...]:
-    """What is held, and what becomes of it."""
+    """Notes on the token that is held, and on what becomes of it."""
     label, until = held.request.label, held.grant.until if held.grant else None
     plan = f", plan {inert(held.request.plan.name, 80)}" if len(held.request.rule.plans) > 1 else ""
     valid = f"is valid until {wording.date(until)}" if until else "doesn't expire"

@@ -60,14 +60,14 @@ def is_open(record: Record) -> bool:
 
 
 def standing(record: Record) -> str:
-    """What waits or runs, in a line: for whoever decides about another."""
+    """A line on what waits or runs, for whoever decides about another."""
     request, grant = record.request, record.grant
     until = f"until {wording.date(grant.until)}" if grant is not None and grant.until else wording.duration(None)
     return f"{what(request)}, {until if grant is not None else 'waits for approval'} ({request.label})"
 
 
 def outcome(record: Record) -> str:
-    """How a request ended, in a line that mentions nobody."""
+    """A line on how a request ended, which mentions nobody."""
     request, grant = record.request, record.grant
     how, at = _happened(record).lower(), request.decided_at
     if grant is not None:
@@ -118,7 +118,7 @@ def lines(
 
 
 def _extends(request: Request) -> list[str]:
-    """What became of a request for more time: the message of what it extends has the rest."""
+    """The outcome of a request for more time: the message of what it extends has the rest."""
     if request.extends is None:
         return []
     if request.decision_reason:
@@ -164,7 +164,7 @@ def _needed(request: Request, deciders: Deciders, *, card: bool, yours: bool = F
 
 
 def cannot(request: Request, why: str, *, card: bool) -> str:
-    """Why it cannot be approved, and what to do about it."""
+    """The reason that it cannot be approved, and what to do about it."""
     who, said = wording.inert(request.requester_name, 80), wording.inert(why, 600)
     if asking_again_helps(why):
         return f"{said} {who} can withdraw it and ask again." if card else f"{said} Withdraw it and ask again."

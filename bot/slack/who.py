@@ -234,7 +234,7 @@ _UNSEEN = {
 
 
 def _of_uses(uses: Collection[Use]) -> list[str]:
-    """Why something is unknown, once; and what a silence means."""
+    """Notes on last uses: why one is unknown, once, and what a silence means."""
     told = [said for why, said in _UNSEEN.items() if any(one.unseen is why for one in uses)]
     if any(one.unseen is None and one.last is None for one in uses):
         told.append(

@@ -30,7 +30,7 @@ _AT_ONCE = 1000
 
 @dataclass
 class Chain:
-    """What a store appends with: the key, None for a command that was given none, and the newest row that it knows of."""
+    """The means to append: the key, None for a command that was given none, and the newest row that the store knows of."""
 
     key: ChainKey | None = None
     head: Head = field(default_factory=Head)
@@ -118,7 +118,7 @@ def _linked(
 
 
 def _chained(stored: Mapping[str, Any], details: Any, digests: Any) -> dict[str, Any]:
-    """What is chained of a row, in the form that `docs/audit.md` describes."""
+    """The part of a row that is chained, in the form that `docs/audit.md` describes."""
     return {
         "v": chain.VERSION,
         "number": stored["number"],
@@ -183,7 +183,7 @@ class Opened:
 
     @property
     def sentence(self) -> str:
-        """What is to be done about those that are lost."""
+        """The advice about rows that are lost."""
         return (
             f"No key in SEAL_KEYS opens {self.lost} of the keys of the audit's chain: put the key that sealed them back, "
             "behind the others."

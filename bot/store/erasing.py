@@ -28,7 +28,7 @@ _STAYS = frozenset({"operator"})
 
 @dataclass(frozen=True)
 class Erased:
-    """How many requests were erased, and how many texts beside rows of the audit; and why others could not be read."""
+    """The numbers of requests that were erased and of texts beside rows of the audit, and why others could not be read."""
 
     requests: int = 0
     texts: int = 0
@@ -43,7 +43,7 @@ class Erased:
 
 @dataclass(frozen=True)
 class Traces:
-    """What there is of a person: the requests that they made, and those of others about which they said something."""
+    """The traces of a person: the requests that they made, and those of others about which they said something."""
 
     user_id: str
     ids: frozenset[str]
@@ -157,12 +157,13 @@ _Texts = tuple[int, dict[str, Any], dict[str, Any]]
 
 
 def _texts(tx: Transaction, condition: ColumnElement[bool]) -> list[_Texts]:
-    """What goes of the rows that fit: everything but what is somebody else's."""
+    """The texts to erase of the rows that fit: everything but what is somebody else's."""
     return [(row.number, *_parted(row.beside, lambda name, _: name not in _STAYS)) for row in _beside(tx, condition)]
 
 
 def _texts_of(tx: Transaction, ids: Collection[str], others: Iterable[Record]) -> list[_Texts]:
-    """What goes of a person: whatever is about them, whatever they typed, and their questions where they were answered."""
+    """The texts to erase of a person: whatever is about them, whatever they typed, and their questions where they were
+    answered."""
     audit = tables.audit
     found = _texts(tx, or_(audit.c.person_user.in_(ids), audit.c.actor_user.in_(ids)))
     for record in others:

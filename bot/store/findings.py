@@ -1,4 +1,4 @@
-"""What was found of keys beside what Tyk has, so that each finding is said once, and once when it is over.
+"""The findings about keys beside what Tyk has, stored so that each finding is said once, and once when it is over.
 
 `what` is true now, `said` is what the help channel heard last: empty is nothing. What is neither true nor said is forgotten.
 """
@@ -152,7 +152,7 @@ def standing(tx: Transaction, subjects: Sequence[str]) -> dict[str, Standing]:
 
 
 def of_requests(tx: Transaction, request_ids: Collection[str]) -> dict[str, list[Standing]]:
-    """What stands about keys of these requests."""
+    """The findings that stand about keys of these requests."""
     table, wanted, found = tables.findings, list(request_ids), dict[str, list[Standing]]()
     for start in range(0, len(wanted), statements.AT_ONCE):
         mine = table.c.request_id.in_(wanted[start : start + statements.AT_ONCE])
@@ -171,14 +171,14 @@ def requests(tx: Transaction, limit: int = MANY) -> tuple[str, ...]:
 
 
 def unsaid(tx: Transaction, limit: int = MANY) -> tuple[Standing, ...]:
-    """What is other than was said of it, the oldest first."""
+    """The findings that are other than was said of them, the oldest first."""
     table = tables.findings
     query = select(table).where(table.c.what != table.c.said).order_by(table.c.since, table.c.subject).limit(limit)
     return tuple(map(_standing, tx.connection.execute(query).all()))
 
 
 def tell(tx: Transaction, at: datetime) -> None:
-    """What is not said yet is said then, or sooner."""
+    """Promise that what is not said yet is said at that time, or sooner."""
     table = tables.findings
     if tx.connection.execute(select(table.c.subject).where(table.c.what != table.c.said).limit(1)).first():
         tx.promise(Promise(EffectKind.TELL_FINDINGS, EVERYBODY, at))

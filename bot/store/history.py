@@ -30,12 +30,12 @@ class Past:
 
 
 def waiting(store: Store) -> Iterator[Record]:
-    """What waits for a decision, the oldest first."""
+    """The requests that wait for a decision, the oldest first."""
     return _pages(store, lambda query: query.where(tables.requests.c.state == RequestState.PENDING.value))
 
 
 def living(store: Store) -> Iterator[Record]:
-    """What was granted and has not ended, the oldest first."""
+    """The requests that were granted and have not ended, the oldest first."""
     requests, grants = tables.requests, tables.grants
     return _pages(
         store,
@@ -46,7 +46,7 @@ def living(store: Store) -> Iterator[Record]:
 
 
 def decided(store: Store, since: datetime | None) -> Iterator[Past]:
-    """What was asked for since then and is decided, the oldest first."""
+    """The requests made since then that are decided, the oldest first."""
     table = tables.requests
 
     def limits(query: Select[Any]) -> Select[Any]:
@@ -82,7 +82,7 @@ def _read(
 
 
 def _lines(tx: Transaction, ids: Collection[str]) -> dict[str, list[AuditLine]]:
-    """What the audit has of these decisions, by request."""
+    """The audit's lines about these decisions, by request."""
     table = tables.audit
     query = (
         select(table.c.request_id, table.c.event, table.c.actor_team, table.c.actor_user, table.c.details)

@@ -108,7 +108,7 @@ def rule_of(stored: str) -> Rule:
 
 
 def title_of(rule: str) -> str:
-    """What people call the API of a stored rule."""
+    """The title of the API of a stored rule."""
     return rule_of(rule).title
 
 
@@ -376,7 +376,8 @@ AuditCells = tuple[int, datetime, AuditEvent, int | None, str | None, str | None
 
 
 def cells_of(row: Any) -> AuditCells:
-    """What a report shows of a whole row: a year has half a million, and nothing else is made of them. Raises UnreadableError."""
+    """The cells of a whole row that a report shows: a year has half a million, and nothing else is made of them. Raises
+    UnreadableError."""
     number, at, event, _, request_number, api, _, person, _, actor, details, digests, _, _, link, beside = row
     known, told = _read(number, event, details, digests, beside)
     return number, at, known, request_number, api, person, actor, told, link or ""

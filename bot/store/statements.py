@@ -140,7 +140,7 @@ def beside() -> Select[Any]:
 
 @cache
 def trouble() -> Select[Any]:
-    """What is parked, or late and told of, of the request `of`; what failed first comes first."""
+    """The effects of the request `of` that are parked, or late and told of; what failed first comes first."""
     table = tables.effects
     return (
         select(table.c.state, table.c.kind, table.c.last_error)

@@ -87,7 +87,7 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True)
 class _Done(Generic[T]):
-    """What a transaction came to, which its commit will store, and what of it the keeper took in hand."""
+    """The result of a transaction, which its commit will store, and what of it the keeper took in hand."""
 
     result: T
     tx: Transaction
@@ -206,7 +206,7 @@ class Store:
             Job.succeed(done)
 
     def _together(self, begun: list[_Job], more: Iterator[_Job]) -> list[tuple[_Job, _Done[Any]]]:
-        """What `begun` and those that join them come to, stored."""
+        """The results of `begun` and of those that join them, stored."""
         done: list[tuple[_Job, _Done[Any]]] = []
         with ExitStack() as unless_stored, self._opened(self._kept) as scope:
             for job in following(tuple(begun), more):
@@ -229,7 +229,7 @@ class Store:
         return done
 
     def _done(self, tx: Transaction, work: Callable[[Transaction], T]) -> _Done[T]:
-        """What it comes to. Its records and the audit's head may be known before they are stored: each use compares them."""
+        """The result of `work`. Its records and the audit's head may be known before they are stored: each use compares them."""
         result = work(tx)
         taken = self.keeper.take(tx) if self.keeper is not None and tx.wrote else ()
         if not tx.undone:

@@ -171,7 +171,7 @@ class Threads:
         self._writer = _Writer() if one_writer else None
 
     async def read(self, user: User, work: Callable[[], T]) -> T:
-        """What has begun is run to its end, even where whoever waits for it is cancelled; what has not is then left alone."""
+        """Run what has begun to its end, even where whoever waits for it is cancelled; what has not is then left alone."""
         job = Job[Callable[[], T], T](work, lambda _: None)
         self._pools[user].submit(_run, job)
         return await job.waiter

@@ -61,7 +61,7 @@ def _called(row: Any) -> Called:
 
 
 def names(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
-    """What people and user groups were called when they were read of last."""
+    """The names that people and user groups had when they were read of last."""
     if not ids:
         return {}
     table = tables.names

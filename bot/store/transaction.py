@@ -399,7 +399,7 @@ class Transaction:
     # --- what is remembered between runs ---
 
     def remembered(self, name: str, *, lock: bool = False) -> Any:
-        """What was remembered under this name, None if nothing was. `lock`: nobody else changes it meanwhile."""
+        """The value that was remembered under this name, None if nothing was. `lock`: nobody else changes it meanwhile."""
         query = select(tables.meta.c.value).where(tables.meta.c.name == name)
         if lock and self.locks:
             query = query.with_for_update()

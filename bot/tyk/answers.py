@@ -57,7 +57,7 @@ class DashboardError(CommandError):
         return self.told(self.address)
 
     def told(self, address: str) -> str:
-        """What happened at this address, and what to do."""
+        """A sentence on what happened at this address, and what to do."""
         return f"Tyk did not answer as it should at {address} ({self.code}). {self} {self.advice}".rstrip()
 
 
@@ -301,7 +301,7 @@ def listed(body: Mapping[str, Any], *names: str) -> list[Any]:
 
 
 def shortened(found: dict[str, Any]) -> Any:
-    """What an API comes to, in place of its whole definition: ten thousand of them would take half of the bot's memory."""
+    """The short form of an API, in place of its whole definition: ten thousand of them would take half of the bot's memory."""
     return definitions.read(found) if "api_definition" in found else found
 
 

@@ -228,7 +228,8 @@ class Dashboard:
         return max((at for body in bodies for at in answers.calls_in(body)), default=None)
 
     async def permissions(self) -> Mapping[str, Any] | None:
-        """What the Dashboard user may do, by section, as the list of users has it; None where that does not say which one it is.
+        """The permissions of the Dashboard user by section, as the list of users has it; None where that does not say which
+        one it is.
 
         Raises Forbidden where it may not read that list: who may is an administrator, or sees the credentials of those who are.
         """

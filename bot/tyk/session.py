@@ -77,13 +77,13 @@ def confirmed_session(
 
 
 def mark(held: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What we wrote into the key; None where it is somebody else's."""
+    """The mark that the bot wrote into the key; None where it is somebody else's."""
     told = held.get("meta_data")
     return told if isinstance(told, Mapping) and told.get("issued_by") == MARK else None
 
 
 def end_of(held: Mapping[str, Any]) -> datetime | None:
-    """When Tyk's session ends by itself; None for never, or for further than dates go."""
+    """The time when Tyk's session ends by itself; None for never, or for further than dates go."""
     expires = held.get("expires") or 0
     if not isinstance(expires, int | float) or expires < 1:
         return None

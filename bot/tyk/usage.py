@@ -1,4 +1,4 @@
-"""When tokens were used last: read from Tyk's analytics for somebody who looks, and never in the way of a token that is made."""
+"""The last use of tokens: read from Tyk's analytics for somebody who looks, and never in the way of a token that is made."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Usage:
 
 
 def _answer(task: asyncio.Task[Use]) -> Use:
-    """What came of asking; what Tyk says may be something that nobody thought of."""
+    """The result of asking; Tyk may say something that nobody thought of."""
     if task.cancelled():
         return Use(unseen=Unseen.LATE)
     if (error := task.exception()) is not None:

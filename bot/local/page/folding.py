@@ -1,4 +1,4 @@
-"""What belongs together in the timeline: lines about one request, and lines of one act, which are one row that opens."""
+"""Folding of the timeline: lines about one request, and lines of one act, which are one row that opens."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Line:
 
 
 class Concerns:
-    """Which requests a line is about: those it names, or those of the message, the form or the key that it is about."""
+    """The requests that a line is about: those it names, or those of the message, the form or the key that it is about."""
 
     def __init__(self, tyk: LocalTyk, lines: dict[str, Line]) -> None:
         self._tyk = tyk
@@ -84,7 +84,7 @@ class Concerns:
         return found
 
     def _keys_in(self, line: Line) -> list[Any]:
-        """What Tyk holds of the key that a call is about."""
+        """The key that a call is about, as Tyk holds it."""
         path = line.details.get("path", "") if isinstance(line.details, dict) else ""
         return [key.session.get("meta_data") for key in self._tyk.keys if path and key.hash in path]
 
@@ -158,7 +158,7 @@ def _remember(lines: dict[str, Line], line: Line) -> None:
 
 
 def _is_near(head: Line, line: Line) -> bool:
-    """Whether it may come of it: in the same group, or soon after a promise while somebody else does something."""
+    """True where the line may come of the head: in the same group, or soon after a promise while somebody else does something."""
     if head.at > line.at + _SOON:
         return False
     return head.group == line.group or (head.source == PROMISE and line.at - head.at < WHILE)

@@ -1,4 +1,4 @@
-"""What an administrator of the workspace does to its people: deactivates somebody, makes a guest of them, brings them back."""
+"""The acts of the workspace's administrator on its people: deactivates somebody, makes a guest of them, brings them back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEMBERS = ("member", "admin", "owner")
 
 @dataclass(frozen=True)
 class _Left:
-    """What somebody was in when they left."""
+    """The groups and channels that somebody was in when they left."""
 
     groups: tuple[str, ...]
     channels: tuple[str, ...]

@@ -281,7 +281,7 @@ class Timeline:
         self._put(Line(f"slack:{entry.number}", group.id, entry.at, *line, details=entry.data.get("body")))
 
     def _slack_event(self, entry: Entry) -> None:
-        """What Slack tells of something that was done here just now is a part of that."""
+        """Add an event of Slack's: one about something that was done here just now is a part of that."""
         noted = self._noted
         if noted is None or noted is not self._groups[-1] or entry.at - noted.at > AT_ONCE:
             self._begin(entry.at, f"Slack tells: {entry.name}")

@@ -33,7 +33,7 @@ class Tour:
     farewell: str
 
     def shown(self) -> Json:
-        """What the page draws of it."""
+        """The tour as the page draws it."""
         return {"steps": [self._step(step) for step in self.steps], "farewell": self.farewell}
 
     def _step(self, step: Step) -> Json:

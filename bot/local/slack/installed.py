@@ -19,8 +19,8 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Installed:
-    """What of a manifest people meet. A tab that the manifest does not name is off, as at Slack. `escaping` are the commands that
-    get people and channels by their ids."""
+    """The part of a manifest that people meet. A tab that the manifest does not name is off, as at Slack. `escaping` are the
+    commands that get people and channels by their ids."""
 
     name: str
     home_tab: bool

@@ -140,7 +140,7 @@ class LocalSlack:
 
     @property
     def dm_is_read_only(self) -> bool:
-        """Whether the app's direct messages have no composer."""
+        """True where the app's direct messages have no composer."""
         return self._parts.dm_is_read_only
 
     @property

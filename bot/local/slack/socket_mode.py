@@ -58,7 +58,7 @@ class SocketHub:
 
     @property
     def line(self) -> str:
-        """How the app listens: `closed` (nobody is connected), `silent` (half-open, and neither side knows), `unanswered`
+        """The state of the app's line: `closed` (nobody is connected), `silent` (half-open, and neither side knows), `unanswered`
         (connected, and the last envelope was not acknowledged) or `open`."""
         if not self.connections:
             return "closed"
