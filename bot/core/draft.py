@@ -43,7 +43,10 @@ class Draft:
         self.before = self.record
 
     def done(self) -> Transition:
-        """The transition. Where a message would say something else the version rises, and the message is to be shown."""
+        """The transition. Where a message would say something else the version rises, and the message is to be shown; where time
+        decides something else than before, the bot is woken for it."""
+        known = frozenset(timing.wake_ups(self.before))
+        self.promises += [one for one in timing.wake_ups(self.record) if one not in known]
         kinds = views.changed(self.before, self.record) | self.touched
         stale = [message for message in self.record.messages if message.kind in kinds]
         if stale:
@@ -61,7 +64,7 @@ class Draft:
         self.promises.append(Promise(kind, subject_id, due_at))
 
     def promise_what_time_decides(self) -> None:
-        """Wake-ups for what `settle` will find; one that woke too early is promised again when it has been kept."""
+        """Wake-ups for all that `settle` will find: of a new record, and of one for which the bot woke too early."""
         self.promises += timing.wake_ups(self.record)
 
     def drop(self, subject_id: str, *kinds: EffectKind) -> None:

@@ -171,7 +171,6 @@ def extend(held: Record, by: Record, now: datetime, new_id: NewId) -> Transition
         if key.state is KeyState.LIVE:
             draft.promise(EffectKind.CONFIRM_KEY, key.id, now)
     messages.notify(draft, Topic.EXTENDED)
-    draft.promise_what_time_decides()
     return draft.done()
 
 

@@ -42,7 +42,6 @@ def begin(draft: Draft, rule: Rule) -> None:
     draft.record = replace(draft.record, grant=grant)
     keys.make(draft)
     draft.waits[MessageKind.STATUS] = messages.STATUS_SETTLES_IN
-    draft.promise_what_time_decides()
 
 
 def activate(draft: Draft) -> None:
@@ -51,7 +50,6 @@ def activate(draft: Draft) -> None:
     confirmed = any(key.state is KeyState.LIVE for key in draft.record.keys)
     if grant is not None and grant.state is GrantState.ISSUING and confirmed:
         draft.change_grant(state=GrantState.ACTIVE)
-        draft.promise_what_time_decides()
 
 
 # --- while it lives: reminded, asked about, left behind ---------------------------------------------------------------
@@ -62,7 +60,6 @@ def remind(draft: Draft, topic: Topic) -> None:
     draft.say(AuditEvent.REMINDED, None, of=topic.value)
     draft.change_grant(reminded_at=draft.now)
     messages.notify(draft, topic)
-    draft.promise_what_time_decides()
 
 
 def ask_holder(draft: Draft) -> None:
@@ -70,7 +67,6 @@ def ask_holder(draft: Draft) -> None:
     draft.say(AuditEvent.REMINDED, None, of=Topic.STILL_USED.value)
     draft.change_grant(holder_asked_at=draft.now)
     messages.post(draft, MessageKind.INQUIRY, draft.record.request.requester.user_id, Topic.STILL_USED)
-    draft.promise_what_time_decides()
 
 
 def in_use(record: Record, who: Person, now: datetime, new_id: NewId) -> Transition:
@@ -104,7 +100,6 @@ def ask(draft: Draft) -> None:
         ask_holder(draft)
     elif grant.in_use_at is None:
         messages.notify(draft, Topic.REVIEWING)
-    draft.promise_what_time_decides()
 
 
 def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime, new_id: NewId) -> Transition:
@@ -130,7 +125,6 @@ def renew(record: Record, in_force: Rule | None, reviewer: Person, now: datetime
     )
     draft.say(AuditEvent.RENEWED, reviewer.identity, reviewer=reviewer.identity.user_id, counted_by=by)
     messages.notify(draft, Topic.KEPT)
-    draft.promise_what_time_decides()
     return draft.done()
 
 
@@ -142,7 +136,6 @@ def left(draft: Draft, why: str) -> None:
     draft.say(AuditEvent.LEFT, None, person=request.requester.user_id, why=why)
     draft.change_grant(left_at=draft.now)
     messages.tell_approvers(draft, MessageKind.QUESTION, Topic.LEFT)
-    draft.promise_what_time_decides()
 
 
 def returned(draft: Draft) -> None:
@@ -152,7 +145,6 @@ def returned(draft: Draft) -> None:
         return
     draft.change_grant(left_at=None)
     draft.say(AuditEvent.RETURNED, None, person=draft.record.request.requester.user_id)
-    draft.promise_what_time_decides()
 
 
 # --- ended ------------------------------------------------------------------------------------------------------------

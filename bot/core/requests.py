@@ -125,7 +125,6 @@ def remind(draft: Draft, topic: Topic) -> None:
     """The approvers who have not decided hear, once each, that somebody waits and that the time is nearly over."""
     draft.say(AuditEvent.REMINDED, None, of=topic.value)
     messages.tell_approvers(draft, MessageKind.REMINDER, topic)
-    draft.promise_what_time_decides()
 
 
 # --- decided ----------------------------------------------------------------------------------------------------------

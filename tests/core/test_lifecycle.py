@@ -20,6 +20,7 @@ from bot.core.model import (
     Lifetime,
     Record,
     Refusal,
+    RequestState,
     Rule,
     Transition,
     Verdict,
@@ -148,7 +149,7 @@ def _check(steps: list[Transition], rule: Rule) -> None:
 # --- one request lived through -----------------------------------------------------------------------------------------
 
 TIMES = {"second": SECOND, "hour": HOUR, "day": DAY, "month": 30 * DAY}
-PEOPLE = ["bob", "no", "save", "lost", "lost", "leaked", "leaked", "left", "back", "renew", "revoke"]
+PEOPLE = ["bob", "no", "save", "lost", "lost", "leaked", "leaked", "left", "back", "uses", "renew", "revoke"]
 WORDS = st.sampled_from([*PEOPLE, "work", "work", "all", "all", "gone", "due", *TIMES])
 FAILING = st.sampled_from([None, EffectKind.REVOKE_KEY, EffectKind.HIDE_TOKEN, EffectKind.ISSUE_KEY])
 
@@ -193,6 +194,7 @@ def _live(life: Life, word: str, failing: EffectKind | None) -> None:
         "leaked": lambda: life.replaces(Loss.LEAKED),
         "left": lambda: life.sees(GONE),
         "back": lambda: life.sees(facts.Returned()),
+        "uses": life.uses,
         "renew": life.renews,
         "revoke": lambda: life.keep(lifecycle.revoke(life.record, BOB.identity, "why", life.now, life.new_id)),
         "gone": lambda: life.sees(facts.MessageGone(life.last_message().id)),
@@ -204,8 +206,10 @@ def _live(life: Life, word: str, failing: EffectKind | None) -> None:
 def _check_life(life: Life) -> None:
     record, keys = life.record, life.record.keys
     end, remind = timing.end_of(record), timing.reminders(record)
+    if record.request.state is RequestState.PENDING:
+        assert life.open[EffectKind.LAPSE_REQUEST, "r"] <= record.request.lapses_at, "the end is written down"
     if end is not None:
-        assert life.open[EffectKind.END_GRANT, "r"] <= end.at, "the end is written down"
+        assert life.open[EffectKind.END_GRANT, "r"] <= end.at, "that of a grant, too"
     if remind:
         assert life.open[EffectKind.REMIND, "r"] <= max(remind[0].at, life.now), "and so is whom to remind"
     if record.grant is not None and life.ended():
