@@ -55,10 +55,11 @@ class Listing:
 
     async def holdings(self, who: Person) -> Holdings:
         """This person's own requests and keys, the requests that wait for their decision, and those that they decided about."""
-        apis = [name for name in self._in_force.current.rules if self.may_wait_for(who, name)]
 
         def work(tx: Transaction) -> Holdings:
             heard = tx.newest_audit()  # first: what comes after it may or may not be seen here, and is news
+            # Of the APIs that are waited for, which are few, and not of all that there are.
+            apis = [name for name in tx.awaited_apis() if self.may_wait_for(who, name)]
             waiting = tx.records(tx.waiting(apis, WAITING_SHOWN + 1))
             awaiting = tuple(record for record in waiting[:WAITING_SHOWN] if self._awaits(record, who))
             mine, past = tx.standing(who.identity, limit=OWN_SHOWN + 1), tx.past(who.identity, PAST_SHOWN)

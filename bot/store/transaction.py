@@ -243,6 +243,11 @@ class Transaction:
             query = query.where(tables.requests.c.api.in_(apis))
         return tuple(self.connection.execute(query.order_by(tables.requests.c.number).limit(limit)).scalars().all())
 
+    def awaited_apis(self) -> tuple[str, ...]:
+        """The names of the entries for which requests wait for a decision."""
+        pending = tables.requests.c.state == RequestState.PENDING.value
+        return tuple(self.connection.execute(select(tables.requests.c.api).where(pending).distinct()).scalars().all())
+
     def next_number(self) -> int:
         """The next request's number. Holding it, no other request can be submitted until this transaction ends."""
         raised = {"of": "requests", "many": 1}
