@@ -107,6 +107,31 @@ def shared(channel: str) -> Begin:
     return begin
 
 
+def no_such_folder(world: World) -> Callable[[], object]:
+    assert world.file is not None
+    return (world.file.path.parent / "evidence").mkdir
+
+
+def into_a_file(text: str, folder: Path) -> str:
+    return f"audit: {{forward: [{{to: file, path: {folder}/evidence/audit.jsonl}}]}}\n{text}"
+
+
+def no_such_collector(world: World) -> Callable[[], object]:
+    return partial(world.tyk.add_api, "ingest", "Ingest", "/ingest/", schemes=())
+
+
+def to_a_collector(text: str, _folder: Path) -> str:
+    """The Gateway stands in for one: it takes what is sent to an API that takes anything."""
+    address = re.findall(r"gateway_url: (\S+)", text)[0]
+    return f"audit: {{forward: [{{to: https, url: {address}/ingest}}]}}\n{text}"
+
+
+def tyk_deletes_nothing(world: World) -> Callable[[], object]:
+    deleted = {"Status": "OK", "Message": "Key deleted successfully.", "Meta": None}
+    world.tyk.faults.next("DELETE /api/keys/{name}", body=deleted, times=1000)
+    return world.tyk.faults.clear
+
+
 def approvers_leave(world: World) -> Callable[[], object]:
     world.slack.workspace.set_group_members("payments-leads", [])
     return partial(world.slack.workspace.set_group_members, "payments-leads", ["bob", "carol", "dave"])
@@ -118,7 +143,7 @@ def approvers_leave(world: World) -> Callable[[], object]:
 @dataclass(frozen=True)
 class Told:
     """A fault, its cause in log and metric, and who reads what. `at_once`: else after ten minutes. `later`: then something is due
-    that meets with it."""
+    that meets with it. `revoked`: Alice ends what was approved. `change` is of the configuration."""
 
     begin: Begin
     cause: str
@@ -128,6 +153,8 @@ class Told:
     approved: bool = False
     later: timedelta | None = None
     waits: bool = False
+    revoked: bool = False
+    change: Callable[[str, Path], str] = lambda text, _folder: text
 
 
 TABLE = {
@@ -254,6 +281,26 @@ TABLE = {
     "the audit channel is archived": Told(
         posts("is_archived", AUDIT), "is_archived", f"I can't post in <#{AUDIT}>. It is archived."
     ),
+    "Tyk deletes a key and has it still": Told(
+        tyk_deletes_nothing,
+        "tyk_key_still_there",
+        "Tyk says that it deleted a key and still has it. Delete it in the Dashboard.",
+        at_once=False,
+        approved=True,
+        revoked=True,
+    ),
+    "the audit's file can't be written": Told(
+        no_such_folder,
+        "forward_file",
+        "I can't forward the audit to audit.jsonl (file). I can't write to that file. Check the space on its disk",
+        change=into_a_file,
+    ),
+    "the audit's collector refuses it": Told(
+        no_such_collector,
+        "forward_refused",
+        "I can't forward the audit to 127.0.0.1 (https). It refuses what I send. Check its address and format",
+        change=to_a_collector,
+    ),
     "a scope is missing for the sweep": Told(
         nobody_can_be_looked_up,
         "missing_scope",
@@ -267,10 +314,7 @@ ELSEWHERE = {
     "slack_token": "below",
     "replicas_differ": "below",
     "record_unreadable": "tests/faults/test_database.py",
-    "tyk_key_still_there": "tests/tyk/test_marked.py",
     "forward_away": "tests/running/test_forwarding.py",
-    "forward_refused": "tests/collectors/test_collectors.py",
-    "forward_file": "tests/collectors/test_collectors.py",
 }
 """The causes that are tried elsewhere, and where."""
 
@@ -285,7 +329,7 @@ def test_the_table_has_every_cause() -> None:
 @pytest.mark.parametrize("fault", TABLE.values(), ids=TABLE.keys())
 async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
     """Everybody whom the table names, once, in its words, and the operator again when it is over."""
-    async with living(tmp_path) as world:
+    async with living(tmp_path, change=lambda text: fault.change(text, tmp_path)) as world:
         if fault.approved or fault.later or fault.waits:
             await world.asks("alice", "payments", plan="standard")
             shown = await card(world)
@@ -293,6 +337,8 @@ async def test_who_hears_of_it(tmp_path: Path, log: Log, fault: Told) -> None:
         end = fault.begin(world)
         if fault.approved:
             await world.person("bob").clicks("Approve", shown)
+            if fault.revoked:
+                await world.person("alice").clicks("Revoke", await status(world, "alice", "Active until"))
         elif fault.later:
             await world.pass_time(fault.later)
         elif not fault.waits:

@@ -252,12 +252,12 @@ class Shelf:
         self.store = store
         self.ids = Ids()
 
-    async def asks(self, who: Person, api: str = "payments") -> Record:
+    async def asks(self, who: Person, api: str = "payments", held: Record | None = None) -> Record:
         rule = replace(PAYMENTS, name=api, approvals=1, approvers=Audience(users=frozenset({"UBOB"})))
         with self.store.transaction() as tx:
             number = tx.next_number()
             form = Asked(RequestId(f"{api}-{number}"), rule.plans[0], 7 * DAY, Answers(reason="because"))
-            return tx.apply(lifecycle.submit(form, who, rule, "digest", number, tx.now, self.ids))
+            return tx.apply(lifecycle.submit(form, who, rule, "digest", number, tx.now, self.ids, held=held))
 
     async def holds(self, who: Person, api: str = "payments") -> Record:
         record = await self.asks(who, api)
@@ -312,6 +312,17 @@ async def test_what_stands_and_what_is_past(shelf: Shelf) -> None:
     assert numbers(await shelf.finds(lambda tx: tx.past(who, 5))) == numbers((over, gone))
     assert numbers(await shelf.finds(lambda tx: tx.past(who, 1))) == numbers((over,))
     assert await shelf.finds(lambda tx: tx.past(Identity("T0", "UMALLORY"), 5)) == ()
+
+
+async def test_what_counts_towards_the_most_that_one_person_may_have(shelf: Shelf) -> None:
+    """What waits and what runs, each of one API: not what is over, another API's or person's, or a request for more time."""
+    waiting, running, over = await shelf.asks(ALICE), await shelf.holds(ALICE), await shelf.holds(ALICE)
+    elsewhere = await shelf.asks(ALICE, "ledger")
+    await shelf.loses(over)
+    await shelf.asks(ANNE)
+    await shelf.asks(ALICE, held=running)
+    assert await shelf.finds(lambda tx: tx.held(ALICE.identity, "payments")) == tuple(numbers((waiting, running)))
+    assert await shelf.finds(lambda tx: tx.held(ALICE.identity, "ledger")) == tuple(numbers((elsewhere,)))
 
 
 async def test_more_than_fifty_stand(shelf: Shelf) -> None:

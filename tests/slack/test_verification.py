@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -55,6 +57,20 @@ def test_the_example_of_slacks_documentation() -> None:
 def test_signatures_that_are_not_it(value: str) -> None:
     """What is not exactly the signature is none, and no value is an error."""
     assert not Signature(str(AT), value).is_of(BODY, SECRET)
+
+
+def test_the_time_it_takes_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole signature is left to the compare that takes as long for a near miss, and what that says is the answer."""
+    compare, seen = hmac.compare_digest, list[bytes]()
+
+    def watched(right: bytes, claim: bytes) -> bool:
+        seen.append(claim)
+        return compare(right, claim)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    near = VALUE[:-1] + "4"
+    assert [Signature(str(AT), value).is_of(BODY, SECRET) for value in (VALUE, near, "v0=")] == [True, False, False]
+    assert seen == [VALUE.encode(), near.encode(), b"v0="]
 
 
 @given(st.integers(0, len(BODY) - 1), st.integers(1, 255))

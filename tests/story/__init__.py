@@ -116,6 +116,12 @@ async def of_event(world: World, event: str) -> list[AuditEntry]:
     return [entry for entry in await world.trail() if entry.event.value == event]
 
 
+def hears_only(world: World, kind: str) -> None:
+    """Slack tells of a change in several events; the bot gets those of this kind alone."""
+    passed_on = world.slack.workspace.on_event
+    world.slack.workspace.on_event = lambda event: passed_on(event) if event["type"] == kind else None
+
+
 # --- the bad day ------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from tests.story import (
     everything,
     granted,
     heard,
+    hears_only,
     of_event,
     opens,
     opens_form,
@@ -694,6 +695,7 @@ async def test_who_moves_within_the_organisation_keeps_what_they_hold(tmp_path: 
 async def test_a_change_of_a_group_that_approves_is_in_the_audit(tmp_path: Path) -> None:
     """Who may edit user groups decides who approves: added and removed are told by name, and nobody's phone rings for it."""
     async with living(tmp_path) as world:
+        hears_only(world, "subteam_members_changed")
         world.slack.workspace.set_group_members("payments-leads", ["alice", "carol", "dave"])
         world.slack.workspace.set_group_members("payments-devs", ["alice"])
         await world.told("group changed")

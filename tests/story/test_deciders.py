@@ -19,7 +19,7 @@ from bot.slack.answering import CANNOT_SAY_OF_OTHERS
 from bot.store.seal import new_key
 from tests.log import Log, lines
 from tests.running import bot_in, empty_place, quiet, verb
-from tests.story import asked, becomes, is_told, rung_by, status, with_bystander
+from tests.story import asked, becomes, hears_only, is_told, rung_by, status, with_bystander
 from tests.world import WITHIN, World, living
 
 LEADS = 'approvers: ["@payments-leads"]'
@@ -213,6 +213,7 @@ async def test_a_guest_in_the_group_is_not_called(tmp_path: Path) -> None:
 async def test_who_came_into_the_group_since_is_named(tmp_path: Path) -> None:
     """Erin becomes a lead while Dave waits: the card names her, too."""
     async with living(tmp_path, prepare=with_bystander) as world:
+        hears_only(world, "subteam_members_changed")
         shown = await asked(world, "dave")
         world.slack.workspace.set_group_members("payments-leads", ["carol", "dave", "erin"])
         shown = await becomes(world.person("carol"), shown, "<@U0CAROL> or <@U0ERIN> needs")

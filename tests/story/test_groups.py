@@ -71,12 +71,14 @@ def by_id(text: str) -> str:
 
 
 async def test_a_group_that_is_switched_off_while_the_bot_is_on(tmp_path: Path) -> None:
-    """Slack tells of it in an event of another kind; switched on again, its members are back."""
+    """Slack tells of it in an event of another kind, and the card says that nobody may decide; on again, its members are back."""
     async with living(tmp_path) as world:
+        shown = await asked(world)
         await quiet(world)
         world.slack.workspace.disable_group("payments-leads")
         (changed,) = await changes(world)
         assert changed["removed"] == ["U0BOB", "U0CAROL", "U0DAVE"]
+        await becomes(world.person("carol"), shown, "Nobody is left who can approve Payments.")
         group = world.slack.workspace.group("payments-leads")
         group.deleted_at = 0
         group.updated += 1
