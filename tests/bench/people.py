@@ -99,7 +99,7 @@ class Visitor:
         for _ in range(TRIES):
             outcome = await self._person.submits()
             visit.submit_acks.append(outcome.ack_ms)
-            if outcome.response_action in ("update", "close", "clear"):
+            if not outcome.errors:  # taken; or no ack came in time, and it is under way: nobody presses twice
                 return visit
             visit.unconfirmed += 1
             await asyncio.sleep(MOMENT)

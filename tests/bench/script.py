@@ -1,4 +1,4 @@
-"""The afternoon script: the shortest honest bot for the same job, plain Bolt and httpx, without a database.
+"""The afternoon script: the shortest honest bot for the same job, plain Bolt as its manual begins, httpx, no database.
 
 It is what the bot is compared with. It forgets everything when it ends, asks nobody who somebody is, and loses a token whose
 message Slack refuses.
@@ -6,18 +6,18 @@ message Slack refuses.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.async_app import AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
 
 Json = dict[str, Any]
 WEEK = 7 * 86400
@@ -47,50 +47,49 @@ def card(text: str, value: str | None) -> list[Json]:
     return [said, {"type": "actions", "elements": [approve | {"value": value}]}] if value else [said]
 
 
-async def main() -> None:
-    client = AsyncWebClient(token=os.environ["SLACK_BOT_TOKEN"], base_url=os.environ["SLACK_API_URL"])
+def main() -> None:
+    client = WebClient(token=os.environ["SLACK_BOT_TOKEN"], base_url=os.environ["SLACK_API_URL"])
     headers = {"authorization": os.environ["TYK_DASHBOARD_KEY"]}
-    tyk = httpx.AsyncClient(base_url=os.environ["TYK_DASHBOARD_URL"], headers=headers, timeout=60)
-    app = AsyncApp(client=client)
+    tyk = httpx.Client(base_url=os.environ["TYK_DASHBOARD_URL"], headers=headers, timeout=60)
+    app = App(client=client)
 
-    async def grant(user: str, name: str) -> None:
+    def grant(user: str, name: str) -> None:
         api_id = CONFIG["apis"][name]["api_id"]
         rights = {api_id: {"api_id": api_id, "api_name": name, "versions": ["Default"]}}
         key = {"expires": int(time.time()) + WEEK, "quota_renewal_rate": 0, "access_rights": rights, "meta_data": {}}
-        answer = await tyk.post("/api/keys", json=UNLIMITED | key)
+        answer = tyk.post("/api/keys", json=UNLIMITED | key)
         token = answer.raise_for_status().json()["key_id"]
-        await client.chat_postMessage(channel=user, text=f"Your token for {name}: `{token}`")
+        client.chat_postMessage(channel=user, text=f"Your token for {name}: `{token}`")
 
     @app.command(CONFIG["slack"]["command"])
-    async def opens(ack: Any, body: Json) -> None:
-        await ack()
-        await client.views_open(trigger_id=body["trigger_id"], view=modal())
+    def opens(ack: Any, body: Json) -> None:
+        ack()
+        client.views_open(trigger_id=body["trigger_id"], view=modal())
 
     @app.view("request")
-    async def submitted(ack: Any, body: Json) -> None:
-        await ack()
+    def submitted(ack: Any, body: Json) -> None:
+        ack()
         user = body["user"]["id"]
         name = body["view"]["state"]["values"]["api"]["api"]["selected_option"]["value"]
         if CONFIG["apis"][name]["approvals"] == 0:
-            await grant(user, name)
+            grant(user, name)
             return
         text = f"<@{user}> asks for {name}"
         channel = CONFIG["slack"]["approvals_channel"]
-        await client.chat_postMessage(channel=channel, text=text, blocks=card(text, f"{user} {name}"))
+        client.chat_postMessage(channel=channel, text=text, blocks=card(text, f"{user} {name}"))
 
     @app.action("approve")
-    async def approved(ack: Any, body: Json) -> None:
-        await ack()
+    def approved(ack: Any, body: Json) -> None:
+        ack()
         text = f"{body['message']['text']}: approved by <@{body['user']['id']}>"
-        await grant(*body["actions"][0]["value"].split())
+        grant(*body["actions"][0]["value"].split())
         place = {"channel": body["channel"]["id"], "ts": body["message"]["ts"]}
-        await client.chat_update(text=text, blocks=card(text, None), **place)
+        client.chat_update(text=text, blocks=card(text, None), **place)
 
-    handler = AsyncSocketModeHandler(app, os.environ["SLACK_APP_TOKEN"])
-    await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
+    SocketModeHandler(app, os.environ["SLACK_APP_TOKEN"]).connect()  # type: ignore[no-untyped-call]  # Bolt gives it no type
     sys.stderr.write('"bot.ready"\n')
-    await asyncio.Event().wait()
+    threading.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
