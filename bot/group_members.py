@@ -51,10 +51,10 @@ class GroupMembers:
         def work(tx: Transaction) -> bool:
             known = _known(tx)
             before = known.get(change.group)
-            if before is not None and change.at < before["at"]:
+            if change.group not in self._watched() or (before is not None and change.at < before["at"]):
                 return False
             members = ((set(before["members"]) if before else set()) | change.added) - change.removed
-            if before is None and change.group in self._watched():
+            if before is None:
                 self._tell(tx, change)  # who is in it was never seen, so it is taken as it is told
                 return True
             return self._take(tx, known, Group(change.group, change.handle, frozenset(members)), change.at)
@@ -67,7 +67,8 @@ class GroupMembers:
         def work(tx: Transaction) -> bool:
             known = _known(tx)
             before = known.get(group.id)
-            return before is not None and at >= before["at"] and self._take(tx, known, group, at)
+            is_newer = before is not None and at >= before["at"] and group.id in self._watched()
+            return is_newer and self._take(tx, known, group, at)
 
         return await self._store.write(work)
 
@@ -76,19 +77,17 @@ class GroupMembers:
         those that have."""
 
         def work(tx: Transaction) -> tuple[str, ...]:
-            named = {group.id for group in groups}
+            named, watched = {group.id for group in groups}, self._watched()
             seen = _known(tx)
             known = {group_id: one for group_id, one in seen.items() if group_id in named}
             if known != seen:
                 tx.remember(_REMEMBERED, known)
-            return tuple(group.id for group in groups if self._take(tx, known, group, None))
+            return tuple(group.id for group in groups if group.id in watched and self._take(tx, known, group, None))
 
         return await self._store.write(work)
 
     def _take(self, tx: Transaction, known: dict[str, Any], group: Group, at: int | None) -> bool:
         """Remember the members of a watched group, and tell how they differ from what was `known`, if anything was."""
-        if group.id not in self._watched():
-            return False
         before = known.get(group.id)
         had = frozenset(before["members"]) if before else group.members
         at = max(at or 0, before["at"] if before else 0)
@@ -101,23 +100,20 @@ class GroupMembers:
         return True
 
     def _tell(self, tx: Transaction, change: GroupChange) -> None:
+        rulebook = self._in_force.current
         details = {
             "group": change.group,
             "handle": change.handle,
             "added": sorted(change.added),
             "removed": sorted(change.removed),
-            "apis": self._watched()[change.group],
-        } | ({"audits": True} if change.group in self._in_force.current.auditors.groups else {})
+            "apis": sorted(name for name, rule in rulebook.rules.items() if change.group in rule.may_approve.groups),
+        } | ({"audits": True} if change.group in rulebook.auditors.groups else {})
         tx.audit(AuditLine(AuditEvent.GROUP_CHANGED, None, details), None)
 
-    def _watched(self) -> dict[str, list[str]]:
-        """The groups that approve or audit, each with the names of the entries for which it approves."""
-        rulebook = self._in_force.current
-        found: dict[str, list[str]] = {group: [] for group in rulebook.auditors.groups}
-        for name, rule in sorted(rulebook.rules.items()):
-            for group in rule.may_approve.groups:
-                found.setdefault(group, []).append(name)
-        return found
+    def _watched(self) -> frozenset[str]:
+        rules = self._in_force.current.rules.values()
+        deciding = (people.groups for rule in rules for people in (rule.approvers, rule.also_may_approve))
+        return self._in_force.current.auditors.groups.union(*deciding)
 
 
 def members_seen(store: Store) -> dict[str, frozenset[str]]:
