@@ -19,7 +19,7 @@ from bot.core.reach import Shift
 from bot.core.replay import Cast, Ending, Outcome
 from bot.group_members import members_seen
 from bot.population import Population, population
-from bot.sight import Meant, Sight
+from bot.sources import Meant, Sources
 from bot.store import history
 from bot.store.store import Store
 
@@ -100,12 +100,12 @@ class Difference:
 
 
 async def difference(
-    old: Meant, new: Meant, sight: Sight, since: datetime | None, at: Callable[[str], None] = lambda _: None
+    old: Meant, new: Meant, sources: Sources, since: datetime | None, at: Callable[[str], None] = lambda _: None
 ) -> Difference:
     """`at` hears what is looked at. Raises a Fault of Slack's, or a sentence of the database's."""
     at("people")
-    seen = {} if sight.store is None else members_seen(sight.store)
-    everybody = await population(old, new, sight, seen)
+    seen = {} if sources.store is None else members_seen(sources.store)
+    everybody = await population(old, new, sources, seen)
     before, after = (
         snapshot.of(old.rulebook, old.config.settings()),
         snapshot.of(new.rulebook, new.config.settings()),
@@ -116,12 +116,12 @@ async def difference(
         changes.together(changes.between(before, after)),
         reach.shifts(old.rulebook, new.rulebook, everybody.people),
         everybody,
-        not_looked_at=sight.unasked,
-        doubts=tuple(dict.fromkeys((*sight.doubts(of=old, about="The old file"), *new.doubts))),
+        not_looked_at=sources.unasked,
+        doubts=tuple(dict.fromkeys((*sources.doubts(of=old, about="The old file"), *new.doubts))),
     )
-    if sight.store is None:
+    if sources.store is None:
         return found
-    book = _Book(sight.store, old.rulebook, new.rulebook, everybody, at)
+    book = _Book(sources.store, old.rulebook, new.rulebook, everybody, at)
     return replace(found, waiting=book.waiting(), living=book.living(), history=book.history(since))
 
 

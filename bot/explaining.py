@@ -16,9 +16,9 @@ from bot.core.explanation import Answer, Decider, Finding, Known, Look, Offer
 from bot.core.model import Audience, Person, Record, Rule
 from bot.errors import InputError
 from bot.reports import moment
-from bot.sight import Meant, Sight
 from bot.slack import deciders as at_slack
 from bot.slack import wording
+from bot.sources import Meant, Sources
 
 SHOWN = 20
 _MARKS: Mapping[Answer, str] = {True: "yes", False: "no", None: "?"}
@@ -88,17 +88,17 @@ def entry_of(config: Config, words: str) -> str:
     raise InputError(f"There is no entry {words}{f'; did you mean {options[near]}?' if near else '.'}")
 
 
-async def explain(who: Person, entry: str, meant: Meant, sight: Sight) -> Explained:
+async def explain(who: Person, entry: str, meant: Meant, sources: Sources) -> Explained:
     """Raises a Fault of Slack's."""
     rule = meant.rulebook.rules[entry]
-    known = Known(who, who) if sight.slack else Known(who, _in_all_of(who, rule))
+    known = Known(who, who) if sources.slack else Known(who, _in_all_of(who, rule))
     now, named = datetime.now(UTC), None
-    if sight.slack is not None:
+    if sources.slack is not None:
         asked = explanation.as_if_asked(rule, rule.plans[0], who, now)
-        named = await at_slack.named_by(asked, rule, sight.slack.directory, sight.slack.workspace)
+        named = await at_slack.named_by(asked, rule, sources.slack.directory, sources.slack.workspace)
     able = explanation.able(rule, who, named, now) if named is not None else None
-    held, standing = _held(sight, who, entry)
-    workspace = sight.slack.workspace if sight.slack else None
+    held, standing = _held(sources, who, entry)
+    workspace = sources.slack.workspace if sources.slack else None
     found = explanation.explain(rule, known, workspace, able, held)
     words = _Words(meant, rule, held or ())
     return Explained(
@@ -110,10 +110,10 @@ async def explain(who: Person, entry: str, meant: Meant, sight: Sight) -> Explai
         looks=tuple(filter(None, map(words.look, found.findings))),
         plans=tuple(map(words.plan, found.offers)),
         terms=tuple(words.terms()),
-        deciders=await _deciders(words, rule, who, named, sight, now),
+        deciders=await _deciders(words, rule, who, named, sources, now),
         holds=None if standing is None else tuple(map(_standing, standing)),
-        not_looked_at=sight.unasked,
-        doubts=sight.doubts(of=meant, about="This file"),
+        not_looked_at=sources.unasked,
+        doubts=sources.doubts(of=meant, about="This file"),
     )
 
 
@@ -125,11 +125,11 @@ def _in_all_of(who: Person, rule: Rule) -> Person:
     return replace(who, groups=audience.groups, channels=audience.channels)
 
 
-def _held(sight: Sight, who: Person, entry: str) -> tuple[tuple[int, ...] | None, tuple[Record, ...] | None]:
+def _held(sources: Sources, who: Person, entry: str) -> tuple[tuple[int, ...] | None, tuple[Record, ...] | None]:
     """The numbers that count against `max_active`, and all that stands; None where no database was asked."""
-    if sight.store is None:
+    if sources.store is None:
         return None, None
-    with sight.store.reading() as tx:
+    with sources.store.reading() as tx:
         return tx.held(who.identity, entry), tx.standing(who.identity)
 
 
@@ -143,7 +143,7 @@ def _standing(record: Record) -> str:
 
 
 async def _deciders(
-    words: _Words, rule: Rule, who: Person, named: Named | None, sight: Sight, now: datetime
+    words: _Words, rule: Rule, who: Person, named: Named | None, sources: Sources, now: datetime
 ) -> tuple[DeciderSaid, ...]:
     """People where Slack could say who is in groups, else what the file names."""
     most = max(
@@ -152,11 +152,11 @@ async def _deciders(
     )
     if not most.request.rule.approvals:
         return ()
-    if named is None or sight.slack is None:
+    if named is None or sources.slack is None:
         listed = sorted(rule.may_approve.groups) + sorted(rule.may_approve.users - who.ids)
         return tuple(words.named(one) for one in listed)
     found = explanation.decided_by(most, rule, named)
-    return tuple([words.decider(one, await sight.slack.directory.name(one.user_id)) for one in found])
+    return tuple([words.decider(one, await sources.slack.directory.name(one.user_id)) for one in found])
 
 
 class _Words:

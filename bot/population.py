@@ -9,7 +9,7 @@ from bot.core import members, rules
 from bot.core.deciders import Named
 from bot.core.explanation import Known
 from bot.core.model import Audience, Identity, Person, Rulebook
-from bot.sight import Meant, Sight, Slack
+from bot.sources import Meant, Slack, Sources
 
 ANYBODY = "anybody"
 """The id of whoever is named by neither file, where people are not known."""
@@ -59,14 +59,14 @@ def _groups(book: Rulebook) -> frozenset[str]:
     return frozenset[str]().union(*(audience.groups for audience in _audiences(book)))
 
 
-async def population(old: Meant, new: Meant, sight: Sight, seen: Mapping[str, frozenset[str]]) -> Population:
+async def population(old: Meant, new: Meant, sources: Sources, seen: Mapping[str, frozenset[str]]) -> Population:
     """`seen` are the members of groups as the bot saw them last. Raises a Fault of Slack's."""
     everything = Audience()
     for audience in (*_audiences(old.rulebook), *_audiences(new.rulebook)):
         everything |= audience
     names = {slack_id: name for meant in (old, new) for name, slack_id in meant.ids.items()}
-    if sight.slack is not None:
-        return await _of_people(everything, names, sight.slack)
+    if sources.slack is not None:
+        return await _of_people(everything, names, sources.slack)
     return Population(_of_names(everything, names), Named(seen), names, is_of_people=False)
 
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import config, difference_said, differing, explaining, layout, sight
+from bot import config, difference_said, differing, explaining, layout, sources
 from bot.commands import words
 from bot.commands.progress import Progress
-from bot.commands.sight import opened, troubles_are_two
+from bot.commands.sources import opened, troubles_are_two
 from bot.config import Config, ConfigError
 from bot.core.explanation import Answer
 from bot.differing import Difference
@@ -38,10 +38,10 @@ def explain(arguments: argparse.Namespace, environ: Any) -> int:
 
 async def _explained(loaded: Config, entry: str, person: str, environ: Any) -> Explained:
     async with opened([loaded], environ) as seen:
-        meant = await sight.rules_of(loaded, seen)
+        meant = await sources.rules_of(loaded, seen)
         rule = meant.rulebook.rules[entry]
         channels = rule.requesters.channels.union(*(one.channels for plan in rule.plans for one in plan.requesters))
-        who = await sight.person(person, seen, channels)
+        who = await sources.person(person, seen, channels)
         return await explaining.explain(who, entry, meant, seen)
 
 
@@ -73,6 +73,6 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
 
 async def _differing(old: Config, new: Config, since: datetime | None, environ: Any) -> Difference:
     async with opened([old, new], environ) as seen:
-        both = await sight.rules_of(old, seen), await sight.rules_of(new, seen)
+        both = await sources.rules_of(old, seen), await sources.rules_of(new, seen)
         with Progress() as progress:
             return await differing.difference(*both, seen, since, progress.at)

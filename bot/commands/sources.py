@@ -14,8 +14,8 @@ from bot.core.faults import Fault
 from bot.errors import WRONG_INPUT, CommandError
 from bot.layout import complain
 from bot.settings import Need
-from bot.sight import Sight, Slack
 from bot.slack.client import pin_proxy
+from bot.sources import Slack, Sources
 from bot.store import ledger
 from bot.store.engine import NoDatabaseError
 
@@ -39,7 +39,7 @@ def troubles_are_two(verb: Verb) -> Verb:
 
 
 @asynccontextmanager
-async def opened(configs: Sequence[Config], environ: Any) -> AsyncIterator[Sight]:
+async def opened(configs: Sequence[Config], environ: Any) -> AsyncIterator[Sources]:
     """Raises a sentence where what is given is wrong: only what is not given is left out."""
     logs.configure("WARNING", "text")
     proxies = dict(environ)
@@ -64,7 +64,7 @@ async def opened(configs: Sequence[Config], environ: Any) -> AsyncIterator[Sight
             connected = app.connected_slack(configs[-1], found, proxies, needed=_scopes(configs))
             at = await stack.enter_async_context(connected)
             slack = Slack(at.directory, at.workspace)
-        yield Sight(slack, store, before, in_force)
+        yield Sources(slack, store, before, in_force)
 
 
 def _has(environ: Mapping[str, str], name: str) -> bool:

@@ -36,7 +36,7 @@ class Slack:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Sources:
     """`slack` and `store` are None where they are not to be asked; `before` is what names of the file meant to the bot first, and
     `in_force` the digest of the file that it took last."""
 
@@ -80,15 +80,15 @@ class Meant:
         return next((name for name, found in self.ids.items() if found == slack_id), slack_id)
 
 
-async def rules_of(config: Config, sight: Sight) -> Meant:
+async def rules_of(config: Config, sources: Sources) -> Meant:
     """The rules that would be in force, as the bot would find them. Raises a Fault of Slack's."""
     mentions = config.mentions()
     names = {one.text for one in mentions if one.kind in (Kind.GROUP_HANDLE, Kind.EMAIL)}
-    if sight.slack is None:
-        ids = {name: sight.before.get(name, name) for name in sorted(names)}
+    if sources.slack is None:
+        ids = {name: sources.before.get(name, name) for name in sorted(names)}
         return Meant(config, config.rulebook(ids), ids)
-    known = {name: found for name, found in sight.before.items() if name in names}
-    found = await meanings.look_up(mentions, sight.slack.directory, known)
+    known = {name: found for name, found in sources.before.items() if name in names}
+    found = await meanings.look_up(mentions, sources.slack.directory, known)
     rulebook, doubts = meanings.rulebook_of(config, found)
     return Meant(config, rulebook, dict(found.ids), tuple(map(str, doubts)))
 
@@ -96,22 +96,22 @@ async def rules_of(config: Config, sight: Sight) -> Meant:
 # --- one person -------------------------------------------------------------------------------------------------------
 
 
-async def person(text: str, sight: Sight, channels: frozenset[str] = frozenset()) -> Person:
+async def person(text: str, sources: Sources, channels: frozenset[str] = frozenset()) -> Person:
     """Somebody by id, e-mail address or name, with what Slack says of them where it is asked. Raises UnknownPersonError."""
-    user_id = text if _ID.fullmatch(text) else await _id_of(text, sight)
-    if sight.slack is None:
-        return Person(Identity("", user_id), _names(sight).get(user_id, user_id))
-    return await sight.slack.directory.person(user_id, channels=channels)
+    user_id = text if _ID.fullmatch(text) else await _id_of(text, sources)
+    if sources.slack is None:
+        return Person(Identity("", user_id), _names(sources).get(user_id, user_id))
+    return await sources.slack.directory.person(user_id, channels=channels)
 
 
-async def _id_of(text: str, sight: Sight) -> str:
+async def _id_of(text: str, sources: Sources) -> str:
     if "@" in text.lstrip("@"):
-        return await _by_address(text.lower(), sight)
-    if sight.slack is not None:
-        listed = await sight.slack.directory.everybody()
+        return await _by_address(text.lower(), sources)
+    if sources.slack is not None:
+        listed = await sources.slack.directory.everybody()
         called = {one.identity.user_id: {one.name, one.called} for one in listed if not one.deleted}
     else:
-        called = {user_id: {name} for user_id, name in _names(sight).items()}
+        called = {user_id: {name} for user_id, name in _names(sources).items()}
     wanted = " ".join(text.removeprefix("@").split()).casefold()
     found = sorted(
         user_id for user_id, names in called.items() if wanted in {" ".join(one.split()).casefold() for one in names}
@@ -123,23 +123,23 @@ async def _id_of(text: str, sight: Sight) -> str:
         raise UnknownPersonError(
             f"{len(found)} people are called {text}: {some}. Give the id of the one that you mean."
         )
-    raise UnknownPersonError(f"Nobody is known who is called {text}{_meant(text, called)}{_elsewhere(sight)}")
+    raise UnknownPersonError(f"Nobody is known who is called {text}{_meant(text, called)}{_elsewhere(sources)}")
 
 
-async def _by_address(address: str, sight: Sight) -> str:
-    if sight.slack is None:
-        return sight.before.get(address, address)
-    found = await sight.slack.directory.resolve(set(), {address})
+async def _by_address(address: str, sources: Sources) -> str:
+    if sources.slack is None:
+        return sources.before.get(address, address)
+    found = await sources.slack.directory.resolve(set(), {address})
     if address not in found:
         raise UnknownPersonError(f"Slack knows no member with the address {address}.")
     return found[address]
 
 
-def _names(sight: Sight) -> dict[str, str]:
+def _names(sources: Sources) -> dict[str, str]:
     """Everybody who ever asked for something, as the database has them."""
-    if sight.store is None:
+    if sources.store is None:
         return {}
-    with sight.store.reading() as tx:
+    with sources.store.reading() as tx:
         return ledger.people(tx)
 
 
@@ -151,5 +151,5 @@ def _meant(text: str, called: Mapping[str, Iterable[str]]) -> str:
     return f"; did you mean {close} ({options[close]})?" if close else "."
 
 
-def _elsewhere(sight: Sight) -> str:
-    return "" if sight.slack else " Slack was not asked: set SLACK_BOT_TOKEN, or give an id such as U02ALICE."
+def _elsewhere(sources: Sources) -> str:
+    return "" if sources.slack else " Slack was not asked: set SLACK_BOT_TOKEN, or give an id such as U02ALICE."
