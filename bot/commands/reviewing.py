@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import config, difference_said, differing, explaining, layout, sources
+from bot import config, difference, difference_report, explaining, layout, sources
 from bot.commands import words
 from bot.commands.progress import Progress
 from bot.commands.sources import opened, troubles_are_two
 from bot.config import Config, ConfigError
 from bot.core.explanation import Answer
-from bot.differing import Difference
+from bot.difference import Difference
 from bot.errors import FAILED, WRONG_INPUT
 from bot.explaining import Explained
 
@@ -49,11 +49,11 @@ async def _explained(loaded: Config, entry: str, person: str, environ: Any) -> E
 def diff(arguments: argparse.Namespace, environ: Any) -> int:
     """0 without a difference, or with none that --fail-on names; 1 with one; 2 where that could not be found out."""
     old, new = _both(arguments.old, arguments.new)
-    found = asyncio.run(_differing(old, new, words.since(arguments.since), environ))
+    found = asyncio.run(_difference(old, new, words.since(arguments.since), environ))
     if arguments.format == "json":
-        print(json.dumps(difference_said.as_json(found), indent=2, ensure_ascii=False))
+        print(json.dumps(difference_report.as_json(found), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(difference_said.lines(found, difference_said.style(arguments.format))))
+        print("\n".join(difference_report.lines(found, difference_report.style(arguments.format))))
     fails = found.widens if arguments.fail_on == "widening" else found.is_any
     return FAILED if fails else 0
 
@@ -71,8 +71,8 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
     return loaded[0], loaded[1]
 
 
-async def _differing(old: Config, new: Config, since: datetime | None, environ: Any) -> Difference:
+async def _difference(old: Config, new: Config, since: datetime | None, environ: Any) -> Difference:
     async with opened([old, new], environ) as seen:
         both = await sources.rules_of(old, seen), await sources.rules_of(new, seen)
         with Progress() as progress:
-            return await differing.difference(*both, seen, since, progress.at)
+            return await difference.between(*both, seen, since, progress.at)

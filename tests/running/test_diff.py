@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from bot import cli, config, difference_said
+from bot import cli, config, difference_report
 from bot.core import lifecycle, replay
 from bot.core.lifecycle import Asked
 from bot.core.model import Answers, Asker, Identity, Person, Record, RequestId, Rule, Verdict
-from bot.difference_said import Markdown
+from bot.difference_report import Markdown
 from bot.local.world import CONFIG
 from bot.store import history
 from bot.store.engine import migrate, open_engine
@@ -226,10 +226,10 @@ def test_many_of_one_kind_are_told_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where there are more than fit, alike ones stand in one line, with one of them."""
-    monkeypatch.setattr(difference_said, "SHOWN", 0)
+    monkeypatch.setattr(difference_report, "SHOWN", 0)
     _, said = diff(capsys, *files, **database)
     assert "all of them with --format json" in said
-    monkeypatch.setattr(difference_said, "SHOWN", 1)
+    monkeypatch.setattr(difference_report, "SHOWN", 1)
     with Store(open_engine(database["DATABASE_URL"])).transaction() as tx:
         rule = config.parse(OLD).rulebook(MEANT).rules["payments"]
         form = Asked(

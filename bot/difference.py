@@ -99,7 +99,7 @@ class Difference:
         return any(one.access in _OPEN for one in self.changes) or any(shift.gained for shift in self.shifts)
 
 
-async def difference(
+async def between(
     old: Meant, new: Meant, sources: Sources, since: datetime | None, at: Callable[[str], None] = lambda _: None
 ) -> Difference:
     """`at` hears what is looked at. Raises a Fault of Slack's, or a sentence of the database's."""

@@ -16,7 +16,7 @@ from typing import Any
 from bot import layout
 from bot.core.changes import Access, Together
 from bot.core.reach import Right, Shift
-from bot.differing import Case, Difference, History, Looked
+from bot.difference import Case, Difference, History, Looked
 from bot.population import ANYBODY, Population
 from bot.slack import rule_changes, wording
 
