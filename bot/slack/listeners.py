@@ -27,7 +27,7 @@ from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import MAX_NAME, Directory
-from bot.slack.doors import Doors
+from bot.slack.entry_points import EntryPoints
 from bot.slack.requesting import Requesting, TermsOf
 from bot.slack.reviewing import Reviewing
 from bot.slack.snippets import SNIPPETS
@@ -75,7 +75,9 @@ class Listeners:
         self._who = Who(self._answering, operations, chat, directory, workspace, uses_of)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
         self._reviewing = Reviewing(self._answering, operations)
-        self._doors = Doors(self._answering, self._requesting, self._who, operations, chat, directory, workspace)
+        self._entry_points = EntryPoints(
+            self._answering, self._requesting, self._who, operations, chat, directory, workspace
+        )
 
     @asynccontextmanager
     async def on(self, app: AsyncApp) -> AsyncIterator[None]:
@@ -89,15 +91,15 @@ class Listeners:
     def register(self, app: AsyncApp) -> None:
         app.use(self.within_budget)
         # Bolt asks one after the other, each at a cost: those first that a crowd presses.
-        app.command(self._answering.command)(self._doors.on_command)
+        app.command(self._answering.command)(self._entry_points.on_command)
         app.action(request_form.ACTION_API)(self._requesting.on_api_picked)
         app.view(request_form.CALLBACK_REQUEST)(self._requesting.on_request)
         app.action(buttons.APPROVE)(self.on_approve)
-        app.global_shortcut(buttons.SHORTCUT)(self._doors.on_shortcut)
-        app.message_shortcut(buttons.SHORTCUT_OF_MESSAGE)(self._doors.on_shortcut_of_message)
-        app.event("app_home_opened")(self._doors.on_home_opened)
-        app.action(buttons.REQUEST)(self._doors.on_request_pressed)
-        app.action(buttons.LIST)(self._doors.on_list_pressed)
+        app.global_shortcut(buttons.SHORTCUT)(self._entry_points.on_shortcut)
+        app.message_shortcut(buttons.SHORTCUT_OF_MESSAGE)(self._entry_points.on_shortcut_of_message)
+        app.event("app_home_opened")(self._entry_points.on_home_opened)
+        app.action(buttons.REQUEST)(self._entry_points.on_request_pressed)
+        app.action(buttons.LIST)(self._entry_points.on_list_pressed)
         app.options(request_form.ACTION_API)(self._requesting.on_api_search)
         app.action(buttons.EXTEND)(self._requesting.on_extend)
         app.action(buttons.CHANGE_PLAN)(self._requesting.on_extend)
@@ -110,7 +112,7 @@ class Listeners:
         app.view(deciding.CALLBACK_REVOKE)(self.on_revoke_reason)
         app.action(buttons.REPLACE)(self.on_replace_ask)
         app.view(deciding.CALLBACK_REPLACE)(self.on_replace)
-        app.action(buttons.ASK_AGAIN)(self._doors.on_ask_again)
+        app.action(buttons.ASK_AGAIN)(self._entry_points.on_ask_again)
         app.action(buttons.IN_USE)(self.on_in_use)
         app.action(buttons.RENEW)(self.on_renew)
         app.action(buttons.DETAILS)(self.on_details)

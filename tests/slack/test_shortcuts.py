@@ -11,7 +11,7 @@ from bot.core.model import Audience
 from bot.local.slack import LocalSlack
 from bot.local.tyk import LocalTyk
 from bot.slack.catalogue import Catalogue
-from bot.slack.doors import built_link
+from bot.slack.entry_points import built_link
 from bot.slack.listeners import TOO_FAST
 from tests.slack.test_catalogue import book, many, person
 from tests.slack.test_modals import rule

@@ -1,4 +1,4 @@
-"""The ways in: the command and its words, the shortcuts, the app's own page, and the buttons that do the same."""
+"""The entry points of a person: the command and its words, the shortcuts, the app's own page, and the buttons that do the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 LINK_WITHIN = 1.0
 
 
-class Doors:
+class EntryPoints:
     """Whoever comes in is shown the form, the list, their Home, or where to go."""
 
     def __init__(
