@@ -127,7 +127,7 @@ def sandbox(arguments: argparse.Namespace, _environ: Any) -> int:
         return asyncio.run(stories.play(arguments.play))
     browser = not arguments.no_browser
     try:
-        return asyncio.run(here.stay(arguments.config, arguments.people, port=arguments.port, browser=browser))
+        return asyncio.run(here.serve(arguments.config, arguments.people, port=arguments.port, browser=browser))
     except ConfigError as error:
         if arguments.config or not arguments.people or str(error).startswith(str(arguments.people)):
             raise

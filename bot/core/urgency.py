@@ -11,7 +11,7 @@ class Urgency(IntEnum):
     """The lower, the sooner."""
 
     TOKEN = 0
-    SIGHT = 1
+    VISIBLE = 1
     LATER = 2
     RECORD = 3
 
@@ -23,7 +23,7 @@ _BY_KIND = {
     EffectKind.DELIVER_TOKEN: Urgency.TOKEN,
     EffectKind.HIDE_TOKEN: Urgency.TOKEN,
     EffectKind.REVOKE_KEY: Urgency.TOKEN,
-    EffectKind.POST_MESSAGE: Urgency.SIGHT,
+    EffectKind.POST_MESSAGE: Urgency.VISIBLE,
     EffectKind.SHOW_MESSAGE: Urgency.LATER,
     EffectKind.POST_AUDIT: Urgency.RECORD,
     EffectKind.SWEEP_LEAVERS: Urgency.RECORD,
@@ -39,5 +39,5 @@ def urgency(kind: EffectKind, message: Message | None) -> Urgency:
     if kind is EffectKind.POST_MESSAGE and message is not None and message.kind is MessageKind.TOKEN:
         return Urgency.TOKEN
     if kind is EffectKind.SHOW_MESSAGE and message is not None and message.kind is MessageKind.CARD:
-        return Urgency.SIGHT
+        return Urgency.VISIBLE
     return _BY_KIND.get(kind, Urgency.LATER)

@@ -27,7 +27,7 @@ WORDS = {
 }
 
 
-async def stay(
+async def serve(
     own_config: Path | None, people: Path | None = None, *, port: int | None = None, browser: bool = True
 ) -> int:
     """Run until Ctrl-C. Returns 0, or 1 where it could not begin. Raises ConfigError."""

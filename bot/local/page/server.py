@@ -19,7 +19,7 @@ from bot.local.page.acts import Acts, MalformedError
 from bot.local.page.keys import Keys
 from bot.local.page.mask import Mask
 from bot.local.page.roster import Roster
-from bot.local.page.sight import Sight
+from bot.local.page.screen import Screen
 from bot.local.page.switches import Bot, Switches
 from bot.local.page.timeline import Timeline
 from bot.local.page.tour import Tour
@@ -65,7 +65,7 @@ class Page:
         self._slack, self._tyk = world.slack, world.tyk
         self._commands = commands
         self._mask = Mask(self._slack, self._tyk)
-        self._sight = Sight(self._slack, world.cast)
+        self._screen = Screen(self._slack, world.cast)
         self._acts = Acts(self._slack)
         self._keys = Keys(self._tyk, self._mask)
         self._timeline = Timeline(self._slack, self._tyk, self._mask)
@@ -181,7 +181,7 @@ class Page:
     # --- what is seen ---
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        names = self._sight.names()
+        names = self._screen.names()
         name = request.query.get("as", "")
         name = name if name in names else names[0]
         response = web.StreamResponse(headers=HEADERS | {"Content-Type": "text/event-stream"})
@@ -218,7 +218,7 @@ class Page:
                 await asyncio.sleep(COALESCE)
 
     def _parts(self, name: str) -> dict[str, Any]:
-        parts = self._sight.parts(name)
+        parts = self._screen.parts(name)
         parts["commands"] = self._commands
         parts["tour"] = self._tour.shown() if self._tour else None
         parts["keys"] = self._keys.rows(self._slack.clock())
@@ -237,7 +237,7 @@ class Page:
     async def _do(self, request: web.Request) -> web.Response:
         told = await _told(request)
         name = told.get("as")
-        if name not in self._sight.names():
+        if name not in self._screen.names():
             return _refused(404, "Nobody here is called that.")
         try:
             return web.json_response({"ok": True} | await self._acts.do(request.match_info["act"], name, told))
@@ -259,7 +259,7 @@ class Page:
     async def _become(self, request: web.Request) -> web.Response:
         """An administrator of the workspace changes what somebody is."""
         told = await _told(request)
-        if told.get("who") not in self._sight.names():
+        if told.get("who") not in self._screen.names():
             return _refused(404, "Nobody here is called that.")
         try:
             self._roster.become(told["who"], told["what"])

@@ -1,4 +1,4 @@
-"""The sight of one person, as JSON in parts: a part that has not changed need not be sent again."""
+"""The screen of one person, as JSON in parts: a part that has not changed need not be sent again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = {
 }
 
 
-class Sight:
+class Screen:
     def __init__(self, slack: LocalSlack, cast: Cast) -> None:
         self._slack = slack
         self._place = slack.workspace
