@@ -1,4 +1,4 @@
-"""The entry points of a person: the command and its words, the shortcuts, the app's own page, and the buttons that do the same."""
+"""The entry points: the command and its words, the shortcuts, the app's own page, and the buttons that do the same."""
 
 from __future__ import annotations
 
