@@ -342,7 +342,10 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
         if is_up:
             last_up = time.monotonic()
         elif time.monotonic() - last_up > UNHEALTHY_FOR:
-            raise SocketLostError(f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds.")
+            raise SocketLostError(
+                f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds. See status.slack.com, the proxy, and whether "
+                "Socket Mode is on in the app's settings."
+            )
 
 
 def _forwarding(

@@ -21,7 +21,7 @@ from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, EffectState
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
-from bot.slack.client import PreflightError, preflight
+from bot.slack.client import NotSlackError, TokenRefusedError, preflight
 from bot.store import figures, ledger, outbox, troubles
 from bot.store.figures import Living, Unposted, Waiting
 from bot.store.seal import Seal
@@ -50,10 +50,6 @@ OUTCOMES = {
 """What becomes of a request, by the audit's event."""
 
 
-class TokenRefusedError(PreflightError):
-    """Slack does not accept the bot token any more: nobody can be answered, so the supervisor and its people must know."""
-
-
 class TokenWatch:
     """Asks Slack now and then whether it still accepts the bot token, and at once where that is `doubted`.
 
@@ -66,22 +62,23 @@ class TokenWatch:
         self._doubted = doubted
 
     async def watch(self) -> None:
-        """Raises TokenRefusedError as soon as Slack says no. That Slack cannot be asked says nothing of the token."""
+        """Raises TokenRefusedError as soon as Slack says no. That Slack cannot be asked, that it says something else or that
+        another one answers says nothing of the token."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ASK_FOR_TOKEN_EVERY):
                     await self._doubted.wait()
             self._doubted.clear()
-            with suppress(Fault):
+            with suppress(Fault, NotSlackError):
                 await self._ask()
 
     async def _ask(self) -> None:
         try:
             await preflight(self._client, None, frozenset())
-        except PreflightError as error:
+        except TokenRefusedError as error:
             self.refused = str(error)
             log.error("slack.token_refused", what=self.refused)  # noqa: TRY400 - what to do is in the sentence
-            raise TokenRefusedError(self.refused) from None
+            raise
 
 
 class Health:

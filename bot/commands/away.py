@@ -30,6 +30,24 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
         "the app lacks a scope",
         "Install it again with the manifest that `tyk-key-bot manifest` prints; docs/changing.md lists what a look needs.",
     ),
+    "too_many_websockets": (
+        "the app has as many connections as it may have",
+        "Stop what else runs with this app's SLACK_APP_TOKEN.",
+    ),
+    "team_access_not_granted": (
+        "the app isn't approved for this workspace",
+        "A Slack administrator can approve it.",
+    ),
+    **dict.fromkeys(
+        ("accesslimited", "access_denied"),
+        (
+            "it lets this app or this network in no more",
+            "Ask your Slack administrators, and look for allowed addresses in the app's settings.",
+        ),
+    ),
+    **dict.fromkeys(
+        ("team_added_to_org", "org_login_required"), ("the workspace is being moved", "Try again when that is done.")
+    ),
     **dict.fromkeys(
         ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"),
         ("it does not accept the token", _RENEW),

@@ -18,8 +18,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import metrics
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Transient, Undeliverable
 from bot.core.model import Workspace
-from bot.errors import InputError
-from bot.slack.errors import NO_WAY, outcome, refused
+from bot.errors import FAILED, InputError
+from bot.slack.errors import REFUSES_TOKEN, outcome, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -245,6 +245,16 @@ class PreflightError(InputError):
     """The operator must mend something before the bot can start: a sentence that names the variable."""
 
 
+class TokenRefusedError(PreflightError):
+    """Slack does not accept a token: until somebody gives the bot another one, nobody can be answered."""
+
+
+class NotSlackError(PreflightError):
+    """Something else answers in Slack's place: a wrong address, or a proxy or a Slack in trouble, which may pass."""
+
+    exit_code = FAILED
+
+
 class Preflight(NamedTuple):
     """The workspace that the bot token is for, and the scopes it was granted (none where the server does not say)."""
 
@@ -292,25 +302,30 @@ def _looks_right(variable: str, token: str, *, other: str, wanted: str) -> None:
 
 
 async def _try(client: AsyncWebClient, method: str, arguments: dict[str, Any], variable: str, within: float) -> Answer:
+    """Raises TokenRefusedError only where Slack says so of the token; what else it says is no reason to look for another one."""
     try:
         return await call(client, method, arguments, within=within)
     except Fault as fault:
         code = fault.code
-        if (isinstance(fault, OutcomeUnknown) and code != "unreadable") or code in {
-            "ratelimited",
-            "service_unavailable",
-            *NO_WAY,
-        }:
+        is_strange = code.startswith("http_4") or code in {"unreadable", "unknown_method"}
+        if not (is_strange or code in REFUSES_TOKEN or (code == "missing_scope" and variable == "SLACK_APP_TOKEN")):
             raise
-    if variable == "SLACK_APP_TOKEN" and code == "missing_scope":
+    if code == "missing_scope":
         raise PreflightError("SLACK_APP_TOKEN lacks the scope connections:write.")
-    if code.startswith("http_") or code in {"unreadable", "unknown_method"}:
-        raise PreflightError(
+    if is_strange:
+        raise NotSlackError(
             f"What answers at {client.base_url} is not Slack: {method} got {code}. Check SLACK_API_URL, where it is set, and "
             "HTTPS_PROXY."
         )
-    raise PreflightError(f"Slack does not accept {variable} ({code}): copy it again from {_SHOWN[variable]}.")
+    raise TokenRefusedError(
+        f"Slack does not accept {variable} ({code}): copy it again from {_SHOWN[variable]}.{_OR_ELSE.get(code, '')}"
+    )
 
+
+_OR_ELSE = {
+    "invalid_auth": " Or the app's settings name the addresses that may use it, and this machine's is not among them."
+}
+"""What else the code can mean."""
 
 _SHOWN = {
     "SLACK_BOT_TOKEN": "OAuth & Permissions of the app, at api.slack.com/apps; where it was revoked, install the app again there",

@@ -86,7 +86,10 @@ class CannotSay(Transient):
         return cls(fault.code, fault.text, retry_after=fault.retry_after, method=fault.method)
 
 
-_REFUSES_TOKEN = frozenset({"token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"})
+REFUSES_TOKEN = frozenset(
+    {"token_revoked", "account_inactive", "invalid_auth", "not_authed", "not_allowed_token_type", "token_expired"}
+)
+"""The token itself is not accepted, and no other answer of Slack's means that."""
 
 
 def outcome(fault: Fault) -> str:
@@ -100,7 +103,7 @@ def outcome(fault: Fault) -> str:
         return "unavailable" if isinstance(fault, OutcomeUnknown) else "unreadable"
     if code in _UNKNOWN or code == "service_unavailable":
         return "unavailable"
-    if code in _REFUSES_TOKEN:
+    if code in REFUSES_TOKEN:
         return "unauthorized"
     return "ratelimited" if code == "ratelimited" else "refused"
 

@@ -25,9 +25,9 @@ import pytest
 from bot import health, replicas, worker
 from bot.core import outages
 from bot.core.outages import TELL_AFTER
-from bot.health import TokenRefusedError
 from bot.local.slack import LocalSlack, Message
 from bot.local.tyk import LocalTyk
+from bot.slack.client import TokenRefusedError
 from bot.slack.wording import escape
 from bot.store import troubles
 from bot.store.seal import new_key
@@ -457,12 +457,15 @@ async def test_a_bot_token_that_was_revoked(
 
 
 async def test_a_token_is_asked_about_although_nobody_acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing has to be posted, a look now and then finds it; that Slack is away proves nothing."""
+    """Where nothing has to be posted, a look now and then finds it; that Slack is away, is busy with something else or is not
+    what answers proves nothing."""
     monkeypatch.setattr(health, "ASK_FOR_TOKEN_EVERY", 0.1)
 
     async def loses_its_token() -> None:
         async with living(tmp_path) as world:
-            world.slack.faults.next("auth.test", status=503, times=3)
+            troubles = ({"status": 503}, {"page": "<html>Back soon.</html>"}, {"error": "team_added_to_org"})
+            for trouble in troubles:
+                world.slack.faults.next("auth.test", **trouble)
             asked = partial(world.slack.journal.calls, "auth.test")
             await world.slack.changes.until(
                 lambda: True if len([one for one in asked() if not one.ok]) == 3 else None, WITHIN, "Slack being away"

@@ -21,8 +21,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.commands import away
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.model import Workspace
+from bot.errors import FAILED
 from bot.slack.client import (
     Chat,
+    NotSlackError,
     PreflightError,
     call,
     new_session,
@@ -748,6 +750,11 @@ async def test_preflight_without_socket_mode(slack: LocalSlack, client: AsyncWeb
             "SLACK_BOT_TOKEN is of an installation for the whole organisation",
         ),
         (WHO, {"ok": False, "error": "invalid_auth"}, r"Slack does not accept SLACK_APP_TOKEN \(invalid_auth"),
+        (
+            {"ok": False, "error": "invalid_auth"},
+            {"ok": True},
+            "the addresses that may use it, and this machine's is not",
+        ),
         (WHO, {"ok": False, "error": "missing_scope"}, "SLACK_APP_TOKEN lacks the scope connections:write"),
         ({"ok": False, "error": "unknown_method"}, {"ok": True}, "SLACK_API_URL"),
         ({"hello": "world"}, {"ok": True}, "SLACK_API_URL"),
@@ -790,14 +797,33 @@ async def test_preflight_sees_swapped_tokens(slack: LocalSlack, bot: str, app: s
     assert not slack.calls
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("method", "status", "code"),
+    [
+        ("auth.test", 429, "ratelimited"),
+        ("auth.test", 503, "ratelimited"),
+        ("auth.test", 200, "team_added_to_org"),
+        ("auth.test", 200, "accesslimited"),
+        ("apps.connections.open", 200, "too_many_websockets"),
+        ("apps.connections.open", 200, "team_access_not_granted"),
+    ],
+)
 async def test_preflight_leaves_a_passing_trouble_to_its_caller(
-    slack: LocalSlack, client: AsyncWebClient, status: int
+    slack: LocalSlack, client: AsyncWebClient, method: str, status: int, code: str
 ) -> None:
-    """A Slack that is down or busy says nothing about the tokens: Transient."""
-    slack.says("auth.test", {"ok": False, "error": "ratelimited"}, status=status)
+    """A Slack that is down or busy, or that says no for another reason, says nothing about the tokens."""
+    slack.says("auth.test", WHO)
+    slack.says(method, {"ok": False, "error": code}, status=status)
     with pytest.raises(Transient):
         await preflight(client, "xapp-1", NEEDED)
+
+
+async def test_another_one_in_slacks_place_may_pass(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """A proxy's page is said to be one, and the supervisor is to start the bot again."""
+    slack.says("auth.test", {"hello": "world"})
+    with pytest.raises(NotSlackError) as raised:
+        await preflight(client, None, NEEDED)
+    assert raised.value.exit_code == FAILED
 
 
 # --- the call itself ------------------------------------------------------------------------------------------------

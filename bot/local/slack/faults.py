@@ -9,7 +9,7 @@ from bot.local.slack.journal import Json
 
 @dataclass
 class Fault:
-    """One planned trouble. `method` may hold wildcards; `response_url` stands for uses of response URLs."""
+    """One planned trouble. `method` may hold wildcards; `response_url` stands for uses of response URLs; `page` is HTML."""
 
     method: str
     error: str | None = None
@@ -20,13 +20,14 @@ class Fault:
     latency: float = 0.0
     times: int | None = 1
     when: Callable[[Json], bool] | None = None
+    page: str | None = None
 
     def fits(self, method: str, args: Json) -> bool:
         return fnmatchcase(method, self.method) and (self.when is None or self.when(args))
 
     @property
     def refuses(self) -> bool:
-        return self.error is not None or (self.status is not None and self.status != 200)
+        return self.error is not None or self.page is not None or (self.status is not None and self.status != 200)
 
 
 class Faults:
@@ -45,9 +46,10 @@ class Faults:
         latency: float = 0.0,
         times: int | None = 1,
         when: Callable[[Json], bool] | None = None,
+        page: str | None = None,
     ) -> Fault:
         """Plans a trouble for the next `times` fitting calls (None: for all, until `clear`)."""
-        fault = Fault(method, error, status, retry_after, lose_answer, lose_request, latency, times, when)
+        fault = Fault(method, error, status, retry_after, lose_answer, lose_request, latency, times, when, page)
         self.planned.append(fault)
         return fault
 

@@ -198,6 +198,9 @@ class WebApi:
         status = fault.status or 200
         if status == 429:
             return self._limited(method, args, fault.retry_after or 1)
+        if fault.page is not None:
+            self._parts.journal.write("call", method, args=args, status=status, answer={"ok": False}, planned=True)
+            return web.Response(text=fault.page, status=status, content_type="text/html")
         answer = {"ok": False, "error": fault.error or "internal_error"}
         return self._answer(request, method, args, answer, started, status=status, planned=True)
 
