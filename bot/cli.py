@@ -62,8 +62,16 @@ def execute(argv: Sequence[str], environ: Any) -> int:
     arguments = parser(argv).parse_args(argv)
     if getattr(arguments, "config", None) is CONFIG:
         arguments.config = Path(environ.get(CONFIG_VARIABLE) or CONFIG)
+    code = _ended(arguments, environ)
+    if unwritten := layout.finish():
+        complain(f"What the command prints cannot be written: {unwritten}.")
+    return code or (FAILED if unwritten else 0)
+
+
+def _ended(arguments: argparse.Namespace, environ: Any) -> int:
+    """Each way in which a command ends, as its exit code."""
     try:
-        return _done(_loaded(arguments.verb)(arguments, environ))
+        return _loaded(arguments.verb)(arguments, environ)
     except CommandError as error:
         complain(error.sentence)
         return error.exit_code
@@ -72,23 +80,10 @@ def execute(argv: Sequence[str], environ: Any) -> int:
 
         complain(away.sentence(fault, environ))
         return FAILED
-    except BrokenPipeError:
-        layout.discard_output()
-        return 0
-    except OSError as error:
-        if error.errno not in layout.NO_ROOM:
-            raise
-        layout.discard_output()
-        complain(f"What the command prints cannot be written: {error.strerror}.")
-        return FAILED
     except KeyboardInterrupt:
+        if "by" in arguments:  # it acts
+            complain("Interrupted: a part of it may be done. Give the command again: nothing is done twice.")
         return INTERRUPTED
-
-
-def _done(code: int) -> int:
-    """The exit code, once all that was printed is written."""
-    sys.stdout.flush()
-    return code
 
 
 Verb = Callable[[argparse.Namespace, Any], int]

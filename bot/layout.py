@@ -21,8 +21,9 @@ GAP = "  "
 INDENT = "    "
 
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Why a file does not take what is written."""
+_unwritten: list[str] = []
 
 
 def prepare_streams() -> None:
@@ -35,9 +36,36 @@ def prepare_streams() -> None:
         stream.reconfigure(errors="backslashreplace", encoding=stream.encoding if stream.isatty() else "utf-8")
 
 
-def discard_output() -> None:
-    """Nobody takes standard output any more: what is left of it is not tried again at the end of the process."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def put(text: str, stream: TextIO | None = None, end: str = "\n") -> bool:
+    """Print it on standard output, unless told otherwise. Returns False where nobody takes it any more or its disk is full: that
+    stops no command in the middle of what it does, and `finish` tells of it."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, end=end)
+    except OSError as error:
+        _let_go(stream, error)
+        return False
+    return True
+
+
+def finish() -> str:
+    """Write what is left. Returns why a file did not take all of it; a reader who left had what they wanted."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _let_go(sys.stdout, error)
+    why = "; ".join(dict.fromkeys(_unwritten))
+    _unwritten.clear()
+    return why
+
+
+def _let_go(stream: TextIO, error: OSError) -> None:
+    """Nothing takes this stream any more: what is left of it is not tried again, not even at the end of the process."""
+    if error.errno not in {errno.EPIPE, *_NO_ROOM}:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if error.errno in _NO_ROOM and stream is sys.stdout:
+        _unwritten.append(str(error.strerror))
 
 
 def width_of(stream: TextIO) -> int | None:
@@ -62,7 +90,7 @@ def complain(text: str) -> None:
 
 def _put(text: str, stream: TextIO) -> None:
     for line in fitted(text.splitlines(), stream):
-        print(line, file=stream)
+        put(line, stream)
 
 
 def fitted(lines: Iterable[str], stream: TextIO) -> Iterator[str]:

@@ -410,9 +410,15 @@ class Worker:
     # --- acting and completing ---
 
     async def keep(self, claim: Claim) -> None:
-        """Act under the deadline, then store what came of it. What is logged meanwhile names the promise and its request."""
+        """Act under the deadline, then store what came of it; whoever is cut off gives the lease back.
+
+        What is logged meanwhile names the promise and its request."""
         with structlog.contextvars.bound_contextvars(**_of_promise(claim)):
-            await self._keep(claim)
+            try:
+                await self._keep(claim)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._return(claim))
+                raise
 
     async def _keep(self, claim: Claim) -> None:
         self.acted += 1
@@ -437,9 +443,6 @@ class Worker:
     async def _keep_safely(self, claim: Claim) -> None:
         try:
             await self.keep(claim)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._return(claim))
-            raise
         except UnconfirmedError:  # stored, or else the lease runs out, and the promise is claimed again
             log.warning("effect.unconfirmed", **_of_promise(claim))
         except Exception:  # the store itself failed: the lease runs out, and the promise is claimed again

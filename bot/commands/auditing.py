@@ -17,7 +17,7 @@ from bot.core import chain as core_chain
 from bot.core import ocsf
 from bot.core.chain import ChainKey, Head, Proof
 from bot.errors import FAILED
-from bot.layout import complain
+from bot.layout import complain, put
 from bot.settings import Need
 from bot.slack import audit_lines
 from bot.store import chain, statements, trail
@@ -99,7 +99,7 @@ def key(arguments: argparse.Namespace, environ: Any) -> int:
     """The keys that prove the chain, a line each, for an auditor's file."""
     _allow(arguments)
     for one in _stored_keys(environ):
-        print(one.line)
+        put(one.line)
     return 0
 
 

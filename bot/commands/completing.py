@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.commands.parsing import arguments as arguments_of
 from bot.commands.parsing import verbs
+from bot.layout import put
 
 PROGRAM = "tyk-key-bot"
 
@@ -40,7 +41,7 @@ class Place:
 
 def completion(arguments: argparse.Namespace, _environ: Any) -> int:
     """Print the script for a shell."""
-    print("\n".join(SHELLS[arguments.shell](list(places(arguments.tree)))))
+    put("\n".join(SHELLS[arguments.shell](list(places(arguments.tree)))))
     return 0
 
 

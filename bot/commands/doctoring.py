@@ -76,10 +76,10 @@ def doctor(arguments: argparse.Namespace, environ: Any) -> int:
         found = asyncio.run(_examined(arguments.config, environ, progress))
     is_well = not any(one.state in (State.WRONG, State.UNKNOWN) for one in found)
     if arguments.json:
-        print(json.dumps({"well": is_well, "findings": [asdict(one) for one in found]}, indent=2))
+        layout.put(json.dumps({"well": is_well, "findings": [asdict(one) for one in found]}, indent=2))
     else:
         for line in said(found, layout.width_of(sys.stdout)):
-            print(line)
+            layout.put(line)
     return 0 if is_well else FAILED
 
 

@@ -113,7 +113,8 @@ def print_lines(lines: Iterator[str], nothing: str = "") -> None:
     written = 0
     with Progress() as progress:
         while some := list(islice(lines, 1000)):
-            print("\n".join(some))
+            if not layout.put("\n".join(some)):
+                break
             written += len(some)
             if not sys.stdout.isatty():
                 progress.at(f"the database, {written:,} lines so far")

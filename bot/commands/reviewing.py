@@ -30,9 +30,9 @@ def explain(arguments: argparse.Namespace, environ: Any) -> int:
     entry = explaining.entry_of(loaded, arguments.api)
     told = asyncio.run(_explained(loaded, entry, arguments.person, environ))
     if arguments.format == "json":
-        print(json.dumps(told.as_json(), indent=2, ensure_ascii=False))
+        layout.put(json.dumps(told.as_json(), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(explaining.lines(told, layout.reading_width(sys.stdout))))
+        layout.put("\n".join(explaining.lines(told, layout.reading_width(sys.stdout))))
     return _CODES[told.may]
 
 
@@ -51,9 +51,9 @@ def diff(arguments: argparse.Namespace, environ: Any) -> int:
     old, new = _both(arguments.old, arguments.new)
     found = asyncio.run(_difference(old, new, words.since(arguments.since), environ))
     if arguments.format == "json":
-        print(json.dumps(difference_report.as_json(found), indent=2, ensure_ascii=False))
+        layout.put(json.dumps(difference_report.as_json(found), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(difference_report.lines(found, difference_report.style(arguments.format))))
+        layout.put("\n".join(difference_report.lines(found, difference_report.style(arguments.format))))
     fails = found.widens if arguments.fail_on == "widening" else found.is_any
     return FAILED if fails else 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,10 +24,11 @@ from bot.commands.looking import print_rows, searching, writable
 from bot.commands.operator import Operator
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
+from bot.core import outages
 from bot.core.model import Effect, EffectKind, EffectState, Key, KeyState, Record, RequestState
 from bot.effects import Place
 from bot.effects.claim import Claim
-from bot.errors import FAILED
+from bot.errors import FAILED, INTERRUPTED, CommandError
 from bot.layout import complain, print_wrapped
 from bot.opening import new_id
 from bot.pace import SLOTS
@@ -45,6 +47,12 @@ LOOKS_EVERY = 0.25
 NOTHING = "Nothing that lives matches."
 
 CACHED = "A Gateway may let a token through for about ten seconds more, from its cache."
+
+
+class StoppedError(CommandError):
+    """A person stopped the command before it did anything."""
+
+    exit_code = INTERRUPTED
 
 
 def revoke(arguments: argparse.Namespace, environ: Any) -> int:
@@ -122,11 +130,15 @@ def these(many: int) -> str:
 
 
 def says_yes(question: str) -> bool:
-    """A person's yes. Raises UsageError where nobody is there."""
+    """A person's yes. Raises UsageError where nobody is there, and StoppedError for Ctrl-C."""
     try:
-        return input(question).strip().lower() == "y"
-    except EOFError:
-        raise UsageError("Nobody is there to say yes, so nothing was done: --yes does not ask.") from None
+        if sys.stdin is not None:
+            return input(question).strip().lower() == "y"
+    except KeyboardInterrupt:
+        raise StoppedError("\nInterrupted: nothing was done.") from None
+    except (EOFError, UnicodeDecodeError, BrokenPipeError):
+        pass
+    raise UsageError("Nobody is there to say yes, so nothing was done: --yes does not ask.")
 
 
 # --- ending it --------------------------------------------------------------------------------------------------------
@@ -197,10 +209,12 @@ async def _left_to_the_bot(store: Store, ended: Sequence[_Ended]) -> None:
 
 @dataclass(frozen=True)
 class _Fate:
-    """A key as it stands now, and the promise to delete it, None where nobody remembers it any more."""
+    """A key as it stands now, and the promise to delete it, None where nobody remembers it any more; and until when somebody else
+    may be at work on that."""
 
     key: Key
     promise: Effect | None
+    in_hand_until: datetime | None = None
 
     @property
     def is_deleted(self) -> bool:
@@ -232,7 +246,7 @@ class _Others:
 def _fates(store: Store, ended: _Ended) -> list[_Fate]:
     request_id = ended.record.request.id
     with store.reading() as tx:
-        record = tx.record(request_id)
+        record, now = tx.record(request_id), tx.now
         promises = {
             effect.subject_id: effect
             for effect in ledger.effects_of(tx, request_id)
@@ -240,7 +254,12 @@ def _fates(store: Store, ended: _Ended) -> list[_Fate]:
         }
     assert record is not None, "records are never deleted"
     theirs = {key.id for key in ended.keys}
-    return [_Fate(key, promises.get(key.id)) for key in record.keys if key.id in theirs]
+    return [_fate(key, promises.get(key.id), now) for key in record.keys if key.id in theirs]
+
+
+def _fate(key: Key, promise: Effect | None, now: datetime) -> _Fate:
+    lease = promise.lease_until if promise is not None else None
+    return _Fate(key, promise, lease if lease is not None and lease > now else None)
 
 
 def _report(store: Store, ended: Sequence[_Ended], others: _Others) -> int:
@@ -271,6 +290,9 @@ def _sentence(fate: _Fate, label: str, others: _Others) -> str:
         return "deleted at Tyk."
     if fate.promise is not None and fate.promise.state is EffectState.PARKED:
         return f"not deleted: {why_not(fate.promise.last_error)}. When that is mended: `tyk-key-bot retry {label}`."
+    if fate.in_hand_until is not None and others.has_bot is False:
+        until = fate.in_hand_until.strftime("%H:%M:%S")
+        return f"not deleted yet: a command that runs or was cut off has it in hand, until {until} UTC at the latest."
     if others.missing:
         return f"not deleted yet: it cannot be done from here ({others.missing})."
     if fate.promise is not None and fate.promise.last_error:
@@ -291,4 +313,4 @@ _WHY = {
 
 def why_not(error: str) -> str:
     """The reason that a key was not deleted, by the code of what went wrong."""
-    return _WHY.get(error, f"Tyk answered with an error ({error})")
+    return _WHY.get(error) or f"{outages.cause_of(EffectKind.REVOKE_KEY, error).what.rstrip('.')} ({error})"

@@ -14,7 +14,7 @@ from bot.addresses import web_address
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.errors import FAILED
-from bot.layout import complain
+from bot.layout import complain, put
 from bot.settings import Need, Settings
 from bot.store.seal import new_key
 from bot.tyk.dashboard import ApiDefinition, Forbidden, KeysBy, TykPolicy
@@ -36,7 +36,7 @@ def apis(arguments: argparse.Namespace, environ: Any) -> int:
             else "Tyk has no API that the user behind TYK_DASHBOARD_KEY may see."
         )
         return FAILED
-    print(entries(wanted, policies), end="")
+    put(entries(wanted, policies), end="")
     return 0
 
 
@@ -73,15 +73,15 @@ def print_manifest(arguments: argparse.Namespace, _environ: Any) -> int:
         made = manifest.manifest(loaded, socket_mode=url is None, request_url=None if url is None else web_address(url))
     except ValueError as error:
         raise UsageError(f"--request-url: {error}.") from None
-    print(json.dumps(made, indent=2))
+    put(json.dumps(made, indent=2))
     return 0
 
 
 def seal_key(_arguments: argparse.Namespace, _environ: Any) -> int:
-    print(new_key())
+    put(new_key())
     return 0
 
 
 def schema(_arguments: argparse.Namespace, _environ: Any) -> int:
-    print(json.dumps(config.schema(), indent=2))
+    put(json.dumps(config.schema(), indent=2))
     return 0

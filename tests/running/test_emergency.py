@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import io
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -16,12 +18,18 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from bot.commands import revoking
+from bot.commands.operator import Operator
+from bot.commands.revoking import StoppedError
+from bot.commands.words import UsageError
 from bot.core.audit import AuditEntry
 from bot.core.model import AuditEvent, RequestState
+from bot.errors import INTERRUPTED
 from bot.local.tyk import LocalTyk
 from bot.local.world import World as Place
 from bot.store import ledger, tables
 from bot.store.engine import open_engine
+from bot.store.ledger import Filter
 from bot.store.seal import new_key
 from bot.store.store import Store
 from tests.running import bot_in, empty_place, quiet, stored, verb
@@ -361,3 +369,54 @@ async def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "hide_token  open" in said
     assert "key created" in said
     assert token not in said
+
+
+# --- on a bad day ------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_reads_the_output_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`revoke ... | head -1`, unbuffered as in the image: it ends what it was told to end, and its code says whether it has."""
+    async with gone(tmp_path) as after:
+        for tyk_is_away in (True, False):
+            reader, writer = os.pipe()
+            os.close(reader)
+            with (
+                io.TextIOWrapper(os.fdopen(writer, "wb", buffering=0), write_through=True) as nobody,
+                monkeypatch.context() as patched,
+            ):
+                patched.setattr("sys.stdout", nobody)
+                after.tyk.faults.away = tyk_is_away
+                assert await after.verb("revoke", "R-1001", "--yes") == int(tyk_is_away)
+        assert after.tyk.usable_keys() == []
+
+
+async def test_what_was_cut_off_is_taken_up_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another command leaves the key to the one that has it in hand and says so; after Ctrl-C the next deletes it at once."""
+    async with gone(tmp_path) as after:
+        with after.read().reading() as tx:
+            (held,) = ledger.holdings(tx, Filter())
+        after.tyk.faults.next("DELETE /api/keys", hang=True)
+        one = asyncio.create_task(revoking._end_and_delete(Operator("Carol"), "", after.environ, [held.request_id]))
+        await after.tyk.called("DELETE /api/keys")
+        assert await after.verb("revoke", "R-1001", "--yes") == 1
+        assert "not deleted yet: a command that runs or was cut off has it in hand, until " in capsys.readouterr().out
+        one.cancel()
+        await asyncio.wait({one})
+        assert await after.verb("revoke", "R-1001", "--yes") == 0
+        assert after.tyk.usable_keys() == []
+
+
+def test_nobody_says_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at the question ends it with 130; where there is no standard input, --yes is named. Either says that nothing was
+    done."""
+
+    def ctrl_c(_question: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.input", ctrl_c)
+    with pytest.raises(StoppedError, match="nothing was done") as stopped:
+        revoking.says_yes("End this one?")
+    assert stopped.value.exit_code == INTERRUPTED
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="nothing was done: --yes does not ask"):
+        revoking.says_yes("End this one?")
