@@ -25,6 +25,7 @@ from bot.configuring import Slack
 from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Effect, EffectKind, Promise, Record, Rulebook
+from bot.database_watch import DatabaseWatch
 from bot.effects import Place, reconcile, sweep_leavers
 from bot.effects.ports import CollectorPort, Ports
 from bot.errors import CommandError
@@ -158,9 +159,9 @@ async def run(
             ).on(bolt)
         )
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
-        token = TokenWatch(slack.client, worker.token_doubted)
+        token, database = TokenWatch(slack.client, worker.token_doubted), DatabaseWatch(store, chat, in_force)
         complaining = _complaining(store, chat, in_force, doubts, census)
-        health = Health(store, connection.is_up, token, in_force, complaining.cannot)
+        health = Health(store, connection.is_up, token, in_force, complaining.cannot, lambda: database.wrong)
         port = await enter(_pages(health, bolt, settings, complaining))
         log.info("web.ready", port=port)
         await groups.look(operations, slack.directory)  # before anybody is told of a change
@@ -168,7 +169,10 @@ async def run(
         stack.push_async_callback(connection.close)
         check = partial(_check, slack, dashboard)
         watching = _watching(file, config, meant, settings, slack, operations, check, complaining)
-        working = {asyncio.create_task(one) for one in (worker.run(), token.watch(), census.watch(), *watching)}
+        working = {
+            asyncio.create_task(one)
+            for one in (worker.run(), token.watch(), database.watch(), census.watch(), *watching)
+        }
         beside = [
             asyncio.create_task(one)
             for one in (

@@ -19,10 +19,12 @@ from bot.core import outages
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, EffectState
+from bot.database_watch import WRONG
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
 from bot.slack.client import NotSlackError, TokenRefusedError, preflight
 from bot.store import figures, ledger, outbox, troubles
+from bot.store.engine import what_to_do
 from bot.store.figures import Living, Unposted, Waiting
 from bot.store.seal import Seal
 from bot.store.store import Store, Transaction, User
@@ -91,9 +93,11 @@ class Health:
         token: TokenWatch,
         in_force: InForce,
         complaints: Callable[[], Sequence[str]] = tuple,
+        unstored: Callable[[], str] = str,
     ) -> None:
         self._store = store
         self._complaints = complaints
+        self._unstored = unstored
         self._is_connected = is_connected
         self._token = token
         self._in_force = in_force
@@ -110,20 +114,18 @@ class Health:
         try:
             seen = await self._store.read(partial(Seen.of, channel=self._store.audit_channel or ""), User.READINESS)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the answer is "not ready"
-            said = "The database doesn't answer: nothing can be taken or kept."
-            cannot = [*self._of_slack(slack=slack), said, *self._complaints()]
-            return {
-                "ready": False,
-                "slack": slack,
-                "database": False,
-                "why": type(error).__name__,
-                "cannot": cannot,
-                **build,
-            }
+            said = self._unstored() or f"{WRONG} {what_to_do(error)}"
+            return self._without_database(said, slack=slack) | {"why": type(error).__name__, **build}
         seen.count()
+        if said := self._unstored():
+            return self._without_database(said, slack=slack, more=seen.cannot()) | build
         cannot = [*self._of_slack(slack=slack), *seen.cannot(), *self._complaints()]
         verdict = {"ready": slack, "slack": slack, "database": True}
         return {**verdict, **seen.backlog, "late": seen.late(), "cannot": cannot, **build}
+
+    def _without_database(self, said: str, *, slack: bool, more: Sequence[str] = ()) -> dict[str, object]:
+        cannot = [*self._of_slack(slack=slack), said, *more, *self._complaints()]
+        return {"ready": False, "slack": slack, "database": False, "cannot": cannot}
 
     def _of_slack(self, *, slack: bool) -> list[str]:
         if self._token.refused:

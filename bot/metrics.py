@@ -96,6 +96,7 @@ TYK_CALLS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 SLACK_UP = Gauge("tyk_key_bot_slack_up", "1 while Slack reaches the bot and accepts its token, else 0.")
+DATABASE_UP = Gauge("tyk_key_bot_database_up", "1 while the database stores what the bot writes, else 0.")
 SOCKETS = Gauge("tyk_key_bot_sockets_connected", "Open Socket Mode connections; 0 in HTTP mode.")
 LISTENER_FAILURES = Counter(
     "tyk_key_bot_listener_failures_total",

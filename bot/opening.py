@@ -85,13 +85,13 @@ def command_store(settings: Settings) -> Iterator[Store]:
     store = Store(open_engine(settings.database_url, idles_for=COMMAND_IDLES_FOR, owns=False))
     try:
         check_ready(store.engine)
-        with store.reading() as tx:
-            place = tx.remembered(ledger.PLACE)
-            keys = chain.keys(tx, Seal(settings.seal_keys)).keys if settings.seal_keys else ()
-        store.chain.key = keys[-1] if keys else None
-        store.audit_channel = place["audit_channel"] if place else None
-        store.forwards = place.get("forwards", ()) if place else ()
         with told_in_a_sentence():
+            with store.reading() as tx:
+                place = tx.remembered(ledger.PLACE)
+                keys = chain.keys(tx, Seal(settings.seal_keys)).keys if settings.seal_keys else ()
+            store.chain.key = keys[-1] if keys else None
+            store.audit_channel = place["audit_channel"] if place else None
+            store.forwards = place.get("forwards", ()) if place else ()
             yield store
     finally:
         store.engine.dispose()

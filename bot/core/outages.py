@@ -69,6 +69,9 @@ def _channel(name: str, sentence: str) -> Cause:
 TYK_AWAY = _tyk(
     "tyk_away", "Tyk isn't answering. Check that the Dashboard and its Gateway run, and that I can reach them."
 )
+NOT_TYK = _tyk(
+    "tyk_not_tyk", "Something other than Tyk answers at the Dashboard's address. Check that address and the proxy."
+)
 SLACK_AWAY = _slack(
     "slack_away",
     "Slack isn't answering as it should. See status.slack.com, and check that I can reach slack.com.",
@@ -136,9 +139,11 @@ _ALONE = (
         "Tyk's Dashboard user behind TYK_DASHBOARD_KEY lacks a permission. It needs keys (write), APIs and policies (read).",
         passes=False,
     ),
+    NOT_TYK,
     _tyk(
-        "tyk_not_tyk",
-        "Something other than Tyk answers at the Dashboard's address. Check that address and the proxy.",
+        "tyk_tls",
+        "No secure connection to Tyk's Dashboard comes about. Look whether its certificate has expired; where a company's own "
+        "authority signs it, SSL_CERT_FILE has to name that.",
     ),
     _tyk("tyk_429", "Tyk asks to be called less often. Raise its limit, or lower `tyk.at_once`."),
     _tyk("tyk_quota", "Tyk says that its own quota is used up. Check the Dashboard's licence and limits."),
@@ -182,9 +187,11 @@ _SAME = {
             "tyk_gateway_lost",
             "tyk_empty",
             "tyk_not_json",
+            "tyk_408",
         ),
         TYK_AWAY,
     ),
+    **dict.fromkeys(("tyk_404", "tyk_odd_answer"), NOT_TYK),
     **dict.fromkeys(
         (
             "unreachable",

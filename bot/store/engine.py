@@ -45,6 +45,10 @@ class NoDatabaseError(DatabaseError):
     """There is none yet, or none of this program's."""
 
 
+class OtherVersionError(DatabaseError):
+    """The tables are of another version of this program."""
+
+
 def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR, owns: bool = True) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...` with at most so many connections; nothing is connected yet.
 
@@ -71,19 +75,19 @@ def open_engine(url: str, *, connections: int = 4, idles_for: int = IDLES_FOR, o
 
 def _sqlite(url: URL, connections: int, *, owns: bool) -> Engine:
     """An engine on SQLite. In memory it has one connection, which any thread may use, one at a time."""
-    in_memory = _file(url) is None
+    in_memory = file_of(url) is None
     pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"pool_size": connections, "max_overflow": 0}
     arguments = {"timeout": WAITS_FOR, "check_same_thread": False}
     parsed = url.set(drivername="sqlite+pysqlite")
     engine = create_engine(parsed, connect_args=arguments, hide_parameters=True, **pool)
     if owns:
-        event.listen(engine, "do_connect", partial(_keep_private, _file(url)))
+        event.listen(engine, "do_connect", partial(_keep_private, file_of(url)))
     event.listen(engine, "connect", partial(_prepare_sqlite, owns))
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
-def _file(url: URL) -> Path | None:
+def file_of(url: URL) -> Path | None:
     """The file of a SQLite database; None for PostgreSQL and for a database in memory."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
@@ -180,8 +184,8 @@ def _upgrade(connection: Connection) -> None:
 
 def check_ready(engine: Engine) -> None:
     """Look whether there is a database of this version. Makes and changes nothing. Raises DatabaseError."""
-    path = _file(engine.url)
-    if path is not None and not path.is_file():
+    path = file_of(engine.url)
+    if path is not None and not _is_file(path):
         where = path.absolute()
         raise NoDatabaseError(
             f"There is no database at {where}. DATABASE_URL says where it is; `tyk-key-bot run` makes it."
@@ -193,11 +197,52 @@ def check_ready(engine: Engine) -> None:
             "The database has no tables of this program's: is DATABASE_URL right? `tyk-key-bot run` makes them."
         )
     if version != _versions()[-1]:
-        raise DatabaseError(
+        raise OtherVersionError(
             f"The database is of an older version of this program (tables {version}, and here {_versions()[-1]}). Give the "
             "command with the version that the bot runs, or upgrade the bot: `tyk-key-bot run` of this version brings the tables "
             "up to date."
         )
+
+
+_ADVICE = (
+    ("malformed", "It is damaged: restore a backup of it (docs/operate.md)."),
+    (
+        "file is not a database",
+        "DATABASE_URL says where it is; where that is right, restore a backup of it (docs/operate.md).",
+    ),
+    (
+        "readonly",
+        "This user may not write to it, or its disk is read-only: give commands as the user that the bot runs as.",
+    ),
+    ("unable to open", "Look whether its folder is there, and whether this user may write in it."),
+    ("read-only", "It takes no writes: DATABASE_URL has to lead to the primary."),
+    ("full", "Make room on its disk."),
+    ("No space left", "Make room on its disk."),
+    ("locked", "Somebody else writes to it: look for another program, such as a shell of sqlite3, that has it open."),
+    ("too many", "Raise its `max_connections`, or stop what else connects to it."),
+    ("remaining connection slots", "Raise its `max_connections`, or stop what else connects to it."),
+    ("authentication failed", "DATABASE_URL has the password."),
+)
+"""A word of what SQLite or PostgreSQL says, and what to do about it."""
+
+
+def what_is_wrong(error: DBAPIError) -> str:
+    """What is wrong with the database, and what to do."""
+    return f"The database does not answer: {_first_line(error)}. {what_to_do(error)}"
+
+
+def what_to_do(error: Exception) -> str:
+    """What to do about it, without what the server says: that names hosts and users."""
+    if isinstance(error, DatabaseError):
+        return str(error)
+    said = _first_line(error) if isinstance(error, DBAPIError) else ""
+    return next((advice for word, advice in _ADVICE if word in said), "DATABASE_URL says where it is.")
+
+
+def check_version(connection: Connection) -> None:
+    """Raises OtherVersionError where the tables of a database in use are not of this version any more."""
+    if _version(connection) != _versions()[-1]:
+        raise OtherVersionError("The database is not of this version of the program any more.")
 
 
 @contextmanager
@@ -206,15 +251,21 @@ def told_in_a_sentence() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise DatabaseError(
-            f"The database does not answer: {_first_line(error)}. DATABASE_URL says where it is."
-        ) from None
+        raise DatabaseError(what_is_wrong(error)) from None
     except UnconfirmedError:
         raise DatabaseError(
             "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
         ) from None
     except SQLAlchemyError as error:
         raise DatabaseError(f"The database cannot be used: {type(error).__name__}") from None
+
+
+def _is_file(path: Path) -> bool:
+    """Raises DatabaseError where this user may not look."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise DatabaseError(f"The database at {path.absolute()} cannot be looked at: {error.strerror}.") from None
 
 
 def _versions() -> list[str]:
@@ -233,7 +284,7 @@ def _version(connection: Connection) -> str | None:
     if len(found) > 1 or not re.fullmatch(r"[0-9]{4}", version):
         raise DatabaseError("The database holds the tables of some other program: is DATABASE_URL right?")
     if version not in _versions():
-        raise DatabaseError(
+        raise OtherVersionError(
             f"The database is of a newer version of this program (tables {version}, and here {_versions()[-1]}). Use that "
             "version; the way back to this one is the backup of before the upgrade."
         )
@@ -246,7 +297,7 @@ def _first_line(error: DBAPIError) -> str:
 
 def lock_path(url: str) -> Path | None:
     """The lock file beside a SQLite database; None for PostgreSQL and for a database in memory."""
-    path = _file(make_url(url))
+    path = file_of(make_url(url))
     return None if path is None else Path(f"{path}.lock")
 
 
@@ -316,11 +367,15 @@ def _try_lock(handle: Any) -> bool:
 __all__ = [
     "DatabaseError",
     "NoDatabaseError",
+    "OtherVersionError",
     "check_ready",
+    "check_version",
+    "file_of",
     "has_worker",
     "lock_path",
     "migrate",
     "open_engine",
     "sole_worker",
     "told_in_a_sentence",
+    "what_to_do",
 ]

@@ -10,6 +10,7 @@ savepoints, with which it could fail alone, cost as much as all else.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -26,7 +27,8 @@ from bot.core.faults import UnconfirmedError
 from bot.core.model import Record
 from bot.store import tables
 from bot.store.chain import Chain
-from bot.store.engine import WAITS_FOR
+from bot.store.engine import WAITS_FOR, DatabaseError, file_of
+from bot.store.in_place import InPlace
 from bot.store.threads import Job, KeptConnections, Threads, User
 from bot.store.transaction import Transaction
 
@@ -125,6 +127,9 @@ class Store:
         self._writer = threading.Lock()
         self.known = Known()
         self.chain = Chain()
+        self.doubted = asyncio.Event()
+        """Set where a transaction failed for the database's sake."""
+        self._in_place = InPlace(file_of(engine.url))
         self._listeners: list[Callable[[Transaction], None]] = []
 
     def on_commit(self, listener: Callable[[Transaction], None]) -> None:
@@ -135,11 +140,12 @@ class Store:
 
     async def write(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
         """All of what `work` stores, or nothing where it raises."""
-        if self._threads is None:
-            done = self._transact(work)
-            self._committed(done)
-        else:
-            done = await self._threads.write(user, work, self._committed, self._write_together)
+        with self._doubting():
+            if self._threads is None:
+                done = self._transact(work)
+                self._committed(done)
+            else:
+                done = await self._threads.write(user, work, self._committed, self._write_together)
         return done.result
 
     async def read(self, work: Callable[[Transaction], T], user: User = User.PEOPLE) -> T:
@@ -152,7 +158,16 @@ class Store:
         def run() -> T:
             return _again_where_cut_off(attempt)
 
-        return run() if self._threads is None else await self._threads.read(user, run)
+        with self._doubting():
+            return run() if self._threads is None else await self._threads.read(user, run)
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, BusyError, DatabaseError, UnconfirmedError):
+            self.doubted.set()
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -254,7 +269,8 @@ class Store:
         )
 
     def _connected(self, kept: KeptConnections | None, *, writes: bool) -> AbstractContextManager[Connection]:
-        """The thread's connection, or one for this once."""
+        """The thread's connection, or one for this once. Raises ReplacedError: to connect anew would make an empty file."""
+        self._in_place.check()
         return self.engine.connect().execution_options(writes=writes) if kept is None else kept.one(writes=writes)
 
     @contextmanager

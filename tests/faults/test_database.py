@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sqlite3
 import threading
@@ -12,19 +13,25 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Connection, event, func, select, update
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import Connection, event, func, select, text, update
 
+from bot import database_watch
 from bot.cli import execute
-from bot.core.model import EffectKind, Promise
+from bot.core.in_force import InForce
+from bot.core.model import EffectKind, Promise, Rulebook
+from bot.database_watch import DatabaseWatch
 from bot.effects.sweep_leavers import EVERYBODY
+from bot.slack.client import Chat
 from bot.store import tables
-from bot.store.engine import open_engine
+from bot.store.engine import OtherVersionError, migrate, open_engine
 from bot.store.store import Store
 from bot.store.transaction import Transaction
 from bot.worker import UNREADABLE_AGAIN
 from tests.faults import ends_as_ever, saves_token
 from tests.log import Log, lines
 from tests.running import quiet
+from tests.running.test_start import get
 from tests.story import asked, becomes, card, opens_form, picks_api
 from tests.world import WITHIN, World, living
 
@@ -213,8 +220,10 @@ async def test_now_is_the_databases(postgres: str) -> None:
             await store.close()
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_the_disk_is_full(tmp_path: Path, log: Log) -> None:
-    """Alice gets a sentence with an id and nothing is half stored; when there is space again, the same form is taken."""
+    """Alice gets a sentence with an id and nothing is half stored; the operator hears of it although what is stored can be read.
+    When there is space again, that is said, and the same form is taken."""
     async with living(tmp_path) as world:
         alice, engine = world.person("alice"), world.running.store.engine
         await world.asks("alice", "payments", plan="standard", reason="🐳" * 500)  # the pages at hand are nearly full
@@ -241,12 +250,66 @@ async def test_the_disk_is_full(tmp_path: Path, log: Log) -> None:
         assert told
         assert lines(log, event="submission.failed", fault=told[1]), "the id leads to the line that says why"
         assert await counted(world) == before
+        await hears_of_it(world, "Make room on its disk.")
         full[0] = False
+        await hears_that_it_is_over(world)
         assert (await alice.submits()).response_action == "update"
         await world.person("bob").clicks("Approve", await card(world, containing="R-1002"))
         token = await world.token_of("alice")
         assert [entry.token for entry in world.tyk.usable_keys()] == [token]
         assert (await world.events()).count("asked") == 2
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that takes nothing is told of in a moment."""
+    for name in ("AGAIN", "TELL_AFTER"):
+        monkeypatch.setattr(database_watch, name, 0.1)
+
+
+async def hears_of_it(world: World, advice: str) -> None:
+    """The help channel and `/readyz` say it, with what to do, and there is a metric."""
+    told = await world.person("carol").sees(database_watch.WRONG, channel="help", timeout=WITHIN)
+    assert advice in told.text
+    ready, text = await get(world, "/readyz")
+    assert (ready, json.loads(text)["cannot"]) == (503, [told.text])
+    assert "tyk_key_bot_database_up 0.0" in (await get(world, "/metrics"))[1]
+
+
+async def hears_that_it_is_over(world: World) -> None:
+    await world.person("carol").sees(database_watch.OVER, channel="help", timeout=WITHIN)
+    assert (await get(world, "/readyz"))[0] == 200
+    assert "tyk_key_bot_database_up 1.0" in (await get(world, "/metrics"))[1]
+
+
+@pytest.mark.usefixtures("log", "at_once")
+async def test_the_file_is_deleted_or_replaced(tmp_path: Path) -> None:
+    """What would be gone when the bot stops is not stored, and the operator hears why; it goes on where the file is back."""
+    async with living(tmp_path) as world:
+        await quiet(world)
+        file, kept = tmp_path / "bot.db", tmp_path / "kept.db"
+        file.rename(kept)
+        await hears_of_it(world, f"{file} was deleted or replaced while it was in use.")
+        assert not file.exists(), "an empty one would look like a new start"
+        file.write_bytes(kept.read_bytes())
+        assert (await get(world, "/readyz"))[0] == 503
+        kept.replace(file)
+        await hears_that_it_is_over(world)
+        await world.asks("alice", "test-api")
+        await world.token_of("alice")
+
+
+async def test_tables_of_a_newer_version(tmp_path: Path) -> None:
+    """Another replica brought them to its version: the one that runs ends with the sentence that the next start would say."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
+    migrate(store.engine)
+    watch = DatabaseWatch(store, Chat(AsyncWebClient()), InForce(Rulebook("", {})))
+    await watch.look()
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(OtherVersionError, match="of a newer version of this program"):
+        await watch.look()
+    await store.close()
 
 
 async def counted(world: World) -> dict[str, int]:

@@ -311,6 +311,7 @@ TABLE = {
 
 
 ELSEWHERE = {
+    "tyk_tls": "tests/core/test_outages.py",
     "slack_token": "below",
     "replicas_differ": "below",
     "record_unreadable": "tests/faults/test_database.py",

@@ -570,17 +570,26 @@ def test_arguments_that_are_off(
     assert len(complaint.splitlines()) == 1
 
 
-def test_a_database_that_fails_meanwhile(database: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("table", ["grants", "meta"])
+def test_a_database_that_fails_meanwhile(
+    database: dict[str, str], table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A sentence, and 1, also where it is damaged behind its version."""
     engine = open_engine(database["DATABASE_URL"])
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE grants"))
+        connection.execute(text(f"DROP TABLE {table}"))
     engine.dispose()
     assert cli.execute(["keys"], database) == 1
     assert (
         capsys.readouterr().err
-        == "The database does not answer: no such table: grants. DATABASE_URL says where it is.\n"
+        == f"The database does not answer: no such table: {table}. DATABASE_URL says where it is.\n"
     )
+
+
+def test_a_database_where_nobody_may_look(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the system says of its path is a sentence, and 1."""
+    assert cli.execute(["keys"], {"DATABASE_URL": f"sqlite:////{'x' * 300}"}) == 1
+    assert capsys.readouterr().err.endswith("x cannot be looked at: File name too long.\n")
 
 
 def test_people_without_their_configuration(tmp_path: Path) -> None:
@@ -615,7 +624,10 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     before = other.read_bytes()
     ended = as_process(["audit"], {"DATABASE_URL": f"sqlite:///{other}"}, subprocess.PIPE)
     assert ended.returncode == 1
-    assert b"The database does not answer: file is not a database" in ended.stderr
+    assert ended.stderr.startswith(
+        b"The database does not answer: file is not a database. DATABASE_URL says where it is; "
+    )
+    assert ended.stderr.endswith(b"restore a backup of it (docs/operate.md).\n")
     assert other.read_bytes() == before
 
 
