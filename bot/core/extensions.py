@@ -76,12 +76,10 @@ def offer(held: Record, rule: Rule, now: datetime, *, other_plan: bool) -> Rule:
     if not plans:
         what = f"no other plan for {rule.title} that you can request" if other_plan else f"no plan {mine} any more"
         raise Refusal(f"There is {what}, so {label} stays as it is.", code="plan_gone")
-    choices = {plan: _lifetimes(held, rule, plan, now) for plan in plans}
-    open_to = tuple(plan for plan in plans if choices[plan])
-    if not open_to:
+    lifetimes = _lifetimes(held, rule, plans[0], now)  # of the other ones it is the same, since all give other rights
+    if not lifetimes:
         check(held, rule, plans[0], _longest(rule), now)  # says why
-    some = {lifetime for plan in open_to for lifetime in choices[plan]}
-    return replace(rule, plans=open_to, lifetimes=tuple(one for one in rule.lifetimes if one in some))
+    return replace(rule, plans=plans, lifetimes=lifetimes)
 
 
 def _longest(rule: Rule) -> Lifetime:

@@ -32,6 +32,7 @@ from bot.core.model import (
     Topic,
     Verdict,
 )
+from bot.core.timing import HOLDER_FIRST
 from tests.core.life import (
     ALICE,
     BOB,
@@ -177,12 +178,16 @@ def test_what_is_offered_is_what_would_be_taken() -> None:
     assert extensions.offer(life.record, replace(OFFERS, max_total=MONTH), life.now, other_plan=False).lifetimes == (
         MONTH,
     )
+    silver = replace(GOLD, name="silver")
+    others = extensions.offer(life.record, replace(OFFERS, plans=(*OFFERS.plans, silver)), life.now, other_plan=True)
+    assert (others.plans, others.lifetimes) == ((GOLD, silver), OFFERS.lifetimes)
 
 
 @pytest.mark.parametrize(
     ("rule", "other_plan", "why"),
     [
         (replace(OFFERS, max_total=7 * DAY), False, "may last 7 days in all"),
+        (replace(OFFERS, max_total=DAY), False, "may last 1 day in all"),
         (replace(OFFERS, max_total=7 * DAY + timedelta(hours=5)), False, "may last 173 hours in all"),
         (replace(OFFERS, lifetimes=(7 * DAY,)), False, "lasts longer than that already"),
         (replace(OFFERS, plans=(GOLD,)), False, "no plan standard any more"),
@@ -304,6 +309,56 @@ def test_what_never_expires_can_be_given_an_end_with_another_plan() -> None:
     extended(life, yes(later(life, lifetime=None), life))
     assert life.grant.until is None
     assert life.grant.review_at == life.now + 90 * DAY
+
+
+def test_an_extension_answers_a_review() -> None:
+    """Holder and approvers are asked whether a token without an end is needed; the approval of another plan says so."""
+    life = held(OFFERS, lifetime=None)
+    life.passes(90 * DAY + HOLDER_FIRST)
+    life.uses()
+    assert life.topics(MessageKind.QUESTION) == [Topic.RENEWAL]
+    extended(life, yes(later(life, plan=GOLD), life))
+    assert (life.grant.holder_asked_at, life.grant.in_use_at, life.grant.asked_at) == (None, None, None)
+    life.works()
+    life.passes(MONTH - SECOND)
+    assert not life.ended()
+    assert life.topics(MessageKind.NOTICE) == [Topic.REVIEWING, Topic.EXTENDED, Topic.ENDING, Topic.ENDING]
+    life.passes(SECOND)
+    assert (life.ended(), life.grant.end_reason) == (True, "")
+
+
+def test_what_was_asked_for_at_first_is_said_no_more() -> None:
+    """Bob gave a week of the month that Alice asked for. Of what was extended, the card says what it is now."""
+    life = Life(OFFERS, MONTH)
+    less = lifecycle.Choice("standard", 7 * DAY)
+    life.keep(lifecycle.review(life.record, life.rule, BOB, Verdict.YES, "", life.now, life.new_id, less))
+    life.works()
+    life.saves(life.record.keys[0])
+    life.works()
+    assert life.record.request.asked is not None
+    extended(life, yes(later(life), life))
+    assert life.record.request.asked is None
+
+
+def test_the_audit_says_what_was_extended() -> None:
+    """By whom it was asked for, until when, under which rule; and another plan where that was changed."""
+    life = a_week()
+    extended(life, yes(later(life), life))
+    extended(life, yes(later(life, lifetime=None), life))
+    month, endless = life.events(AuditEvent.EXTENDED)
+    assert month.actor == ALICE.identity
+    until = (life.now + MONTH).isoformat()
+    assert month.details == {"by": "R-1002", "until": until, "rule_digest": "newer", **life.record.request.opening}
+    assert endless.details["until"] is None
+
+
+def test_an_extension_that_was_refused_is_in_the_audit() -> None:
+    """With who asked, why it was not carried out, and when that was found."""
+    life = a_week()
+    told = extensions.refused(yes(later(life), life), facts.Barred("extending", "why"), life.now, LATER)
+    (line,) = told.audit
+    assert line.details == {"person": "UALICE", "why": "why", "step": "extending"}
+    assert told.record.request.decision_reason == "why"
 
 
 def test_both_keys_of_a_replacement_get_the_end() -> None:
