@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.core.model import Refusal, Rulebook
-from bot.slack import answering
+from bot.core import members
+from bot.core.model import Identity, Person, Refusal, Rulebook
+from bot.slack import answering, refusals
 from bot.slack.catalogue import Catalogue
 from bot.slack.listeners import _channel_of, _user_of
+from tests.core.test_members import MEMBER, OURS
 from tests.log import Log
 from tests.story import asked, heard, opens_form, options, with_bystander
 from tests.test_metrics import counts
@@ -106,3 +109,21 @@ def test_what_was_late_is_warned_of(log: Log) -> None:
         "too fast": "warning",
         "refused": "info",
     }
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        replace(MEMBER, deleted=True),
+        replace(MEMBER, is_bot=True),
+        replace(MEMBER, is_guest=True),
+        replace(MEMBER, is_stranger=True),
+        replace(MEMBER, identity=Identity("T0OTHER", "U01")),
+    ],
+)
+def test_whoever_may_not_use_the_bot_is_in_the_audit(person: Person) -> None:
+    """Each who is refused for who they are, under a heading that says so."""
+    refusal = members.refuse(person, OURS)
+    assert refusal is not None
+    assert refusal.code in refusals.FOR_THE_AUDIT
+    assert refusals.title(refusal) != refusals.title(Refusal("", code="none of them"))

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Inspector, event, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from bot import cli
 from bot.store import engine as engines
 from bot.store import tables
 from bot.store.engine import DatabaseError, check_ready, has_worker, migrate, open_engine, sole_worker
@@ -72,7 +73,9 @@ async def test_files_are_their_owners_alone(tmp_path: Path) -> None:
             each.chmod(0o664)
 
 
-def test_a_look_at_the_file_of_another_program_leaves_it_as_it_is(tmp_path: Path) -> None:
+def test_a_command_leaves_the_file_of_another_program_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Neither its mode nor a byte of it is changed, nothing is left beside it, and a sentence says that it is not ours."""
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as other:
@@ -81,10 +84,8 @@ def test_a_look_at_the_file_of_another_program_leaves_it_as_it_is(tmp_path: Path
         other.commit()
     path.chmod(0o644)
     before = path.read_bytes()
-    engine = open_engine(f"sqlite:///{path}", owns=False)
-    with pytest.raises(DatabaseError, match=r"^The database holds the tables of some other program"):
-        check_ready(engine)
-    engine.dispose()
+    assert cli.execute(["keys"], {"DATABASE_URL": f"sqlite:///{path}"}) == 1
+    assert capsys.readouterr().err.startswith("The database holds the tables of some other program")
     assert (path.read_bytes() == before, modes(tmp_path)) == (True, {"other.db": 0o644})
 
 
