@@ -154,14 +154,13 @@ async def world(
     scopes: Sequence[str],
     *,
     clock: Callable[[], float] = time.time,
-    seed: int = 1,
     rate_limits: bool = True,
     cast: Cast = CAST,
     catalogue: Catalogue = CATALOGUE,
 ) -> AsyncIterator[World]:
     """Both servers, running on loopback. `scopes` are those that the app was granted."""
     slack = LocalSlack(
-        seed=seed, bot_token=BOT_TOKEN, app_token=APP_TOKEN, scopes=list(scopes), rate_limits=rate_limits, clock=clock
+        bot_token=BOT_TOKEN, app_token=APP_TOKEN, scopes=list(scopes), rate_limits=rate_limits, clock=clock
     )
     by_hash = Switches(enable_update_key_by_hash=True, enable_delete_key_by_hash=True, enable_hashed_keys_listing=True)
     tyk = LocalTyk(clock=clock, switches=by_hash)

@@ -36,12 +36,9 @@ class _Account:
 class Budget:
     """One account a person, in memory; the longest unused are forgotten beyond `people`."""
 
-    def __init__(
-        self, clock: Callable[[], float], *, burst: int = BURST, every: float = EVERY, people: int = PEOPLE
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], *, burst: int = BURST, people: int = PEOPLE) -> None:
         self._clock = clock
-        self._ahead = (burst - 1) * every
-        self._every = every
+        self._ahead = (burst - 1) * EVERY
         self._people = people
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
@@ -58,6 +55,6 @@ class Budget:
         if account.paid_at - now > self._ahead:
             told, account.told = account.told, True
             return Spent.STILL_OVER if told else Spent.OVER
-        account.paid_at = max(account.paid_at, now) + self._every
+        account.paid_at = max(account.paid_at, now) + EVERY
         account.told = account.told and account.paid_at - now > self._ahead / 2
         return Spent.WITHIN

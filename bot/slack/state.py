@@ -134,7 +134,7 @@ def _since_approved(record: Record, at: str, *, card: bool, stuck: bool) -> list
     return [*approved, _access(record, grant)] if card else [*granted(record, stuck=stuck), *approved]
 
 
-def lasting_lines(record: Record, deciders: Deciders | None = None, *, card: bool) -> list[str]:
+def lasting_lines(record: Record, deciders: Deciders | None, *, card: bool) -> list[str]:
     """Sentences for a post: no state that can change, no count that can rise. It may come late, when all is decided."""
     request, grant = record.request, record.grant
     deciders = deciders or looked_last(record)

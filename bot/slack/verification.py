@@ -70,11 +70,11 @@ def _sole(headers: MultiMapping[str], name: str) -> str | None:
 Dispatch = Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]
 
 
-def verified(dispatch: Dispatch, secret: str, clock: Callable[[], float] = time.time) -> web.Handler:
+def verified(dispatch: Dispatch, secret: str) -> web.Handler:
     """Hands what Slack signed to Bolt, and nothing else: no query and no header but the type, since nobody signs those."""
 
     async def handle(request: aiohttp_web.Request) -> aiohttp_web.Response:
-        signature = claimed(request.headers, clock())
+        signature = claimed(request.headers, time.time())
         kind = content_type(request.headers)
         body = await web.read_body(request)
         if not signature.is_of(body, secret):

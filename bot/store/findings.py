@@ -162,18 +162,18 @@ def of_requests(tx: Transaction, request_ids: Collection[str]) -> dict[str, list
     return found
 
 
-def requests(tx: Transaction, limit: int = MANY) -> tuple[str, ...]:
+def requests(tx: Transaction) -> tuple[str, ...]:
     """The ids of requests about whose keys something stands, the longest first."""
     table = tables.findings
     query = select(table.c.request_id).where(table.c.request_id.is_not(None), table.c.what != "")
     query = query.group_by(table.c.request_id).order_by(func.min(table.c.since))
-    return tuple(tx.connection.execute(query.limit(limit)).scalars().all())
+    return tuple(tx.connection.execute(query.limit(MANY)).scalars().all())
 
 
-def unsaid(tx: Transaction, limit: int = MANY) -> tuple[Standing, ...]:
+def unsaid(tx: Transaction) -> tuple[Standing, ...]:
     """The findings that are other than was said of them, the oldest first."""
     table = tables.findings
-    query = select(table).where(table.c.what != table.c.said).order_by(table.c.since, table.c.subject).limit(limit)
+    query = select(table).where(table.c.what != table.c.said).order_by(table.c.since, table.c.subject).limit(MANY)
     return tuple(map(_standing, tx.connection.execute(query).all()))
 
 

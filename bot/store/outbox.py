@@ -172,14 +172,11 @@ def tell(tx: Transaction, effect: Effect) -> bool:
     return tx.connection.execute(told).rowcount == 1
 
 
-def effects(tx: Transaction, state: EffectState, request_id: str | None = None) -> tuple[Effect, ...]:
+def effects(tx: Transaction, state: EffectState) -> tuple[Effect, ...]:
     """Those of the kinds that this version knows: a newer one beside it may have promised others."""
     known = [kind.value for kind in EffectKind]
     query = select(tables.effects).where(tables.effects.c.state == state.value, tables.effects.c.kind.in_(known))
-    query = query.order_by(tables.effects.c.id)
-    if request_id is not None:
-        query = query.where(tables.effects.c.request_id == request_id)
-    return tuple(map(rows.effect_of, tx.connection.execute(query).all()))
+    return tuple(map(rows.effect_of, tx.connection.execute(query.order_by(tables.effects.c.id)).all()))
 
 
 def trouble(tx: Transaction, request_id: RequestId) -> tuple[bool, Side | None]:

@@ -144,7 +144,7 @@ def any_undecidable(tx: Transaction) -> bool:
     return next(_undecidable(tx, 1), None) is not None
 
 
-def late_or_parked(tx: Transaction, limit: int = MANY) -> tuple[Effect, ...]:
+def late_or_parked(tx: Transaction) -> tuple[Effect, ...]:
     """Effects that have failed and are tried again, or are parked: the longest failing first."""
     table = tables.effects
     known = table.c.kind.in_([kind.value for kind in EffectKind])
@@ -153,7 +153,7 @@ def late_or_parked(tx: Transaction, limit: int = MANY) -> tuple[Effect, ...]:
         row
         for condition in conditions
         for row in tx.connection.execute(
-            select(table).where(condition, known).order_by(table.c.first_failed_at, table.c.id).limit(limit)
+            select(table).where(condition, known).order_by(table.c.first_failed_at, table.c.id).limit(MANY)
         )
     ]
     return tuple(sorted(map(rows.effect_of, some), key=lambda effect: effect.first_failed_at or effect.due_at))

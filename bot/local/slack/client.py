@@ -475,17 +475,14 @@ class Person:
             return ClickOutcome(sent=False, dialog=dialog)
         return await self._send_action(view, source, slot, {}, dialog)
 
-    async def clicks_in_home(self, target: Target, *, confirm: bool = True) -> ClickOutcome:
+    async def clicks_in_home(self, target: Target) -> ClickOutcome:
         """Presses a button of the Home tab."""
         self._alive()
         view = self._parts.workspace.homes.get(self.id)
         if view is None:
             raise NotPossible("the Home tab is empty")
         slot = self._slot(view.blocks, target, ("button",))
-        dialog: Json | None = slot.element.get("confirm")
-        if dialog is not None and not confirm:
-            return ClickOutcome(sent=False, dialog=dialog)
-        return await self._send_action(view, None, slot, {}, dialog)
+        return await self._send_action(view, None, slot, {}, slot.element.get("confirm"))
 
     async def _act_in_view(self, view: View, slot: Slot, value: Json) -> ClickOutcome:
         return await self._send_action(view, None, slot, value)

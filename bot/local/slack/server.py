@@ -1,7 +1,5 @@
 """The local Slack as one object: state, server, people, troubles, journal."""
 
-# ruff: noqa: ASYNC109 - a wait says at its call how long it may take
-
 import asyncio
 import json
 import random
@@ -48,8 +46,6 @@ class LocalSlack:
     def __init__(
         self,
         *,
-        seed: int = 1,
-        port: int = 0,
         bot_token: str = BOT_TOKEN,
         app_token: str = APP_TOKEN,
         scopes: Iterable[str] = SCOPES,
@@ -59,22 +55,16 @@ class LocalSlack:
         clock: Clock = time.time,
         ack_seconds: float = 3.0,
         event_retry_delays: tuple[float, ...] = RETRY_DELAYS,
-        home_tab: bool = True,
-        team_id: str = "T0SANDBOX",
-        domain: str = "sandbox",
-        enterprise_id: str | None = None,
         request_url: str | None = None,
         signing_secret: str = "",
     ) -> None:
-        rng = random.Random(seed)
-        self._port = port
+        rng = random.Random(1)
+        self._port = 0  # any free one, and the same when it starts again
         self.clock = clock
         self.changes = Changes()
         self.journal = Journal(clock, self.changes)
         self.faults = Faults()
-        self.workspace = Workspace(
-            clock, self.changes, rng, team_id=team_id, domain=domain, enterprise_id=enterprise_id
-        )
+        self.workspace = Workspace(clock, self.changes, rng)
         self.workspace.on_event = self._on_event
         self.sockets = SocketHub(self.journal, self.changes, rng, self.workspace.app_id, ack_seconds)
         self._http = HttpDelivery(request_url, signing_secret, self.journal, ack_seconds) if request_url else None
@@ -97,7 +87,6 @@ class LocalSlack:
             app_token=app_token,
             commands=commands,
             events=events,
-            home_tab=home_tab,
         )
         self.web_api = WebApi(self._parts, self._new_link)
         self._retry_delays = event_retry_delays
@@ -205,11 +194,11 @@ class LocalSlack:
         ticket = self.sockets.new_ticket()
         return f"ws://127.0.0.1:{self._port}/link/?ticket={ticket}&app_id={self.workspace.app_id}"
 
-    async def connected(self, count: int = 1, *, timeout: float = 10) -> None:
+    async def connected(self, count: int = 1) -> None:
         """Waits until the app holds this many Socket Mode connections."""
         await self.changes.until(
             lambda: True if len(self.sockets.connections) >= count else None,
-            timeout,
+            10,
             f"{count} connection(s) of the app",
         )
 

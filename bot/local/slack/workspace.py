@@ -26,14 +26,10 @@ class Workspace:
         clock: Clock,
         changes: Changes,
         rng: random.Random,
-        *,
-        team_id: str,
-        domain: str,
-        enterprise_id: str | None,
     ) -> None:
-        self.team_id = team_id
-        self.domain = domain
-        self.enterprise_id = enterprise_id
+        self.team_id = "T0SANDBOX"
+        self.domain = "sandbox"
+        self.enterprise_id: str | None = None
         self.app_id = "A0SANDBOX"
         self.bot_id = "B0SANDBOX"
         self.bot_user = "U0BOT"
@@ -53,7 +49,7 @@ class Workspace:
         self._last_ts: dict[str, tuple[int, int]] = {}
         self.add_user("keybot", kind="bot", id=self.bot_user, real_name="The App")
         self.users[self.bot_user].bot_id = self.bot_id
-        self.users[SLACKBOT] = User(SLACKBOT, "slackbot", "Slackbot", "", team_id)
+        self.users[SLACKBOT] = User(SLACKBOT, "slackbot", "Slackbot", "", self.team_id)
         self.add_channel("general", id="C0GENERAL", bot_is_member=False)
 
     # -- people, groups, channels -------------------------------------------------------------------------------
@@ -76,8 +72,6 @@ class Workspace:
         id: str | None = None,  # noqa: A002 - Slack's own word
         real_name: str | None = None,
         email: str | None = None,
-        team_id: str | None = None,
-        enterprise_id: str | None = None,
     ) -> User:
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is no kind of user; there are {', '.join(KINDS)}")
@@ -87,9 +81,9 @@ class Workspace:
             name=name,
             real_name=real_name or name.capitalize(),
             email=email or f"{name}@{'elsewhere.example' if outside else 'example.com'}",
-            team_id=team_id or (OTHER_TEAM if outside else self.team_id),
+            team_id=OTHER_TEAM if outside else self.team_id,
             kind=kind,
-            enterprise_id=enterprise_id or (None if outside else self.enterprise_id),
+            enterprise_id=None if outside else self.enterprise_id,
             deleted=kind == "deactivated",
             is_stranger=kind == "stranger",
             is_bot=kind == "bot",
@@ -110,12 +104,11 @@ class Workspace:
         *,
         id: str | None = None,  # noqa: A002 - Slack's own word
         members: Iterable[str] = (),
-        name: str | None = None,
     ) -> UserGroup:
         group = UserGroup(
             id=id or self.new_id("S", handle),
             handle=handle,
-            name=name or handle.replace("-", " ").title(),
+            name=handle.replace("-", " ").title(),
             members=[self.user(member).id for member in members],
             team_id=self.team_id,
             updated=int(self._clock()),

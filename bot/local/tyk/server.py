@@ -25,7 +25,6 @@ class LocalTyk:
 
     def __init__(
         self,
-        org_id: str = "5e9d9544a1dcd60001d0ed20",
         credential: str = "local-tyk-dashboard-key",
         clock: Callable[[], float] = time.time,
         *,
@@ -35,7 +34,7 @@ class LocalTyk:
         self.faults = Faults()
         self.journal: list[Call] = []
         self.on_call: Callable[[Call], None] = _nobody_listens
-        self._state = State(org_id, clock, self.switches)
+        self._state = State(clock, self.switches)
         self._dashboard = Dashboard(self._state, credential)
         self._gateway = Gateway(self._state)
         self._ports = (0, 0)
