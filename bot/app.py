@@ -35,7 +35,7 @@ from bot.meanings import Meanings
 from bot.name_watch import NameWatch
 from bot.opening import connected_tyk, new_id, opened_store
 from bot.operations import Operations
-from bot.pace import SLOTS, Pace
+from bot.pace import AHEAD, SLOTS, Pace
 from bot.proxies import proxy_for
 from bot.reloading import Reloading, WatchedFile
 from bot.settings import Settings
@@ -144,7 +144,8 @@ async def run(
             in_force,
             await enter(_forwarding(config, settings, proxies)),
         )
-        worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once}))
+        ahead = at_once // AHEAD
+        worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once + ahead}))
         bolt = bolt_app(slack.client, slack.workspace)
         operations = Operations(store, in_force, new_id)
         await enter(
@@ -155,7 +156,7 @@ async def run(
                 slack.workspace,
                 command=config.slack.command,
                 terms_of=keys.terms,
-                uses_of=Usage(dashboard, at_once=at_once, has_room=partial(worker.pace.has_room, Place.TYK)).of,
+                uses_of=Usage(dashboard, at_once=at_once, has_room=partial(worker.pace.has_room, Place.TYK, ahead)).of,
             ).on(bolt)
         )
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))

@@ -16,6 +16,9 @@ from bot.core.model import Effect, EffectKind
 from bot.effects import Place
 
 SLOTS: Mapping[Place, int] = {Place.TYK: 20, Place.SLACK: 20, Place.COLLECTOR: 5, Place.HERE: 20}
+AHEAD = 2
+"""One act at Tyk is claimed ahead for so many calls that it takes at once: it waits for a connection, and is sent when the call
+before it is answered, not when what came of that is stored."""
 LANE_BURST = 2.0
 LANE_PACE = 1.0
 """Posts at once, and then posts a second, that Slack takes in one channel; it promises the second and bears a short burst."""
@@ -93,9 +96,9 @@ class Pace:
                 if effect.kind is EffectKind.DELIVER_TOKEN and self._shown:
                     self._shown.pop()
 
-    def has_room(self, place: Place) -> bool:
-        """A slot is free there now."""
-        return self._free[place] > 0
+    def has_room(self, place: Place, besides: int = 0) -> bool:
+        """A slot is free there now, and so many besides."""
+        return self._free[place] > besides
 
     def kinds(self, wanted: Collection[EffectKind]) -> frozenset[EffectKind]:
         """Those that may be done now."""

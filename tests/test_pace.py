@@ -56,6 +56,8 @@ def test_tyk_has_so_many_slots(pace: Pace) -> None:
     assert EffectKind.CONFIRM_KEY not in pace.kinds(tuple(EffectKind))
     assert pace.take(promised(EffectKind.POST_MESSAGE, "C1"))
     pace.release(EffectKind.ISSUE_KEY)
+    assert pace.has_room(Place.TYK)
+    assert not pace.has_room(Place.TYK, 1), "a look at the use of a token leaves the slot to one that is to be made"
     assert pace.take(promised(EffectKind.CONFIRM_KEY))
 
 

@@ -339,8 +339,8 @@ async def test_who_was_slower_keeps_no_room(outside: Outside) -> None:
 class Freeing(Pace):
     """An act is over, and its slot free, as soon as somebody was told that there is none."""
 
-    def has_room(self, place: Place) -> bool:
-        has_room = super().has_room(place)
+    def has_room(self, place: Place, besides: int = 0) -> bool:
+        has_room = super().has_room(place, besides)
         self._free[place] += 0 if has_room else 1
         return has_room
 
