@@ -12,13 +12,14 @@ from contextlib import suppress
 from typing import NoReturn
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from bot import metrics
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
 from bot.slack.block_kit import section
 from bot.slack.client import Chat
-from bot.store.engine import OtherVersionError, check_version, what_to_do
+from bot.store.engine import OtherVersionError, check_version, what_is_wrong, what_to_do
 from bot.store.store import Store, Transaction, User
 
 log = structlog.get_logger(__name__)
@@ -65,8 +66,8 @@ class DatabaseWatch:
 
     async def look(self) -> None:
         try:
-            await self._store.write(_write, User.READINESS)
-            await self._store.write(lambda tx: tx.forget([_NAME]), User.READINESS)
+            await self._store.write(_write, User.WORKER)
+            await self._store.write(lambda tx: tx.forget([_NAME]), User.WORKER)
         except OtherVersionError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is stored
@@ -80,7 +81,8 @@ class DatabaseWatch:
         if not self.wrong:
             self._since = self._clock()
             metrics.DATABASE_UP.set(0)
-            log.warning("database.fails", error=type(error).__name__, what=said)
+            why = what_is_wrong(error) if isinstance(error, DBAPIError) else said
+            log.warning("database.fails", error=type(error).__name__, what=why)
         self.wrong = said
 
     def _stores(self) -> None:

@@ -247,7 +247,7 @@ class _Source:
         try:
             with Path(path).open("rb") as file:
                 raw = file.read(MAX_FILE_BYTES + 1)
-            text = raw.decode().rstrip("\r\n")
+            text = raw.decode("utf-8-sig").rstrip("\r\n")  # an editor of Windows begins a file with a mark
         except UnicodeDecodeError:
             self.complaints.append(f"{name}_FILE: the file does not hold text")
             return None

@@ -200,9 +200,9 @@ def test_misspelt_optional_names() -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    """`NAME_FILE` names a file that holds the value; the line break at its end is not part of it."""
+    """`NAME_FILE` names a file that holds the value; a mark at its beginning and the line break at its end are no part of it."""
     secret = tmp_path / "token"
-    secret.write_text("xoxb-from-file\r\n")
+    secret.write_text("\ufeffxoxb-from-file\r\n")
     environ = {**GOOD, "SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": str(secret)}
     assert load(environ).slack_bot_token == "xoxb-from-file"
     assert only(environ | {"SLACK_BOT_TOKEN": "xoxb-1"}) == (

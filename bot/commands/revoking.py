@@ -305,6 +305,7 @@ _WHY = {
     "seal_key_lost": "no key in SEAL_KEYS opens its token, and Tyk does not delete it by its hash",
     "tyk_401": "Tyk does not accept TYK_DASHBOARD_KEY",
     "tyk_403": "Tyk does not let this Dashboard user delete keys",
+    "tyk_elsewhere": "this Dashboard knows neither the key nor its API: it is not of the organisation that has them",
     "tyk_key_still_there": "Tyk has it still",
     "tyk_timeout": "Tyk did not answer in time",
     "tyk_unreachable": "Tyk cannot be reached",

@@ -147,6 +147,12 @@ _ALONE = (
     ),
     _tyk("tyk_429", "Tyk asks to be called less often. Raise its limit, or lower `tyk.at_once`."),
     _tyk("tyk_quota", "Tyk says that its own quota is used up. Check the Dashboard's licence and limits."),
+    _tyk(
+        "tyk_elsewhere",
+        "Tyk knows neither a key that I made nor any API that it opens. Check that TYK_DASHBOARD_KEY and the Dashboard's address "
+        "are of the organisation that has them.",
+        passes=False,
+    ),
     _tyk("tyk_key_still_there", "Tyk says that it deleted a key and still has it. Delete it in the Dashboard."),
     _slack("ratelimited", "Slack asks me to call less often. It goes on by itself, more slowly.", passes=True),
     _slack(

@@ -112,11 +112,12 @@ class TykPort(Protocol):
         """The keys that bear our mark on a page of Tyk's list, the first is 1; None where it gives no list."""
         ...
 
-    async def revoke(self, name: str) -> None:
-        """Delete the key and see that it is gone."""
+    async def revoke(self, name: str, opens: Sequence[str]) -> None:
+        """Delete the key and see that it is gone. Raises Transient where Tyk knows neither the key nor any of the APIs that it
+        `opens`: it is not the Tyk that made the key."""
         ...
 
-    async def revoke_by_hash(self, key_hash: str) -> None:
+    async def revoke_by_hash(self, key_hash: str, opens: Sequence[str]) -> None:
         """The same for a key that goes by a token which is lost. Raises Permanent where Tyk does not take its hash."""
         ...
 

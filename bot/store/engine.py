@@ -218,6 +218,10 @@ _ADVICE = (
     ("read-only", "It takes no writes: DATABASE_URL has to lead to the primary."),
     ("full", "Make room on its disk."),
     ("No space left", "Make room on its disk."),
+    (
+        "lock timeout",
+        "Somebody else's transaction holds it: look for a session, such as one of psql, that is not ended.",
+    ),
     ("locked", "Somebody else writes to it: look for another program, such as a shell of sqlite3, that has it open."),
     ("too many", "Raise its `max_connections`, or stop what else connects to it."),
     ("remaining connection slots", "Raise its `max_connections`, or stop what else connects to it."),
@@ -377,5 +381,6 @@ __all__ = [
     "open_engine",
     "sole_worker",
     "told_in_a_sentence",
+    "what_is_wrong",
     "what_to_do",
 ]

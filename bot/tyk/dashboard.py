@@ -141,16 +141,17 @@ class Dashboard:
                 return cast("dict[str, Any]", session)
         raise NotTyk("tyk_odd_answer", "The answer holds no session of a key.")
 
-    async def delete_key(self, name: str, *, hashed: bool | None = None) -> None:
-        """Delete a key. Returns where it is gone already, too; whether it is gone, `read_key` says."""
+    async def delete_key(self, name: str, *, hashed: bool | None = None) -> bool:
+        """Delete a key. Returns False where Tyk has no such key, or says so; whether it is gone, `read_key` says."""
         answer = await self._call("DELETE", _key_path(name), name=name, params=self._named_by(hashed))
         if (
             answer.says(404, answers.UNKNOWN_KEY)
             or answer.says(400, answers.NOT_DELETED)
             or answer.says(500, answers.NOT_DELETED)
         ):
-            return
+            return False
         answer.success()
+        return True
 
     def _named_by(self, hashed: bool | None) -> Mapping[str, str]:
         return self._hashed if hashed is None else _HASHED if hashed else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -97,8 +97,9 @@ class Keys:
     async def differs(self, record: Record, key: Key, name: str) -> str | None:
         async with told_by_meaning():
             held = await self._dashboard.read_key(name)
-        if held is None:
-            raise Gone("tyk_key_unknown")
+            if held is None:
+                await self._check_place([api.api_id for api in session.opened(record)])
+                raise Gone("tyk_key_unknown")
         if session.is_of_another(held, key):
             return "Tyk holds another key under this key's name"
         return session.difference(record, held)
@@ -112,12 +113,22 @@ class Keys:
         keys = tuple(marked for one in found.keys if (marked := _marked(one)) is not None)
         return MarkedPage(keys, found.is_last)
 
-    async def revoke(self, name: str) -> None:
-        """A key is dead when Tyk is asked for it and does not know it."""
+    async def revoke(self, name: str, opens: Sequence[str]) -> None:
+        """A key is dead when Tyk is asked for it and does not know it. Where it did not know it before either, it knows at least
+        one of the APIs that the key `opens`."""
         async with told_by_meaning():
-            await self._dashboard.delete_key(name)
+            was_there = await self._dashboard.delete_key(name)
             if await self._dashboard.read_key(name) is not None:
                 raise Transient("tyk_key_still_there")
+            if opens and not was_there:
+                await self._check_place(opens)
+
+    async def _check_place(self, api_ids: Sequence[str]) -> None:
+        """Raises Transient where Tyk knows none of these APIs: another organisation's Dashboard knows none of our keys."""
+        for api_id in api_ids:
+            if await self._dashboard.api(api_id) is not None:
+                return
+        raise Transient("tyk_elsewhere", "Tyk knows neither the key nor any API that it opens.")
 
     async def end(self, marked: Marked) -> None:
         """The same for a key of Tyk's list. Raises Permanent where Tyk does not let it be deleted by its hash."""
@@ -127,16 +138,19 @@ class Keys:
             if await self._dashboard.read_key(name, hashed=hashed) is not None:
                 raise Transient("tyk_key_still_there")
 
-    async def revoke_by_hash(self, key_hash: str) -> None:
+    async def revoke_by_hash(self, key_hash: str, opens: Sequence[str]) -> None:
         """The same for a key whose token is lost. A name that we made up, because Tyk gave none, leads nowhere there."""
         if is_tyks_hash(key_hash):
+            was_there = False
             async with told_by_meaning():
                 with suppress(
                     Rejected
                 ):  # it does not let keys be deleted by their hash; somebody may have done it by hand
-                    await self._dashboard.delete_key(key_hash, hashed=True)
+                    was_there = await self._dashboard.delete_key(key_hash, hashed=True)
                 with suppress(Rejected):
                     if await self._dashboard.read_key(key_hash, hashed=True) is None:
+                        if opens and not was_there:
+                            await self._check_place(opens)
                         return
         raise Permanent("seal_key_lost", "no seal key opens the token, and Tyk does not delete the key by its hash")
 

@@ -252,17 +252,17 @@ class Tyk:
         return MarkedPage(tuple(some), is_last=page >= len(listed))
 
     async def end(self, marked: Marked) -> None:
-        await self.revoke(marked.key_hash)
+        await self.revoke(marked.key_hash, ())
 
-    async def revoke(self, name: str) -> None:
+    async def revoke(self, name: str, opens: Sequence[str]) -> None:
         self.fates.point("before revoke")
         for key in self.keys:
             if name in (key.key_hash, key.token):
                 key.deleted = True
         self.fates.point("after revoke", answer=True)
 
-    async def revoke_by_hash(self, key_hash: str) -> None:
-        await self.revoke(key_hash)
+    async def revoke_by_hash(self, key_hash: str, opens: Sequence[str]) -> None:
+        await self.revoke(key_hash, opens)
 
     def open_keys(self) -> list[TykKey]:
         """The keys that open something at this moment."""

@@ -311,6 +311,7 @@ TABLE = {
 
 
 ELSEWHERE = {
+    "tyk_elsewhere": "tests/tyk/test_marked.py",
     "tyk_tls": "tests/core/test_outages.py",
     "slack_token": "below",
     "replicas_differ": "below",

@@ -188,7 +188,8 @@ async def test_a_tyk_that_deletes_none_by_its_hash(tmp_path: Path, capsys: Said)
         assert await after.verb("reconcile", "--end", "--yes") == 1
         said, complained = capsys.readouterr()
         assert (
-            "not deleted: Tyk answered with an error (tyk_400). Tyk says: Keys cannot be changed by their hash." in said
+            "not deleted: Tyk answers in a way that I didn't expect (tyk_400). Tyk says: Keys cannot be changed by their hash."
+            in said
         )
         assert complained == "Not ended: 1.\n"
         assert [one.event for one in after.trail()][-1] is AuditEvent.REVOKED

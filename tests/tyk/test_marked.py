@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.faults import Fault, Permanent, Transient
+from bot.core.faults import Fault, Gone, Permanent, Transient
 from bot.core.model import ApiRef, Grant, GrantState, Key, KeyId, KeyState, Record
 from bot.core.reconciliation import Marked
 from bot.local.tyk import LocalTyk
@@ -186,3 +186,21 @@ async def test_a_tyk_that_deletes_none_by_its_hash(world: World) -> None:
     with pytest.raises(Transient, match="tyk_key_still_there"):
         await world.keys.end(one)
     assert len(world.tyk.usable_keys()) == 1
+
+
+async def test_another_organisation_knows_nothing(world: World) -> None:
+    """A Dashboard that knows neither the key nor its API says nothing of either: the key is not called deleted, or gone."""
+    key_hash, record = await world.makes("K1"), billing("K1")
+    del world.tyk.apis["billing"]
+    world.tyk.delete_by_hand(key_hash)
+    for ask in (
+        world.keys.revoke(key_hash, ["billing"]),
+        world.keys.revoke_by_hash(key_hash, ["billing"]),
+        world.keys.differs(record, record.keys[0], key_hash),
+    ):
+        with pytest.raises(Transient, match="tyk_elsewhere"):
+            await ask
+    world.tyk.add_api("billing", "Billing", "/billing/")
+    await world.keys.revoke(key_hash, ["billing"])
+    with pytest.raises(Gone):
+        await world.keys.differs(record, record.keys[0], key_hash)
