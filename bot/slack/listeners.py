@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,19 +17,19 @@ from bot import metrics
 from bot.core import members
 from bot.core.faults import Fault
 from bot.core.limits import line
-from bot.core.model import Identity, Person, Record, Verdict, Workspace
+from bot.core.model import Identity, Workspace
 from bot.group_members import Group, GroupChange
 from bot.looking import UsesOf
-from bot.operations import Operations, Outcome
-from bot.slack import buttons, card, deciding, modals, request_form, who
+from bot.operations import Operations
+from bot.slack import buttons, modals, request_form, who
 from bot.slack.answering import Answering, Body, Where, errors, fault_id, note
 from bot.slack.budget import Budget, Spent
 from bot.slack.client import Chat
 from bot.slack.directory import MAX_NAME, Directory
 from bot.slack.entry_points import EntryPoints
+from bot.slack.holding import Holding
 from bot.slack.requesting import Requesting, TermsOf
 from bot.slack.reviewing import Reviewing
-from bot.slack.snippets import SNIPPETS
 from bot.slack.who import Who
 
 log = structlog.get_logger(__name__)
@@ -75,6 +74,7 @@ class Listeners:
         self._who = Who(self._answering, operations, chat, directory, workspace, uses_of)
         self._requesting = Requesting(self._answering, operations, chat, directory, workspace, terms_of)
         self._reviewing = Reviewing(self._answering, operations)
+        self._holding = Holding(self._answering, operations)
         self._entry_points = EntryPoints(
             self._answering, self._requesting, self._who, operations, chat, directory, workspace
         )
@@ -94,7 +94,8 @@ class Listeners:
         app.command(self._answering.command)(self._entry_points.on_command)
         app.action(request_form.ACTION_API)(self._requesting.on_api_picked)
         app.view(request_form.CALLBACK_REQUEST)(self._requesting.on_request)
-        app.action(buttons.APPROVE)(self.on_approve)
+        self._reviewing.register(app)
+        self._holding.register(app)
         app.global_shortcut(buttons.SHORTCUT)(self._entry_points.on_shortcut)
         app.message_shortcut(buttons.SHORTCUT_OF_MESSAGE)(self._entry_points.on_shortcut_of_message)
         app.event("app_home_opened")(self._entry_points.on_home_opened)
@@ -103,24 +104,10 @@ class Listeners:
         app.options(request_form.ACTION_API)(self._requesting.on_api_search)
         app.action(buttons.EXTEND)(self._requesting.on_extend)
         app.action(buttons.CHANGE_PLAN)(self._requesting.on_extend)
-        app.action(buttons.DENY)(self.on_deny)
-        app.view(deciding.CALLBACK_DENY)(self.on_deny_reason)
-        self._reviewing.register(app)
-        app.action(buttons.WITHDRAW)(self.on_withdraw)
-        app.action(buttons.REVOKE)(self.on_revoke)
-        app.action(buttons.REVOKE_ASK)(self.on_revoke_ask)
-        app.view(deciding.CALLBACK_REVOKE)(self.on_revoke_reason)
-        app.action(buttons.REPLACE)(self.on_replace_ask)
-        app.view(deciding.CALLBACK_REPLACE)(self.on_replace)
         app.action(buttons.ASK_AGAIN)(self._entry_points.on_ask_again)
-        app.action(buttons.IN_USE)(self.on_in_use)
-        app.action(buttons.RENEW)(self.on_renew)
-        app.action(buttons.DETAILS)(self.on_details)
-        app.action(buttons.TOKEN_SAVED)(self.on_token_saved)
         app.action(buttons.WHO)(self._who.on_pressed)
         app.action(who.NEWER)(self._who.on_page)
         app.action(who.OLDER)(self._who.on_page)
-        app.action(buttons.SNIPPET)(self.on_snippet)
         for event in MEMBERSHIP_EVENTS:
             app.event(event)(self.on_membership)
         # What an older version left behind, or what is picked but only read on submission.
@@ -159,95 +146,6 @@ class Listeners:
             self._answering.in_background(self._answering.notice(Where.of(body), "Too fast", TOO_FAST))
             return await ack()
         return await ack(text=TOO_FAST)
-
-    # the approvers
-
-    async def on_approve(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        async def approve(person: Person) -> Outcome:
-            approvers = await self._answering.approvers(action["value"])
-            return await self._operations.review(action["value"], person, Verdict.YES, "", approvers)
-
-        await self._answering.click(ack, body, action["value"], approve)
-
-    async def on_deny(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        """A no needs a reason: the form for it opens only for those who may say no."""
-        await self._answering.open_form(ack, body, action["value"], self._operations.may_review, deciding.deny_form)
-
-    async def on_deny_reason(self, ack: AsyncAck, body: Body) -> None:
-        async def deny(person: Person) -> Outcome:
-            request_id, reason = deciding.read_reason(body["view"])
-            return await self._operations.review(request_id, person, Verdict.NO, reason, ())
-
-        await self._answering.submitted(ack, body, "deny", "reason", deny)
-
-    async def on_details(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        """All that a decided card no longer says, for whoever sees the card."""
-
-        async def seen(request_id: str, _who: Person) -> Record:
-            return await self._operations.look(request_id)
-
-        await self._answering.open_form(ack, body, action["value"], seen, card.details)
-
-    async def on_renew(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._answering.click(
-            ack, body, action["value"], lambda who: self._operations.renew(action["value"], who)
-        )
-
-    async def on_revoke_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        """Whoever ends what another holds says why: the form for it opens only for those who may."""
-        await self._answering.open_form(ack, body, action["value"], self._operations.may_revoke, deciding.revoke_form)
-
-    async def on_revoke_reason(self, ack: AsyncAck, body: Body) -> None:
-        async def revoke(person: Person) -> Outcome:
-            request_id, reason = deciding.read_reason(body["view"])
-            return await self._operations.revoke(request_id, person, reason)
-
-        await self._answering.submitted(ack, body, "revoke", "reason", revoke)
-
-    # the requester
-
-    async def on_withdraw(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._answering.click(
-            ack, body, action["value"], lambda who: self._operations.withdraw(action["value"], who)
-        )
-
-    async def on_in_use(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        await self._answering.click(
-            ack, body, action["value"], lambda who: self._operations.in_use(action["value"], who)
-        )
-
-    async def on_revoke(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        async def revoke(person: Person) -> Outcome:
-            return await self._operations.revoke(action["value"], person, "")
-
-        await self._answering.click(ack, body, action["value"], revoke)
-
-    async def on_replace_ask(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        form_id = secrets.token_urlsafe(16)
-        await self._answering.open_form(
-            ack, body, action["value"], self._operations.may_replace, lambda one: deciding.replace_form(one, form_id)
-        )
-
-    async def on_replace(self, ack: AsyncAck, body: Body) -> None:
-        async def replace_token(person: Person) -> Outcome:
-            request_id, loss, form_id = deciding.read_replace(body["view"])
-            return await self._operations.replace_token(request_id, person, loss, form_id)
-
-        await self._answering.submitted(ack, body, "replace", "loss", replace_token)
-
-    async def on_token_saved(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        request_id, _, key_id = action["value"].partition(":")
-        await self._answering.click(ack, body, request_id, lambda who: self._operations.hide(request_id, key_id, who))
-
-    async def on_snippet(self, ack: AsyncAck, body: Body, action: Body) -> None:
-        name, _, request_id = action["selected_option"]["value"].partition(":")
-        snippet = SNIPPETS.get(name)
-        if snippet is None:
-            await self.on_other_action(ack, body, action)
-            return
-        await self._answering.open_form(
-            ack, body, request_id, self._operations.of_requester, lambda one: modals.snippet(one, snippet)
-        )
 
     # everything else
 
