@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from bot import effects, metrics
 from bot.core import backoff, facts, lifecycle, outages
@@ -32,11 +33,12 @@ from bot.effects.completion import locked
 from bot.effects.ports import Ports
 from bot.pace import Pace
 from bot.store import erasing, outbox, troubles
+from bot.store.engine import DatabaseError
 from bot.store.erasing import Erased
 from bot.store.outbox import Found, LeaseLost
 from bot.store.rows import UnreadableError
 from bot.store.seal import SealLost
-from bot.store.store import Store, Transaction, User
+from bot.store.store import BusyError, Store, Transaction, User
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +88,12 @@ def _another_time(event: str) -> Iterator[None]:
         yield
     except UnconfirmedError as error:  # nothing that anybody could mend
         log.warning(event, error=str(error))
+    except (
+        DBAPIError,
+        DatabaseError,
+        BusyError,
+    ) as error:  # each second for as long as it takes: `database.fails` says why
+        log.warning(event, error=type(error).__name__)
     except Exception:  # whatever it was
         log.exception(event)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -289,9 +290,28 @@ async def preflight(
         )
     if app_token is not None:
         await _try(client, "apps.connections.open", {"token": app_token}, "SLACK_APP_TOKEN", within)
+        await _check_same_app(client, app_token, str(data["bot_id"]), within)
     url = data.get("url")
     place = url if isinstance(url, str) and url.startswith("https://") else ""
     return Preflight(Workspace(team_id, data.get("enterprise_id") or None, user_id, place), scopes)
+
+
+async def _check_same_app(client: AsyncWebClient, app_token: str, bot_id: str, within: float) -> None:
+    """Raises PreflightError where Slack says that they are of two: each is good, and what people do at one app the other one's
+    token answers in vain."""
+    named = re.match(r"xapp-[0-9]+-(A[A-Z0-9]+)-", app_token)
+    if named is None:
+        return
+    try:
+        answer = await call(client, "bots.info", {"bot": bot_id}, get=True, within=within)
+    except Fault:  # it was looked at in vain, and both are good
+        return
+    bot = answer.data.get("bot")
+    app_id = bot.get("app_id") if isinstance(bot, dict) else None
+    if app_id and app_id != named[1]:
+        raise PreflightError(
+            f"SLACK_APP_TOKEN is of the app {named[1]}, and SLACK_BOT_TOKEN of the app {app_id}: take both from one app."
+        )
 
 
 def _looks_right(variable: str, token: str, *, other: str, wanted: str) -> None:

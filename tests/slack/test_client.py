@@ -773,6 +773,19 @@ async def test_preflight_names_the_variable(
     assert "xoxb-test" not in said
 
 
+async def test_preflight_sees_tokens_of_two_apps(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """Each is good, and the bot would hear one app's people and answer as another: both apps are named. What Slack does not tell
+    stops nobody."""
+    slack.says("auth.test", WHO)
+    slack.says("apps.connections.open", {"ok": True})
+    slack.says("bots.info", {"ok": True, "bot": {"id": "B1", "app_id": "A0PROD"}})
+    await preflight(client, "xapp-1-A0PROD-1-f00", NEEDED)
+    with pytest.raises(PreflightError, match=r"of the app A0TEST, and SLACK_BOT_TOKEN of the app A0PROD: take both"):
+        await preflight(client, "xapp-1-A0TEST-1-f00", NEEDED)
+    slack.says("bots.info", {"ok": False, "error": "missing_scope"})
+    await preflight(client, "xapp-1-A0TEST-1-f00", NEEDED)
+
+
 async def test_preflight_names_missing_scopes(slack: LocalSlack, client: AsyncWebClient) -> None:
     """Scopes that the bot needs and was not granted are named."""
     slack.says("auth.test", WHO, x_oauth_scopes="commands")
