@@ -166,8 +166,8 @@ async def run(
         port = await enter(_pages(health, bolt, settings, complaining))
         log.info("web.ready", port=port)
         await groups.look(operations, slack.directory)  # before anybody is told of a change
-        await connection.open()
         stack.push_async_callback(connection.close)
+        await connection.open()
         check = partial(_check, slack, dashboard)
         watching = _watching(file, config, meant, settings, slack, operations, check, complaining)
         working = {
@@ -300,16 +300,20 @@ class SlackConnection:
         self._open = False
 
     async def open(self) -> None:
-        for socket in self._sockets:
-            await socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
+        """Raises SocketLostError where Slack gives none: the library would try for ever."""
+        try:
+            async with asyncio.timeout(UNHEALTHY_FOR):
+                for socket in self._sockets:
+                    await socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no type
+        except TimeoutError:
+            raise SocketLostError(_lost()) from None
         self._open = True
         log.info("slack.connected", mode="socket" if self._sockets else "http")
 
     async def close(self) -> None:
-        if self._open:
-            self._open = False
-            closing = [socket.close_async() for socket in self._sockets]  # type: ignore[no-untyped-call]  # as above
-            await asyncio.gather(*closing, return_exceptions=True)
+        self._open, sockets, self._sockets = False, self._sockets, []
+        closing = [socket.close_async() for socket in sockets]  # type: ignore[no-untyped-call]  # as above
+        await asyncio.gather(*closing, return_exceptions=True)
 
     async def is_up(self) -> bool:
         if not self._sockets:
@@ -347,10 +351,14 @@ async def _until_stopped(stop: asyncio.Event, connection: SlackConnection, worki
         if is_up:
             last_up = time.monotonic()
         elif time.monotonic() - last_up > UNHEALTHY_FOR:
-            raise SocketLostError(
-                f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds. See status.slack.com, the proxy, and whether "
-                "Socket Mode is on in the app's settings."
-            )
+            raise SocketLostError(_lost())
+
+
+def _lost() -> str:
+    return (
+        f"No healthy Slack connection for {UNHEALTHY_FOR:.0f} seconds. See status.slack.com, the proxy, and whether Socket Mode "
+        "is on in the app's settings."
+    )
 
 
 def _forwarding(

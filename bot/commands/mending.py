@@ -92,7 +92,7 @@ def reseal(arguments: argparse.Namespace, environ: Any) -> int:
             is_anew = chain.reseal(tx, seal)
             lost, audit_keys = ledger.lost_tokens(tx, seal), chain.keys(tx, seal)
     print_wrapped(
-        f"Sealed anew with the newest key: {many(tokens, 'token')}{', and the key of the audit' if is_anew else ''}."
+        f"Sealed anew with the first of SEAL_KEYS: {many(tokens, 'token')}{', and the key of the audit' if is_anew else ''}."
     )
     if lost:
         complain(f"{lost.sentence} Keep every key until then.")
@@ -147,7 +147,7 @@ def _sealed_anew(key: Key, seal: Seal) -> Key:
         return key
 
 
-_SEAL_AGAIN = "Start every bot with these SEAL_KEYS, then run this again: it says when the older keys can go."
+_SEAL_AGAIN = "Start every bot with these SEAL_KEYS, then run this again: it says when all but the first can go."
 _OLD_KEYS_CAN_GO = (
-    "If every bot runs with these SEAL_KEYS, the older keys can go; only backups made before still need them."
+    "If every bot runs with these SEAL_KEYS, all but the first can go; only backups made before still need them."
 )

@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,22 @@ async def _until_signal(loaded: Config, found: Settings, environ: Any, file: Wat
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, file.asked.set)
-    await app.run(loaded, found, environ, stop, restored=restored, file=file)
+    started = asyncio.Event()
+
+    def ready(_: app.Running) -> None:
+        started.set()
+
+    bot = asyncio.create_task(app.run(loaded, found, environ, stop, ready, restored=restored, file=file))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({bot, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if started.is_set() or not stop.is_set():
+        await bot
+        return 0
+    bot.cancel()  # what a start waits for may take long: a lock, Slack, an upgrade by another replica
+    with suppress(asyncio.CancelledError):
+        await bot
+    log.info("bot.stopped")
     return 0
 
 

@@ -54,12 +54,14 @@ async def test_reseal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert await verb(tmp_path, "reseal", "--as", "Carol", SEAL_KEYS=keys) == 0
         said = capsys.readouterr().out
         assert said.startswith(
-            "Sealed anew with the newest key: 2 tokens, and the key of the audit.\n"
+            "Sealed anew with the first of SEAL_KEYS: 2 tokens, and the key of the audit.\n"
             "Start every bot with these SEAL_KEYS, then run this again"
         )
         assert newest(tmp_path, NEW) == [True, True]
         assert await verb(tmp_path, "reseal", SEAL_KEYS=keys) == 0
-        assert capsys.readouterr().out.startswith("Sealed anew with the newest key: 0 tokens.\nIf every bot runs")
+        assert capsys.readouterr().out.startswith(
+            "Sealed anew with the first of SEAL_KEYS: 0 tokens.\nIf every bot runs"
+        )
         async with bot_in(place, by_id, SEAL_KEYS=NEW, **database(tmp_path)) as world:
             (entry,) = [entry for entry in await world.trail() if entry.event is AuditEvent.RESEALED]
             assert entry.details == {"tokens": 2, "operator": "Carol"}
@@ -86,7 +88,7 @@ async def test_reseal_without_the_key(tmp_path: Path, capsys: pytest.CaptureFixt
         await two_hold_tokens(place, tmp_path)
         assert await verb(tmp_path, "reseal", SEAL_KEYS=STRANGE) == 1
         said, complained = capsys.readouterr()
-        assert said == "Sealed anew with the newest key: 0 tokens.\n"
+        assert said == "Sealed anew with the first of SEAL_KEYS: 0 tokens.\n"
         assert complained.startswith("No key in SEAL_KEYS opens 2 of the tokens in the database (R-1001, R-1002): ")
         assert newest(tmp_path, OLD) == [True, True]
 

@@ -221,6 +221,36 @@ async def tell(story: MainStory, place: Place) -> None:
     await place.slack.person("carol").sees(lambda one: "*key deleted*" in one.text, channel="audit", timeout=WITHIN)
 
 
+def gives_no_connection(slack: LocalSlack) -> None:
+    """Slack takes both tokens when they are tried, and after that has no connection for anybody."""
+    asked: list[Any] = []
+
+    def is_later(args: dict[str, Any]) -> bool:
+        asked.append(args)
+        return len(asked) > 1
+
+    slack.faults.next("apps.connections.open", error="internal_error", times=None, when=is_later)
+
+
+async def test_a_start_is_stopped(tmp_path: Path) -> None:
+    """SIGTERM ends a bot that waits for Slack before it is ready, with 0."""
+    async with empty_place() as place:
+        gives_no_connection(place.slack)
+        async with process(tmp_path, place.config(), "run", **environ_of(place, tmp_path)) as bot:
+            await bot.until("web.ready")
+            ended = await bot.end(signal.SIGTERM)
+    assert ended.code == 0
+    assert '"bot.stopped"' in ended.said
+
+
+async def test_a_start_without_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slack gives none for a minute: the bot ends with a sentence, and its supervisor starts it again."""
+    monkeypatch.setattr(app, "UNHEALTHY_FOR", 0.5)
+    with pytest.raises(SocketLostError, match=r"No healthy Slack connection for .*Socket Mode is on"):
+        async with living(tmp_path, prepare=lambda slack, _tyk: gives_no_connection(slack)):
+            pass
+
+
 # --- does the configuration fit? --------------------------------------------------------------------------------------
 
 
