@@ -111,7 +111,7 @@ def _what(request: Request) -> str:
     asked = request.asked
     as_asked = request if asked is None else replace(request, plan=asked.plan, lifetime=asked.lifetime)
     what = f"to extend {request.extends.label} for" if request.extends else "for"
-    return f"{what} {state.what(as_asked)}, {wording.duration(as_asked.lifetime)}"
+    return f"{what} {wording.subject(as_asked)}, {wording.duration(as_asked.lifetime)}"
 
 
 def _beside_name(request: Request) -> str:

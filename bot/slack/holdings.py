@@ -167,7 +167,7 @@ def _for_how_long(request: Request) -> str:
 def _entry(record: Record, first: list[str], offered: list[Block], *, to_decide: bool = False) -> list[Block]:
     """`to_decide`: it waits for the reader."""
     request = record.request
-    lines = [f"*{request.label}* · {state.what(request)}", *first]
+    lines = [f"*{request.label}* · {wording.subject(request)}", *first]
     if request.answers.used_by.strip():
         lines.append(f"Used by: {inert(request.answers.used_by, 80)}")
     if to_decide and request.answers.reason.strip():

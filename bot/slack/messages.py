@@ -123,7 +123,7 @@ def token(record: Record, key: Key, token: str, until: datetime | None = None) -
     goes = f"Save it somewhere safe. I'll delete this message {after}, or when you press *I've saved it*. I can't show it again."
     try_it = "*Try it:* run this line in a shell, paste the token where it waits, and press Enter."
     blocks: list[Block] = [
-        section(f"*Your token for {state.what(request)}* · {request.label}"),
+        section(f"*Your token for {wording.subject(request)}* · {request.label}"),
         preformatted(token),
         section("\n".join(_terms(record, key))),
         section(try_it) | {"accessory": buttons.snippets(request)},

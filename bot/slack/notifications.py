@@ -146,7 +146,7 @@ def reminder(record: Record, message: Message, undecided: Sequence[str]) -> Body
     request, topic = record.request, message.topic
     if (asked := request.question(message.question_id)) is not None:
         return _answered(request, asked) if topic is Topic.ANSWERED else _asked(request, asked)
-    subject = f"{request.label}, {state.what(request)} for {inert(request.requester_name, 80)},"
+    subject = f"{request.label}, {wording.subject(request)} for {inert(request.requester_name, 80)},"
     if topic is Topic.LEAKED:
         to = _addressed(request)
         said = f"{to}the token of {subject} leaked, says its holder, who gets a new one. The old one is being revoked."
@@ -183,7 +183,7 @@ def inquiry(record: Record, message: Message) -> Body:
 def _still_used(record: Record, message: Message) -> Body:
     """The holder is asked first at a review."""
     request, grant = record.request, record.grant
-    said = f"Are you still using your access to {state.what(request)} ({request.label})?"
+    said = f"Are you still using your access to {wording.subject(request)} ({request.label})?"
     body = Body(
         said, [section(f"{said} It doesn't expire, so your approvers are asked about it, too, and see your answer.")]
     )
@@ -221,7 +221,7 @@ def _question(record: Record, message: Message) -> Body:
 
 def alert(request: Request, topic: Topic | None, why: str = "") -> Body:
     """A message to those who run the bot; `why` is the sentence behind the error, which may be Tyk's or Slack's own."""
-    subject = f"{request.label} ({state.what(request)}, for {inert(request.requester_name, 80)})"
+    subject = f"{request.label} ({wording.subject(request)}, for {inert(request.requester_name, 80)})"
     if topic is Topic.RESUMED:
         return said_with(f"{subject} goes on again.")
     if topic is Topic.STILL_WORKS:
@@ -262,7 +262,7 @@ def _finding(said: str) -> str:
 def _about(told: Told) -> str:
     """The request and the key, and whose it is where it is ours."""
     finding, request = told.finding, told.request
-    whose = f" ({state.what(request)}, for {inert(request.requester_name, 80)})" if request else ""
+    whose = f" ({wording.subject(request)}, for {inert(request.requester_name, 80)})" if request else ""
     key = f", key `{inert(finding.key_hash, 64)}`" if finding.key_hash else ""
     label = inert(finding.label, 32)
     return f"{label}{whose}{key}: " if label else ""
@@ -285,9 +285,9 @@ def question(record: Record, topic: Topic | None) -> Body:
     to, holder = _addressed(request), inert(request.requester_name, 80)
     since = f" since {wording.date(grant.since)}" if grant else ""
     if topic is Topic.LEFT:
-        said = f"{to}{holder}, who has had access to {state.what(request)}{since} ({request.label}), has left."
+        said = f"{to}{holder}, who has had access to {wording.subject(request)}{since} ({request.label}), has left."
     else:
-        has = f"{to}{holder} has had access to {state.what(request)}{since} ({request.label}), and it doesn't expire."
+        has = f"{to}{holder} has had access to {wording.subject(request)}{since} ({request.label}), and it doesn't expire."
         said = f"{has} Does {holder} still need this?"
     blocks: list[Block] = [section(said)]
     facts = {

@@ -20,12 +20,8 @@ from bot.slack import wording
 SAFE = "Your request is safe and I'm still trying. No need to ask again."
 
 
-def what(request: Request) -> str:
-    return wording.subject(request)
-
-
 def headline(request: Request) -> str:
-    return f"{request.label} · {what(request)}, {wording.duration(request.lifetime)}"
+    return f"{request.label} · {wording.subject(request)}, {wording.duration(request.lifetime)}"
 
 
 def title(record: Record, *, of: str = "") -> str:
@@ -63,7 +59,7 @@ def standing(record: Record) -> str:
     """A line on what waits or runs, for whoever decides about another."""
     request, grant = record.request, record.grant
     until = f"until {wording.date(grant.until)}" if grant is not None and grant.until else wording.duration(None)
-    return f"{what(request)}, {until if grant is not None else 'waits for approval'} ({request.label})"
+    return f"{wording.subject(request)}, {until if grant is not None else 'waits for approval'} ({request.label})"
 
 
 def outcome(record: Record) -> str:
@@ -73,7 +69,7 @@ def outcome(record: Record) -> str:
     if grant is not None:
         lapsed = grant.state is not GrantState.ENDED  # its time is over, and nobody has looked since
         how, at = f"approved, {'expired' if lapsed else how}", grant.until if lapsed else grant.ended_at
-    return f"{what(request)}: {how}{f' {wording.date(at)}' if at else ''} ({request.label})"
+    return f"{wording.subject(request)}: {how}{f' {wording.date(at)}' if at else ''} ({request.label})"
 
 
 def typed(request: Request) -> list[tuple[str, str]]:
