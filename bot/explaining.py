@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.config import Config
-from bot.config.document import Trail, did_you_mean
+from bot.config.positions import Trail
 from bot.core import explanation
 from bot.core.deciders import Named
 from bot.core.explanation import Answer, Decider, Finding, Known, Look, Offer
@@ -19,6 +19,7 @@ from bot.reports import moment
 from bot.slack import deciders as at_slack
 from bot.slack import wording
 from bot.sources import Meant, Sources
+from bot.spelling import did_you_mean
 
 SHOWN = 20
 _MARKS: Mapping[Answer, str] = {True: "yes", False: "no", None: "?"}

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.config.document import did_you_mean
 from bot.core import rules
 from bot.core.in_force import InForce
 from bot.core.model import AuditEvent, AuditLine, Identity, Person, Refusal, Rule, Rulebook
 from bot.core.usage import Use
+from bot.spelling import did_you_mean
 from bot.store import ledger, trail
 from bot.store.ledger import Filter, Holding
 from bot.store.store import Store

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from bot import meanings
 from bot.config import Config, Kind
-from bot.config.document import did_you_mean
 from bot.core.model import Identity, Person, Rulebook, Workspace
 from bot.errors import InputError
 from bot.slack.directory import Directory
+from bot.spelling import did_you_mean
 from bot.store import ledger
 from bot.store.store import Store
 

@@ -5,8 +5,8 @@ what belongs where, `validation` what fits together, `rulebook` which rules come
 `Config.mentions` tells what must be looked up, `Config.rulebook` takes what was found.
 """
 
-from bot.config.document import Complaint, ConfigError
 from bot.config.loading import load, of_bytes, parse
+from bot.config.positions import Complaint, ConfigError
 from bot.config.rulebook import Config, Mention
 from bot.config.sections import schema
 from bot.config.values import Kind

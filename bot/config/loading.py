@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.config import document
-from bot.config.document import ConfigError, Document
+from bot.config.document import (
+    Document,
+)
+from bot.config.positions import ConfigError
 from bot.config.rulebook import Config
 from bot.config.validation import Check
 

@@ -8,8 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from bot.config.document import Complaint, ConfigError, Position, Positions, Trail
 from bot.config.entries import Entry, PlanEntry, limits_of
+from bot.config.positions import (
+    Complaint,
+    ConfigError,
+    Position,
+    Positions,
+    Trail,
+)
 from bot.config.sections import SINGLE_PLAN, AuditSection, LimitsSection, SlackSection, Terms, TykSection
 from bot.config.validation import Checked
 from bot.config.values import Kind, Name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.config.document import Trail, did_you_mean
+from bot.config.positions import Trail
 from bot.config.sections import (
     SINGLE_PLAN,
     ApiSection,
@@ -21,6 +21,7 @@ from bot.config.sections import (
     TykSection,
 )
 from bot.config.values import shown
+from bot.spelling import did_you_mean
 
 RESERVED = frozenset(
     {

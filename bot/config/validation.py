@@ -10,8 +10,11 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bot.config import sentences
-from bot.config.document import Document, Trail, did_you_mean
+from bot.config.document import (
+    Document,
+)
 from bot.config.entries import Entries, Entry
+from bot.config.positions import Trail
 from bot.config.sections import (
     NAME,
     ApiSection,
@@ -25,6 +28,7 @@ from bot.config.sections import (
 )
 from bot.config.values import Auditors, Kind, Name, shown
 from bot.durations import spelled
+from bot.spelling import did_you_mean
 
 SectionT = TypeVar("SectionT", bound=Section)
 

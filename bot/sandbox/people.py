@@ -11,9 +11,13 @@ from zoneinfo import available_timezones
 
 from bot.config import Config, Mention
 from bot.config import document as config_document
-from bot.config.document import Complaint, ConfigError, Document, Trail, did_you_mean
+from bot.config.document import (
+    Document,
+)
+from bot.config.positions import Complaint, ConfigError, Trail
 from bot.config.values import Kind
 from bot.local.world import PEOPLE, SHARED, Api, Cast, Catalogue, Group, Policy, Room, Someone
+from bot.spelling import did_you_mean
 
 EXAMPLE = """\
 people:                      # the first is who the page opens as

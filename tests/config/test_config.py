@@ -27,11 +27,14 @@ from bot.config import (
     sentences,
     values,
 )
-from bot.config.document import MAX_BYTES, did_you_mean
+from bot.config.document import (
+    MAX_BYTES,
+)
 from bot.config.sections import AuditSection, SlackSection, TykSection
 from bot.config.values import Kind, duration, lifetime
 from bot.core.model import ApiRef, Audience, Limits, Plan
 from bot.durations import spelled
+from bot.spelling import did_you_mean
 
 SHIPPED = Path(__file__).parent.parent.parent / "config.yaml"
 HEAD = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot import config
-from bot.config.document import ConfigError
+from bot.config.positions import ConfigError
 from bot.local.world import Cast
 from bot.sandbox.people import EXAMPLE, cast_for, catalogue_of, load
 from bot.sandbox.process import sandbox

@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from bot import cli, config
 from bot.commands.parsing import verbs
-from bot.config.document import ConfigError
+from bot.config.positions import ConfigError
 from bot.core import lifecycle
 from bot.core.model import AuditEvent
 from bot.local.slack import LocalSlack
