@@ -81,7 +81,7 @@ async def connected_slack(
     async with new_session() as session:
         client = web_client(settings.slack_bot_token, url, session, proxy_for(url, environ))
         needed = frozenset(scopes(config)) if needed is None else needed
-        workspace, granted = await preflight(client, settings.slack_app_token or None, needed)
+        workspace, granted, _ = await preflight(client, settings.slack_app_token or None, needed)
         # A request's own rule may name groups that the file no longer does.
         uses_groups = configuring.uses_groups(config) or "usergroups:read" in granted
         directory = Directory(client, workspace, clock=time.monotonic, uses_groups=uses_groups)
@@ -160,8 +160,11 @@ async def run(
             ).on(bolt)
         )
         connection = SlackConnection(bolt, settings, proxy_for(settings.slack_api_url, proxies))
-        token, database = TokenWatch(slack.client, worker.token_doubted), DatabaseWatch(store, chat, in_force)
         complaining = _complaining(store, chat, in_force, doubts, census)
+        token, database = (
+            TokenWatch(slack.client, worker.token_doubted, complaining.compare_clocks),
+            DatabaseWatch(store, chat, in_force),
+        )
         health = Health(store, connection.is_up, token, in_force, complaining.cannot, lambda: database.wrong)
         port = await enter(_pages(health, bolt, settings, complaining))
         log.info("web.ready", port=port)

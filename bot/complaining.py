@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NoReturn
 
 import structlog
 
-from bot import metrics
+from bot import durations, metrics
 from bot.core import backoff
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
@@ -26,7 +26,7 @@ from bot.core.signing import Signing
 from bot.slack.block_kit import section
 from bot.slack.client import Chat
 from bot.slack.wording import escape, one_line
-from bot.store.store import Store
+from bot.store.store import Store, User
 from bot.store.transaction import Transaction
 from bot.web import Rejection
 
@@ -71,6 +71,10 @@ UNSIGNED = About(
     "I may not hear Slack any more:",
     "Slack's requests are signed as they should be.",
 )
+CLOCK = About("clock", "A clock is wrong:", "The clock is right again.")
+MOST_APART = timedelta(minutes=1)
+"""So far may the clock that decides and Slack's be apart: an answer takes its time."""
+
 _SAID = "Requests come to Slack's address, and none is {right}. If they are Slack's, no click reaches me: {why}"
 OF_SLACK = {
     Rejection.SIGNATURE: _SAID.format(
@@ -82,7 +86,7 @@ OF_SLACK = {
     ),
 }
 """What a request that got no further may mean where it is Slack's, and no other one is right."""
-STOPS = (DOUBTS, UNKNOWN, UNSEALED, UNSIGNED)
+STOPS = (DOUBTS, UNKNOWN, UNSEALED, UNSIGNED, CLOCK)
 """What keeps something from being done. A changed configuration that is refused does not: the one before is in force."""
 
 
@@ -113,7 +117,7 @@ class Complaining:
         self._wrong: dict[About, tuple[str, ...]] = {}
         self._news = asyncio.Event()
         self._failed = ""
-        for later in (UNSIGNED, UNKNOWN):  # known once somebody has looked
+        for later in (UNSIGNED, UNKNOWN, CLOCK):  # known once somebody has looked
             metrics.COMPLAINTS.labels(later.name).set(0)
         for about, complaints in ((REFUSED, ()), (DOUBTS, doubts), (UNSEALED, unsealed)):
             self.owe(about, complaints)
@@ -129,6 +133,23 @@ class Complaining:
         said = OF_SLACK[rejected] if rejected is not None else None
         if self._signing.take(self._clock(), rightly=said is None):
             self.owe(UNSIGNED, [said] if said else ())
+
+    async def compare_clocks(self, at_slack: datetime) -> None:
+        """Compare the database's clock, by which requests expire and tokens end, with Slack's; people hear where it is wrong."""
+        try:
+            now = await self._store.read(lambda tx: tx.now, User.WORKER)
+        except Exception:  # noqa: BLE001 - a database that is away is told of by whoever watches it
+            return
+        apart = now - self._store.skew - at_slack
+        is_wrong = abs(apart) > MOST_APART
+        if CLOCK in self._wrong and is_wrong is bool(self._wrong[CLOCK]):
+            return
+        which = "ahead of" if apart > timedelta() else "behind"
+        said = (
+            f"the one by which requests expire and tokens end is {durations.rough(abs(apart))} {which} Slack's. Set it right: "
+            "with SQLite it is this machine's, with PostgreSQL that of the database's."
+        )
+        self.owe(CLOCK, [said] if is_wrong else ())
 
     def cannot(self) -> list[str]:
         """The acts that what is wrong now keeps the bot from, as `/readyz` says them."""

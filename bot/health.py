@@ -58,8 +58,14 @@ class TokenWatch:
     A socket that stands proves nothing: it goes on delivering clicks that nobody can answer.
     """
 
-    def __init__(self, client: AsyncWebClient, doubted: asyncio.Event) -> None:
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        doubted: asyncio.Event,
+        on_time: Callable[[datetime], Awaitable[None]] | None = None,
+    ) -> None:
         self.refused = ""
+        self._on_time = on_time
         self._client = client
         self._doubted = doubted
 
@@ -76,11 +82,13 @@ class TokenWatch:
 
     async def _ask(self) -> None:
         try:
-            await preflight(self._client, None, frozenset())
+            at = (await preflight(self._client, None, frozenset())).at
         except TokenRefusedError as error:
             self.refused = str(error)
             log.error("slack.token_refused", what=self.refused)  # noqa: TRY400 - what to do is in the sentence
             raise
+        if at is not None and self._on_time is not None:
+            await self._on_time(at)
 
 
 class Health:

@@ -131,7 +131,8 @@ COMPLAINTS = Gauge(
     "tyk_key_bot_complaints",
     "Complaints of the configuration and the secrets, as the help channel has them: doubted (a name in the file does not fit), "
     "unknown (an id in it fits Slack no more, or Slack cannot say), "
-    "refused (a changed file), unsealed (tokens that no seal key opens), unsigned (nothing at Slack's address is signed right).",
+    "refused (a changed file), unsealed (tokens that no seal key opens), unsigned (nothing at Slack's address is signed right), "
+    "clock (the clock that decides and Slack's do not agree).",
     ["reason"],
 )
 

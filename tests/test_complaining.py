@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -13,6 +16,7 @@ from bot.slack.client import Chat
 from bot.store.engine import open_engine
 from bot.store.store import Store
 from bot.web import Rejection
+from tests.core.life import HOUR, SECOND
 
 
 @pytest.mark.parametrize(
@@ -35,3 +39,17 @@ async def test_no_request_is_right(rejected: Rejection, said: str) -> None:
     assert said in told
     complaining.heard(None)
     assert complaining.cannot() == []
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(1, "1h ahead of Slack's"), (-1, "1h behind Slack's")])
+async def test_a_clock_that_is_wrong(tmp_path: Path, ahead: int, said: str) -> None:
+    """Whenever Slack is asked whether it takes the token, its clock and the one that decides are compared."""
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
+    complaining = Complaining(store, Chat(AsyncWebClient()), InForce(Rulebook("d1", {})), ())
+    now = datetime.now(UTC)
+    wrong = now - ahead * (HOUR + 30 * SECOND)
+    for at_slack, is_right in ((now, True), (wrong, False), (wrong, False), (now, True)):
+        await complaining.compare_clocks(at_slack)
+        told = complaining.cannot()
+        assert told == [] if is_right else (said in told[0] and "Set it right" in told[0])
+    await store.close()

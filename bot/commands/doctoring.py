@@ -14,8 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from bot.core.faults import Fault
 from bot.core.model import Rulebook
 from bot.errors import FAILED
 from bot.settings import Need, Settings, SettingsError
-from bot.slack.client import PreflightError, call, pin_proxy
+from bot.slack.client import PreflightError, call, date_of, pin_proxy
 from bot.store import chain, ledger
 from bot.store.engine import DatabaseError, NoDatabaseError, has_worker, lock_path
 from bot.store.seal import Seal
@@ -251,7 +250,7 @@ async def _slack(loaded: Config, found: Settings, environ: Mapping[str, str], sa
                 )
             )
             answer = await call(slack.client, "auth.test", {})
-            for one in _clock("slack", _date(answer.headers.get("Date"))):
+            for one in _clock("slack", date_of(answer.headers.get("Date"))):
                 say(one)
             rulebook = await online_check.rulebook_of(loaded, slack.directory)
             complaints = await online_check.slack_complaints(loaded, rulebook, slack.directory, slack.workspace)
@@ -293,7 +292,7 @@ async def _tyk(
             return
         else:
             say(Finding("tyk", State.OK, "the Dashboard takes the credential, and lists its APIs."))
-        for one in _clock("tyk", _date(dashboard.date)):
+        for one in _clock("tyk", date_of(dashboard.date)):
             say(one)
         await _permissions(dashboard, say)
         for note in await online_check.tyk_notes(loaded, dashboard):
@@ -383,14 +382,6 @@ async def _privileges(dashboard: Dashboard, say: Say) -> None:
 
 
 # --- clocks -----------------------------------------------------------------------------------------------------------
-
-
-def _date(header: str | None) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(header or "")
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _clock(about: str, theirs: datetime | None) -> Iterable[Finding]:

@@ -10,6 +10,8 @@ import asyncio
 import logging
 import re
 from collections import OrderedDict
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
@@ -257,10 +259,12 @@ class NotSlackError(PreflightError):
 
 
 class Preflight(NamedTuple):
-    """The workspace that the bot token is for, and the scopes it was granted (none where the server does not say)."""
+    """The workspace that the bot token is for, the scopes it was granted (none where the server does not say), and what time it
+    is there."""
 
     workspace: Workspace
     scopes: frozenset[str]
+    at: datetime | None = None
 
 
 async def preflight(
@@ -293,7 +297,17 @@ async def preflight(
         await _check_same_app(client, app_token, str(data["bot_id"]), within)
     url = data.get("url")
     place = url if isinstance(url, str) and url.startswith("https://") else ""
-    return Preflight(Workspace(team_id, data.get("enterprise_id") or None, user_id, place), scopes)
+    workspace = Workspace(team_id, data.get("enterprise_id") or None, user_id, place)
+    return Preflight(workspace, scopes, date_of(headers.get("Date")))
+
+
+def date_of(header: str | None) -> datetime | None:
+    """The time that a header Date says, None where it says none."""
+    try:
+        at = parsedate_to_datetime(header or "")
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 async def _check_same_app(client: AsyncWebClient, app_token: str, bot_id: str, within: float) -> None:

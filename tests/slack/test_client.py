@@ -728,9 +728,13 @@ async def test_preflight_says_where_the_bot_is(slack: LocalSlack, client: AsyncW
 
 
 async def test_preflight_without_socket_mode(slack: LocalSlack, client: AsyncWebClient) -> None:
-    """Without an app token no connection is asked for; a server that tells no scopes is taken at its word."""
-    slack.says("auth.test", WHO)
-    assert await preflight(client, None, NEEDED) == (Workspace("T0OURS", None, "UBOT"), frozenset())
+    """Without an app token no connection is asked for; a server that tells no scopes is taken at its word, its clock too."""
+    slack.says("auth.test", WHO, date="Thu, 26 Nov 2026 20:00:00 GMT")
+    assert await preflight(client, None, NEEDED) == (
+        Workspace("T0OURS", None, "UBOT"),
+        frozenset(),
+        datetime(2026, 11, 26, 20, tzinfo=UTC),
+    )
     assert [name for name, _ in slack.calls] == ["auth.test"]
 
 
