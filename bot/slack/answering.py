@@ -203,7 +203,10 @@ class Answering:
             person = await self._directory.person(user_id, channels=self.catalogue.channels)
         except Fault:
             return modals.notice("Try again", CANNOT_SAY)
-        return await draw(person)
+        try:
+            return await draw(person)
+        except Refusal as refusal:
+            return modals.notice(refusals.title(refusal), refusal.text)
 
     async def holdings(self, person: Person) -> Body:
         if (refusal := members.refuse(person, self._workspace)) is not None:
@@ -225,7 +228,7 @@ class Answering:
             await self.open(where, modals.notice(title, said))
         except Fault:
             if where.channel:
-                await self._chat.ephemeral(where.channel, where.user_id, said)
+                await self.say_privately(where, said)
 
     # clicks and forms
 

@@ -130,10 +130,11 @@ class Listeners:
         structlog.contextvars.clear_contextvars()
         if who := _user_of(body):
             structlog.contextvars.bind_contextvars(person=who)
-        if not (is_command or body.get("type") in PAID_FOR):
+        opener = _opens_the_app(body)
+        if not (is_command or opener or body.get("type") in PAID_FOR):
             await next()
             return None
-        pace = self._budget.spend(_user_of(body))
+        pace = self._budget.spend(opener or who)
         if pace is Spent.WITHIN:
             await next()
             return None
@@ -230,6 +231,13 @@ def _ids_of(user: Body) -> set[str]:
 
 def _user_of(body: Body) -> str:
     return _text(body.get("user_id")) or _id(body.get("user"))
+
+
+def _opens_the_app(body: Body) -> str:
+    """The person who came to the app's own page, which is drawn for them then."""
+    event = body.get("event")
+    opened = isinstance(event, dict) and event.get("type") == "app_home_opened"
+    return _text(event.get("user")) if opened else ""
 
 
 def _channel_of(body: Body) -> str | None:

@@ -10,11 +10,11 @@ import pytest
 
 from bot.core import members
 from bot.core.model import Identity, Person, Refusal, Rulebook
-from bot.slack import answering, refusals
+from bot.slack import answering, buttons, refusals
 from bot.slack.catalogue import Catalogue
 from bot.slack.listeners import _channel_of, _user_of
 from tests.core.test_members import MEMBER, OURS
-from tests.log import Log
+from tests.log import Log, lines
 from tests.story import asked, heard, opens_form, options, with_bystander
 from tests.test_metrics import counts
 from tests.world import World, living
@@ -22,8 +22,9 @@ from tests.world import World, living
 NOT_AMONG = "You can't approve Payments."
 
 
-async def test_a_no_that_no_modal_can_show_is_a_line_for_that_person_alone(tmp_path: Path) -> None:
-    """Erin's trigger is too old for a modal: she reads why in the channel, and nobody else does."""
+async def test_a_no_that_no_modal_can_show_is_a_line_for_that_person_alone(tmp_path: Path, log: Log) -> None:
+    """Erin's trigger is too old for a modal: she reads why in the channel, and nobody else does; where the bot can't speak there, by
+    direct message. A button about what nobody knows any more says so."""
     async with living(tmp_path, prepare=with_bystander) as world:
         shown, erin = await asked(world), world.person("erin")
         world.slack.faults.next("views.open", error="expired_trigger_id")
@@ -31,6 +32,15 @@ async def test_a_no_that_no_modal_can_show_is_a_line_for_that_person_alone(tmp_p
         said = await erin.sees(NOT_AMONG, channel="approvals")
         assert said.ephemeral_to == erin.id
         assert erin.view is None
+        world.slack.faults.next("views.open", error="expired_trigger_id")
+        world.slack.faults.next("chat.postEphemeral", error="not_in_channel")
+        await erin.clicks("Approve", shown)
+        await erin.sees(NOT_AMONG, channel="dm")
+        pressed = next(one for block in shown.blocks for one in block.get("elements", []) if one["type"] == "button")
+        pressed |= {"action_id": buttons.ASK_AGAIN, "value": "long-erased"}
+        await erin.clicks(buttons.ASK_AGAIN, shown)
+        await erin.sees_view(lambda view: view["title"]["text"] == "Unknown request")
+        assert not lines(log, event="listener.failed")
         assert world.slack.app_errors == []
 
 

@@ -127,13 +127,18 @@ async def test_who_comes_back_at_once_waits_for_the_next_look(tmp_path: Path, mo
 
 
 async def test_a_guest_reads_why_there_is_nothing_and_is_not_followed(tmp_path: Path) -> None:
-    """No button, and nothing looks after it."""
+    """No button, and nothing looks after it; whoever opens it without end leaves Slack's limit to others."""
     async with living(tmp_path) as world:
-        gwen = world.person("gwen")
+        alice, gwen = world.person("alice"), world.person("gwen")
         await gwen.opens_home()
         shown = await gwen.sees_home("Only full members of this workspace can use this bot, and you're a guest here.")
         assert labels(shown) == []
         assert not followed()
+        for _ in range(60):
+            await gwen.opens_home()
+        await alice.opens_home()
+        await alice.sees_home(holdings.NOTHING)
+        assert len(published(world)) <= 25
         assert world.slack.app_errors == []
 
 
