@@ -60,7 +60,7 @@ FIRST: Mapping[Sequence[str], Sequence[str]] = {
     REQUESTS: ("request", "api", "name", "state", "age", "approvals", "plan", "person"),
 }
 """The columns of each report that a terminal has room for first."""
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - some take the wide ones, too
 
 Row = Mapping[str, Any]
 
@@ -294,7 +294,7 @@ def _csv_line(values: Sequence[Any]) -> str:
 
 def _csv_written(cells: Sequence[str]) -> str:
     """A cell that a spreadsheet would take for a formula is made text."""
-    line: Any = _CSV.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    line: Any = _CSV.writerow([f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell for cell in cells])
     return str(line)
 
 

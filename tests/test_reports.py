@@ -27,8 +27,10 @@ def rendered(row: reports.Row, how: str) -> list[str]:
 def test_an_empty_cell_is_empty() -> None:
     """In CSV nothing stands where there is nothing, and what a spreadsheet would compute is text."""
     assert rendered({"name": "", "used_by": "=SUM(A1)"}, "csv")[1] == ",'=SUM(A1)"
-    for formula in ("+1", "-1", "@x", "=1"):
+    for formula in ("+1", "-1", "@x", "=1", " =1", "＝1"):  # noqa: RUF001 - a wide one
         assert rendered({"name": formula, "used_by": "x"}, "csv")[1] == f"'{formula},x"
+    for hidden in ("\t=1", "\r=1", "\u200b=1"):
+        assert rendered({"name": hidden, "used_by": "x"}, "csv")[1] == "' =1,x"
 
 
 def test_details_are_words_or_json() -> None:

@@ -175,7 +175,7 @@ class Requesting:
 
     async def on_api_search(self, ack: AsyncAck, body: Body) -> None:
         person = self._directory.known(body["user"]["id"], self._answering.catalogue.channels)
-        if person is None:
+        if person is None or members.refuse(person, self._workspace) is not None:
             try:
                 person = await self._answering.in_time(self._answering.member(body["user"]["id"]))
             except (Refusal, TooLateError):

@@ -30,13 +30,14 @@ import httpx
 from bot.errors import CommandError
 from bot.tyk import definitions, policies
 from bot.tyk.definitions import ApiDefinition
+from bot.tyk.names import one_line
 from bot.tyk.policies import TykPolicy
 
 Hook = Callable[[dict[str, Any]], Any]
 """It is given each object of an answer as it is read, and what it returns stands in its place."""
 
 LONGEST_WAIT = 3650 * 86400.0  # of a Retry-After: it still makes a date when it is added to one
-_TEXT_LENGTH = 200
+_AS_SAID, _TEXT_LENGTH = 10_000, 200
 
 _ADDRESS: Final = "TYK_DASHBOARD_URL, or tyk.dashboard_url of the configuration"
 
@@ -201,7 +202,8 @@ class Answer:
     @property
     def text(self) -> str:
         """Tyk's own words, without anything that may be a secret."""
-        text = self._said or ""
+        said = self._said or ""
+        text = one_line(said, _AS_SAID) if said.strip() else ""
         for secret in self.secrets:
             text = text.replace(secret, "…")
         text = _SECRET_LIKE.sub("…", text)[:_TEXT_LENGTH]

@@ -13,6 +13,9 @@ from yarl import URL
 KEPT_OPEN = 15.0
 """Seconds for which a connection that nobody uses is kept."""
 
+MOST = 256 << 20
+"""Bytes of an answer, unpacked: ten thousand definitions are half of that."""
+
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """At most `at_once` connections, through `proxy` where one is named. Answers are read whole. SSL_CERT_FILE holds."""
@@ -36,8 +39,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 ),
                 proxy=self._proxy,
             ) as response:
-                body = await response.read()
-                return httpx.Response(response.status, headers=response.raw_headers, content=body, request=request)
+                headers = [one for one in response.raw_headers if one[0].lower() not in _OF_THE_WAY]
+                return httpx.Response(response.status, headers=headers, content=await _whole(response), request=request)
         except aiohttp.ConnectionTimeoutError as error:
             raise httpx.ConnectTimeout(str(error)) from None
         except aiohttp.ServerTimeoutError as error:
@@ -61,9 +64,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             connector = aiohttp.TCPConnector(
                 limit=self._at_once, keepalive_timeout=KEPT_OPEN, ssl=httpx.create_ssl_context()
             )
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-            )
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
             # aiohttp asks again by itself where a kept connection ends under a GET, PUT or DELETE
             self._session._retry_connection = False  # noqa: SLF001 - no public switch ends that
         return self._session
+
+
+_OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+"""Headers of what came, which the body that is read is no more."""
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    parts, room = [], MOST
+    async for part in response.content.iter_any():
+        room -= len(part)
+        if room < 0:
+            raise aiohttp.ClientPayloadError("the answer is too long")
+        parts.append(part)
+    return b"".join(parts)

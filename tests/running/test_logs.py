@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+import structlog
+
+from bot import logs
 from tests.log import Log, lines
 from tests.story import card
 from tests.world import living
@@ -119,3 +123,13 @@ async def test_one_id_leads_from_the_click_to_the_key(tmp_path: Path, log: Log) 
     assert acts >= {"post_message", "show_message", "issue_key", "confirm_key", "deliver_token"}
     for secret in (token, "because of this"):
         assert secret not in str(log)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_line_steers_a_terminal(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What Slack and Tyk say stands in the log as its escape, in either form."""
+    logs.configure("INFO", log_format)
+    structlog.get_logger().warning("effect", text="a\x1b[31mb\x9b\u202ec\ud800", why="two\nlines")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert "u202e" in line

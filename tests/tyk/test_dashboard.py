@@ -507,6 +507,15 @@ def everything_told(raised: BaseException) -> str:
     return told + "".join(traceback.format_exception(raised))
 
 
+async def test_what_tyk_says_steers_nothing() -> None:
+    """It is one line without what cannot be seen, in which no secret hides either."""
+    said = f"\x1b]0;no\x07 \u202ewhy\r\nnot {TOKEN[:20]}\u200b{TOKEN[20:]}"
+    async with answered(400, {"Status": "Error", "Message": said}) as dashboard:
+        with pytest.raises(Rejected) as raised:
+            await dashboard.create_key(session())
+    assert str(raised.value) == "Tyk says: ]0;no why not …"
+
+
 @pytest.mark.parametrize(
     ("status", "text"),
     [
@@ -795,6 +804,22 @@ async def test_a_compressed_answer_is_read() -> None:
 
     async with serving(answer) as url, talking(url) as dashboard:
         assert (await dashboard.create_key(session())).token == TOKEN
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
+    """What it unpacks to counts, not what came."""
+    monkeypatch.setattr("bot.tyk.transport.MOST", 1 << 20)
+
+    async def answer(_: web.Request) -> web.Response:
+        response = web.json_response({"key_id": TOKEN, "data": "0" * (2 << 20)})
+        if packed:
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async with serving(answer) as url, talking(url) as dashboard:
+        with pytest.raises(OutcomeUnknown):
+            await dashboard.create_key(session())
 
 
 async def test_a_client_that_is_given_stays_open(tyk: LocalTyk) -> None:
