@@ -23,8 +23,8 @@ NOT_AMONG = "You can't approve Payments."
 
 
 async def test_a_no_that_no_modal_can_show_is_a_line_for_that_person_alone(tmp_path: Path, log: Log) -> None:
-    """Erin's trigger is too old for a modal: she reads why in the channel, and nobody else does; where the bot can't speak there, by
-    direct message. A button about what nobody knows any more says so."""
+    """Erin's trigger is too old for a modal: she reads why in the channel, and nobody else does; where the bot can't speak there,
+    by direct message. A button about what nobody knows any more says so."""
     async with living(tmp_path, prepare=with_bystander) as world:
         shown, erin = await asked(world), world.person("erin")
         world.slack.faults.next("views.open", error="expired_trigger_id")
