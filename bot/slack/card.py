@@ -34,23 +34,27 @@ def body(
     *,
     deciders: Deciders | None = None,
     background: Background | None = None,
+    workspace: str = "",
 ) -> Body:
     """`lines` are the sentences of its state, and `trouble` those of what is late or stuck; `background` is what else the
-    requester has and had, where somebody looked."""
+    requester has and had, where somebody looked, `workspace` where Slack is read."""
     if record.request.state is not RequestState.PENDING:
         return _decided(record, lines, trouble)
-    body = _to_decide(record, [*lines, *trouble], background)
+    body = _to_decide(record, [*lines, *trouble], background, workspace)
     if deciders is None or deciders.able:
         body = Body(wording.cut(f"{body.text}\nApprove or deny it in this message.", MAX_TEXT), body.blocks)
     return with_buttons(body, buttons.for_approvers(record))
 
 
-def _to_decide(record: Record, lines: Sequence[str], background: Background | None) -> Body:
-    """All that there is to decide by. The requester is named without a mention: a post rings whomever it mentions."""
+def _to_decide(record: Record, lines: Sequence[str], background: Background | None, workspace: str) -> Body:
+    """All that there is to decide by. The requester is named without a mention: a post rings whom it mentions. Their name leads
+    to their profile, for anybody can choose any name."""
     request = record.request
     who = inert(request.requester_name, MAX_NAME)
-    asked = f"{who}{_beside_name(request)} asked {_what(request)} · {request.label}"
-    blocks = [heading(state.title(record, of=request.requester_name)), section(asked), *_about(request)]
+    what = f"{_beside_name(request)} asked {_what(request)} · {request.label}"
+    known = wording.profile_link(workspace, request.requester, who)
+    asked, blocks = f"{who}{what}", [heading(state.title(record, of=request.requester_name)), section(f"{known}{what}")]
+    blocks += _about(request)
     blocks += _facts([*_terms(request), *_history(background), *_use(request)])
     blocks += [*_reason(request), section("\n".join(lines))]
     return Body("\n".join([asked, *lines, *_spoken(request)]), blocks)

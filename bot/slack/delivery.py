@@ -113,6 +113,7 @@ class Delivery:
             help_channel=self._in_force.help_channel,
             stuck=stuck,
             late=late,
+            workspace=self._workspace.url,
             deciders=deciders,
             background=background,
             moved_to=moved_to(message, self._in_force.rule(record.request.rule.name)),

@@ -55,7 +55,7 @@ def post(  # noqa: PLR0911 - one return a kind
     match message.kind:
         case MessageKind.CARD:
             lines = state.lasting_lines(record, deciders, card=True)
-            return card.body(record, lines, deciders=deciders, background=background)
+            return card.body(record, lines, deciders=deciders, background=background, workspace=workspace)
         case MessageKind.STATUS:
             return _status(record, state.lasting_lines(record, deciders, card=False), [])
         case MessageKind.TOKEN:
@@ -82,6 +82,7 @@ def show(
     help_channel: str,
     stuck: bool,
     late: Side | None,
+    workspace: str = "",
     deciders: Deciders | None = None,
     background: Background | None = None,
     moved_to: str = "",
@@ -98,7 +99,7 @@ def show(
     lines = state.lines(record, deciders, card=is_card, stuck=stuck)
     trouble = state.trouble(record, help_channel, card=is_card, stuck=stuck, late=late)
     if is_card:
-        return card.body(record, lines, trouble, deciders=deciders, background=background)
+        return card.body(record, lines, trouble, deciders=deciders, background=background, workspace=workspace)
     return _status(record, lines, trouble)
 
 

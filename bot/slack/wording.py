@@ -111,6 +111,11 @@ def message_link(workspace: str, place: tuple[str, str], label: str) -> str:
     return f"<{escape(workspace)}archives/{channel_id}/p{ts}|{label}>" if workspace else label
 
 
+def profile_link(workspace: str, who: Identity, label: str) -> str:
+    """A label of ours that leads to somebody's profile and rings nobody; the label alone where nobody knows where that is."""
+    return f"<{escape(workspace)}team/{_id(who.user_id)}|{label}>" if workspace else label
+
+
 def link(url: str, label: str) -> str | None:
     """A link, if the address can stand in one."""
     if not url.startswith(("https://", "http://")) or any(one in url for one in "<>| \n") or len(url) > 1500:

@@ -86,6 +86,19 @@ def test_the_first_line_says_who_what_and_for_how_long() -> None:
     assert lines(nobody).splitlines()[0] == "Ann asked for Payments (standard), 7 days · R-1042"
 
 
+def test_a_name_leads_to_whose_it_is() -> None:
+    """Anybody may call themselves as another does; a profile is one person's. Neither the post nor its edit rings her."""
+    place, record = "https://acme.slack.com/", asking()
+    posted = messages.post(record, CARD, help_channel="C0HELP", workspace=place)
+    edited = messages.show(record, CARD, help_channel="C0HELP", stuck=False, late=None, workspace=place)
+    for body in (check(posted), check(edited)):
+        assert lines(body).startswith(
+            "<https://acme.slack.com/team/U0ANN|Ann> (Backend engineer, New York time) asked for"
+        )
+        assert body.text.startswith("Ann (Backend engineer, New York time) asked for")
+        assert "<@U0ANN>" not in lines(body)
+
+
 def test_what_there_is_to_know_comes_in_the_order_of_deciding() -> None:
     """The API, why she may ask, what she has, her last requests, what uses it, why; then who is to decide, and the buttons."""
     body = drawn(asking(), Background(NOW))

@@ -227,6 +227,7 @@ def check_view(view: dict[str, Any]) -> dict[str, Any]:
 
 ALLOWED = re.compile(
     r"<@[A-Za-z0-9]+>|<#[A-Za-z0-9]+>|<!subteam\^[A-Za-z0-9]+>|<https://docs\.example\.com/[a-z]*\|Documentation>"
+    r"|<https://acme\.slack\.com/team/U0ANN\|[^<>]+>"
     r"|<!date\^\d+\^\{date_short_pretty\}( at \{time\}\|[\d: -]+UTC|\|[\d-]+)>|" + re.escape(CONVERSATION)
 )
 

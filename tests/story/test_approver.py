@@ -96,7 +96,8 @@ async def test_the_card_says_who_wants_what_and_why(tmp_path: Path) -> None:
         assert outcome.response_action == "update"
         shown = await card(world)
         asked = "Alice Adams (Backend engineer, Amsterdam time) asked for Payments (standard), 7 days · R-1001"
-        assert shown.shown.splitlines()[:2] == ["Requested · Payments for Alice Adams", asked]
+        linked = asked.replace("Alice Adams", "<https://sandbox.slack.com/team/U0ALICE|Alice Adams>", 1)
+        assert shown.shown.splitlines()[:2] == ["Requested · Payments for Alice Adams", linked]
         assert shown.text.startswith(asked)
         for fact in (
             "100 calls per second, 10,000 per day",
