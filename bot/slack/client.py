@@ -172,6 +172,8 @@ class Chat:
         place, ts = answer.get("channel"), answer.get("ts")
         if not (isinstance(place, str) and isinstance(ts, str) and place and ts):
             raise OutcomeUnknown("unreadable", "chat.postMessage did not say where the message is")
+        if is_person and not place.startswith("D"):  # what is edited into it may be a token
+            raise OutcomeUnknown("unreadable", "chat.postMessage put a direct message elsewhere")
         if is_person:
             self._remember(target, place)
         return place, ts

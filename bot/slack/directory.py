@@ -30,6 +30,7 @@ V = TypeVar("V")
 PAGE = 1000
 PAGES = 200
 MAX_NAME = 100
+_SHARED_OUTSIDE = ("is_ext_shared", "is_pending_ext_shared", "pending_shared", "pending_connected_team_ids")
 _SAID = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted")
 """What Slack says of everybody who is not deactivated."""
 
@@ -257,10 +258,8 @@ class Directory:
             name=str(channel.get("name") or ""),
             is_member=is_im or bool(channel.get("is_member")),
             is_archived=bool(channel.get("is_archived")),
-            is_shared_outside=any(
-                channel.get(sign)
-                for sign in ("is_ext_shared", "is_pending_ext_shared", "pending_shared", "pending_connected_team_ids")
-            ),
+            is_shared_outside=any(map(channel.get, _SHARED_OUTSIDE))
+            or bool(channel.get("is_shared") and not channel.get("is_org_shared")),
             is_im=is_im,
             is_open=not (is_im or channel.get("is_private") or channel.get("is_mpim")),
         )

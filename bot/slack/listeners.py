@@ -236,8 +236,9 @@ def _user_of(body: Body) -> str:
 def _opens_the_app(body: Body) -> str:
     """The person who came to the app's own page, which is drawn for them then."""
     event = body.get("event")
-    opened = isinstance(event, dict) and event.get("type") == "app_home_opened"
-    return _text(event.get("user")) if opened else ""
+    if not isinstance(event, dict) or event.get("type") != "app_home_opened":
+        return ""
+    return _text(event.get("user"))
 
 
 def _channel_of(body: Body) -> str | None:

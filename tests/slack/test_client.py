@@ -178,6 +178,16 @@ async def test_a_person_is_posted_to_by_their_id(slack: LocalSlack, chat: Chat, 
     ]
 
 
+@pytest.mark.parametrize("place", ["C0GENERAL", "G0GROUP", "U0EVE"])
+async def test_a_direct_message_that_went_elsewhere_is_none(slack: LocalSlack, chat: Chat, place: str) -> None:
+    """Its place is remembered by nobody: a token would be edited into it."""
+    slack.says("chat.postMessage", {"ok": True, "channel": place, "ts": "1.1"})
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await chat.post("U0ADA", "one", blocks())
+    assert {sent["channel"] for _, sent in slack.calls} == {"U0ADA"}
+
+
 @pytest.mark.parametrize(
     "code", ["user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot", "channel_not_found"]
 )

@@ -642,6 +642,14 @@ async def test_the_loader_waits_as_long_as_slack_says(slack: People, directory: 
             ChannelFacts("soon", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True),
         ),
         (
+            {"id": "C1", "name": "odd", "is_member": True, "is_shared": True},
+            ChannelFacts("odd", is_member=True, is_archived=False, is_shared_outside=True, is_im=False, is_open=True),
+        ),
+        (
+            {"id": "C1", "name": "grid", "is_member": True, "is_shared": True, "is_org_shared": True},
+            ChannelFacts("grid", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=True),
+        ),
+        (
             {"id": "C1", "name": "own", "is_member": True, "is_private": True},
             ChannelFacts("own", is_member=True, is_archived=False, is_shared_outside=False, is_im=False, is_open=False),
         ),
