@@ -152,12 +152,12 @@ def test_an_extension_is_longer_and_within_the_total(
     life = held(OFFERS)
     life.passes(days_held * DAY)
     rule = replace(OFFERS, max_total=total)
+    told: tuple[str | None, str | None] = (None, None)
     try:
         extensions.check(life.record, rule, plan or OFFERS.plans[0], lifetime, NOW + days_held * DAY)
-        told = None
     except Refusal as refusal:
-        told = refusal.code
-    assert told == code
+        told = refusal.code, refusal.field
+    assert told == (code, code and "lifetime")
 
 
 def test_what_never_expires_cannot_be_extended() -> None:
@@ -188,6 +188,7 @@ def test_what_is_offered_is_what_would_be_taken() -> None:
     [
         (replace(OFFERS, max_total=7 * DAY), False, "may last 7 days in all"),
         (replace(OFFERS, max_total=DAY), False, "may last 1 day in all"),
+        (replace(OFFERS, max_total=7 * DAY, lifetimes=(7 * DAY, None)), False, "may last 7 days in all"),
         (replace(OFFERS, max_total=7 * DAY + timedelta(hours=5)), False, "may last 173 hours in all"),
         (replace(OFFERS, lifetimes=(7 * DAY,)), False, "lasts longer than that already"),
         (replace(OFFERS, plans=(GOLD,)), False, "no plan standard any more"),
@@ -204,8 +205,9 @@ def test_an_entry_for_another_api_extends_nothing() -> None:
     """The file stands for another API by now: the key could not be given it in silence."""
     life = a_week()
     other = replace(OFFERS, api=ApiRef("other", "payments", ("Default",)))
-    with pytest.raises(Refusal, match="another API"):
+    with pytest.raises(Refusal, match="another API") as no:
         extensions.check(life.record, other, other.plans[0], MONTH, life.now)
+    assert no.value.field == "plan"
 
 
 def test_one_extension_at_a_time() -> None:

@@ -125,11 +125,12 @@ def test_nobody_is_reminded_on_a_weekend(until: datetime, ahead: list[float]) ->
     assert reminders == tuple(Reminder(until - before * DAY, Topic.ENDING) for before in ahead)
 
 
-def test_a_short_grant_is_reminded_of_on_a_weekend() -> None:
-    """Where the Friday before would be in the first half of its time: then the reminder would say nothing new."""
-    saturday = NOW + 5 * DAY
-    grant = replace(ACTIVE, since=saturday - DAY, until=saturday + DAY)
-    assert timing.reminders(granted(grant)) == (Reminder(saturday, Topic.ENDING),)
+@pytest.mark.parametrize(("days", "ahead"), [(2, 1), (3, 1), (4, 2)])
+def test_a_short_grant_is_reminded_of_on_a_weekend(days: int, ahead: int) -> None:
+    """On Saturday, where the Friday before would be in the first half of its time: then the reminder would say nothing new."""
+    sunday = NOW + 6 * DAY
+    grant = replace(ACTIVE, since=sunday - days * DAY, until=sunday)
+    assert timing.reminders(granted(grant)) == (Reminder(sunday - ahead * DAY, Topic.ENDING),)
 
 
 def test_the_holder_is_asked_first_and_the_approvers_two_days_later() -> None:
