@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,8 @@ from bot import metrics, version
 from bot.core import outages
 from bot.core.faults import Fault
 from bot.core.in_force import InForce
-from bot.core.model import AuditEvent, EffectState
+from bot.core.model import AuditEvent, EffectKind, EffectState
+from bot.core.outages import Outage
 from bot.database_watch import WRONG
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
@@ -170,7 +171,15 @@ class Seen:
         named = [outages.named(one.cause, one.since) for one in self.outages]
         said = [one.said for one in named if one.cause is not outages.SLACK_TOKEN]  # which has its own watch and words
         sealed = any(one.error == outages.SEAL_LOST for one in self.troubles)
-        return [*said, *([outages.SEALED] if sealed else [])]
+        return [*said, *([outages.SEALED] if sealed else []), *dict.fromkeys(self._unheard())]
+
+    def _unheard(self) -> Iterator[str]:
+        """The reasons for which the help channel hears of nothing: it is where everything else is told."""
+        for one in self.troubles:
+            if one.kind == EffectKind.TELL_OUTAGE and one.since is not None and one.state is EffectState.OPEN:
+                cause = outages.cause_of(EffectKind.TELL_OUTAGE, one.error)
+                if Outage(cause, "", one.since).is_told(self.now):
+                    yield f"I can't post in the help channel. {cause.sentence}"
 
     def count(self) -> None:
         """Set the metrics to the troubles of now, and forget those that are over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from prometheus_client import REGISTRY
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.in_force import InForce
-from bot.core.model import Rulebook
-from bot.health import Health, TokenWatch
+from bot.core.model import EffectKind, EffectState, Rulebook
+from bot.health import Health, Seen, TokenWatch
 from bot.store.engine import migrate, open_engine
+from bot.store.figures import Unposted
 from bot.store.store import Store
+from bot.store.troubles import Trouble
 from bot.version import VERSION
+from tests.core.life import HOUR, NOW, SECOND
 
 
 @pytest.mark.parametrize("refused", ["", "Slack does not accept SLACK_BOT_TOKEN (token_revoked)."])
@@ -51,3 +55,18 @@ async def test_what_runs_is_said(tmp_path: Path) -> None:
         assert REGISTRY.get_sample_value("tyk_key_bot_build_info", said) == 1
     assert REGISTRY.get_sample_value("tyk_key_bot_build_info", said | {"digest": "d1"}) is None
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "age", "said"),
+    [
+        ("is_archived", HOUR, "I can't post in the help channel. It is archived. Unarchive it, or name another"),
+        ("connection_lost", HOUR, "I can't post in the help channel. Slack isn't answering as it should."),
+        ("connection_lost", SECOND, ""),
+    ],
+)
+def test_a_help_channel_that_hears_nothing(error: str, age: timedelta, said: str) -> None:
+    """Whatever it was to hear of is told nowhere else, so that `/readyz` says why it does not."""
+    untold = Trouble(EffectState.OPEN, EffectKind.TELL_OUTAGE.value, error, 1, NOW - age)
+    seen = Seen({}, [untold], (), NOW, Unposted(0, None), 0.0, 0.0)
+    assert [one[: len(said)] for one in seen.cannot()] == ([said] if said else [])

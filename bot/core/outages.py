@@ -258,7 +258,9 @@ def cause_of(kind: EffectKind, code: str) -> Cause:
 
 def sentence(kind: EffectKind, code: str) -> str:
     """The sentence behind a code, for whoever runs the bot."""
-    return cause_of(kind, code).sentence
+    cause = cause_of(kind, code)
+    is_of_channel = cause.by_place and cause.side is Side.SLACK
+    return f"I can't post where this belongs. {cause.sentence}" if is_of_channel else cause.sentence
 
 
 @dataclass(frozen=True)

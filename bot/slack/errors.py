@@ -126,7 +126,7 @@ def refused(method: str, response: Any, sent: Mapping[str, Any]) -> Fault:
             return OutcomeUnknown("unreadable", f"{method} got an answer that is not Slack's")
         return Transient(f"http_{status}", f"{method} got an answer that is not Slack's")
     complaints = _complaints(data, sent)
-    text = f"{method}: {complaints}" if complaints else method
+    text = f"{method}: {complaints}" if complaints else ""  # the sentence behind the code says more than the method
     if "trigger_id" in complaints and "expired" in complaints:  # how Slack says expired_trigger_id at times
         return Gone("expired_trigger_id", text)
     kinds: tuple[tuple[frozenset[str], type[Fault]], ...] = (
