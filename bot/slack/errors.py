@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
+from bot.core.limits import line
 
 # A code that is in none of these tables is Transient: an operator can mend it
 # or it passes by itself, and what is tried again and told of loses nothing.
@@ -159,14 +160,13 @@ def _complaints(data: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
     """Slack's complaints, and where they are about. Words that it quotes from what we sent are struck out."""
     metadata = data.get("response_metadata")
     said = [
-        line
-        for lines in (metadata.get("messages") if isinstance(metadata, dict) else None, data.get("errors"))
-        if isinstance(lines, list)
-        for line in lines
-        if isinstance(line, str)
+        line(one, 3000)
+        for listed in (metadata.get("messages") if isinstance(metadata, dict) else None, data.get("errors"))
+        if isinstance(listed, list)
+        for one in listed
     ]
     said += [
-        f"{name} {data[name]}" for name in ("needed", "provided") if isinstance(data.get(name), str)
+        f"{name} {line(data[name], 300)}" for name in ("needed", "provided") if isinstance(data.get(name), str)
     ]  # missing_scope
     ours = list(_values(sent))
 
@@ -176,7 +176,9 @@ def _complaints(data: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
         quoted = word.strip(".:=-")
         return "…" if not is_plain and any(quoted in value for value in ours) else word
 
-    return "; ".join(re.sub(r"[\w+/=.:\-]{6,}", strike, line)[:300] for line in list(dict.fromkeys(said))[:5])
+    return "; ".join(
+        re.sub(r"[\w+/=.:\-]{6,}", strike, one)[:300] for one in list(dict.fromkeys(filter(None, said)))[:5]
+    )
 
 
 def _values(sent: Any, name: str = "") -> Iterator[str]:

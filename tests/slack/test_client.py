@@ -600,6 +600,12 @@ async def test_a_complaint_says_where(slack: LocalSlack, chat: Chat) -> None:
     assert raised.value.text == f"chat.postMessage: {complaint}"
 
 
+def test_a_complaint_can_be_stored_and_shown() -> None:
+    """Half a letter, where Slack cuts what it quotes, and what steers a terminal are left out; what is no text is none."""
+    said = {"errors": ["odd \ud83d\x1b[2J\u202e\nthing", 5, None], "needed": "chat\x00:write"}
+    assert _complaints(said, {}) == "odd [2J thing; needed chat:write"
+
+
 async def test_a_missing_scope_is_named(slack: LocalSlack, chat: Chat) -> None:
     """Where a scope is missing the Fault's text says which."""
     slack.fails("chat.postMessage", "missing_scope", needed="chat:write", provided="commands")
