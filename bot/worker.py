@@ -23,11 +23,12 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import effects, metrics
 from bot.core import backoff, facts, lifecycle, outages
-from bot.core.faults import Fault, Gone, Permanent, Transient, UnconfirmedError, Undeliverable
+from bot.core.faults import UnconfirmedError
 from bot.core.model import Effect, EffectKind, EffectState, Record
 from bot.core.outages import TELL_AFTER, Outage
 from bot.core.urgency import Urgency
-from bot.effects import Place
+from bot.effects import Place, acting
+from bot.effects.acting import Failure
 from bot.effects.claim import Claim
 from bot.effects.completion import locked
 from bot.effects.ports import Ports
@@ -37,7 +38,6 @@ from bot.store.engine import DatabaseError
 from bot.store.erasing import Erased
 from bot.store.outbox import Found, LeaseLost
 from bot.store.rows import UnreadableError
-from bot.store.seal import SealLost
 from bot.store.store import BusyError, Store, Transaction, User
 
 log = structlog.get_logger(__name__)
@@ -55,21 +55,6 @@ ERASED_AT_ONCE = 100
 EVERYTHING = Found(tuple(Urgency), late=True)
 WHATEVER_IS_DUE = Found(tuple(Urgency), late=False)
 """What is looked for where it is known that something is due."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The reason that an act brought nothing back.
-
-    `text` is the sentence behind `error`, safe for a log; `method` is Slack's, where a limit of Slack's was met.
-    """
-
-    error: str
-    text: str = ""
-    permanent: bool = False
-    bug: bool = False
-    retry_after: float | None = None
-    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -459,32 +444,12 @@ class Worker:
     async def _act_and_release(self, claim: Claim) -> Any:
         """The slot is free before the outcome is stored, so that what follows from it can be taken in the same transaction."""
         try:
-            return await self.act(claim)
+            return await acting.act(claim, self.ports)
         finally:
             was_full = self.pace.release(claim.effect.kind)
             if was_full and self._held_back:
                 self._is_due = True
                 self._look_in(0)
-
-    async def act(self, claim: Claim) -> Any:  # noqa: PLR0911 - one return a way of failing
-        """Act. Returns what the act brought back, or the Failure it ran into: no exception of an act leaves here."""
-        act = effects.ACTS[claim.effect.kind]
-        try:
-            async with asyncio.timeout(act.deadline.total_seconds()):
-                return await act.perform(claim, self.ports)
-        except Transient as fault:
-            return Failure(fault.code, fault.text, retry_after=fault.retry_after, method=fault.method)
-        except (Permanent, Gone, Undeliverable) as fault:
-            return Failure(fault.code, fault.text, permanent=True)
-        except Fault as fault:
-            return Failure(fault.code, fault.text)
-        except SealLost:
-            return Failure(outages.SEAL_LOST, outages.SEALED, permanent=True)
-        except TimeoutError:
-            return Failure(outages.OUT_OF_TIME)
-        except Exception as error:  # a fault of our own: it must neither stop the others nor be tried for ever
-            log.exception("effect.bug")
-            return Failure(f"bug_{type(error).__name__}", bug=True)
 
     async def complete(self, claim: Claim, outcome: Any) -> None:
         """Store what came of it. Raises LeaseLost where the promise is in other hands by now, and then nothing is stored."""

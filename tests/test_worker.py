@@ -38,6 +38,7 @@ from bot.core.model import (
 )
 from bot.core.outages import TELL_AFTER
 from bot.effects import SLACK_DEADLINE, TYK_DEADLINE, Place
+from bot.effects.acting import Failure, act
 from bot.effects.claim import Claim
 from bot.operations import Submission
 from bot.pace import Pace
@@ -46,7 +47,7 @@ from bot.store import outbox, troubles
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import SealLost
 from bot.store.troubles import Standing
-from bot.worker import BUGS_ALLOWED, EVERYTHING, Failure, Worker
+from bot.worker import BUGS_ALLOWED, EVERYTHING, Worker
 from tests.crash.outside import Fates, Slack, Tyk
 from tests.crash.story import LIFETIME, PEOPLE, RULE, Story, wipe
 from tests.log import Log, lines
@@ -250,7 +251,7 @@ async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) 
     await outside.operations.review(request_id, PEOPLE["CAROL"], Verdict.NO, "not this week", ())
     edits = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
     (edit,) = [one for one in edits if one.message.kind is MessageKind.CARD]
-    outcome = await outside.worker.act(edit)
+    outcome = await act(edit, outside.worker.ports)
     await outside.operations.clicked(
         request_id, edit.message.channel or "", edit.message.ts or "", edit.message.id, outdated=True
     )
@@ -258,7 +259,7 @@ async def test_a_click_during_an_edit_gets_an_edit_of_its_own(outside: Outside) 
     for _ in range(2):
         (again,) = [one async for one in claims_of(outside) if one.effect.kind is EffectKind.SHOW_MESSAGE]
         assert again.message.id == edit.message.id
-        outcome = await outside.worker.act(again)
+        outcome = await act(again, outside.worker.ports)
         await outside.operations.clicked(
             request_id, edit.message.channel or "", edit.message.ts or "", edit.message.id, outdated=True
         )
@@ -281,7 +282,7 @@ async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outs
 
     claims = [claim async for claim in claims_of(outside)]
     (edit,) = filter(is_card, claims)
-    outcome = await outside.worker.act(edit)
+    outcome = await act(edit, outside.worker.ports)
     for claim in claims:
         if claim is not edit:
             await outside.worker.keep(claim)
@@ -296,7 +297,7 @@ async def test_an_edit_is_made_again_only_where_it_would_say_something_else(outs
         request_id, edit.message.channel or "", edit.message.ts or "", edit.message.id, outdated=True
     )
     (edit,) = [claim async for claim in claims_of(outside) if is_card(claim)]
-    outcome = await outside.worker.act(edit)
+    outcome = await act(edit, outside.worker.ports)
     await outside.operations.revoke(request_id, None, "")
     await outside.worker.complete(edit, outcome)
     assert any([is_card(claim) async for claim in claims_of(outside)])
@@ -318,7 +319,7 @@ async def test_what_time_has_decided_meanwhile_counts_before_what_an_act_brought
     await outside.asks(1, approved=True)
     outside.pass_time(LIFETIME - TYK_DEADLINE / 2)
     issue = await claimed(outside, EffectKind.ISSUE_KEY)
-    made = await outside.worker.act(issue)
+    made = await act(issue, outside.worker.ports)
     outside.pass_time(TYK_DEADLINE)
     await outside.worker.complete(issue, made)
     assert outside.effects(EffectKind.CONFIRM_KEY) == []
@@ -667,7 +668,7 @@ async def test_an_outage_that_begins_anew_while_it_is_told_as_over(outside: Outs
     await outside.worker.drain()
     await outside.worker.survey()
     telling = await claimed(outside, EffectKind.TELL_OUTAGE)
-    outcome = await outside.worker.act(telling)
+    outcome = await act(telling, outside.worker.ports)
     outside.tyk.fault = Transient("tyk_401")
     await outside.asks(2, approved=True)
     await outside.worker.drain()

@@ -22,12 +22,13 @@ from bot.commands.progress import Progress
 from bot.core.in_force import InForce
 from bot.core.model import EffectKind, KeyState
 from bot.effects import TYK_DEADLINE
+from bot.effects.acting import Failure, act
 from bot.effects.claim import Claim
 from bot.effects.ports import Ports
 from bot.store.outbox import LeaseLost
 from bot.store.seal import Seal
 from bot.store.transaction import Transaction
-from bot.worker import Failure, Worker
+from bot.worker import Worker
 from tests.crash.emergency import OPERATOR
 from tests.crash.more_time import EXTENSION, HELD_FOR, MoreTime
 from tests.crash.outside import Fates, Unpaced
@@ -182,7 +183,7 @@ class Search:
             return found
         self._restore(state)
         if replica.outcome is None:
-            outcome = await self.worker.act(replica.claim)
+            outcome = await act(replica.claim, self.worker.ports)
             found.append(self._with(state, number, Replica(replica.claim, outcome)))
             if state.mishaps:
                 lost = Replica(replica.claim, Failure("answer_lost"))

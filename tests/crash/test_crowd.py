@@ -24,11 +24,11 @@ from bot.core.model import (
     Topic,
     Verdict,
 )
+from bot.effects.acting import Failure, act
 from bot.operations import Submission
 from bot.store import outbox, tables
 from bot.store.engine import migrate, open_engine
 from bot.store.outbox import LeaseLost
-from bot.worker import Failure
 from tests.crash.outside import Fates, person
 from tests.crash.story import LIFETIME, PEOPLE, REQUEST, RULE, Story, wipe
 
@@ -95,7 +95,7 @@ async def test_only_the_last_claim_completes(story: Story) -> None:
     await story._ask()
     first = await story.worker.claim()
     assert first is not None
-    fact = await story.worker.act(first)
+    fact = await act(first, story.worker.ports)
     story.restart()
     second = await story.worker.claim()
     assert second is not None
