@@ -167,9 +167,16 @@ def migrate(engine: Engine) -> None:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         version, newest = _version(connection), _versions()[-1]
         if version is None:
+            _check_empty(connection)
             make(connection, newest)
         elif version != newest:
             _upgrade(connection)
+
+
+def _check_empty(connection: Connection) -> None:
+    """Raises DatabaseError where another program's tables are there. On PostgreSQL extensions may have some of their own."""
+    if connection.dialect.name == "sqlite" and (others := inspect(connection).get_table_names()):
+        raise DatabaseError(f"The file holds tables of some other program, such as {others[0]}: is DATABASE_URL right?")
 
 
 def _upgrade(connection: Connection) -> None:

@@ -156,6 +156,18 @@ def test_a_database_without_tables(url: str, engine: Engine) -> None:
         assert not engine.dialect.has_table(connection, "alembic_version")
 
 
+def test_the_file_of_another_program_gets_no_tables(tmp_path: Path) -> None:
+    """`run` on a mistyped DATABASE_URL says whose tables are there, and makes none beside them."""
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE moz_places (url TEXT)")
+    engine = open_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    with pytest.raises(DatabaseError, match="of some other program, such as moz_places: is DATABASE_URL right"):
+        migrate(engine)
+    with engine.connect() as connection:
+        assert not engine.dialect.has_table(connection, "requests")
+    engine.dispose()
+
+
 def test_a_database_of_an_older_version(engine: Engine) -> None:
     """A command says which version goes with it and that `run` brings it up to date, and migrates nothing."""
     migrate(engine)
