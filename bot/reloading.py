@@ -20,6 +20,7 @@ import structlog
 from bot import config, configuring, groups, meanings, metrics
 from bot.complaining import DOUBTS, REFUSED, Complaining
 from bot.config import Complaint, Config, ConfigError, document
+from bot.config.positions import Position
 from bot.configuring import Slack
 from bot.core import changes
 from bot.core.faults import Fault
@@ -64,6 +65,8 @@ class WatchedFile:
     def read(self) -> tuple[str, bytes | ConfigError]:
         """A fingerprint of all that it holds, and that; or why it cannot be read."""
         try:
+            if self.path.is_fifo():  # whoever opens a pipe may wait for ever
+                raise ConfigError([Position(str(self.path), 1, 1).complaint("a pipe cannot be read again")])
             raw = document.read_bytes(self.path)
         except ConfigError as error:
             return str(error), error

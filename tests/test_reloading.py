@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from bot.config import Config, parse
+from bot.config import Config, ConfigError, parse
 from bot.config.sections import (
     ApiSection,
     AuditSection,
@@ -22,7 +24,7 @@ from bot.config.sections import (
 )
 from bot.core.changes import compared
 from bot.core.snapshot import What
-from bot.reloading import AGAIN, AT_RESTART, Turn, at_restart
+from bot.reloading import AGAIN, AT_RESTART, Turn, WatchedFile, at_restart
 
 TEXT = """\
 tyk: {dashboard_url: "https://admin.example.com", gateway_url: "https://api.example.com", keys_by: id, alias: number, at_once: 20}
@@ -188,3 +190,11 @@ def test_what_slack_cannot_say_now_is_tried_again_later() -> None:
     assert not turn.has_come("old", at_once=False)
     turn.comes_again()
     assert turn.has_come("new", at_once=True)
+
+
+def test_a_pipe_in_the_files_place(tmp_path: Path) -> None:
+    """It is complained of and not waited for: the look at the file would never end, and neither would the bot."""
+    os.mkfifo(tmp_path / "config.yaml")
+    said, found = WatchedFile(tmp_path / "config.yaml").read()
+    assert isinstance(found, ConfigError)
+    assert said.endswith("config.yaml:1:1: a pipe cannot be read again")
