@@ -301,6 +301,9 @@ class Directory:
                 _unreadable("usergroups.list")
             if group.get("date_delete"):  # switched off: Slack keeps its list of members
                 continue
+            is_unsaid = "users" not in group and group.get("user_count") not in (None, 0, "0")
+            if is_unsaid or group["id"] in members:  # approvals would be lost for good over it
+                _unreadable("usergroups.list")
             members[group["id"]] = _ids("usergroups.list", group.get("users") or [])
             for user_id in members[group["id"]]:
                 of.setdefault(user_id, set()).add(group["id"])

@@ -262,6 +262,18 @@ async def test_a_switched_off_group_has_nobody(directory: Directory) -> None:
     assert await directory.resolve({"@switched-off"}, set()) == {}
 
 
+@pytest.mark.parametrize(
+    "odd", [{"id": "S9", "user_count": 3}, {"id": "S9", "user_count": "3"}, {"id": "S1", "users": []}]
+)
+async def test_a_group_of_which_slack_does_not_say_who_is_in_it(
+    slack: People, directory: Directory, odd: dict[str, Any]
+) -> None:
+    """One without its members, or listed twice, is no empty group: nobody loses an approval over it."""
+    slack.groups.append(odd)
+    with pytest.raises(CannotSay):
+        await directory.person("U0ADA")
+
+
 # --- asking once ----------------------------------------------------------------------------------------------------
 
 
