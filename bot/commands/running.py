@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from bot import app, config, logs, online_check, opening, settings
 from bot.commands import away
 from bot.commands.progress import Progress
 from bot.commands.words import UsageError
 from bot.config import Config, ConfigError
-from bot.core.faults import Fault
+from bot.core.faults import Fault, UnconfirmedError
 from bot.errors import FAILED, WRONG_INPUT, CommandError
 from bot.layout import complain, many, print_wrapped
 from bot.reloading import WatchedFile
 from bot.settings import Need, Settings, SettingsError
 from bot.slack.client import pin_proxy
+from bot.store.engine import what_is_wrong
 from bot.tyk.dashboard import DashboardError, KeysBy
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,8 @@ def run(arguments: argparse.Namespace, environ: Any) -> int:
         return error.exit_code
     except Fault as fault:
         log.error("bot.failed", what=away.sentence(fault, environ), error=fault.code)  # noqa: TRY400 - as above
+    except (OperationalError, UnconfirmedError) as error:  # of the database, at the start or where it cannot go on
+        log.error("bot.failed", what=what_is_wrong(error), error=type(error).__name__)  # noqa: TRY400 - as above
     except Exception as error:  # a fault of ours ends the bot, and its log is where that is looked for
         log.exception("bot.failed", error=type(error).__name__)
     return FAILED

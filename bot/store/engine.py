@@ -213,6 +213,7 @@ def check_ready(engine: Engine) -> None:
 
 _ADVICE = (
     ("malformed", "It is damaged: restore a backup of it (docs/operate.md)."),
+    ("no such table", "It lacks a table of this program's: restore a backup of it (docs/operate.md)."),
     (
         "file is not a database",
         "DATABASE_URL says where it is; where that is right, restore a backup of it (docs/operate.md).",
@@ -237,8 +238,10 @@ _ADVICE = (
 """A word of what SQLite or PostgreSQL says, and what to do about it."""
 
 
-def what_is_wrong(error: DBAPIError) -> str:
+def what_is_wrong(error: DBAPIError | UnconfirmedError) -> str:
     """What is wrong with the database, and what to do."""
+    if isinstance(error, UnconfirmedError):
+        return "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
     return f"The database does not answer: {_first_line(error)}. {what_to_do(error)}"
 
 
@@ -261,12 +264,8 @@ def told_in_a_sentence() -> Iterator[None]:
     """Turn whatever goes wrong with the database meanwhile into a DatabaseError."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, UnconfirmedError) as error:
         raise DatabaseError(what_is_wrong(error)) from None
-    except UnconfirmedError:
-        raise DatabaseError(
-            "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
-        ) from None
     except SQLAlchemyError as error:
         raise DatabaseError(f"The database cannot be used: {type(error).__name__}") from None
 

@@ -28,6 +28,8 @@ from bot.local.world import World as Place
 from bot.sandbox.demos.main_story import MainStory
 from bot.sandbox.demos.reading import token_in
 from bot.sandbox.process import BotProcess, Clock, NotStarted
+from bot.store import tables
+from bot.store.engine import migrate, open_engine
 from bot.store.seal import new_key
 from tests.running import empty_place
 from tests.world import WITHIN, World, living
@@ -182,6 +184,23 @@ async def test_a_slack_that_is_not_there(tmp_path: Path) -> None:
     assert (ended.code, said["event"], said["level"], said["error"]) == (1, "bot.failed", "error", "unreachable")
     assert f"at {environ['SLACK_API_URL']}: no connection could be made" in said["what"]
     assert "HTTPS_PROXY" in said["what"]
+
+
+async def test_a_database_that_fails_the_start(tmp_path: Path) -> None:
+    """Somebody has dropped a table: the start ends with 1, and the log's last line says what is wrong and what to do."""
+    async with empty_place() as place:
+        environ = environ_of(place, tmp_path)
+        engine = open_engine(environ["DATABASE_URL"])
+        migrate(engine)
+        with engine.begin() as connection:
+            tables.effects.drop(connection)
+        engine.dispose()
+        async with process(tmp_path, place.config(), "run", **environ) as bot:
+            ended = await bot.end()
+    said = json.loads(ended.said.splitlines()[-1])
+    assert (ended.code, said["event"], said["level"], said["error"]) == (1, "bot.failed", "error", "OperationalError")
+    assert "no such table: effects. It lacks a table of this program's: restore a backup of it" in said["what"]
+    assert "Traceback" not in ended.said
 
 
 async def test_the_log_of_a_whole_story(tmp_path: Path) -> None:
