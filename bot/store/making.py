@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from bot.store import tables
 
@@ -36,6 +39,9 @@ _VERSION = (
 )
 
 
+_IDLE_FOR = "30s"
+
+
 def make(connection: Connection, version: str) -> None:
     """Make all of them, of this version."""
     dialect = connection.dialect.name
@@ -46,3 +52,13 @@ def make(connection: Connection, version: str) -> None:
     for statement in (*_APPEND_ONLY[dialect], _VERSION):
         connection.execute(text(statement))
     connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": version})
+    if dialect == "postgresql":
+        _end_idle_transactions(connection)
+
+
+def _end_idle_transactions(connection: Connection) -> None:
+    """Whoever stands still inside a transaction, be it a frozen replica or somebody's psql, is let go by the server."""
+    database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    setting = f"idle_in_transaction_session_timeout = '{_IDLE_FOR}'"
+    with suppress(DBAPIError), connection.begin_nested():  # who may not set it for others sets it for its own sessions
+        connection.execute(text(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {setting}"))

@@ -126,12 +126,20 @@ _INDEXES_AND_TRIGGERS = {
 }
 
 
+_SETTINGS = (
+    "SELECT setconfig FROM pg_db_role_setting JOIN pg_database ON setdatabase = pg_database.oid "
+    "WHERE datname = current_database()"
+)
+
+
 def shape(connection: Connection) -> tuple[object, ...]:
-    """All that a database was told to keep and to refuse, but for the order of the columns."""
+    """All that a database was told to keep, to refuse and to end, but for the order of the columns."""
     found = inspect(connection)
     told = connection.execute(text(_INDEXES_AND_TRIGGERS[connection.dialect.name])).scalars()
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-    return {name: _shape_of(found, name) for name in found.get_table_names()}, sorted(map(str, told)), version
+    postgresql = connection.dialect.name == "postgresql"
+    settings = connection.execute(text(_SETTINGS)).scalars().all() if postgresql else []
+    return {name: _shape_of(found, name) for name in found.get_table_names()}, sorted(map(str, told)), version, settings
 
 
 def _shape_of(found: Inspector, table: str) -> tuple[object, ...]:
