@@ -32,7 +32,8 @@ MIGRATION_IDLES_FOR = 25
 CONNECTS_WITHIN = 5
 OWNER_ONLY = 0o600
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_SESSION_ENDED = frozenset({"57P01", "57P02", "57P05", "25P03"})
+_STOOD_STILL = "25P03"
+_SESSION_ENDED = frozenset({"57P01", "57P02", "57P05", _STOOD_STILL})
 """SQLSTATEs: ended by an administrator or a restart, by a crash of the server, as idle, as idle in a transaction."""
 _MIGRATION_LOCK = 0x74796B6B  # "tykk": any fixed number will do
 
@@ -121,6 +122,11 @@ def _tell_a_session_that_ended(context: ExceptionContext) -> None:
     """The server's last words come before the end of the connection, so that the connection may still look whole."""
     if getattr(context.original_exception, "sqlstate", None) in _SESSION_ENDED:
         context.is_disconnect = True
+
+
+def stood_still(error: DBAPIError) -> bool:
+    """True where the server ended the session because its transaction stood still: nothing of it is stored."""
+    return getattr(error.orig, "sqlstate", None) == _STOOD_STILL
 
 
 def _bound_postgresql(idles_for: int, connection: Any, _record: object) -> None:

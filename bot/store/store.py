@@ -27,7 +27,7 @@ from bot.core.faults import UnconfirmedError
 from bot.core.model import Record
 from bot.store import tables
 from bot.store.chain import Chain
-from bot.store.engine import WAITS_FOR, DatabaseError, file_of
+from bot.store.engine import WAITS_FOR, DatabaseError, file_of, stood_still
 from bot.store.in_place import InPlace
 from bot.store.threads import Job, KeptConnections, Threads, User
 from bot.store.transaction import Transaction
@@ -292,7 +292,8 @@ class Store:
         try:
             self._commit(scope.connection)
         except DBAPIError as error:
-            if error.connection_invalidated and any(tx.wrote for tx in parts):
+            is_open = error.connection_invalidated and not stood_still(error)
+            if is_open and any(tx.wrote for tx in parts):
                 raise UnconfirmedError("the database did not answer the commit") from error
             # SQLite is still inside the transaction then, which SQLAlchemy takes for ended: only closing the connection ends it.
             scope.connection.invalidate()

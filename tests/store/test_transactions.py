@@ -420,6 +420,24 @@ async def test_a_commit_that_is_not_answered(shared: Store) -> None:
     assert await shared.read(lambda tx: tx.numbered(1001)) is None
 
 
+async def test_a_transaction_that_stood_still_is_made_again(shared: Store, postgres: str) -> None:
+    """The server ended it before its commit, as a machine that halted for seconds finds it: nothing was stored, and it is done
+    once more."""
+    tried = list[int]()
+
+    def work(tx: Transaction) -> None:
+        asks(tx)
+        if not tried:
+            tried.append(tx.connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+            tx.connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1ms'"))
+            with psycopg.connect(postgres, autocommit=True) as server:
+                while server.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", tried).fetchone():
+                    pass
+
+    await shared.write(work)
+    assert await shared.read(lambda tx: tx.numbered(1001)) is not None
+
+
 async def test_a_session_that_holds_a_row_stops_nobody_else(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody's psql stands in a transaction on Alice's request: what is about hers is refused in time, others go on."""
     monkeypatch.setattr(engines, "WAITS_FOR", 1)
