@@ -206,7 +206,7 @@ async def run(
 async def _understood(
     config: Config, directory: Directory, store: Store
 ) -> tuple[Meanings, Rulebook, tuple[Complaint, ...]]:
-    """What the names of the file mean, the rules that are in force then, and what is doubtful. Raises a Fault of Slack's."""
+    """The meanings of the file's names, the rules that are in force then, and what is doubtful. Raises a Fault of Slack's."""
     meant = await meanings.of_names(config.mentions(), directory, store)
     rulebook, doubts = meanings.rulebook_of(config, meant)
     configuring.warn_of(doubts)
@@ -223,7 +223,7 @@ def _watching(
     check: Callable[[Config, Rulebook], Coroutine[Any, Any, None]],
     complaining: Complaining,
 ) -> Iterator[Coroutine[Any, Any, NoReturn]]:
-    """What looks again while the bot runs: at the file, and at what it names."""
+    """The watches while the bot runs: they look again at the file, and at what it names."""
     if file is not None:
         reloading = Reloading(file, config, meant, settings, slack, operations, check, complaining)
         yield reloading.watch()

@@ -1,4 +1,4 @@
-"""Whether the database takes what is written: one that can be read and stores nothing looks well to whoever only reads.
+"""Watch that the database takes what is written: one that can be read and stores nothing looks well to whoever only reads.
 
 Who has to know is told without it: in the log, in `/readyz` and the metrics, and, where that lasts, in the help channel.
 """

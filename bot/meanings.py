@@ -33,7 +33,7 @@ class Meanings:
 async def of_names(
     mentions: Collection[Mention], directory: Directory, store: Store, *, by_heart: bool = True
 ) -> Meanings:
-    """What the names of the file mean, and is remembered from now on. Raises a Fault of Slack's; but where all names were looked
+    """The meanings of the file's names, remembered from now on. Raises a Fault of Slack's; but where all names were looked
     up before, what they meant will do, if it may be told `by_heart`.
 
     They are looked up once more where somebody accepted another meaning meanwhile: what was accepted stays accepted."""

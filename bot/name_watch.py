@@ -34,7 +34,8 @@ _SPOKEN_IN = frozenset({"approvals_channel", "audit_channel", "help_channel"})
 
 @dataclass(frozen=True)
 class Found:
-    """What one look found: `meant` where Slack could say, and what is to be complained of. `is_whole` where it could say all."""
+    """The findings of one look: `meant` where Slack could say, and what is to be complained of. `is_whole` where it could say
+    all."""
 
     meant: Meanings | None
     complaints: frozenset[Complaint]

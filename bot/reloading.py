@@ -193,8 +193,8 @@ class Reloading:
         return await asyncio.to_thread(config.of_bytes, held, str(self._file.path))
 
     async def _looked_up(self, new: Config) -> tuple[Config, Meanings, tuple[Complaint, ...]]:
-        """What can be in force of it now, what its names mean, and what waits for a restart. Raises PreflightError and a Fault of
-        Slack's."""
+        """The part of it that can be in force now, the meanings of its names, and what waits for a restart. Raises
+        PreflightError and a Fault of Slack's."""
         needed = frozenset(scopes(new))
         if needed - frozenset(scopes(self.running)):
             await preflight(self._slack.client, None, needed)
@@ -212,7 +212,8 @@ class Reloading:
         self._complaining.owe(REFUSED, said)
 
     async def take_names(self, config: Config, meant: Meanings) -> None:
-        """What the names of the file mean has changed in Slack: it is in force from now on, unless another file is by now."""
+        """Take other meanings of the file's names, as Slack has them now: they are in force from now on, unless another file
+        is by now."""
         async with self._taking:
             if config is self.running and meant != self.meant:
                 changed, doubts = await self._into_force(config, meant)

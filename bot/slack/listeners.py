@@ -250,5 +250,5 @@ def _id(named: Any) -> str:
 
 
 def _text(said: Any) -> str:
-    """What comes may be of any shape, and an error handler must take all of them."""
+    """The text, or none: what comes may be of any shape, and an error handler must take all of them."""
     return said if isinstance(said, str) else ""

@@ -245,14 +245,14 @@ _ADVICE = (
 
 
 def what_is_wrong(error: DBAPIError | UnconfirmedError) -> str:
-    """What is wrong with the database, and what to do."""
+    """A sentence on what is wrong with the database, and what to do."""
     if isinstance(error, UnconfirmedError):
         return "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
     return f"The database does not answer: {_first_line(error)}. {what_to_do(error)}"
 
 
 def what_to_do(error: Exception) -> str:
-    """What to do about it, without what the server says: that names hosts and users."""
+    """A sentence on what to do about it, without what the server says: that names hosts and users."""
     if isinstance(error, DatabaseError):
         return str(error)
     said = _first_line(error) if isinstance(error, DBAPIError) else ""

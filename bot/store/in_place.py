@@ -1,4 +1,4 @@
-"""Whether the file of a SQLite database is still the one that was opened.
+"""Check that the file of a SQLite database is still the one that was opened.
 
 Whoever has it open goes on writing to a file that was deleted, and what they write is gone when they close it.
 """
