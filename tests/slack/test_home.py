@@ -16,7 +16,7 @@ from bot.operations import Operations
 from bot.slack import holdings, home
 from bot.store.engine import open_engine
 from bot.store.store import Store
-from tests.log import Log
+from tests.log import Log, logged
 from tests.running import quiet
 from tests.slack.test_holdings import home as drawn
 from tests.slack.test_holdings import marked, numbered
@@ -98,9 +98,10 @@ def followed() -> bool:
     return any(task.get_name() == home.FOLLOWING and not task.done() for task in asyncio.all_tasks())
 
 
-async def test_opening_it_costs_one_call(tmp_path: Path) -> None:
+async def test_opening_it_costs_one_call(tmp_path: Path, log: Log) -> None:
     """With warm caches nothing is asked of Slack but to show it."""
     async with living(tmp_path) as world:
+        await logged(log, "config.checked")  # until then the bot looks people up by itself
         alice = world.person("alice")
         await alice.opens_home()
         await alice.sees_home(holdings.NOTHING)
