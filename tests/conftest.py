@@ -46,9 +46,12 @@ def _audit_lines_wait_a_moment() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> Iterator[None]:
     """The bot sets its own log up and quiets other libraries' loggers for the life of its process; a test is not its process."""
-    before = structlog.get_config()
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
     structlog.configure(**before)
+    root.handlers = handlers
+    root.setLevel(level)
     loggers = [logging.getLogger(name) for name in logging.Logger.manager.loggerDict]
     for logger in [one for one in loggers if one.name.startswith(("slack_", "aiohttp"))]:
         logger.setLevel(logging.NOTSET)

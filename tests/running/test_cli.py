@@ -582,7 +582,8 @@ def test_a_database_that_fails_meanwhile(
     assert cli.execute(["keys"], database) == 1
     assert (
         capsys.readouterr().err
-        == f"The database does not answer: no such table: {table}. DATABASE_URL says where it is.\n"
+        == f"The database does not answer: no such table: {table}. It lacks a table of this program's: restore a backup of it "
+        "(docs/operate.md).\n"
     )
 
 
