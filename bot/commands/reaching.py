@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bot import opening, settings
 from bot.core.in_force import InForce
 from bot.core.model import Rulebook
-from bot.effects.ports import Ports
+from bot.effects.ports import SOME_APIS, Ports
 from bot.settings import Need, SettingsError
 from bot.store import ledger
 from bot.store.seal import Seal
@@ -35,7 +35,7 @@ class Reached:
 async def tyk(store: Store, environ: Any) -> AsyncIterator[Reached]:
     """The Dashboard that the bot last used. Raises SettingsError where something is missing."""
     with store.reading() as tx:
-        place = tx.remembered(ledger.PLACE)
+        place, api_ids = tx.remembered(ledger.PLACE), ledger.api_ids(tx, SOME_APIS)
     if place is None:
         raise SettingsError(
             ["the bot has not started on this database since it was upgraded, so its Dashboard is not known"]
@@ -49,4 +49,5 @@ async def tyk(store: Store, environ: Any) -> AsyncIterator[Reached]:
     async with opening.connected_tyk(place["dashboard_url"], keys_by, found, dict(environ)) as dashboard:
         seal = Seal(found.seal_keys) if found.seal_keys else _ABSENT
         keys = Keys(dashboard, keys_by)
-        yield Reached(dashboard.url, keys, Ports(_ABSENT, keys, seal, InForce(Rulebook("", {}))))
+        ports = Ports(_ABSENT, keys, seal, InForce(Rulebook("", {})), api_ids=api_ids)
+        yield Reached(dashboard.url, keys, ports)

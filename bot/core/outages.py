@@ -72,6 +72,11 @@ TYK_AWAY = _tyk(
 NOT_TYK = _tyk(
     "tyk_not_tyk", "Something other than Tyk answers at the Dashboard's address. Check that address and the proxy."
 )
+ODD_TYK = _tyk(
+    "tyk_odd_answer",
+    "What answers at the Dashboard's address doesn't know what I ask for. Check that the address is the Dashboard's, not the "
+    "Gateway's, and the Dashboard's version.",
+)
 SLACK_AWAY = _slack(
     "slack_away",
     "Slack isn't answering as it should. See status.slack.com, and check that I can reach slack.com.",
@@ -140,6 +145,7 @@ _ALONE = (
         passes=False,
     ),
     NOT_TYK,
+    ODD_TYK,
     _tyk(
         "tyk_tls",
         "No secure connection to Tyk's Dashboard comes about. Look whether its certificate has expired; where a company's own "
@@ -197,7 +203,7 @@ _SAME = {
         ),
         TYK_AWAY,
     ),
-    **dict.fromkeys(("tyk_404", "tyk_odd_answer"), NOT_TYK),
+    "tyk_404": ODD_TYK,
     **dict.fromkeys(
         (
             "unreachable",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 from bot.core.audit import Post, Posted
@@ -16,6 +17,8 @@ from bot.core.in_force import InForce
 from bot.core.model import Approver, Identity, Key, Message, Person, Record
 from bot.core.outages import Outage, Side
 from bot.core.reconciliation import MarkedPage, Told
+
+SOME_APIS = 3
 
 
 class SlackPort(Protocol):
@@ -104,20 +107,20 @@ class TykPort(Protocol):
         """Give the key its final expiry and the plan's Tyk policies. Raises Gone where Tyk does not know it."""
         ...
 
-    async def differs(self, record: Record, key: Key, name: str) -> str | None:
-        """The difference between what Tyk holds and what was granted, in words; None where they agree. Raises Gone."""
+    async def differs(self, record: Record, key: Key, name: str, proving: Sequence[str]) -> str | None:
+        """The difference between what Tyk holds and what was granted, in words; None where they agree. Raises Gone, and Transient
+        where Tyk knows neither the key nor any of the APIs that are `proving` it to be the Tyk that made the key."""
         ...
 
     async def marked(self, page: int) -> MarkedPage | None:
         """The keys that bear our mark on a page of Tyk's list, the first is 1; None where it gives no list."""
         ...
 
-    async def revoke(self, name: str, opens: Sequence[str]) -> None:
-        """Delete the key and see that it is gone. Raises Transient where Tyk knows neither the key nor any of the APIs that it
-        `opens`: it is not the Tyk that made the key."""
+    async def revoke(self, name: str, proving: Sequence[str]) -> None:
+        """Delete the key and see that it is gone. Raises Transient as `differs` does; nothing is to be proved by no APIs."""
         ...
 
-    async def revoke_by_hash(self, key_hash: str, opens: Sequence[str]) -> None:
+    async def revoke_by_hash(self, key_hash: str, proving: Sequence[str]) -> None:
         """The same for a key that goes by a token which is lost. Raises Permanent where Tyk does not take its hash."""
         ...
 
@@ -139,13 +142,22 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything an effect may touch while it acts. `collectors` go by the subjects of the effects that send to them."""
+    """Everything an effect may touch while it acts. `collectors` go by the subjects of the effects that send to them. A command
+    has no rules in force: `api_ids` are some of those that the bot has."""
 
     slack: SlackPort
     tyk: TykPort
     seal: Sealer
     in_force: InForce
     collectors: Mapping[str, CollectorPort] = field(default_factory=dict)
+    api_ids: Sequence[str] = ()
+
+    def proving(self, record: Record) -> Sequence[str]:
+        """The APIs by which Tyk is known to be the one that made the record's keys: those that the keys open, and some others,
+        where those are gone there."""
+        own = (record.request.rule.api, *record.request.plan.also_opens)
+        in_force = (rule.api.api_id for rule in self.in_force.current.rules.values())
+        return tuple(dict.fromkeys([*(api.api_id for api in own), *islice(in_force, SOME_APIS), *self.api_ids]))
 
     def name_of(self, key: Key) -> str:
         """The key's name at Tyk: its hash or its token. Raises SealLost where that is a token which no seal key opens."""

@@ -160,7 +160,7 @@ async def look(one: Held, ports: Ports) -> Finding | None:
     """Ask Tyk for a key of ours. Raises Transient where it cannot say now."""
     record, key = one.record, one.key
     try:
-        why = await ports.tyk.differs(record, key, ports.name_of(key))
+        why = await ports.tyk.differs(record, key, ports.name_of(key), ports.proving(record))
     except SealLost:
         return reconciliation.unseen(record, key, SEAL_LOST)
     except Gone:

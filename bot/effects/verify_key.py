@@ -8,7 +8,8 @@ from bot.effects.ports import Ports
 
 async def perform(claim: Claim, ports: Ports) -> Fact:
     try:
-        difference = await ports.tyk.differs(claim.story, claim.key, ports.name_of(claim.key))
+        record, key = claim.story, claim.key
+        difference = await ports.tyk.differs(record, key, ports.name_of(key), ports.proving(record))
     except Gone:
         difference = "Tyk does not know the key it has just confirmed"
     return KeyWrong(claim.key.id, difference) if difference else KeyVerified(claim.key.id)

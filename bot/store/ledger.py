@@ -13,8 +13,10 @@ from typing import Any
 
 from sqlalchemy import CursorResult, Select, exists, func, or_, select
 
+from bot.core import snapshot
 from bot.core.audit import AuditEntry
 from bot.core.model import Effect, EffectKind, GrantState, KeyState, RequestState, Rule, Verdict
+from bot.core.snapshot import What
 from bot.store import rows, statements, tables
 from bot.store.seal import Seal
 from bot.store.transaction import Transaction
@@ -293,6 +295,13 @@ def entries(tx: Transaction) -> frozenset[str]:
     configured = tx.remembered(CONFIGURED) or {"apis": {}}
     asked_for = tx.connection.execute(select(tables.requests.c.api).distinct()).scalars().all()
     return frozenset(configured["apis"]) | frozenset(asked_for)
+
+
+def api_ids(tx: Transaction, most: int) -> tuple[str, ...]:
+    """The API ids of some entries of the configuration that the bot last started with."""
+    configured = tx.remembered(CONFIGURED) or {"apis": {}}
+    kept = (snapshot.entry(configured, name) or {} for name in islice(configured["apis"], most))
+    return tuple(one[What.API_ID] for one in kept if What.API_ID in one)
 
 
 def held_entries(tx: Transaction) -> frozenset[str]:

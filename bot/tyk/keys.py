@@ -18,11 +18,13 @@ from bot.tyk import session
 from bot.tyk.dashboard import (
     Dashboard,
     DashboardError,
+    Forbidden,
     KeyMissing,
     KeysBy,
     ListedKey,
     OutcomeUnknown,
     Rejected,
+    Unauthorised,
     Unavailable,
 )
 from bot.tyk.definitions import Unfit, unfit
@@ -94,11 +96,11 @@ class Keys:
             final = session.confirmed_session(record, key, datetime.now(UTC), self._alias(), deletes=deletes)
             await self._dashboard.update_key(name, final)
 
-    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+    async def differs(self, record: Record, key: Key, name: str, proving: Sequence[str]) -> str | None:
         async with told_by_meaning():
             held = await self._dashboard.read_key(name)
             if held is None:
-                await self._check_place([api.api_id for api in session.opened(record)])
+                await self._check_place(proving)
                 raise Gone("tyk_key_unknown")
         if session.is_of_another(held, key):
             return "Tyk holds another key under this key's name"
@@ -113,22 +115,32 @@ class Keys:
         keys = tuple(marked for one in found.keys if (marked := _marked(one)) is not None)
         return MarkedPage(keys, found.is_last)
 
-    async def revoke(self, name: str, opens: Sequence[str]) -> None:
+    async def revoke(self, name: str, proving: Sequence[str]) -> None:
         """A key is dead when Tyk is asked for it and does not know it. Where it did not know it before either, it knows at least
-        one of the APIs that the key `opens`."""
+        one of the APIs that are `proving` it to be the Tyk that made the key."""
         async with told_by_meaning():
             was_there = await self._dashboard.delete_key(name)
             if await self._dashboard.read_key(name) is not None:
                 raise Transient("tyk_key_still_there")
-            if opens and not was_there:
-                await self._check_place(opens)
+            if proving and not was_there:
+                await self._check_place(proving)
 
     async def _check_place(self, api_ids: Sequence[str]) -> None:
-        """Raises Transient where Tyk knows none of these APIs: another organisation's Dashboard knows none of our keys."""
+        """Raises Transient where Tyk shows none of these APIs: another organisation's Dashboard knows none of our keys.
+
+        What it refuses of one API proves nothing by that one: where APIs have owners, one that is gone is a 400, and before
+        Dashboard 5.13.1 a 401.
+        """
+        unproved = Transient("tyk_elsewhere", "Tyk knows neither the key nor any API that it opens.")
         for api_id in api_ids:
-            if await self._dashboard.api(api_id) is not None:
-                return
-        raise Transient("tyk_elsewhere", "Tyk knows neither the key nor any API that it opens.")
+            try:
+                if await self._dashboard.api(api_id) is not None:
+                    return
+            except DashboardError as error:
+                if not isinstance(error, Unauthorised | Forbidden | Rejected) and error.code != "tyk_404":
+                    raise
+                unproved = Transient(error.code, str(error))
+        raise unproved
 
     async def end(self, marked: Marked) -> None:
         """The same for a key of Tyk's list. Raises Permanent where Tyk does not let it be deleted by its hash."""
@@ -138,7 +150,7 @@ class Keys:
             if await self._dashboard.read_key(name, hashed=hashed) is not None:
                 raise Transient("tyk_key_still_there")
 
-    async def revoke_by_hash(self, key_hash: str, opens: Sequence[str]) -> None:
+    async def revoke_by_hash(self, key_hash: str, proving: Sequence[str]) -> None:
         """The same for a key whose token is lost. A name that we made up, because Tyk gave none, leads nowhere there."""
         if is_tyks_hash(key_hash):
             was_there = False
@@ -149,8 +161,8 @@ class Keys:
                     was_there = await self._dashboard.delete_key(key_hash, hashed=True)
                 with suppress(Rejected):
                     if await self._dashboard.read_key(key_hash, hashed=True) is None:
-                        if opens and not was_there:
-                            await self._check_place(opens)
+                        if proving and not was_there:
+                            await self._check_place(proving)
                         return
         raise Permanent("seal_key_lost", "no seal key opens the token, and Tyk does not delete the key by its hash")
 

@@ -236,7 +236,7 @@ class Tyk:
         self._find(name).expires_at = record.grant.until
         self.fates.point("after confirm", answer=True)
 
-    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+    async def differs(self, record: Record, key: Key, name: str, proving: Sequence[str]) -> str | None:
         self.fates.point("before verify")
         assert record.grant is not None
         held = self._find(name)
@@ -254,15 +254,15 @@ class Tyk:
     async def end(self, marked: Marked) -> None:
         await self.revoke(marked.key_hash, ())
 
-    async def revoke(self, name: str, opens: Sequence[str]) -> None:
+    async def revoke(self, name: str, proving: Sequence[str]) -> None:
         self.fates.point("before revoke")
         for key in self.keys:
             if name in (key.key_hash, key.token):
                 key.deleted = True
         self.fates.point("after revoke", answer=True)
 
-    async def revoke_by_hash(self, key_hash: str, opens: Sequence[str]) -> None:
-        await self.revoke(key_hash, opens)
+    async def revoke_by_hash(self, key_hash: str, proving: Sequence[str]) -> None:
+        await self.revoke(key_hash, proving)
 
     def open_keys(self) -> list[TykKey]:
         """The keys that open something at this moment."""

@@ -261,6 +261,14 @@ TABLE = {
         at_once=False,
         approved=True,
     ),
+    "the Gateway answers in the Dashboard's place": Told(
+        tyk_says(404, {"status": "error", "message": "Not found"}),
+        "tyk_odd_answer",
+        "What answers at the Dashboard's address doesn't know what I ask for.",
+        NO_TYK,
+        at_once=False,
+        approved=True,
+    ),
     "nobody is left who may approve": Told(
         approvers_leave,
         "undecidable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -251,9 +251,9 @@ class Meanwhile:
         await self.happens()
         return found
 
-    async def differs(self, record: Record, key: Key, name: str) -> str | None:
+    async def differs(self, record: Record, key: Key, name: str, proving: Sequence[str]) -> str | None:
         await self.happens()
-        return await self.keys.differs(record, key, name)
+        return await self.keys.differs(record, key, name, proving)
 
     async def end(self, marked: Marked) -> None:
         await self.keys.end(marked)
@@ -312,6 +312,20 @@ async def test_the_help_channel_hears_that_it_is_over(tmp_path: Path) -> None:
         assert await verb(tmp_path, "reconcile", "--end", "--yes", TYK_DASHBOARD_KEY=world.tyk.credential) == 0
         world.running.worker.wake()
         await world.person("carol").sees("No longer so", channel="help")
+
+
+async def test_the_api_is_retired(tmp_path: Path, capsys: Said) -> None:
+    """Somebody deletes it at Tyk and its keys by hand: Tyk knows the bot's other APIs, so the key is gone."""
+    async with living(tmp_path) as world:
+        _, key = await holds(world)
+        world.tyk.delete_by_hand(key.hash)
+        (retired,) = (one for one in world.tyk.apis if one in key.session["access_rights"])
+        del world.tyk.apis[retired]
+        await looks(world)
+        assert "Tyk no longer has it" in helped(world)[-1]
+        assert await verb(tmp_path, "reconcile", TYK_DASHBOARD_KEY=world.tyk.credential) == 1
+        said, complained = capsys.readouterr()
+        assert ("Tyk no longer has it" in said, complained) == (True, "")
 
 
 async def test_it_is_seen_where_an_operator_looks(tmp_path: Path, capsys: Said) -> None:

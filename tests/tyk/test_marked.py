@@ -196,11 +196,31 @@ async def test_another_organisation_knows_nothing(world: World) -> None:
     for ask in (
         world.keys.revoke(key_hash, ["billing"]),
         world.keys.revoke_by_hash(key_hash, ["billing"]),
-        world.keys.differs(record, record.keys[0], key_hash),
+        world.keys.differs(record, record.keys[0], key_hash, ["billing"]),
     ):
         with pytest.raises(Transient, match="tyk_elsewhere"):
             await ask
     world.tyk.add_api("billing", "Billing", "/billing/")
     await world.keys.revoke(key_hash, ["billing"])
     with pytest.raises(Gone):
-        await world.keys.differs(record, record.keys[0], key_hash)
+        await world.keys.differs(record, record.keys[0], key_hash, ["billing"])
+
+
+@pytest.mark.parametrize(("status", "said"), [(400, "API not found"), (401, "Not authorised"), (404, "Not found")])
+async def test_an_api_that_the_dashboard_user_may_not_see(world: World, status: int, said: str) -> None:
+    """A retired one is refused where APIs have owners: another one proves the place, and without it nothing is called deleted."""
+    key_hash, record = await world.makes("K1"), billing("K1")
+    world.tyk.delete_by_hand(key_hash)
+    world.tyk.faults.next(
+        "GET /api/apis/retired", status=status, body={"Status": "Error", "Message": said, "Meta": None}, times=9
+    )
+    for proving in (["retired", "billing"], ["billing", "retired"]):
+        await world.keys.revoke(key_hash, proving)
+        await world.keys.revoke_by_hash(key_hash, proving)
+        with pytest.raises(Gone):
+            await world.keys.differs(record, record.keys[0], key_hash, proving)
+    for unproved in (["retired"], ["retired", "unknown"]):
+        with pytest.raises(Transient, match=f"tyk_{status}"):
+            await world.keys.revoke(key_hash, unproved)
+        with pytest.raises(Transient, match=f"tyk_{status}"):
+            await world.keys.revoke_by_hash(key_hash, unproved)
