@@ -148,6 +148,7 @@ async def run(
         worker = Worker(store, ports, new_id, pace=Pace(time.monotonic, {**SLOTS, Place.TYK: at_once + ahead}))
         bolt = bolt_app(slack.client, slack.workspace)
         operations = Operations(store, in_force, new_id)
+        slack.directory.named_groups = lambda: operations.groups.named
         await enter(
             Listeners(
                 operations,
@@ -167,7 +168,6 @@ async def run(
         )
         health = Health(store, connection.is_up, token, in_force, complaining.cannot, lambda: database.wrong)
         port = await enter(_pages(health, bolt, settings, complaining))
-        log.info("web.ready", port=port)
         await groups.look(operations, slack.directory)  # before anybody is told of a change
         stack.push_async_callback(connection.close)
         await connection.open()
@@ -283,6 +283,7 @@ async def _pages(health: Health, bolt: AsyncApp, settings: Settings, complaining
     pages, host, secret = web.health_pages(health.readiness), settings.http_host, settings.slack_signing_secret
     if settings.socket_mode:
         async with web.serving(pages, host, settings.http_port, rejections) as port:
+            log.info("web.ready", port=port)
             yield port
         return
     door = web.slack_address(verified(dispatch, secret))
@@ -291,6 +292,7 @@ async def _pages(health: Health, bolt: AsyncApp, settings: Settings, complaining
         web.serving(door, host, settings.http_port, rejections) as public,
     ):
         log.info("web.listening", port=public, path=web.SLACK_PATH)
+        log.info("web.ready", port=port)
         yield port
 
 

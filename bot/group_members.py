@@ -45,6 +45,12 @@ class GroupMembers:
         """The ids of the groups that approve or audit."""
         return tuple(sorted(self._watched()))
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The ids of all groups by which somebody may ask, approve or audit."""
+        rules = self._in_force.current.rules.values()
+        return self._watched().union(*(rule.requesters.groups for rule in rules))
+
     async def changed(self, change: GroupChange) -> bool:
         """Take in an event. Slack may tell of one change several times, and of an old one late. Returns whether it was news."""
 

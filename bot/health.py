@@ -23,7 +23,7 @@ from bot.core.outages import Outage
 from bot.database_watch import WRONG
 from bot.effects.reconcile import RECONCILED_AT
 from bot.effects.sweep_leavers import SWEPT_AT
-from bot.slack.client import NotSlackError, TokenRefusedError, preflight
+from bot.slack.client import PreflightError, TokenRefusedError, preflight
 from bot.store import figures, ledger, outbox, troubles
 from bot.store.engine import what_to_do
 from bot.store.figures import Living, Unposted, Waiting
@@ -78,8 +78,14 @@ class TokenWatch:
                 async with asyncio.timeout(ASK_FOR_TOKEN_EVERY):
                     await self._doubted.wait()
             self._doubted.clear()
-            with suppress(Fault, NotSlackError):
+            try:
                 await self._ask()
+            except TokenRefusedError:
+                raise
+            except PreflightError as error:
+                log.warning("slack.token_unseen", what=str(error))
+            except Fault:
+                pass
 
     async def _ask(self) -> None:
         try:

@@ -31,16 +31,23 @@ class Meanings:
 
 
 async def of_names(
-    mentions: Collection[Mention], directory: Directory, store: Store, *, by_heart: bool = True
+    mentions: Collection[Mention],
+    directory: Directory,
+    store: Store,
+    *,
+    by_heart: bool = True,
+    forgets: bool = True,
 ) -> Meanings:
     """The meanings of the file's names, remembered from now on. Raises a Fault of Slack's; but where all names were looked
     up before, what they meant will do, if it may be told `by_heart`.
 
+    A name that is not among them is forgotten, unless another replica may have another file: `forgets`.
     They are looked up once more where somebody accepted another meaning meanwhile: what was accepted stays accepted."""
     while True:
         before = await store.read(remembered)
         meant = await look_up(mentions, directory, before, by_heart=by_heart)
-        if await store.write(partial(_remember, before=before, after=meant.remembered)):
+        after = meant.remembered if forgets else {**before, **meant.remembered}
+        if await store.write(partial(_remember, before=before, after=after)):
             return meant
 
 

@@ -87,7 +87,7 @@ class NameWatch:
         meant, names = None, [one for one in mentions if one.kind in meanings.NAMES]
         async with configuring.unhurried(self._slack, config) as directory:
             try:
-                meant = await meanings.of_names(names, directory, self._store, by_heart=False)
+                meant = await meanings.of_names(names, directory, self._store, by_heart=False, forgets=False)
             except Fault as fault:
                 said = f"Slack cannot say what handles and addresses mean by now ({fault.code}). What they meant stays in force."
                 complaints.add(names[0].where.complaint(said))
@@ -97,11 +97,11 @@ class NameWatch:
         return Found(meant, frozenset(complaints), looked.is_whole and meant is not None)
 
     def _tell(self, found: Found, before: Found) -> None:
-        sure, told = found.complaints & before.complaints, self._told or frozenset()
-        if not found.is_whole:
-            sure |= told
+        told, either = self._told or frozenset(), found.complaints | before.complaints
+        are_whole = found.is_whole and before.is_whole
+        sure = (found.complaints & before.complaints) | (told & either if are_whole else told)
         configuring.warn_of(sorted(sure - told))
-        if sure != self._told and (sure or found.is_whole):
+        if sure != self._told and (sure or (are_whole and not either)):
             self._complaining.owe(UNKNOWN, sorted(sure))
             self._told = sure
 

@@ -150,7 +150,8 @@ class Reloading:
 
     async def look(self, *, at_once: bool) -> None:
         """Take what the file holds, if its turn has come."""
-        await self._catch_up()
+        async with self._taking:
+            await self._catch_up()
         fingerprint, held = await asyncio.to_thread(self._file.read)
         if self._turn.has_come(fingerprint, at_once=at_once):
             async with self._taking:

@@ -58,6 +58,6 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
 def sentence(fault: Fault, environ: Mapping[str, str]) -> str:
     """For whoever gave the command; the environment is the one that Slack was asked with."""
     address = settings.load(environ, needs=frozenset({Need.SLACK_LOOKS})).slack_api_url
-    code = "unreadable" if fault.code.startswith("http_4") else fault.code
+    code = "unreadable" if fault.code.startswith(("http_3", "http_4")) else fault.code
     happened, advice = _BY_CODE.get(code) or ("it failed", _LATER)
     return f"Slack did not answer as it should at {address}: {happened} ({fault.code}). {advice}"

@@ -227,8 +227,7 @@ class Answering:
         try:
             await self.open(where, modals.notice(title, said))
         except Fault:
-            if where.channel:
-                await self.say_privately(where, said)
+            await self.say_privately(where, said)
 
     # clicks and forms
 

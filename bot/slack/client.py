@@ -343,7 +343,7 @@ async def _try(client: AsyncWebClient, method: str, arguments: dict[str, Any], v
         return await call(client, method, arguments, within=within)
     except Fault as fault:
         code = fault.code
-        is_strange = code.startswith("http_4") or code in {"unreadable", "unknown_method"}
+        is_strange = code.startswith(("http_3", "http_4")) or code in {"unreadable", "unknown_method"}
         if not (is_strange or code in REFUSES_TOKEN or (code == "missing_scope" and variable == "SLACK_APP_TOKEN")):
             raise
     if code == "missing_scope":

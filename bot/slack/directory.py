@@ -20,7 +20,7 @@ from bot.slack.errors import CannotSay
 from bot.slack.leftover import Leftover
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from slack_sdk.web.async_client import AsyncWebClient
 
@@ -53,15 +53,18 @@ class ChannelFacts:
 
 @dataclass(frozen=True)
 class _Groups:
-    """All user groups at one moment."""
+    """All user groups at one moment. Slack did not say who is in those that are `unsaid`."""
 
     members: Mapping[str, frozenset[str]]
     of: Mapping[str, frozenset[str]]
     handles: Mapping[str, str]
+    unsaid: frozenset[str]
 
 
 class Directory:
-    """People, groups and channels as Slack says they are, none of it older than `fresh_for` seconds by `clock`."""
+    """People, groups and channels as Slack says they are, none of it older than `fresh_for` seconds by `clock`.
+
+    `named_groups` are those that count for somebody: where Slack does not say who is in one of them, it says of nobody."""
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Directory:
         self._client = client
         self._workspace = workspace
         self.uses_groups = uses_groups
+        self.named_groups: Callable[[], Collection[str]] = tuple
         self._within = within
         self._clock = clock
         self._fresh_for = fresh_for
@@ -103,6 +107,8 @@ class Directory:
         found: list[Any] = await asyncio.gather(*lookups)
         person: Person = found[0]
         groups: _Groups | None = found[1] if self.uses_groups else None
+        if groups is not None and not groups.unsaid.isdisjoint(self.named_groups() if groups.unsaid else ()):
+            _unreadable("usergroups.list")
         members: list[frozenset[str]] = found[len(found) - len(named) :]
         return _joined(person, groups, dict(zip(named, members, strict=True)))
 
@@ -144,7 +150,7 @@ class Directory:
         person = self._people.known(user_id)
         groups = self._groups.known(None) if self.uses_groups else None
         members = {channel: self._channels.known(channel) for channel in channels}
-        if person is None or (self.uses_groups and groups is None):
+        if person is None or (self.uses_groups and (groups is None or groups.unsaid)):
             return None
         there = {channel: listed for channel, listed in members.items() if listed is not None}
         return _joined(person, groups, there) if len(there) == len(members) else None
@@ -174,7 +180,10 @@ class Directory:
 
     async def group_members(self, group_id: str) -> frozenset[str]:
         """The members of a user group; nobody where it is none of ours, or switched off."""
-        return (await self._groups.get(None)).members.get(group_id, frozenset())
+        groups = await self._groups.get(None)
+        if group_id in groups.unsaid:
+            _unreadable("usergroups.list")
+        return groups.members.get(group_id, frozenset())
 
     async def is_shared_outside(self, channel_id: str) -> bool:
         """True where another company can read the channel, or soon can; also for one that the bot cannot see."""
@@ -259,7 +268,7 @@ class Directory:
             is_member=is_im or bool(channel.get("is_member")),
             is_archived=bool(channel.get("is_archived")),
             is_shared_outside=any(map(channel.get, _SHARED_OUTSIDE))
-            or bool(channel.get("is_shared") and not channel.get("is_org_shared")),
+            or bool(channel.get("is_shared") and not (channel.get("is_org_shared") or channel.get("is_global_shared"))),
             is_im=is_im,
             is_open=not (is_im or channel.get("is_private") or channel.get("is_mpim")),
         )
@@ -283,7 +292,7 @@ class Directory:
         if not isinstance(user, dict) or not isinstance(user.get("id"), str):
             _unreadable("users.info")
         person = _person(user)
-        if user_id not in person.ids:
+        if user_id not in person.ids or (_is_unsaid(user) and not user.get("is_stranger")):
             _unreadable("users.info")
         return person
 
@@ -296,6 +305,7 @@ class Directory:
         members: dict[str, frozenset[str]] = {}
         handles: dict[str, str] = {}
         of: dict[str, set[str]] = {}
+        unsaid = set[str]()
         for group in listed:
             if not isinstance(group, dict) or not isinstance(group.get("id"), str):
                 _unreadable("usergroups.list")
@@ -303,13 +313,13 @@ class Directory:
                 continue
             is_unsaid = "users" not in group and group.get("user_count") not in (None, 0, "0")
             if is_unsaid or group["id"] in members:  # approvals would be lost for good over it
-                _unreadable("usergroups.list")
+                unsaid.add(group["id"])
             members[group["id"]] = _ids("usergroups.list", group.get("users") or [])
             for user_id in members[group["id"]]:
                 of.setdefault(user_id, set()).add(group["id"])
             if (handle := group.get("handle")) and line(handle, MAX_NAME) == handle:  # else it looks like another's
                 handles[handle.casefold()] = group["id"]
-        return _Groups(members, {user_id: frozenset(ids) for user_id, ids in of.items()}, handles)
+        return _Groups(members, {user_id: frozenset(ids) for user_id, ids in of.items()}, handles, frozenset(unsaid))
 
     async def _list_members(self, channel_id: str) -> frozenset[str]:
         found: set[str] = set()
@@ -396,6 +406,11 @@ def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
+def _is_unsaid(user: Mapping[str, Any]) -> bool:
+    """Slack does not say whether they are a guest or a bot: somebody who was deactivated is neither any more."""
+    return not user.get("deleted") and not all(isinstance(user.get(sign), bool) for sign in _SAID)
+
+
 def _person(user: Mapping[str, Any]) -> Person:
     """The id that Slack has for somebody in the whole organisation is theirs, whichever of their ids was asked about."""
     profile, enterprise = _part(user, "profile"), _part(user, "enterprise_user")
@@ -403,14 +418,13 @@ def _person(user: Mapping[str, Any]) -> Person:
     user_id = everywhere if isinstance(everywhere, str) and everywhere else user["id"]
     names = (profile.get("display_name"), user.get("real_name"), profile.get("real_name"), user.get("name"))
     called = [line(name, MAX_NAME) for name in names]
-    is_unsaid = not user.get("deleted") and not all(isinstance(user.get(sign), bool) for sign in _SAID)
     return Person(
         identity=Identity(str(user.get("team_id") or ""), user_id),
         name=next(filter(None, called), user["id"]),
         deleted=bool(user.get("deleted")),
         is_bot=bool(user.get("is_bot")) or user["id"] == SLACKBOT,
         is_guest=bool(user.get("is_restricted")) or bool(user.get("is_ultra_restricted")),
-        is_stranger=bool(user.get("is_stranger")) or is_unsaid,
+        is_stranger=bool(user.get("is_stranger")) or _is_unsaid(user),
         enterprise_id=enterprise.get("enterprise_id") or None,
         time_zone=line(user.get("tz"), MAX_NAME) or "UTC",
         also=frozenset({user["id"]}) - {user_id},

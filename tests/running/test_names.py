@@ -353,6 +353,29 @@ async def test_what_slack_does_not_say_is_not_called_good(tmp_path: Path, approv
         assert one.complaining.cannot() == []
 
 
+async def test_one_look_in_vain_ends_no_complaint(tmp_path: Path) -> None:
+    """The group is gone all the time. Between two looks that see it Slack says nothing once: what was told stays told."""
+    async with watching(tmp_path, _with("[S0LEADS, U0CAROL]")) as one:
+        _leads_disabled(one.place.slack)
+        for _ in range(2):
+            await one.watch.look()
+        told = set(one.complaining.cannot())
+        assert any("S0LEADS: Slack knows no such user group" in line for line in told)
+        one.place.slack.faults.next("usergroups.list", error="missing_scope", times=1)
+        for _ in range(4):
+            await one.watch.look()
+            assert told <= set(one.complaining.cannot())
+
+
+async def test_a_replica_with_another_file_forgets_nothing(tmp_path: Path) -> None:
+    """It names no handle that another replica has looked up: what that meant first is remembered all the same."""
+    async with watching(tmp_path, _with("[U0CAROL]")) as one:
+        await one.store.write(lambda tx: tx.remember("meanings", meanings.remembered(tx) | {"@api-leads": "S0LEADS"}))
+        for _ in range(3):
+            await one.watch.look()
+        assert (await one.store.read(meanings.remembered))["@api-leads"] == "S0LEADS"
+
+
 async def test_an_accepted_meaning_needs_no_signal(tmp_path: Path) -> None:
     """The handle means another group by now; once Carol has accepted that, the next looks take it."""
     async with watching(tmp_path, _with(LEADS)) as one:

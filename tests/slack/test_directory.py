@@ -147,10 +147,6 @@ async def test_a_person_with_their_groups_and_channels(directory: Directory) -> 
         ({"team_id": "T0OTHER"}, {"identity": Identity("T0OTHER", "U1")}),
         ({"team_id": None}, {"identity": Identity("", "U1")}),
         ({"deleted": True, "is_restricted": None}, {"deleted": True, "is_stranger": False}),
-        ({"deleted": None}, {"is_stranger": True}),
-        ({"is_bot": None}, {"is_stranger": True}),
-        ({"is_restricted": None}, {"is_stranger": True}),
-        ({"is_ultra_restricted": None}, {"is_stranger": True}),
         ({"profile": {"title": "Engineer " * 20}}, {"title": ("Engineer " * 20)[:100]}),
         ({"profile": {"title": ["Engineer"]}, "tz": {"x": 1}}, {"title": "", "time_zone": "UTC"}),
         (
@@ -172,6 +168,14 @@ async def test_what_slack_says_of_somebody(
     slack.add("U1", **said)
     person = await directory.person("U1")
     assert {name: getattr(person, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("sign", ["deleted", "is_bot", "is_restricted", "is_ultra_restricted"])
+async def test_whom_slack_does_not_say_whether_they_are_a_guest(slack: People, directory: Directory, sign: str) -> None:
+    """It cannot say who they are: that lets nobody in, and takes nothing from anybody for good."""
+    slack.add("U1", **{sign: None})
+    with pytest.raises(CannotSay):
+        await directory.person("U1")
 
 
 async def test_slackbot_is_a_bot(slack: People, directory: Directory) -> None:
@@ -268,10 +272,16 @@ async def test_a_switched_off_group_has_nobody(directory: Directory) -> None:
 async def test_a_group_of_which_slack_does_not_say_who_is_in_it(
     slack: People, directory: Directory, odd: dict[str, Any]
 ) -> None:
-    """One without its members, or listed twice, is no empty group: nobody loses an approval over it."""
+    """One without its members, or listed twice, is no empty group: nobody loses an approval over it. One by which nobody may do
+    anything holds up nobody."""
     slack.groups.append(odd)
     with pytest.raises(CannotSay):
+        await directory.group_members(odd["id"])
+    assert (await directory.person("U0ADA")).groups >= {"S1"}
+    directory.named_groups = lambda: [odd["id"]]
+    with pytest.raises(CannotSay):
         await directory.person("U0ADA")
+    assert directory.known("U0ADA") is None
 
 
 # --- asking once ----------------------------------------------------------------------------------------------------
