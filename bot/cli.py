@@ -81,7 +81,7 @@ def _ended(arguments: argparse.Namespace, environ: Any) -> int:
         complain(away.sentence(fault, environ))
         return FAILED
     except KeyboardInterrupt:
-        if "by" in arguments:  # it acts
+        if "by" in arguments and getattr(arguments, "end", True):  # it acts, which `reconcile` does only with --end
             complain("Interrupted: a part of it may be done. Give the command again: nothing is done twice.")
         return INTERRUPTED
 
@@ -347,7 +347,7 @@ def _add_mending(add: Adding) -> None:
         help="delete at Tyk the keys that carry the bot's mark without being the bot's, after a yes",
     )
     comparing.add_argument("--yes", action="store_true", help="do not ask first")
-    resealing = add("reseal", "mending.reseal", "Seal the tokens in the database anew, with the newest of SEAL_KEYS.")
+    resealing = add("reseal", "mending.reseal", "Seal the tokens in the database anew, with the first of SEAL_KEYS.")
     erasing = add(
         "erase-person",
         "erasing.erase_person",

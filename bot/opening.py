@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -57,11 +58,13 @@ async def opened_store(settings: Settings, audit_channel: str) -> AsyncIterator[
     """The database, brought to this version; transactions run in threads. Raises DatabaseError."""
     engine = open_engine(settings.database_url, connections=CONNECTIONS)
     store = Store(engine, audit_channel, threads=Threads(one_writer=engine.dialect.name == "sqlite"))
+    stopped = threading.Event()
     try:
-        await asyncio.to_thread(migrate, engine)
+        await asyncio.to_thread(migrate, engine, stopped)
         await _chained(store, Seal(settings.seal_keys))
         yield store
     finally:
+        stopped.set()  # a thread that still waits for another replica's upgrade would keep the process
         await store.close()
 
 

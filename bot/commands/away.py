@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bot import settings
 from bot.core.faults import Fault
+from bot.core.outages import REFUSES_TOKEN
 from bot.settings import Need
 
 _NO_WAY = "Check that this machine reaches it, HTTPS_PROXY and, where it is set, SLACK_API_URL; see status.slack.com."
@@ -48,10 +49,7 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(
         ("team_added_to_org", "org_login_required"), ("the workspace is being moved", "Try again when that is done.")
     ),
-    **dict.fromkeys(
-        ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"),
-        ("it does not accept the token", _RENEW),
-    ),
+    **dict.fromkeys(REFUSES_TOKEN, ("it does not accept the token", _RENEW)),
 }
 
 

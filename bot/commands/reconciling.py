@@ -81,25 +81,32 @@ def reconcile(arguments: argparse.Namespace, environ: Any) -> int:
     """A line for each finding. 0 only where all was looked at and is as it should be, or with --end is by now."""
     if not structlog.is_configured():
         logs.configure("ERROR", "text")
-    return asyncio.run(_reconcile(arguments, environ))
-
-
-async def _reconcile(arguments: argparse.Namespace, environ: Any) -> int:
     with opening.command_store(writable(environ)) as store:
-        async with reaching.tyk(store, environ) as reached:
-            seen = Look()
-            with seen.progress:
-                await look_at_list(store, reached.keys, seen)
-                await look_at_ours(store, reached.ports, seen)
-            _print(seen, reached.address)
-            if not (arguments.end and seen.strangers):
-                return 0 if seen.is_good else FAILED
-            if not arguments.yes and not says_yes(f"End {these(len(seen.strangers))} at Tyk? [y/N] "):
-                print_wrapped("Nothing was ended.")
-                return FAILED
-            left = await end(store, reached.keys, tuple(seen.strangers.values()), Operator.named(arguments.by))
+        seen = asyncio.run(_look(store, environ))
+        if not (arguments.end and seen.strangers):
+            return 0 if seen.is_good else FAILED
+        # Asked outside the event loop, which would keep Ctrl-C from the question.
+        if not arguments.yes and not says_yes(f"End {these(len(seen.strangers))} at Tyk? [y/N] "):
+            print_wrapped("Nothing was ended.")
+            return FAILED
+        left = asyncio.run(_end(store, environ, seen, Operator.named(arguments.by)))
     is_well = replace(seen, strangers={}).is_good and not left
     return 0 if is_well else FAILED
+
+
+async def _look(store: Store, environ: Any) -> Look:
+    async with reaching.tyk(store, environ) as reached:
+        seen = Look()
+        with seen.progress:
+            await look_at_list(store, reached.keys, seen)
+            await look_at_ours(store, reached.ports, seen)
+        _print(seen, reached.address)
+        return seen
+
+
+async def _end(store: Store, environ: Any, seen: Look, operator: Operator) -> int:
+    async with reaching.tyk(store, environ) as reached:
+        return await end(store, reached.keys, tuple(seen.strangers.values()), operator)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

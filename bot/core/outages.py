@@ -189,6 +189,16 @@ _ALONE = (
     _channel("no_permission", "My app may not post there. Let it post, in the channel's settings."),
 )
 
+REFUSES_TOKEN = (
+    "token_revoked",
+    "account_inactive",
+    "invalid_auth",
+    "not_authed",
+    "not_allowed_token_type",
+    "token_expired",
+)
+"""Slack does not accept the token itself. `invalid_auth` can also mean that it does not accept this machine's address."""
+
 _SAME = {
     **dict.fromkeys(
         (
@@ -219,7 +229,7 @@ _SAME = {
         ),
         SLACK_AWAY,
     ),
-    **dict.fromkeys(("token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"), SLACK_TOKEN),
+    **dict.fromkeys(REFUSES_TOKEN, SLACK_TOKEN),
 }
 _CAUSES = {
     cause.name: cause

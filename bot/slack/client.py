@@ -21,8 +21,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import metrics
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Transient, Undeliverable
 from bot.core.model import Workspace
+from bot.core.outages import REFUSES_TOKEN
 from bot.errors import FAILED, InputError
-from bot.slack.errors import REFUSES_TOKEN, outcome, refused
+from bot.slack.errors import outcome, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.core.faults import Fault, Gone, OutcomeUnknown, Permanent, Transient, Undeliverable
 from bot.core.limits import line
+from bot.core.outages import REFUSES_TOKEN
 
 # A code that is in none of these tables is Transient: an operator can mend it
 # or it passes by itself, and what is tried again and told of loses nothing.
@@ -85,12 +86,6 @@ class CannotSay(Transient):
     @classmethod
     def of(cls, fault: Fault) -> CannotSay:
         return cls(fault.code, fault.text, retry_after=fault.retry_after, method=fault.method)
-
-
-REFUSES_TOKEN = frozenset(
-    {"token_revoked", "account_inactive", "invalid_auth", "not_authed", "not_allowed_token_type", "token_expired"}
-)
-"""The token itself is not accepted, and no other answer of Slack's means that."""
 
 
 def outcome(fault: Fault) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -36,6 +37,7 @@ _STOOD_STILL = "25P03"
 _SESSION_ENDED = frozenset({"57P01", "57P02", "57P05", _STOOD_STILL})
 """SQLSTATEs: ended by an administrator or a restart, by a crash of the server, as idle, as idle in a transaction."""
 _MIGRATION_LOCK = 0x74796B6B  # "tykk": any fixed number will do
+_LOOKS_EVERY = 0.25
 
 
 class DatabaseError(CommandError):
@@ -162,21 +164,34 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes", True) else "BEGIN")
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables to this version, one process at a time. Raises DatabaseError."""
-    with told_in_a_sentence(), engine.begin() as connection:
+def migrate(engine: Engine, stopped: threading.Event | None = None) -> None:
+    """Bring the tables to this version, one process at a time: whoever waits for another gives up once `stopped` is set.
+
+    Raises DatabaseError.
+    """
+    stopped = stopped or threading.Event()
+    with told_in_a_sentence():
+        while not _migrated(engine) and not stopped.wait(_LOOKS_EVERY):
+            pass
+
+
+def _migrated(engine: Engine) -> bool:
+    """False where another process is at it: that is not waited for in here, where only the server could end the wait."""
+    with engine.begin() as connection:
         if engine.dialect.name != "sqlite":
-            for setting in ("lock_timeout", "statement_timeout"):  # another replica may be migrating for long
+            if not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({_MIGRATION_LOCK})")):
+                return False
+            for setting in ("lock_timeout", "statement_timeout"):  # an upgrade may take long
                 connection.execute(text(f"SET LOCAL {setting} = 0"))
             # What an upgrade needs is loaded in between, which takes seconds where the disk or the processor is busy.
             connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{MIGRATION_IDLES_FOR}s'"))
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         version, newest = _version(connection), _versions()[-1]
         if version is None:
             _check_empty(connection)
             make(connection, newest)
         elif version != newest:
             _upgrade(connection)
+    return True
 
 
 def _check_empty(connection: Connection) -> None:

@@ -35,6 +35,7 @@ ISSUE, POST, AUDIT = EffectKind.ISSUE_KEY, EffectKind.POST_MESSAGE, EffectKind.P
         (POST, "proxy_failed", "slack_away", Side.SLACK, True),
         (POST, "tls_failed", "slack_away", Side.SLACK, True),
         (POST, "token_revoked", "slack_token", Side.SLACK, False),
+        (POST, "not_allowed_token_type", "slack_token", Side.SLACK, False),
         (POST, "account_inactive", "slack_token", Side.SLACK, False),
         (POST, "invalid_auth", "slack_token", Side.SLACK, False),
         (POST, "restricted_action", "restricted_action", Side.SLACK, False),

@@ -593,6 +593,22 @@ def test_a_database_where_nobody_may_look(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.endswith("x cannot be looked at: File name too long.\n")
 
 
+class CtrlC(dict[str, str]):
+    """An environment at whose first variable somebody presses Ctrl-C."""
+
+    def get(self, _name: str, _default: Any = None) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("argv", "acts"), [(["keys"], False), (["reconcile"], False), (["reconcile", "--end"], True), (["reseal"], True)]
+)
+def test_interrupted(argv: list[str], acts: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends a command with 130; one that acts says that a part may be done, one that only looks says nothing."""
+    assert cli.execute(argv, CtrlC()) == 130
+    assert ("a part of it may be done" in capsys.readouterr().err) is acts
+
+
 def test_people_without_their_configuration(tmp_path: Path) -> None:
     """The sandbox says that they belong to another configuration; what is wrong with their own file has its place."""
     people = tmp_path / "people.yaml"

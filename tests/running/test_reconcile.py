@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -168,10 +169,10 @@ async def test_what_nobody_knows_is_ended(tmp_path: Path, capsys: Said) -> None:
 
 
 async def test_nothing_is_ended_without_a_yes(tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person is asked, and where nobody is there, nothing is done."""
+    """A person is asked, outside an event loop, which would keep Ctrl-C from them; where nobody is there, nothing is done."""
     async with gone(tmp_path) as after:
         stranger = stranger_of(after)
-        monkeypatch.setattr("builtins.input", lambda _question: "no")
+        monkeypatch.setattr("builtins.input", _no)
         assert await after.verb("reconcile", "--end") == 1
         assert "Nothing was ended." in capsys.readouterr().out
         monkeypatch.setattr("builtins.input", _nobody)
@@ -193,6 +194,12 @@ async def test_a_tyk_that_deletes_none_by_its_hash(tmp_path: Path, capsys: Said)
         )
         assert complained == "Not ended: 1.\n"
         assert [one.event for one in after.trail()][-1] is AuditEvent.REVOKED
+
+
+def _no(_question: str) -> str:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        asyncio.get_running_loop()
+    return "no"
 
 
 def _nobody(_question: str) -> str:

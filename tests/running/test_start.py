@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import pytest
 from prometheus_client import REGISTRY
+from psycopg import AsyncConnection
 
 from bot import app
 from bot.app import SocketLostError
@@ -28,6 +29,7 @@ from bot.local.world import World as Place
 from bot.sandbox.demos.main_story import MainStory
 from bot.sandbox.demos.reading import token_in
 from bot.sandbox.process import BotProcess, Clock, NotStarted
+from bot.store import engine as engines
 from bot.store import tables
 from bot.store.engine import migrate, open_engine
 from bot.store.seal import new_key
@@ -257,6 +259,20 @@ async def test_a_start_is_stopped(tmp_path: Path) -> None:
         gives_no_connection(place.slack)
         async with process(tmp_path, place.config(), "run", **environ_of(place, tmp_path)) as bot:
             await bot.until("web.ready")
+            ended = await bot.end(signal.SIGTERM)
+    assert ended.code == 0
+    assert '"bot.stopped"' in ended.said
+
+
+async def test_a_start_that_waits_for_an_upgrade_is_stopped(tmp_path: Path, postgres: str) -> None:
+    """SIGTERM ends a bot that waits while another replica brings the tables up to date, with 0."""
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with empty_place() as place, await AsyncConnection.connect(postgres, autocommit=True) as replica:
+        await replica.execute("SELECT pg_advisory_lock(%s)", [engines._MIGRATION_LOCK])
+        environ = environ_of(place, tmp_path) | {"DATABASE_URL": postgres}
+        async with process(tmp_path, place.config(), "run", **environ) as bot, asyncio.timeout(WITHIN):
+            while not await (await replica.execute(others)).fetchone():
+                assert bot.process.returncode is None
             ended = await bot.end(signal.SIGTERM)
     assert ended.code == 0
     assert '"bot.stopped"' in ended.said
