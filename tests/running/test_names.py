@@ -361,7 +361,7 @@ async def test_one_look_in_vain_ends_no_complaint(tmp_path: Path) -> None:
             await one.watch.look()
         told = set(one.complaining.cannot())
         assert any("S0LEADS: Slack knows no such user group" in line for line in told)
-        one.place.slack.faults.next("usergroups.list", error="missing_scope", times=1)
+        one.place.slack.faults.next("usergroups.list", error="missing_scope", times=2)
         for _ in range(4):
             await one.watch.look()
             assert told <= set(one.complaining.cannot())
