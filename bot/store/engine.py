@@ -43,6 +43,11 @@ _LOOKS_EVERY = 0.25
 class DatabaseError(CommandError):
     """The database cannot be opened. Its text is a sentence for the operator, without the URL's password."""
 
+    @property
+    def without_path(self) -> str:
+        """The sentence for everybody, who need not know where the file is."""
+        return str(self)
+
 
 class NoDatabaseError(DatabaseError):
     """There is none yet, or none of this program's."""
@@ -232,35 +237,46 @@ def check_ready(engine: Engine) -> None:
         )
 
 
+_HELD = "Something else holds it, or it is too slow: look at its disk, and at what else writes to it."
+_ELSEWHERE = "DATABASE_URL says where it is."
 _ADVICE = (
-    ("malformed", "It is damaged: restore a backup of it (docs/operate.md)."),
+    ("disk image is malformed", "It is damaged: restore a backup of it (docs/operate.md)."),
+    ("malformed database schema", "It is damaged: restore a backup of it (docs/operate.md)."),
     ("no such table", "It lacks a table of this program's: restore a backup of it (docs/operate.md)."),
     (
         "file is not a database",
         "DATABASE_URL says where it is; where that is right, restore a backup of it (docs/operate.md).",
     ),
     (
-        "readonly",
+        "readonly database",
         "This user may not write to it, or its disk is read-only: give commands as the user that the bot runs as.",
     ),
-    ("unable to open", "Look whether its folder is there, and whether this user may write in it."),
-    ("read-only", "It takes no writes: DATABASE_URL has to lead to the primary."),
-    ("full", "Make room on its disk."),
-    ("No space left", "Make room on its disk."),
+    ("unable to open database", "Look whether its folder is there, and whether this user may write in it."),
+    ("in a read-only transaction", "It takes no writes: DATABASE_URL has to lead to the primary."),
+    ("database or disk is full", "Make room on its disk."),
+    ("No space left on device", "Make room on its disk."),
     (
-        "lock timeout",
+        "due to lock timeout",
         "Somebody else's transaction holds it: look for a session, such as one of psql, that is not ended.",
     ),
-    ("locked", "Somebody else writes to it: look for another program, such as a shell of sqlite3, that has it open."),
-    ("too many", "Raise its `max_connections`, or stop what else connects to it."),
+    (
+        " is locked",
+        "Somebody else writes to it: look for another program, such as a shell of sqlite3, that has it open.",
+    ),
+    ("due to statement timeout", _HELD),
+    ("disk I/O error", "Look at its disk."),
+    ("too many clients already", "Raise its `max_connections`, or stop what else connects to it."),
+    ("too many connections for", "Raise its `max_connections`, or stop what else connects to it."),
     ("remaining connection slots", "Raise its `max_connections`, or stop what else connects to it."),
     ("authentication failed", "DATABASE_URL has the password."),
 )
-"""A word of what SQLite or PostgreSQL says, and what to do about it."""
+"""A part of what SQLite or PostgreSQL says, which no host, user or database is called, and what to do about it."""
 
 
-def what_is_wrong(error: DBAPIError | UnconfirmedError) -> str:
+def what_is_wrong(error: DBAPIError | UnconfirmedError | DatabaseError) -> str:
     """A sentence on what is wrong with the database, and what to do."""
+    if isinstance(error, DatabaseError):
+        return str(error)
     if isinstance(error, UnconfirmedError):
         return "The database went away before it said whether this is stored: look, and do it again; nothing is done twice."
     return f"The database does not answer: {_first_line(error)}. {what_to_do(error)}"
@@ -269,15 +285,20 @@ def what_is_wrong(error: DBAPIError | UnconfirmedError) -> str:
 def what_to_do(error: Exception) -> str:
     """A sentence on what to do about it, without what the server says: that names hosts and users."""
     if isinstance(error, DatabaseError):
-        return str(error)
-    said = _first_line(error) if isinstance(error, DBAPIError) else ""
-    return next((advice for word, advice in _ADVICE if word in said), "DATABASE_URL says where it is.")
+        return error.without_path
+    if not isinstance(error, DBAPIError):  # nobody refused anything: a turn, or a connection, was waited for in vain
+        return _HELD
+    said = _first_line(error)
+    return next((advice for word, advice in _ADVICE if word in said), _ELSEWHERE)
 
 
 def check_version(connection: Connection) -> None:
     """Raises OtherVersionError where the tables of a database in use are not of this version any more."""
     if _version(connection) != _versions()[-1]:
-        raise OtherVersionError("The database is not of this version of the program any more.")
+        raise OtherVersionError(
+            "The database is not of this version of the program any more: an older backup was restored under it, or its tables "
+            "are gone. Restore the right one (docs/operate.md), or start me again, which brings older tables up to date."
+        )
 
 
 @contextmanager

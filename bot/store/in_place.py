@@ -18,6 +18,10 @@ _WHAT_TO_DO = (
 class ReplacedError(DatabaseError):
     """The file was deleted or replaced while it was in use."""
 
+    @property
+    def without_path(self) -> str:
+        return f"Its file was deleted or replaced while it was in use. {_WHAT_TO_DO}"
+
 
 class InPlace:
     """The file at `path`, as it was when this was first asked; None where there is none."""

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -26,6 +27,7 @@ from bot.slack.client import Chat
 from bot.store import tables
 from bot.store.engine import OtherVersionError, migrate, open_engine
 from bot.store.store import Store
+from bot.store.threads import Threads
 from bot.store.transaction import Transaction
 from bot.worker import UNREADABLE_AGAIN
 from tests.faults import ends_as_ever, saves_token
@@ -270,26 +272,32 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def hears_of_it(world: World, advice: str) -> None:
     """The help channel and `/readyz` say it, with what to do, and there is a metric."""
     told = await world.person("carol").sees(database_watch.WRONG, channel="help", timeout=WITHIN)
-    assert advice in told.text
+    since, _, wrong = told.text.removesuffix(f" {database_watch.UNTIL}").partition(": ")
+    assert re.fullmatch(r"Since <!date\^\d+\^.+ UTC>", since), "it stays true where a restart ends it"
+    assert advice in wrong
     ready, text = await get(world, "/readyz")
-    assert (ready, json.loads(text)["cannot"]) == (503, [told.text])
+    assert (ready, json.loads(text)["cannot"]) == (503, [wrong])
     assert "tyk_key_bot_database_up 0.0" in (await get(world, "/metrics"))[1]
 
 
 async def hears_that_it_is_over(world: World) -> None:
-    await world.person("carol").sees(database_watch.OVER, channel="help", timeout=WITHIN)
+    told = await world.person("carol").sees(database_watch.OVER, channel="help", timeout=WITHIN)
+    assert told.text.startswith("Over since <!date^")
     assert (await get(world, "/readyz"))[0] == 200
     assert "tyk_key_bot_database_up 1.0" in (await get(world, "/metrics"))[1]
 
 
-@pytest.mark.usefixtures("log", "at_once")
-async def test_the_file_is_deleted_or_replaced(tmp_path: Path) -> None:
-    """What would be gone when the bot stops is not stored, and the operator hears why; it goes on where the file is back."""
+@pytest.mark.usefixtures("at_once")
+async def test_the_file_is_deleted_or_replaced(tmp_path: Path, log: Log) -> None:
+    """What would be gone when the bot stops is not stored, and the operator hears why; it goes on where the file is back. Its
+    path stands in the log alone."""
     async with living(tmp_path) as world:
         await quiet(world)
         file, kept = tmp_path / "bot.db", tmp_path / "kept.db"
         file.rename(kept)
-        await hears_of_it(world, f"{file} was deleted or replaced while it was in use.")
+        await hears_of_it(world, "Its file was deleted or replaced while it was in use.")
+        (failed,) = lines(log, event="database.fails")
+        assert failed["what"].startswith(f"{file} was deleted or replaced")
         assert not file.exists(), "an empty one would look like a new start"
         file.write_bytes(kept.read_bytes())
         assert (await get(world, "/readyz"))[0] == 503
@@ -297,6 +305,66 @@ async def test_the_file_is_deleted_or_replaced(tmp_path: Path) -> None:
         await hears_that_it_is_over(world)
         await world.asks("alice", "test-api")
         await world.token_of("alice")
+
+
+async def test_a_write_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk hangs in the middle of a commit: the look ends, and says what to look at; when the disk goes on, it stores again."""
+    monkeypatch.setattr(database_watch, "ENDS_WITHIN", 0.1)
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"), threads=Threads(one_writer=True))
+    migrate(store.engine)
+    watch = DatabaseWatch(store, Chat(AsyncWebClient()), InForce(Rulebook("", {})))
+    goes_on = threading.Event()
+    event.listen(store.engine, "commit", lambda _: goes_on.wait(WITHIN))
+    try:
+        async with asyncio.timeout(WITHIN / 2):
+            await watch.look()
+        assert "A write has not ended for 15 seconds: look at its disk" in watch.wrong
+        goes_on.set()
+        while watch.wrong:
+            await watch.look()
+        with store.reading() as tx:
+            rooms = select(func.count()).select_from(tables.meta).where(tables.meta.c.name.startswith("room"))
+            assert tx.connection.execute(rooms).scalar_one() == 0
+    finally:
+        goes_on.set()
+        await store.close()
+
+
+class Broken(AsyncWebClient):
+    """A client with a fault of ours in it."""
+
+    async def api_call(self, *_: object, **__: object) -> NoReturn:
+        raise LookupError
+
+
+async def test_a_fault_in_telling_does_not_end_the_watch(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong with the message is in the log; the next look comes all the same."""
+    monkeypatch.setattr(database_watch, "TELL_AFTER", 0)
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'bot.db'}"))
+    migrate(store.engine)
+    watch = DatabaseWatch(store, Chat(Broken()), InForce(Rulebook("", {})))
+    with store.engine.begin() as connection:
+        connection.execute(text("DROP TABLE meta"))
+    await watch.look()
+    assert "It lacks a table" in watch.wrong
+    assert len(lines(log, event="database.untold", log_level="error")) == 1
+    await store.close()
+
+
+async def test_a_replica_that_stands_still_in_its_look(postgres: str) -> None:
+    """The other ones' looks do not wait for it; and what a look writes takes the room that it is to test."""
+    stores = [Store(open_engine(postgres)) for _ in range(2)]
+    migrate(stores[0].engine)
+    still, other = (DatabaseWatch(store, Chat(AsyncWebClient()), InForce(Rulebook("", {}))) for store in stores)
+    with stores[0].transaction() as tx:
+        still._fill(tx)
+        size = tx.connection.execute(text("SELECT max(pg_column_size(value)) FROM meta")).scalar_one()
+        await other.look()
+    assert (other.wrong, size >= database_watch.ROOM) == ("", True)
+    for store in stores:
+        await store.close()
 
 
 async def test_tables_of_a_newer_version(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from bot import cli
 from bot.store import engine as engines
 from bot.store import tables
-from bot.store.engine import DatabaseError, check_ready, has_worker, migrate, open_engine, sole_worker
+from bot.store.engine import DatabaseError, check_ready, has_worker, migrate, open_engine, sole_worker, what_to_do
+from bot.store.store import BusyError
 
 SECRET = "a reason that nobody else may read"
 TWICE = {"number": 1, "at": datetime(2026, 1, 1, tzinfo=UTC), "event": "asked", "details": SECRET}
@@ -98,6 +99,43 @@ def test_an_error_does_not_tell_what_was_stored(engine: Engine) -> None:
     with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
         connection.execute(text("INSERT INTO meta (name, value) VALUES (:secret, NULL)"), {"secret": SECRET})
     assert SECRET not in f"{raised.value} {raised.value.orig} {raised.value.__cause__}"
+
+
+ROOM, BROKEN = "Make room on its disk.", "It is damaged: restore a backup of it (docs/operate.md)."
+OTHERS = "Somebody else writes to it: look for another program, such as a shell of sqlite3, that has it open."
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("database or disk is full", ROOM),
+        ('could not extend file "base/16384/2619": No space left on device', ROOM),
+        ("database is locked", OTHERS),
+        ("database table is locked: meta", OTHERS),
+        ("database disk image is malformed", BROKEN),
+        ("malformed database schema (meta)", BROKEN),
+        (
+            "attempt to write a readonly database",
+            "This user may not write to it, or its disk is read-only: give commands as the user that the bot runs as.",
+        ),
+        (
+            "cannot execute INSERT in a read-only transaction",
+            "It takes no writes: DATABASE_URL has to lead to the primary.",
+        ),
+        ("canceling statement due to statement timeout", engines._HELD),
+        ('connection to server at "fulltext-locked-db", port 5432 failed: timeout expired', engines._ELSEWHERE),
+        ('FATAL:  database "readonly_malformed" does not exist', engines._ELSEWHERE),
+    ],
+)
+def test_what_to_do_about_what_a_database_says(said: str, advice: str) -> None:
+    """Each is told by words that SQLite or PostgreSQL says of it; the name of a host, a user or a database is none of them."""
+    assert what_to_do(DBAPIError("COMMIT", None, Exception(said))) == advice
+
+
+@pytest.mark.parametrize("error", [BusyError("another transaction holds the database"), TimeoutError()])
+def test_a_turn_that_does_not_come(error: Exception) -> None:
+    """Nothing is wrong with DATABASE_URL then: something else holds the database."""
+    assert what_to_do(error).startswith("Something else holds it, or it is too slow")
 
 
 def test_each_migration_is_named_after_its_version() -> None:
